@@ -1,0 +1,91 @@
+"""One function per public source: its file in, plain rows out.
+
+Each returns a frame with the columns ``arch`` and ``accuracy`` (percent), with ``seed`` where the source gives single
+runs, and with ``n_runs`` where it tells how many runs a mean is over. None of the sources names the seeds it trained
+with, so ``seed`` numbers the runs of an architecture from 0 in the source's order.
+"""
+
+import ast
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from zcbench.benchmarks import safe_pickle
+
+from zcbench import spaces
+
+_CELL = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
+_OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+_NASLIB_OPS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+_NASLIB_EDGES = (0, 1, 3, 2, 4, 5)  # NASLib lists edges by their start, NAS-Bench-201 by their end
+
+
+def landscape(path: Path, column: str) -> pd.DataFrame:
+    """Mean test accuracy after 200 epochs from ``nats_bench.csv``; ``column`` names the data set as the file does."""
+    table = pd.read_csv(path, usecols=["ArchitectureString", f"{column}TestAccuracy200Epochs"])
+    return table.set_axis(["accuracy", "arch"], axis="columns")
+
+
+def constrained_tpe(path: Path, task: str) -> pd.DataFrame:
+    """Runs from ``metric_vals.pkl``: accuracy = 100 − loss.
+
+    For ``cifar10`` that is the validation accuracy of the task that trains on half of CIFAR-10's training images; for
+    ``cifar100`` and ``imagenet`` it is the accuracy over the validation and test halves together. Runs are listed by
+    architecture in official index order; all runs of one architecture carry one training time.
+    """
+    metrics = safe_pickle.load(path)[task]
+    runtime = metrics["runtime"]
+    index = np.concatenate([[0], np.cumsum(runtime[1:] != runtime[:-1])])
+    rows = pd.DataFrame({"arch": np.array(list(spaces.get("nasbench201")), dtype=object)[index]})
+    rows["seed"] = rows.groupby(index).cumcount()
+    return rows.assign(accuracy=100 - metrics["loss"])
+
+
+def derived_validation(tpe: Path, means: Path, task: str, column: str) -> pd.DataFrame:
+    """Mean validation accuracy where only the test half and both halves together are published.
+
+    The two halves are equally large, so that valid = 2·(both) − test, for the mean over the same runs.
+    """
+    both = constrained_tpe(tpe, task).groupby("arch")["accuracy"].agg(["mean", "size"])
+    test = landscape(means, column).set_index("arch")["accuracy"]
+    both = both.loc[test.index]
+    return pd.DataFrame(
+        {"arch": test.index, "accuracy": (2 * both["mean"] - test).to_numpy(), "n_runs": both["size"].to_numpy()}
+    )
+
+
+def meco(path: Path) -> pd.DataFrame:
+    """One to three CIFAR-10 test accuracies per architecture from ``nb2_test_acc_cf10.p``."""
+    runs = safe_pickle.load(path)
+    return _runs((_CELL.format(*(_OPS[op] for op in ops)), accuracies) for ops, accuracies in runs.items())
+
+
+def mini(path: Path, column: str) -> pd.DataFrame:
+    """Accuracies after 12 epochs from ``mini-bench-arch-cell-accs.pd``; ``column`` is one of its own."""
+    table = safe_pickle.load(path)
+    return pd.DataFrame({"arch": table["cellstr"], "accuracy": table[column].astype(float)})
+
+
+def macro(path: Path) -> pd.DataFrame:
+    """Three CIFAR-10 test accuracies for each of NAS-Bench-Macro's networks, whose names are eight block digits."""
+    table = json.loads(path.read_text())
+    return _runs((arch, row["test_acc"]) for arch, row in table.items())
+
+
+def hardware(path: Path) -> pd.DataFrame:
+    """Latency (ms) and energy (mJ) on six devices from ``hw_*.csv``; NaN where a device could not run the network."""
+    table = pd.read_csv(path).replace(-1, np.nan)
+    return table.assign(net=[_from_naslib(net) for net in table["net"]]).rename(columns={"net": "arch"})
+
+
+def _from_naslib(net: str) -> str:
+    ops = ast.literal_eval(net)
+    return _CELL.format(*(_NASLIB_OPS[ops[edge]] for edge in _NASLIB_EDGES))
+
+
+def _runs(table: Iterable[tuple[str, list[float]]]) -> pd.DataFrame:
+    """Rows arch, seed, accuracy from the list of accuracies that each architecture has."""
+    rows = [(arch, seed, accuracy) for arch, runs in table for seed, accuracy in enumerate(runs)]
+    return pd.DataFrame(rows, columns=["arch", "seed", "accuracy"])

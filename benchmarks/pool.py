@@ -1,0 +1,228 @@
+"""Worker processes, each on its own pipe: one may die, hang or be killed at any moment, and only its task is affected."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from zcbench.errors import ProtocolError, ZcbenchError
+
+Task = TypeVar("Task")
+
+#: One thread each: the machine is filled by processes, and sums are taken in one order.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+_MOST_FAILED_STARTS = 3
+
+
+class WorkerStartError(ZcbenchError):
+    """Worker processes that die before they can take a task."""
+
+
+@dataclass(frozen=True)
+class Ending(Generic[Task]):
+    """How a task ended: with its ``result``, or with ``failure`` "died" or "timeout" and what is known about it."""
+
+    task: Task
+    result: Any = None
+    failure: str = ""
+    reason: str = ""
+
+
+@dataclass
+class _Worker(Generic[Task]):
+    process: SpawnProcess
+    pipe: Connection
+    ready: bool = False
+    task: Task | None = None
+    limit: float | None = None
+    deadline: float | None = None
+
+    def give(self, task: Task, limit: float | None) -> None:
+        self.task, self.limit = task, limit
+        if self.ready:
+            self.deadline = None if limit is None else time.monotonic() + limit
+            self.send(task)
+
+    def send(self, content: object) -> None:
+        with suppress(OSError):  # a worker that just died is noticed when its pipe is read
+            self.pipe.send(content)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+class WorkerPool(Generic[Task]):
+    """Up to ``size`` spawned processes that each do one task at a time.
+
+    A worker calls ``prepare(job)`` once and the callable that this returns for each task. It ends by itself when the
+    process that started it is gone, however that came about.
+
+    Args:
+        prepare: importable function, called in the worker.
+        job: pickled argument of ``prepare``, sent once to each worker.
+        size: most workers at a time; they start as tasks come.
+    """
+
+    def __init__(self, prepare: Callable[[Any], Callable[[Task], Any]], job: bytes, size: int) -> None:
+        self._prepare, self._job, self._size = prepare, job, size
+        self._workers: list[_Worker[Task]] = []
+        self._failed_starts = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for worker in self._workers:
+            worker.kill()
+
+    @property
+    def room(self) -> bool:
+        """Whether another task can be given."""
+        return len(self._workers) < self._size or any(worker.task is None for worker in self._workers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task is under way."""
+        return any(worker.task is not None for worker in self._workers)
+
+    def give(self, task: Task, limit: float | None = None) -> None:
+        """Have ``task`` done by an idle worker, or by a new one; killed after ``limit`` seconds of work."""
+        worker = next((worker for worker in self._workers if worker.task is None), None) or self._start()
+        worker.give(task, limit)
+
+    def poll(self, seconds: float) -> list[Ending[Task]]:
+        """Tasks that ended, as soon as there are any, at the latest after ``seconds``.
+
+        Raises:
+            WorkerStartError: workers die while they start.
+            ZcbenchError: whatever ``prepare`` or a task raised of this kind.
+        """
+        readable = wait([worker.pipe for worker in self._workers], timeout=self._patience(seconds))
+        endings = [self._listen(worker) for worker in self._workers if worker.pipe in readable]
+        now = time.monotonic()
+        late = [worker for worker in self._workers if worker.deadline is not None and worker.deadline < now]
+        endings += [self._drop(worker, "timeout", f"Killed after {worker.limit:g} s.") for worker in late]
+        return [ending for ending in endings if ending is not None]
+
+    def _patience(self, seconds: float) -> float:
+        deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
+        return min([seconds, *(max(0.0, deadline - time.monotonic()) for deadline in deadlines)])
+
+    def _listen(self, worker: _Worker[Task]) -> Ending[Task] | None:
+        try:
+            kind, content = worker.pipe.recv()
+        except (EOFError, OSError):
+            return self._bury(worker)
+        if kind == "refused":
+            raise content
+        if kind == "hello":
+            with suppress(OSError):
+                worker.pipe.send_bytes(self._job)
+            return None
+        task, worker.task, worker.deadline = worker.task, None, None
+        if kind == "ready":
+            self._failed_starts, worker.ready = 0, True
+            if task is not None:
+                worker.give(task, worker.limit)
+            return None
+        return None if task is None else Ending(task, content)
+
+    def _bury(self, worker: _Worker[Task]) -> Ending[Task] | None:
+        worker.process.join()
+        code = worker.process.exitcode or 0
+        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        if worker.ready:
+            return self._drop(worker, "died", f"The worker process was ended {how}.")
+        self._failed_starts += 1
+        if self._failed_starts >= _MOST_FAILED_STARTS:
+            raise WorkerStartError(
+                f"{self._failed_starts} worker processes in a row ended while they started, the last one {how}. Expected "
+                f'them to import the main script and the plug-ins: guard the script with if __name__ == "__main__", '
+                f"check the memory, or use workers=0."
+            )
+        self._drop(worker, "died", "")
+        if worker.task is not None:
+            self.give(worker.task, worker.limit)
+        return None
+
+    def _drop(self, worker: _Worker[Task], failure: str, reason: str) -> Ending[Task] | None:
+        worker.kill()
+        self._workers.remove(worker)
+        return None if worker.task is None else Ending(worker.task, failure=failure, reason=reason)
+
+    def _start(self) -> _Worker[Task]:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, self._prepare), daemon=True, name="zcbench-worker")
+        with _environment(ENVIRONMENT), _interrupts_ignored():
+            process.start()
+        theirs.close()
+        worker: _Worker[Task] = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+
+def serve(pipe: Connection, prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
+    """What a worker process does: greet, prepare, then one task after the other until its parent is gone."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        pipe.send(("hello", None))
+        work = prepare(pickle.loads(pipe.recv_bytes()))
+        pipe.send(("ready", None))
+        while True:
+            pipe.send(("done", work(pipe.recv())))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(1)
+    except ZcbenchError as error:
+        pipe.send(("refused", error))
+    except (AttributeError, ImportError, pickle.UnpicklingError) as error:
+        pipe.send(("refused", ProtocolError(
+            f"A worker process cannot load what it was sent: {error}. Expected proxies that another process can import: "
+            f"define them in a file and give it as a plug-in, or use workers=0."
+        )))
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables that a process started in the block inherits."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Have a process started in the block ignore Ctrl-C from its first instruction: its parent decides when it ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

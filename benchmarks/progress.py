@@ -1,0 +1,64 @@
+"""A progress bar on a terminal, one line at the end elsewhere."""
+
+from collections import Counter
+from collections.abc import Iterable
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Bar:
+    """Counts scores: how many of ``total`` are there, how fast they come, when the last will, how many failed.
+
+    Args:
+        console: where to draw; nowhere if None.
+        total: how many scores are asked for.
+        done: how many of each status were there before.
+    """
+
+    def __init__(self, console: Console | None, total: int, done: dict[str, int]) -> None:
+        self._console, self._total, self._counts = console, total, Counter(done)
+        self._before = self._counts.total()
+        self._start = monotonic()
+        self._progress = Progress(
+            TextColumn("Scoring"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("[red]{task.fields[failures]}"),
+            console=console,
+            disable=console is None or not console.is_terminal,
+            speed_estimate_period=120,
+        )
+        self._task = self._progress.add_task("", total=total, completed=self._before, rate="", failures=self.failures)
+
+    @property
+    def failures(self) -> str:
+        """Statuses other than "ok" with their counts, most frequent first: ``12 nan, 1 timeout``."""
+        return ", ".join(f"{count} {status}" for status, count in self._counts.most_common() if status != "ok")
+
+    def add(self, statuses: Iterable[str]) -> None:
+        """Count newly finished scores."""
+        self._counts.update(statuses)
+        rate = (self._counts.total() - self._before) / max(monotonic() - self._start, 1e-9)
+        self._progress.update(
+            self._task, completed=self._counts.total(), rate=f"{rate:.1f}/s", failures=self.failures
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.stop()
+        if self._console is not None and kind is None:
+            fresh, failures = self._counts.total() - self._before, self.failures or "no failures"
+            self._console.print(
+                f"{self._counts.total():,} of {self._total:,} scores, {fresh:,} of them new, in "
+                f"{monotonic() - self._start:.1f} s; {failures}.",
+                highlight=False,
+            )

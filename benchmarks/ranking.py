@@ -1,0 +1,446 @@
+"""How well scores rank architectures: the finished numbers, and how scores and trained accuracies become them."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from zcbench.benchmarks import statistics
+from zcbench.benchmarks.bootstrap import bootstrap, interval
+
+from zcbench.errors import DataError, RankingError, nearest, unknown
+
+SIZES = ("params", "macs", "n_convs", "depth")
+"""Columns of a sizes table; the first three are always ranked, as baselines."""
+
+BASELINES = SIZES[:3]
+
+_ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
+
+COLUMNS = (
+    *("truth", "subset", "proxy", "kind", "higher_is_better", "n", "coverage"),
+    *("tau", "tau_low", "tau_high", "rho", "rho_low", "rho_high", "pearson", "weighted_tau", "ndcg"),
+    *("precision_at_k", "k", "best_rank_at_k", "worst_rank_at_k", "regret", "tau_top10"),
+    *("tau_given_params", "tau_given_macs", "tau_given_n_convs"),
+    *("rho_given_params", "rho_given_macs", "rho_given_n_convs"),
+    *("tau_within_macs_bins", "reliability", "information_gain", "seconds", "note"),
+)
+"""Columns of the ranking table, in order."""
+
+LOWER_IS_BETTER = frozenset({"best_rank_at_k", "worst_rank_at_k", "regret", "seconds"})
+"""Columns of the ranking table whose small values are the good ones."""
+
+_FRAMES = ("table", "scores", "accuracies", "sizes", "failures")
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """What a run says about every proxy: numbers only, ready to be drawn and printed.
+
+    Attributes:
+        table: one row per (truth, subset, proxy). ``n`` architectures have a value; ``coverage`` is the share of the
+            attempts (architecture, seed) that are ok; ``[tau_low, tau_high]`` and ``[rho_low, rho_high]`` are bootstrap
+            intervals; ``note`` says why a number is missing. The statistics are those of
+            `zcbench.benchmarks.statistics`, NaN where undefined.
+        scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**.
+        accuracies: index arch, one column per truth, in percent.
+        sizes: index arch, columns ``params, macs, n_convs, depth``.
+        correlations: per subset, Kendall's tau-b between every two proxies.
+        failures: columns ``proxy, status, count, example_arch, reason``; empty when every attempt was ok.
+        protocol: everything needed to repeat the numbers, JSON-able.
+        subsets: the architectures of each subset.
+    """
+
+    table: pd.DataFrame
+    scores: pd.DataFrame
+    accuracies: pd.DataFrame
+    sizes: pd.DataFrame
+    correlations: dict[str, pd.DataFrame]
+    failures: pd.DataFrame
+    protocol: dict[str, Any]
+    subsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def top(
+        self, n: int, truth: str | None = None, by: str = "tau", subset: str | None = None, kind: str | None = None
+    ) -> list[str]:
+        """Names of the ``n`` proxies that are best by one column of the table, best first.
+
+        A proxy's figure is its mean over the truths, or that of one ``truth``; rows without a figure are left out, and
+        equal figures are ordered by name. Baselines count too, unless ``kind`` says otherwise: a ranking that the
+        number of MACs wins says so.
+
+        Args:
+            n: how many at most.
+            truth: one truth; all if omitted.
+            by: a numeric column of the table.
+            subset: one subset; the table's first if omitted.
+            kind: ``"proxy"``, ``"baseline"`` or ``"ensemble"``; all if omitted.
+
+        Raises:
+            UnknownNameError: the table has no such truth, subset, kind or column.
+        """
+        numeric = self.table.select_dtypes("number").columns
+        if by not in numeric:
+            raise unknown("column of the ranking", by, numeric)
+        rows = self.table
+        wanted = {"truth": truth, "subset": subset or str(rows["subset"].iloc[0]), "kind": kind}
+        for column, name in wanted.items():
+            if name is not None and name not in set(self.table[column]):
+                raise unknown(f"{column} of the ranking", name, set(self.table[column]))
+            rows = rows if name is None else rows[rows[column] == name]
+        means = rows.groupby("proxy")[by].mean().dropna().sort_index()
+        return list(means.sort_values(ascending=by in LOWER_IS_BETTER, kind="stable").index[:n])
+
+    def save(self, folder: str | Path) -> None:
+        """Write the ranking to ``folder``: Parquet tables and ``protocol.json``; what was there is overwritten.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        home = Path(folder)
+        long = [frame.assign(subset=subset) for subset, frame in self.correlations.items()]
+        frames = {name: getattr(self, name) for name in _FRAMES} | {"correlations": pd.concat(long)}
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            for name, frame in frames.items():
+                frame.to_parquet(home / f"{name}.parquet")
+            notes = {"protocol": self.protocol, "subsets": self.subsets}
+            (home / "protocol.json").write_text(json.dumps(notes, indent=1, sort_keys=True), encoding="utf-8")
+        except OSError as error:
+            raise DataError(
+                f"The ranking cannot be written to {str(folder)!r}: {error}. Expected a folder with room that you may "
+                "write to; name another one."
+            ) from error
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Ranking":
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        home = Path(folder)
+        try:
+            frames = {name: pd.read_parquet(home / f"{name}.parquet") for name in (*_FRAMES, "correlations")}
+            notes = json.loads((home / "protocol.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"No ranking can be read from {str(folder)!r}: {error}. Expected the files that Ranking.save writes; "
+                "rank the run again."
+            ) from error
+        long = frames.pop("correlations")
+        parts = {str(name): part.drop(columns="subset") for name, part in long.groupby("subset", sort=False)}
+        subsets = {name: tuple(archs) for name, archs in notes["subsets"].items()}
+        return cls(**frames, correlations=parts, protocol=notes["protocol"], subsets=subsets)
+
+
+def rank(
+    scores: pd.DataFrame,
+    truths: Mapping[str, pd.DataFrame],
+    sizes: pd.DataFrame,
+    *,
+    clusters: Mapping[str, str] | None = None,
+    subsets: Mapping[str, Collection[str]] | None = None,
+    directions: Mapping[str, bool] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    confidence: float = 0.95,
+    draws: int = 1000,
+    k: float = 10,
+    seed: int = 0,
+    protocol: Mapping[str, Any] | None = None,
+) -> Ranking:
+    """Hold scores against trained accuracies.
+
+    A proxy's value for an architecture is the mean over its ok seeds. Coverage is the share of the attempts that are
+    ok, an attempt being one of the subset's architectures with one of the proxy's seeds; an attempt that was never
+    made counts as one that failed. Correlations are over the architectures that have a value, ``n`` of them.
+
+    Args:
+        scores: one row per attempt, columns ``arch, proxy, version, seed, value, status, reason, seconds``. Of a proxy
+            with several versions the newest counts.
+        truths: per name a table with the columns ``arch, accuracy``, one row per architecture.
+        sizes: columns ``arch, params, macs, n_convs, depth``; the first three are ranked even when nobody scored them.
+        clusters: class of each architecture, the unit that the bootstrap draws; each stands alone if omitted.
+        subsets: architectures of each subset, of which those that were scored count; all of them if omitted.
+        directions: whether higher is better, per proxy; true if omitted.
+        kinds: ``"proxy"``, ``"baseline"`` or ``"ensemble"``, per proxy; a size is a baseline, the rest proxies.
+        confidence: level of the intervals, in (0, 1).
+        draws: replicates of the bootstrap.
+        k: size of the top that precision, BR@K and WR@K look at: a number, or a share of n if below 1.
+        seed: names the bootstrap's random stream.
+        protocol: how the scores were made; kept, with what this function adds under ``"ranking"`` and ``"truths"``.
+
+    Raises:
+        RankingError: columns are missing; an attempt or an accuracy is there twice, or is not finite; fewer than three
+            architectures of a subset are in a truth; a size or a class is unknown. A constant or failed proxy is none:
+            its row holds NaN and says so in ``note``.
+    """
+    options = _checked_options(confidence, draws, k, seed)
+    attempts = _attempts(scores)
+    evidence = _evidence(scores, attempts, truths, sizes, clusters, directions or {}, kinds or {})
+    archs = set(evidence.values.index)
+    chosen = {name: tuple(sorted(archs & {*some})) for name, some in (subsets or {"all": archs}).items()}
+    tables = [_subset_table(evidence, name, list(members), **options) for name, members in chosen.items()]
+    how = options | {
+        "interval": "percentile bootstrap that draws classes of architectures",
+        "cluster rule": "every architecture by itself" if clusters is None else "the classes given",
+        "classes": {name: int(evidence.classes[list(members)].nunique()) for name, members in chosen.items()},
+        "architectures": {name: len(members) for name, members in chosen.items()},
+        "versions": {str(name): int(version) for name, version in attempts.groupby("proxy")["version"].max().items()},
+    }
+    return Ranking(
+        table=pd.concat(tables, ignore_index=True)[list(COLUMNS)],
+        scores=evidence.values,
+        accuracies=evidence.accuracies,
+        sizes=evidence.sizes,
+        correlations={name: _correlations(evidence.values.loc[list(members)]) for name, members in chosen.items()},
+        failures=_failures(attempts),
+        protocol={**(protocol or {}), "truths": _protocols(truths), "ranking": how},
+        subsets=chosen,
+    )
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """Checked input, every frame with one row per scored architecture, in alphabetical order.
+
+    Attributes:
+        trials: per proxy its values, one column per seed, NaN where not ok.
+        values: oriented mean over the ok seeds, one column per proxy.
+        accuracies: one column per truth, NaN where unknown.
+        sizes: the columns `SIZES`.
+        classes: what the bootstrap draws.
+        about: per proxy ``kind, higher_is_better, seconds, note``.
+    """
+
+    trials: dict[str, pd.DataFrame]
+    values: pd.DataFrame
+    accuracies: pd.DataFrame
+    sizes: pd.DataFrame
+    classes: pd.Series
+    about: pd.DataFrame
+
+
+def _evidence(
+    scores: pd.DataFrame,
+    attempts: pd.DataFrame,
+    truths: Mapping[str, pd.DataFrame],
+    sizes: pd.DataFrame,
+    clusters: Mapping[str, str] | None,
+    directions: Mapping[str, bool],
+    kinds: Mapping[str, str],
+) -> _Evidence:
+    archs = sorted(attempts["arch"].unique())
+    size_of = _by_arch("sizes", sizes, SIZES, archs)
+    classes = pd.Series(archs if clusters is None else [clusters.get(arch) for arch in archs], archs)
+    for what, column in (("size", size_of["macs"]), ("class", classes)):
+        _check_complete(what, column)
+    trials = _trials(attempts, size_of)
+    about = _about(scores, attempts, list(trials), directions, kinds)
+    signs = {name: 1.0 if about.loc[name, "higher_is_better"] else -1.0 for name in trials}
+    values = pd.DataFrame({name: signs[name] * trial.mean(axis=1) for name, trial in trials.items()})
+    return _Evidence(trials, values, _accuracies(truths, archs), size_of, classes, about)
+
+
+def _checked_options(confidence: float, draws: int, k: float, seed: int) -> dict[str, Any]:
+    for name, value, good, expected in (
+        ("confidence", confidence, 0 < confidence < 1, "a number between 0 and 1, such as 0.95"),
+        ("draws", draws, draws >= 1, "a whole number of at least 1, such as 1000"),
+        ("k", k, k > 0, "a number of architectures, such as 10, or a share below 1, such as 0.05"),
+    ):
+        if not good:
+            raise RankingError(f"{name}={value!r} was given. Expected {expected}.")
+    return {"confidence": confidence, "draws": draws, "k": k, "seed": seed}
+
+
+def _check_columns(what: str, table: pd.DataFrame, expected: Collection[str]) -> None:
+    for name in expected:
+        if name not in table.columns:
+            raise RankingError(
+                f"The {what} have the columns {', '.join(map(str, table.columns))}. Expected {', '.join(expected)}: "
+                f"{name!r} is missing. {nearest(name, map(str, table.columns))}"
+            )
+
+
+def _attempts(scores: pd.DataFrame) -> pd.DataFrame:
+    """The attempts of each proxy's newest version, checked and sorted."""
+    _check_columns("scores", scores, _ATTEMPT)
+    newest = scores["version"] == scores.groupby("proxy")["version"].transform("max")
+    attempts = scores[newest].sort_values(["proxy", "arch", "seed"]).astype({"value": float, "seconds": float})
+    ok = attempts["status"] == "ok"
+    for wrong, what in (
+        (attempts.duplicated(["arch", "proxy", "seed"]), "is there twice. Expected one row per attempt"),
+        (
+            ok & ~np.isfinite(attempts["value"]),
+            "is 'ok' without a finite value. Expected the status 'nan' or 'infinite'",
+        ),
+    ):
+        if wrong.any():
+            row = attempts[wrong].iloc[0]
+            raise RankingError(
+                f"The score of {row['proxy']!r} for {row['arch']!r} with seed {row['seed']} {what}; score it again."
+            )
+    return attempts
+
+
+def _by_arch(what: str, table: pd.DataFrame, columns: Collection[str], archs: list[str]) -> pd.DataFrame:
+    """The columns of a table by architecture, checked; NaN where the table has no such architecture."""
+    _check_columns(what, table, ("arch", *columns))
+    found = table.set_index("arch")[list(columns)].astype(float)
+    for wrong, how in (
+        (found.index.duplicated(), "more than one row. Expected one per architecture, such as a mean over runs"),
+        (~np.isfinite(found.to_numpy()).all(axis=1), "no finite number. Expected one; mend or leave out that row"),
+    ):
+        if wrong.any():
+            raise RankingError(f"The {what} have for {found.index[wrong][0]!r} {how} ({wrong.sum()} such rows).")
+    return found.reindex(archs)
+
+
+def _check_complete(what: str, column: pd.Series) -> None:
+    lacking = column.index[column.isna()]
+    if len(lacking):
+        raise RankingError(
+            f"{len(lacking)} of {len(column)} scored architectures have no {what}, for example {lacking[0]!r}. "
+            "Expected one for each; give those of the space that was scored."
+        )
+
+
+def _accuracies(truths: Mapping[str, pd.DataFrame], archs: list[str]) -> pd.DataFrame:
+    if not truths:
+        raise RankingError("No truth was given. Expected at least one, such as 'nasbench201/cifar10'.")
+    known = {name: _by_arch(f"accuracies of {name!r}", table, ["accuracy"], archs) for name, table in truths.items()}
+    return pd.DataFrame({name: table["accuracy"] for name, table in known.items()})
+
+
+def _protocols(truths: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+    stated = {name: getattr(table, "protocol", None) for name, table in truths.items()}
+    return {name: dict(protocol) if isinstance(protocol, Mapping) else {} for name, protocol in stated.items()}
+
+
+def _trials(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Per proxy a value for each architecture and seed, NaN where not ok; the baselines first, from the sizes."""
+    value = attempts["value"].where(attempts["status"] == "ok")
+    parts = attempts.assign(value=value).groupby("proxy")
+    tables = {str(name): part.pivot(index="arch", columns="seed", values="value") for name, part in parts}
+    baselines = {name: sizes[[name]] for name in BASELINES}
+    return baselines | {name: table.reindex(sizes.index) for name, table in tables.items() if name not in baselines}
+
+
+def _about(
+    scores: pd.DataFrame,
+    attempts: pd.DataFrame,
+    proxies: list[str],
+    directions: Mapping[str, bool],
+    kinds: Mapping[str, str],
+) -> pd.DataFrame:
+    several = scores.groupby("proxy")["version"].nunique() > 1
+    return pd.DataFrame(
+        {
+            "kind": [kinds.get(name, "baseline" if name in SIZES else "proxy") for name in proxies],
+            "higher_is_better": [directions.get(name, True) for name in proxies],
+            "seconds": attempts.groupby("proxy")["seconds"].mean().reindex(proxies).to_numpy(),
+            "note": ["older versions left out" if several.get(name, False) else "" for name in proxies],
+        },
+        index=proxies,
+    )
+
+
+def _subset_table(
+    evidence: _Evidence, subset: str, archs: list[str], confidence: float, draws: int, k: float, seed: int
+) -> pd.DataFrame:
+    """The rows of one subset."""
+    _check_common(subset, evidence.accuracies.loc[archs])
+    values, accuracies = evidence.values.loc[archs].to_numpy(), evidence.accuracies.loc[archs].to_numpy()
+    replicates = bootstrap(values, accuracies, evidence.classes[archs].to_numpy(str), draws, seed)
+    ends = [end for statistic in replicates for end in interval(statistic, confidence)]
+    reliabilities = {name: statistics.reliability(trial.loc[archs]) for name, trial in evidence.trials.items()}
+    rows = []
+    for t, truth in enumerate(evidence.accuracies.columns):
+        for p, proxy in enumerate(evidence.values.columns):
+            row = _row(evidence, proxy, truth, archs, k)
+            low_high = {name: end[p, t] for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}
+            row |= low_high if row["tau"] == row["tau"] else dict.fromkeys(low_high, statistics.NAN)
+            rows.append(row | {"truth": truth, "subset": subset, "reliability": reliabilities[proxy]})
+    return pd.DataFrame(rows)
+
+
+def _check_common(subset: str, accuracies: pd.DataFrame) -> None:
+    if len(accuracies) < 3:
+        raise RankingError(
+            f"The subset {subset!r} has {len(accuracies)} scored architectures. Expected at least 3; score more of it."
+        )
+    for truth, column in accuracies.items():
+        lacking = column.index[column.isna()]
+        if len(column) - len(lacking) < 3:
+            raise RankingError(
+                f"The truth {truth!r} lacks {len(lacking)} of the {len(column)} scored architectures of the subset "
+                f"{subset!r}, for example {lacking[0]!r}. Expected at least 3 in common; name a truth of the "
+                "space that was scored."
+            )
+
+
+def _row(evidence: _Evidence, proxy: str, truth: str, archs: list[str], k: float) -> dict[str, Any]:
+    """One row of the table, without what needs the bootstrap or several seeds."""
+    accuracy = evidence.accuracies.loc[archs, truth].dropna()
+    score = evidence.values.loc[accuracy.index, proxy].dropna()
+    x, y = score.to_numpy(), accuracy[score.index].to_numpy()
+    sizes = {name: evidence.sizes.loc[score.index, name].to_numpy() for name in BASELINES}
+    row = _statistics(x, y, sizes["macs"], k) | _partials(x, y, sizes)
+    about = dict(evidence.about.loc[proxy])
+    notes = [about["note"], *_notes(x, y, row)]
+    if len(accuracy) < len(archs):
+        notes.append(f"accuracy known for {len(accuracy)} of {len(archs)}")
+    coverage = float(evidence.trials[proxy].loc[accuracy.index].notna().to_numpy().mean())
+    return about | row | {"proxy": proxy, "n": len(x), "coverage": coverage, "note": "; ".join(filter(None, notes))}
+
+
+def _statistics(x: statistics.Array, y: statistics.Array, macs: statistics.Array, k: float) -> dict[str, Any]:
+    best, worst = statistics.ranks_at_k(x, y, k)
+    return {
+        "tau": statistics.kendall(x, y),
+        "rho": statistics.spearman(x, y),
+        "pearson": statistics.pearson(x, y),
+        "weighted_tau": statistics.weighted_kendall(x, y),
+        "ndcg": statistics.ndcg(x, y),
+        "precision_at_k": statistics.precision_at_k(x, y, k),
+        "k": statistics.count(k, len(x)),
+        "best_rank_at_k": best,
+        "worst_rank_at_k": worst,
+        "regret": statistics.regret(x, y),
+        "tau_top10": statistics.top_kendall(x, y),
+        "tau_within_macs_bins": statistics.kendall_within_bins(x, y, macs),
+        "information_gain": statistics.information_gain(x, y, macs),
+    }
+
+
+def _partials(x: statistics.Array, y: statistics.Array, sizes: Mapping[str, statistics.Array]) -> dict[str, float]:
+    return {
+        f"{label}_given_{name}": statistics.partial(correlation(x, y), correlation(x, size), correlation(y, size))
+        for label, correlation in (("tau", statistics.kendall), ("rho", statistics.spearman))
+        for name, size in sizes.items()
+    }
+
+
+def _notes(x: statistics.Array, y: statistics.Array, row: Mapping[str, Any]) -> list[str]:
+    """Why a number of the row is missing."""
+    if len(x) < 3:
+        return ["fewer than 3 values"]
+    if statistics.constant(x, y):
+        return ["constant" if statistics.constant(x) else "constant accuracy"]
+    return [f"not separable from {name}" for name in BASELINES if np.isnan(row[f"tau_given_{name}"])]
+
+
+def _correlations(values: pd.DataFrame) -> pd.DataFrame:
+    """Tau-b between every two columns, over the architectures that have both."""
+    table = values.corr(method=statistics.kendall, min_periods=3)
+    alike = [name for name in values if statistics.constant(values[name].dropna().to_numpy())]
+    table.loc[alike, alike] = np.nan
+    return table
+
+
+def _failures(attempts: pd.DataFrame) -> pd.DataFrame:
+    failed = attempts[attempts["status"] != "ok"].groupby(["proxy", "status"])
+    return failed.agg(count=("arch", "size"), example_arch=("arch", "first"), reason=("reason", "first")).reset_index()

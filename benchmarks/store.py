@@ -1,0 +1,218 @@
+"""The score store: one SQLite file that survives being killed at any moment.
+
+Write-ahead logging lets readers look on while a run writes. ``synchronous = FULL`` syncs once per transaction, a few
+milliseconds against the tenths of a second that a network takes, so that finished scores also survive a power cut.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import pandas as pd
+
+from zcbench.benchmarks.protocol import Protocol
+from zcbench.errors import StoreError
+
+STORE_VERSION = 1
+COLUMNS = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
+#: Failures that another attempt may not meet again.
+TRANSIENT = ("timeout", "out_of_memory", "worker_died")
+
+_SCHEMA = f"""
+BEGIN;
+CREATE TABLE protocol (content TEXT NOT NULL);
+CREATE TABLE scores (
+    arch TEXT NOT NULL, proxy TEXT NOT NULL, version INTEGER NOT NULL, seed INTEGER NOT NULL,
+    value REAL, status TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (arch, seed, proxy, version)
+) WITHOUT ROWID;
+PRAGMA user_version = {STORE_VERSION};
+COMMIT;
+"""
+_REQUEST = """
+CREATE TEMP TABLE wanted_arch (position INTEGER PRIMARY KEY, arch TEXT);
+CREATE TEMP TABLE wanted_seed (position INTEGER PRIMARY KEY, seed INTEGER);
+CREATE TEMP TABLE wanted_proxy (position INTEGER PRIMARY KEY, proxy TEXT, version INTEGER);
+"""
+_JOIN = """
+FROM wanted_arch AS a CROSS JOIN wanted_seed AS s CROSS JOIN wanted_proxy AS p
+LEFT JOIN scores ON scores.arch = a.arch AND scores.seed = s.seed
+    AND scores.proxy = p.proxy AND scores.version = p.version
+"""
+
+
+class Row(NamedTuple):
+    """One attempt; ``value`` is None unless ``status`` is "ok"."""
+
+    arch: str
+    proxy: str
+    version: int
+    seed: int
+    value: float | None
+    status: str
+    reason: str
+    seconds: float
+
+
+class Missing(NamedTuple):
+    """Proxies that one architecture and seed still lack."""
+
+    arch: str
+    seed: int
+    proxies: tuple[str, ...]
+
+
+class Store:
+    """Scores of one protocol, keyed by architecture, proxy, its version and seed.
+
+    Opened for reading unless ``write`` is set; reading works while another process writes.
+
+    Raises:
+        StoreError: the file is missing, damaged, from another version, or cannot be written.
+
+    Example:
+        >>> Store("runs/first/scores.sqlite").scores()  # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | Path, *, write: bool = False) -> None:
+        self.path = Path(path)
+        with self._explained():
+            self._db = self._connect(write)
+            try:
+                self._check_version(write)
+                if write:
+                    self._prepare()
+            except (StoreError, sqlite3.Error):
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a writer folds its log back into it, so that the file can be copied alone."""
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA journal_mode = DELETE")
+        self._db.close()
+
+    def protocol(self) -> Protocol | None:
+        """The protocol of all scores in here, None before the first."""
+        with self._explained():
+            found = self._db.execute("SELECT content FROM protocol").fetchone()
+        return Protocol.from_json(found[0]) if found else None
+
+    def adopt(self, protocol: Protocol) -> None:
+        """Make ``protocol`` that of the store, or check that it already is.
+
+        Raises:
+            ProtocolError: the store has another one.
+        """
+        known = self.protocol()
+        if known is not None:
+            known.require_equal(protocol, str(self.path.parent))
+            return
+        with self._explained(), self._db:
+            self._db.execute("INSERT INTO protocol VALUES (?)", (protocol.to_json(),))
+
+    def save(self, rows: Iterable[Row]) -> None:
+        """Store all of ``rows`` or, if the disk refuses, none; a row of the same key is replaced.
+
+        Raises:
+            StoreError: the disk is full or the file cannot be written.
+        """
+        with self._explained(), self._db:
+            self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def request(self, archs: Sequence[str], seeds: Sequence[int], proxies: Sequence[tuple[str, int]]) -> None:
+        """Say which scores `missing` and `tally` are about: all of ``archs`` x ``seeds`` x (name, version)."""
+        with self._explained(), self._db:
+            self._db.executemany("INSERT INTO wanted_arch (arch) VALUES (?)", ((arch,) for arch in archs))
+            self._db.executemany("INSERT INTO wanted_seed (seed) VALUES (?)", ((seed,) for seed in seeds))
+            self._db.executemany("INSERT INTO wanted_proxy (proxy, version) VALUES (?, ?)", proxies)
+
+    def missing(self, retry: Sequence[str] = ()) -> list[Missing]:
+        """What of the request has no row, or a row whose status is in ``retry``; architecture by architecture."""
+        marks = ", ".join("?" * len(retry))
+        query = (
+            f"SELECT a.arch, s.seed, p.proxy {_JOIN} WHERE scores.arch IS NULL OR scores.status IN ({marks}) "
+            f"ORDER BY a.position, s.position, p.position"
+        )
+        with self._explained():
+            found = self._db.execute(query, tuple(retry))
+            return [
+                Missing(arch, seed, tuple(proxy for _, _, proxy in rows))
+                for (arch, seed), rows in groupby(found, key=lambda row: (row[0], row[1]))
+            ]
+
+    def tally(self) -> dict[str, int]:
+        """How many scores of the request have each status; those not yet attempted are left out."""
+        with self._explained():
+            query = f"SELECT scores.status, count(*) {_JOIN} WHERE scores.arch IS NOT NULL GROUP BY scores.status"
+            return dict(self._db.execute(query).fetchall())
+
+    def scores(self, *, all_versions: bool = False) -> pd.DataFrame:
+        """All attempts, one row each, sorted by architecture, seed and proxy.
+
+        Args:
+            all_versions: also the rows of older versions of a proxy, which are otherwise left out.
+
+        Returns:
+            Columns ``arch, proxy, version, seed, value, status, reason, seconds``; ``value`` is NaN unless ``status``
+            is "ok".
+        """
+        latest = "" if all_versions else "JOIN (SELECT proxy, max(version) AS version FROM scores GROUP BY proxy) "
+        using = "" if all_versions else "USING (proxy, version) "
+        query = f"SELECT {', '.join(COLUMNS)} FROM scores {latest}{using}ORDER BY arch, seed, proxy, version"
+        with self._explained():
+            frame = pd.DataFrame.from_records(self._db.execute(query).fetchall(), columns=list(COLUMNS))
+        return frame.astype({"version": "int64", "seed": "int64", "value": "float64", "seconds": "float64"})
+
+    def _connect(self, write: bool) -> sqlite3.Connection:
+        if write:
+            return sqlite3.connect(self.path, timeout=30)
+        if not self.path.is_file():
+            raise StoreError(f"No scores at {self.path}. Expected a scores.sqlite; check the folder of the run.")
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+
+    def _check_version(self, write: bool) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version != STORE_VERSION and not (write and self._empty()):
+            raise StoreError(
+                f"{self.path} is a store of version {version}. Expected version {STORE_VERSION}: read it with the zcbench "
+                f"that wrote it, or give this run another folder."
+            )
+
+    def _empty(self) -> bool:
+        return not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+    def _prepare(self) -> None:
+        damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            raise sqlite3.DatabaseError(damage)
+        for setting in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY"):
+            self._db.execute(f"PRAGMA {setting}")
+        if self._empty():
+            self._db.executescript(_SCHEMA)
+        self._db.executescript(_REQUEST)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"{self.path} cannot be read or written: {error}. All scores finished so far are kept. Expected a writable "
+                f"file on a disk with room; make it so and run the same command again to resume."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{self.path} is damaged or no SQLite file: {error}. Expected a score store; restore a copy or give this "
+                f"run another folder."
+            ) from error

@@ -1,0 +1,190 @@
+"""The one schema of trained accuracies, and the compact Parquet file it is stored in."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from zcbench.benchmarks.sources import sha256
+from zcbench.benchmarks.truth_name import TruthName
+
+from zcbench.errors import DataError
+
+COLUMNS = ("space", "arch", "dataset", "setting", "split", "epochs", "seed", "n_runs", "accuracy")
+_KEY = ["arch", "dataset", "setting", "split", "epochs", "seed"]
+_INTEGERS = ("epochs", "seed", "n_runs")
+_DEFAULTS = {"setting": "vanilla", "split": "test", "epochs": None}
+_FORMAT = 1
+
+
+class TruthTable(pd.DataFrame):
+    """Trained accuracies, one row per architecture and run (or mean), as a data frame that carries its protocol.
+
+    Columns: ``space, arch, dataset, setting`` (``vanilla`` or ``kd``), ``split, epochs, seed`` (missing for a mean),
+    ``n_runs`` (missing where the source does not tell), ``accuracy`` (percent, 0 to 100, higher is better).
+    ``protocol`` says where the numbers come from: name, source, licence, sha256 of each file, space, dataset, setting,
+    split, epochs, aggregation, and n, the number of architectures.
+    """
+
+    _metadata = ["protocol"]  # noqa: RUF012 (pandas reads it from the class)
+    protocol: dict[str, Any]
+
+    @property
+    def _constructor(self) -> type["TruthTable"]:
+        return TruthTable
+
+    @classmethod
+    def from_rows(cls, rows: pd.DataFrame | Iterable[Mapping[str, Any]], protocol: Mapping[str, Any]) -> "TruthTable":
+        """Checked table from rows that have at least ``arch`` and ``accuracy``; the protocol fills in the rest.
+
+        Raises:
+            DataError: a column is missing, or a row has no architecture, an accuracy outside 0..100, or a twin.
+
+        Example:
+            >>> table = TruthTable.from_rows([{"arch": "a", "accuracy": 91.5}], {"space": "mine", "dataset": "digits"})
+            >>> table[["space", "arch", "split", "accuracy"]].values.tolist()
+            [['mine', 'a', 'test', 91.5]]
+        """
+        about = dict(protocol) | {key: protocol.get(key, value) for key, value in _DEFAULTS.items()}
+        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+        defaults = {key: about.get(key) for key in COLUMNS if key not in frame and key not in ("arch", "accuracy")}
+        table = cls(_typed(frame.assign(**defaults)))
+        table.protocol = about | {"n": int(table["arch"].nunique())}
+        return table
+
+    @classmethod
+    def from_csv(cls, path: str | Path, name: str | None = None) -> "TruthTable":
+        """Truth of your own: a CSV with the columns ``arch`` and ``accuracy``, and any other column of the schema.
+
+        Without a ``name`` the truth is called after the file, in the space ``user``.
+
+        Raises:
+            DataError: the file is missing, is no such CSV, or holds more than one truth.
+        """
+        file = Path(path)
+        try:
+            rows = pd.read_csv(file, dtype={"arch": str})
+        except (OSError, ValueError) as error:  # pandas' own parser errors are ValueErrors
+            raise DataError(
+                f"Cannot read {str(path)!r}: {error}. Expected a CSV with the columns arch and accuracy."
+            ) from error
+        try:
+            table = cls.from_rows(rows, _file_protocol(file, name))
+        except DataError as error:
+            raise DataError(f"{str(path)!r}, a CSV whose line 2 is row 0: {error}") from error
+        kinds = table[["space", "dataset", "setting", "split", "epochs"]].drop_duplicates()
+        if len(kinds) > 1:
+            raise DataError(
+                f"{str(path)!r} holds {len(kinds)} truths. Expected one data set, setting, split "
+                "and epochs in a file; split it."
+            )
+        table.protocol |= {str(key): None if pd.isna(value) else value for key, value in kinds.iloc[0].items()}
+        return table
+
+    @classmethod
+    def read(cls, path: str | Path) -> "TruthTable":
+        """Table from a Parquet file, checked again.
+
+        Raises:
+            DataError: the file is missing, damaged, of another version, or no truth table.
+        """
+        file = Path(path)
+        try:
+            table = pq.read_table(file, page_checksum_verification=True)
+            stored = json.loads((table.schema.metadata or {}).get(b"zcbench", b"null"))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise DataError(f"Cannot read {str(path)!r}: {error}. {_mend(file)}") from error
+        if stored and stored["format"] != _FORMAT:
+            raise DataError(f"{str(path)!r} has the format {stored['format']}. Expected {_FORMAT}. {_mend(file)}")
+        try:
+            return cls.from_rows(table.to_pandas(), stored["protocol"] if stored else _file_protocol(file, None))
+        except DataError as error:
+            raise DataError(f"{str(path)!r}: {error}") from error
+
+    def write(self, path: str | Path) -> Path:
+        """Store the table as compact Parquet (zstd), protocol included; a file is replaced whole or not at all.
+
+        Raises:
+            DataError: the disk is full or cannot be written to.
+        """
+        file = Path(path)
+        stored = json.dumps({"format": _FORMAT, "protocol": self.protocol})
+        table = pa.Table.from_pandas(pd.DataFrame(self), preserve_index=False)
+        table = table.replace_schema_metadata({**table.schema.metadata, b"zcbench": stored.encode()})
+        draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
+                os.replace(draft, file)
+            finally:
+                draft.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"Cannot write {str(path)!r}: {error}. Nothing was changed. Free some space, or choose another folder "
+                "with --data-dir or ZCBENCH_DATA."
+            ) from error
+        return file
+
+    def averaged(self) -> "TruthTable":
+        """One row per architecture: the mean over its runs; a table of means is returned as it is."""
+        if self["seed"].isna().all():
+            return self
+        means = self.groupby("arch", sort=False)["accuracy"].agg(accuracy="mean", n_runs="size").reset_index()
+        return TruthTable.from_rows(
+            pd.DataFrame(means), self.protocol | {"aggregation": f"mean over {self.protocol['aggregation']}"}
+        )
+
+
+def _file_protocol(file: Path, name: str | None) -> dict[str, Any]:
+    """Protocol of a file that brings none: what its name says."""
+    parts = (TruthName.parse(name) if name else TruthName("user", file.stem)).parts()
+    about = {
+        "name": name or str(file),
+        "source": str(file),
+        "licence": "not stated",
+        "sha256": {file.name: sha256(file)},
+    }
+    return about | parts | {"setting": "vanilla", "aggregation": "values as given"}
+
+
+def _mend(file: Path) -> str:
+    return f"Delete it and run 'zcbench data fetch' or 'zcbench data import' again: {file.name} is then made anew."
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with the schema's columns and types, every row checked."""
+    absent = [column for column in COLUMNS if column not in frame]
+    if absent:
+        raise DataError(
+            f"The column {absent[0]!r} is missing; there are {list(map(str, frame.columns))}. Rename or add it."
+        )
+    frame = frame[list(COLUMNS)].reset_index(drop=True)
+    for column in ("accuracy", *_INTEGERS):
+        numbers = pd.to_numeric(frame[column], errors="coerce").astype("Float64")
+        wrong = numbers.isna() & frame[column].notna()
+        if column in _INTEGERS:
+            wrong |= (numbers % 1 != 0).fillna(False)
+        _refuse(frame, wrong, column, "a number" if column == "accuracy" else "a whole number")
+        frame[column] = numbers.astype("Float64" if column == "accuracy" else "Int64")
+    frame["accuracy"] = frame["accuracy"].to_numpy(dtype=float, na_value=np.nan)
+    frame["n_runs"] = frame["n_runs"].mask(frame["n_runs"].isna() & frame["seed"].notna(), 1)
+    _refuse(frame, frame["arch"].isna() | (frame["arch"] == ""), "arch", "the name of an architecture")
+    _refuse(frame, ~frame["accuracy"].between(0, 100), "accuracy", "percent, from 0 to 100")
+    _refuse(frame, frame.duplicated(_KEY), "arch", f"each {', '.join(_KEY)} once")
+    if len(frame) and frame["accuracy"].max() <= 1:
+        raise DataError(
+            f"The highest accuracy is {frame['accuracy'].max()}. Expected percent; multiply fractions by 100."
+        )
+    return frame.astype(dict.fromkeys(("space", "arch", "dataset", "setting", "split"), str))
+
+
+def _refuse(frame: pd.DataFrame, wrong: "pd.Series[bool]", column: str, expected: str) -> None:
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(f"Row {row}: {column} is {frame[column].iloc[row]!r}. Expected {expected}. Mend that row.")

@@ -1,0 +1,132 @@
+"""What a worker does: build a network, score it in one shared pass."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from zcbench import proxies
+from zcbench.benchmarks.protocol import TeacherChoice
+from zcbench.benchmarks.store import Row
+from zcbench.errors import BatchError, ProtocolError
+from zcbench.proxies import Costs, Proxy, Score
+from zcbench.registry import load_file
+from zcbench.spaces import Space
+
+
+class Unit(NamedTuple):
+    """One network to score: the proxies share its passes. ``attempt`` counts workers that it has already cost."""
+
+    arch: str
+    seed: int
+    proxies: tuple[str, ...]
+    costs: Costs | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all units of a run have in common; sent once to each worker."""
+
+    space: Space
+    images: Tensor
+    labels: Tensor
+    num_classes: int
+    init: str
+    dtype: str
+    device: str
+    proxies: tuple[str | Proxy, ...]
+    plugins: tuple[str, ...] = ()
+    teacher: TeacherChoice | None = None
+    timeout: float | None = None
+
+
+class Scorer:
+    """Scores units of one job; a score depends on nothing that was scored before."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        for plugin in job.plugins:
+            load_file(plugin)
+        self._proxies = {proxy.name: proxy for proxy in proxies.resolve(job.proxies)}
+        dtype, device = getattr(torch, job.dtype), torch.device(job.device)
+        self._batch = (job.images.to(device, dtype), job.labels.to(device))
+
+    def __call__(self, unit: Unit) -> list[Row]:
+        """One row per proxy of ``unit``; a failure is a row.
+
+        Raises:
+            BatchError: batch, networks and teacher do not fit together.
+            ProtocolError: the job cannot be carried out for any network.
+        """
+        chosen = [self._proxies[name] for name in unit.proxies]
+        try:
+            return [_row(unit, score) for score in self._evaluate(unit, chosen)]
+        except (BatchError, ProtocolError):
+            raise
+        except Exception as error:  # the network itself cannot be built
+            return failed(unit, chosen, _status(error), f"{type(error).__name__}: {error}")
+
+    def _evaluate(self, unit: Unit, chosen: list[Proxy]) -> list[Score]:
+        built = proxies.needs_network(chosen)
+        return proxies.evaluate(
+            self._build(self._job.space, unit.arch, unit.seed, self._job.init) if built else None,
+            self._batch,
+            chosen,
+            teacher=self._teacher if any(proxy.needs_teacher for proxy in chosen) else None,
+            costs=unit.costs,
+            seed=unit.seed,
+            timeout=self._job.timeout,
+        )
+
+    @cached_property
+    def _teacher(self) -> proxies.Teacher | None:
+        choice = self._job.teacher
+        if choice is None:
+            return None
+        space, init = choice.space or self._job.space, choice.init or self._job.init
+        return proxies.Teacher(self._build(space, choice.arch, choice.seed, init), choice.seed)
+
+    def _build(self, space: Space, arch: str, seed: int, init: str) -> nn.Module:
+        channels, height, width = self._job.images.shape[1:]
+        network = space.build(
+            arch, num_classes=self._job.num_classes, seed=seed, image_shape=(channels, height, width), init=init
+        )
+        return network.to(self._batch[0])
+
+
+def prepare(job: Job) -> Scorer:
+    """Make the present process a worker for ``job``: one thread."""
+    torch.set_num_threads(1)
+    return Scorer(job)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run a block with one thread, as the workers do, and give the others back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def failed(unit: Unit, chosen: list[Proxy], status: str, reason: str) -> list[Row]:
+    """Rows that say of every proxy of ``unit`` that it failed alike."""
+    return [Row(unit.arch, proxy.name, proxy.version, unit.seed, None, status, reason, 0.0) for proxy in chosen]
+
+
+def _row(unit: Unit, score: Score) -> Row:
+    value = None if math.isnan(score.value) else score.value
+    return Row(unit.arch, score.proxy, score.version, unit.seed, value, score.status, score.reason, score.seconds)
+
+
+def _status(error: Exception) -> str:
+    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+    return "out_of_memory" if exhausted else "error"

@@ -1,0 +1,35 @@
+"""Zero-cost proxies: one untrained network in, one number out."""
+
+if __name__ == "proxies":  # imported from the source folder: this would be a second copy of the registry
+    raise ImportError(
+        "Given: 'import proxies'. Expected: 'import zcbench.proxies'. Install zcbench and import it from there."
+    )
+
+from zcbench.proxies.contract import REGISTRY, Proxy, needs_network, proxy, resolve
+from zcbench.proxies.evaluation import Score, ScoreFailure, ScoreTimeout, Teacher, evaluate, score
+from zcbench.proxies.signals import SIGNALS, Costs, NotApplicable, ScoreError, Signals, SingularScore
+
+get = REGISTRY.get
+names = REGISTRY.names
+
+__all__ = [
+    "REGISTRY",
+    "SIGNALS",
+    "Costs",
+    "NotApplicable",
+    "Proxy",
+    "Score",
+    "ScoreError",
+    "ScoreFailure",
+    "ScoreTimeout",
+    "Signals",
+    "SingularScore",
+    "Teacher",
+    "evaluate",
+    "get",
+    "names",
+    "needs_network",
+    "proxy",
+    "resolve",
+    "score",
+]

@@ -1,0 +1,142 @@
+"""What a proxy is, and the registry of all of them."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from zcbench.proxies.signals import LABELLED, Signals, signal_names
+
+from zcbench.errors import ProtocolError
+from zcbench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A number read off an untrained network, with what it needs and which way it ranks.
+
+    Attributes:
+        name: what the registry and every table call it.
+        function: from `Signals` to a Python float.
+        reads: the signals it may read.
+        higher_is_better: the direction in which it ranks.
+        uses_labels: whether the labels of the batch may change it.
+        version: raised whenever its numbers change; part of the key of a score.
+        source: the paper and the equation.
+        baseline: whether it is a plain size count that every table shows beside the proxies.
+    """
+
+    name: str
+    function: Callable[[Signals], float] = field(repr=False)
+    reads: frozenset[str]
+    higher_is_better: bool
+    uses_labels: bool
+    version: int = 1
+    source: str = ""
+    baseline: bool = False
+
+    def __call__(self, signals: Signals) -> float:
+        """The score."""
+        return self.function(signals)
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether a network must be built, or analytic costs are enough."""
+        return not self.reads <= {"costs"}
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether a teacher must be given."""
+        return "teacher" in self.reads
+
+    @property
+    def summary(self) -> str:
+        """First line of the documentation."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+
+def _load_builtins() -> None:
+    package = importlib.import_module("zcbench.proxies")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"zcbench.proxies.{module.name}")
+
+
+#: All proxies by name: built in, defined by the user, or from installed packages.
+REGISTRY: Registry[Proxy] = Registry("proxy", group="zcbench.proxies", builtins=_load_builtins)
+
+
+def proxy(
+    name: str,
+    *,
+    reads: str | Iterable[str],
+    higher_is_better: bool,
+    uses_labels: bool | None = None,
+    version: int = 1,
+    source: str = "",
+    baseline: bool = False,
+) -> Callable[[Callable[[Signals], float]], Proxy]:
+    """Turn a function of `Signals` into a registered `Proxy`.
+
+    Args:
+        name: a name that no other proxy has.
+        reads: the signals it reads, one name or several.
+        higher_is_better: the direction in which it ranks.
+        uses_labels: whether labels may change it; by default told from what it reads.
+        version: raise it when its numbers change.
+        source: paper and equation.
+        baseline: a plain size count.
+
+    Raises:
+        UnknownNameError: ``reads`` names something that is no signal.
+        ProtocolError: it is declared label-free and reads a signal that depends on the labels.
+        DuplicateNameError: the name is taken by a definition from elsewhere.
+
+    Example:
+        >>> from zcbench import proxy
+        >>> @proxy("grad_norm_sq", reads="gradients", higher_is_better=True)
+        ... def grad_norm_sq(signals):
+        ...     return sum(g.square().sum().item() for g in signals.gradients.values())
+    """
+    signals = signal_names(reads)
+    labelled = signals & LABELLED
+    if uses_labels is False and labelled:
+        raise ProtocolError(
+            f"The proxy {name!r} is declared uses_labels=False but reads {', '.join(sorted(labelled))}, which depends "
+            f"on the labels. Drop one of the two."
+        )
+
+    def register(function: Callable[[Signals], float]) -> Proxy:
+        with_labels = bool(labelled) if uses_labels is None else uses_labels
+        made = Proxy(name, function, signals, higher_is_better, with_labels, version, source, baseline)
+        REGISTRY.add(name, made, _origin(function))
+        return made
+
+    return register
+
+
+def resolve(proxies: Iterable[str | Proxy]) -> list[Proxy]:
+    """Proxies from names and objects, in the given order, each once.
+
+    Raises:
+        UnknownNameError: a name that no proxy has.
+        DuplicateNameError: two different proxies of one name.
+    """
+    found: dict[str, Proxy] = {}
+    for given in [proxies] if isinstance(proxies, str | Proxy) else proxies:
+        item = given if isinstance(given, Proxy) else REGISTRY.get(given)
+        if found.setdefault(item.name, item) != item:
+            raise ProtocolError(f"Two different proxies are called {item.name!r}. Rename one of them.")
+    return list(found.values())
+
+
+def needs_network(proxies: Iterable[Proxy]) -> bool:
+    """Whether any of ``proxies`` needs a network to be built."""
+    return any(item.needs_network for item in proxies)
+
+
+def _origin(function: Callable[[Signals], float]) -> str:
+    """``file:line`` of a definition; one name for all of an interactive session, where a cell may run again."""
+    if function.__module__ == "__main__":
+        return f"__main__ ({function.__qualname__})"
+    return f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"

@@ -1,0 +1,106 @@
+"""The passes that need no labels and no shared graph: counts, the linearised network, the Gaussian network."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+from zcbench.proxies.passes import Values, missing, weight_tensors
+from zcbench.proxies.signals import Batch, Costs
+from zcbench.proxies.taps import ForwardTap, layer_outputs, weight_layers
+
+from zcbench.streams import torch_stream
+
+
+def count_costs(network: nn.Module, batch: Batch) -> Values:
+    """Count parameters, and the MACs and convolutions of one image, in a forward pass in evaluation mode."""
+    macs: list[int] = []
+    convolutions: list[str] = []
+
+    def count(name: str, layer: nn.Module, source: Tensor, output: Tensor) -> None:
+        macs.append(output[0].numel() * layer.weight[0].numel())
+        if not isinstance(layer, nn.Linear):
+            convolutions.append(name)
+
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad(), layer_outputs(weight_layers(network), count):
+            network(batch.images[:1].clone())
+    finally:
+        for module, training in modes:
+            module.training = training
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return {"costs": Costs(params, sum(macs), len(convolutions))}
+
+
+class WithoutBatchNorm(TorchFunctionMode):
+    """Batch normalisation returns its input."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func`` unless it is a batch normalisation."""
+        return args[0] if func is F.batch_norm else func(*args, **(kwargs or {}))
+
+
+def linearised_gradients(network: nn.Module, batch: Batch) -> Values:
+    r"""Per weight |θ| and ∂R/∂|θ|, R = Σ logits of the network with weights |θ| for one image of ones, in float64."""
+    state = {name: t.detach().abs().double() for name, t in network.named_parameters()}
+    state |= {name: b.double() if b.is_floating_point() else b.clone() for name, b in network.named_buffers()}
+    names = list(weight_tensors(network))
+    for name in names:
+        state[name].requires_grad_(True)
+    ones = torch.ones_like(batch.images[:1], dtype=torch.float64)
+    with WithoutBatchNorm():
+        total = functional_call(network, state, (ones,)).sum()
+    weights = [state[name] for name in names]
+    found = torch.autograd.grad(total, weights, allow_unused=True) if total.requires_grad else [None] * len(names)
+    pairs = {n: (w.detach(), torch.zeros_like(w) if g is None else g) for n, w, g in zip(names, weights, found)}
+    return {"linearised_gradients": pairs}
+
+
+class GaussianTap(ForwardTap):
+    """Listens for the feature map, and for the variance per channel that each batch normalisation sees."""
+
+    def __init__(self) -> None:
+        super().__init__(features=True)
+        self.variances: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func``; a batch normalisation leaves the biased variance of its input."""
+        if func is F.batch_norm:
+            self.variances.append(args[0].transpose(0, 1).flatten(1).var(dim=1, correction=0))
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+def gaussian_response(network: nn.Module, batch: Batch, seed: int, epsilon: float = 0.01) -> Values:
+    """‖Φ(x) − Φ(x + εx')‖₂ per image, and the batch-norm variances, for Gaussian weights and images.
+
+    Φ is the feature map before global pooling. Weights of convolutions and linear layers, x and x' are standard normal
+    and come from one stream; batch norms have scale 1 and shift 0; other parameters named ``bias`` are 0.
+    """
+    stream = torch_stream("gaussian_response", seed, device=batch.images.device)
+    state = {name: t.detach().clone() for name, t in [*network.named_parameters(), *network.named_buffers()]}
+    for name in weight_tensors(network):
+        state[name].normal_(generator=stream)
+    for name, module in network.named_modules():
+        if getattr(module, "bias", None) is not None:
+            state[f"{name}.bias" if name else "bias"].zero_()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
+            state[f"{name}.weight"].fill_(1)
+    image, noise = (torch.empty_like(batch.images).normal_(generator=stream) for _ in range(2))
+    one, other = GaussianTap(), ForwardTap(features=True)
+    with torch.no_grad():
+        for tap, x in ((one, image), (other, image + epsilon * noise)):
+            with tap:
+                functional_call(network, state, (x,))
+    if one.features is None or other.features is None:
+        return {"gaussian_response": missing("No feature map is pooled or flattened.")}
+    change = (one.features - other.features).flatten(1).norm(dim=1)
+    return {"gaussian_response": (change, one.variances)}

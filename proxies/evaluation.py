@@ -1,0 +1,289 @@
+"""Score one network with several proxies: plan the passes, run them once, let every proxy read."""
+
+import math
+import numbers
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from types import FrameType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from zcbench.proxies.borrowing import Snapshot, borrowed, seed_everything
+from zcbench.proxies.contract import REGISTRY, Proxy, resolve
+from zcbench.proxies.data_free import count_costs, gaussian_response, linearised_gradients
+from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
+from zcbench.proxies.signals import Batch, Costs, Failure, NotApplicable, ScoreError, Signals, check_batch
+
+from zcbench.errors import BatchError, ProtocolError, ZcbenchError
+
+
+class Score(NamedTuple):
+    """One attempt: the value, or the named status that says why there is none.
+
+    ``seconds`` is what the proxy would take alone: its own arithmetic and every pass that it rests on.
+    """
+
+    proxy: str
+    version: int
+    value: float
+    status: str
+    reason: str
+    seconds: float
+
+
+class ScoreFailure(ZcbenchError):
+    """Some proxies gave no value; ``scores`` holds every attempt, the finished ones included."""
+
+    def __init__(self, scores: Sequence[Score]) -> None:
+        self.scores = list(scores)
+        failed = "; ".join(f"{s.proxy} ({s.status}): {s.reason}" for s in scores if s.status != "ok")
+        super().__init__(
+            f"No value for {failed} Leave them out, or use zcbench.proxies.evaluate, which reports a status for each."
+        )
+
+
+class ScoreTimeout(ScoreError):
+    """A proxy ran longer than it was allowed to."""
+
+    status = "timeout"
+
+
+class Teacher:
+    """A network whose signals are computed once for a batch and reused for every student.
+
+    Args:
+        network: the teacher; as it is given, random or trained.
+        seed: stream of what is random inside its passes.
+    """
+
+    def __init__(self, network: nn.Module, seed: int = 0) -> None:
+        self.network = network
+        self._seed = seed
+        self._batch: Batch | None = None
+        self._known: Signals | None = None
+        self._reads: frozenset[str] = frozenset()
+
+    def signals(self, batch: Batch, reads: frozenset[str]) -> Signals:
+        """The teacher's signals for ``batch``; computed anew only for another batch or further signals."""
+        same = self._batch is not None and all(torch.equal(a, b) for a, b in zip(self._batch, batch))
+        if self._known is None or not same or not reads <= self._reads:
+            self._reads = reads | (self._reads if same else frozenset())
+            self._batch = batch
+            with borrowed(self.network):
+                self._known = collect(self.network, batch, self._reads, seed=self._seed)
+        return self._known
+
+
+def score(
+    network: nn.Module,
+    batch: tuple[Tensor, Tensor],
+    proxies: Iterable[str | Proxy] | None = None,
+    *,
+    teacher: nn.Module | Teacher | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Score one network.
+
+    Args:
+        network: any module that takes images ``(B, C, H, W)`` and returns logits ``(B, N)``. It is left as it was.
+        batch: images and labels; labels are class indices ``(B,)``.
+        proxies: names or `Proxy` objects; all that apply if omitted.
+        teacher: the network that the teacher-aware proxies compare with.
+        seed: stream of what is random inside a proxy.
+
+    Returns:
+        Proxy name to score, in the order asked for; see each proxy for unit, range and direction.
+
+    Raises:
+        ScoreFailure: at least one proxy gave no value; it carries all the others.
+        BatchError: images, labels and network do not fit together.
+        UnknownNameError: a name that no proxy has.
+
+    Example:
+        >>> zcbench.score(network, (images, labels), proxies=["synflow", "naswot"])  # doctest: +SKIP
+        {'synflow': 12.3, 'naswot': 456.7}
+    """
+    if proxies is None:
+        known = (REGISTRY.get(name) for name in REGISTRY.names())
+        chosen = [item for item in known if teacher is not None or not item.needs_teacher]
+    else:
+        chosen = resolve(proxies)
+    scores = evaluate(network, batch, chosen, teacher=teacher, seed=seed)
+    if any(item.status != "ok" for item in scores):
+        raise ScoreFailure(scores)
+    return {item.proxy: item.value for item in scores}
+
+
+def evaluate(
+    network: nn.Module | None,
+    batch: tuple[Tensor, Tensor],
+    proxies: Iterable[str | Proxy],
+    *,
+    teacher: nn.Module | Teacher | None = None,
+    costs: Costs | None = None,
+    seed: int = 0,
+    timeout: float | None = None,
+) -> list[Score]:
+    """Score one network and report a status for every proxy.
+
+    Args:
+        network: the network, or None where ``costs`` are all that is read.
+        batch: images and labels.
+        proxies: names or `Proxy` objects.
+        teacher: a network, or a `Teacher` that keeps its signals for the next student.
+        costs: analytic counts; measured in a forward pass if omitted.
+        seed: stream of what is random inside a pass or a proxy.
+        timeout: seconds for the passes together, and again for each proxy; enforced in the main thread only.
+
+    Returns:
+        One `Score` per proxy, in the order asked for.
+
+    Raises:
+        BatchError: images, labels and network do not fit together.
+        ProtocolError: a proxy needs a network or a teacher, and there is none.
+    """
+    chosen = resolve(proxies)
+    checked = check_batch(*batch)
+    reads = frozenset[str]().union(*(item.reads for item in chosen))
+    if "teacher" in reads and teacher is None:
+        names = ", ".join(item.name for item in chosen if item.needs_teacher)
+        raise ProtocolError(f"{names} compare with a teacher, and none is given. Give teacher=, or leave them out.")
+    if network is None:
+        if reads - {"costs"} or costs is None:
+            raise ProtocolError("No network is given. Only proxies that read costs alone can do without, given costs=.")
+        signals = Signals({"costs": costs}, checked, reads)
+        return [_score(item, signals, None, seed, timeout) for item in chosen]
+    checked = _on_network(network, checked)
+    student = Teacher(teacher) if isinstance(teacher, nn.Module) else teacher
+    with borrowed(network):
+        signals = collect(network, checked, reads, costs=costs, seed=seed, timeout=timeout)
+        if student is not None and "teacher" in reads:
+            signals.meet(student.signals(checked, _teacher_reads(chosen)))
+        return [_score(item, signals, network, seed, timeout) for item in chosen]
+
+
+def collect(
+    network: nn.Module,
+    batch: Batch,
+    reads: frozenset[str],
+    *,
+    costs: Costs | None = None,
+    seed: int = 0,
+    timeout: float | None = None,
+) -> Signals:
+    """Run the fewest passes that give all of ``reads`` on a borrowed network; a pass that fails costs only its signals.
+
+    Raises:
+        BatchError: images, labels and network do not fit together.
+    """
+    clock = Clock()
+    values: Values = {"network": network, "costs": costs, "num_classes": Failure(NotApplicable("No forward pass."))}
+    values["parameters"] = {name: weight.detach() for name, weight in weight_tensors(network).items()}
+
+    def run(names: frozenset[str], part: str | None, work: Any) -> None:
+        def timed() -> Values:
+            seed_everything("passes", seed)
+            with _time_limit(timeout):
+                if part is None:
+                    return work()
+                with clock.part(part):
+                    return work()
+
+        if reads & names:
+            attempt(values, names, timed)
+
+    run(SharedPass.provides, None, SharedPass(network, batch, reads, clock).run)
+    run(frozenset({"linearised_gradients"}), "linearised", lambda: linearised_gradients(network, batch))
+    run(frozenset({"gaussian_response"}), "Gaussian", lambda: gaussian_response(network, batch, seed))
+    if costs is None:
+        run(frozenset({"costs"}), "count", lambda: count_costs(network, batch))
+    return Signals(values, batch, reads, clock.parts)
+
+
+def _teacher_reads(chosen: Iterable[Proxy]) -> frozenset[str]:
+    """What the teacher must give: whatever a teacher-aware proxy reads of the student."""
+    return frozenset[str]().union(*(item.reads for item in chosen if item.needs_teacher)) - {"teacher", "network"}
+
+
+def _score(item: Proxy, signals: Signals, network: nn.Module | None, seed: int, timeout: float | None) -> Score:
+    """The attempt of one proxy: never raises, except for an interrupt from the keyboard."""
+    view = signals.view(item.reads)
+    guard = Snapshot(network) if network is not None and "network" in item.reads else None
+    start = perf_counter()
+    value, status, reason = math.nan, "ok", ""
+    try:
+        if network is not None:
+            seed_everything(item.name, seed)
+        with _time_limit(timeout):
+            result = item(view)
+        value, status, reason = _judge(item, result)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        status, reason = _status(error), _reason(error)
+    finally:
+        changed = guard.restore() if guard is not None else []
+    if changed:
+        value, status, reason = math.nan, "changed_network", f"It changed {', '.join(changed[:3])}; this was undone."
+    return Score(item.name, item.version, value, status, reason, perf_counter() - start + view.seconds())
+
+
+def _judge(item: Proxy, result: object) -> tuple[float, str, str]:
+    if not isinstance(result, numbers.Real) or isinstance(result, bool):
+        hint = "; use .item()" if isinstance(result, Tensor) else ""
+        return math.nan, "bad_return", f"Returned a {type(result).__name__}. Expected a Python float{hint}."
+    value = float(result)
+    if math.isnan(value):
+        return math.nan, "nan", "The score is not a number."
+    if math.isinf(value):
+        return math.nan, "infinite", f"The score is {value}."
+    return value, "ok", ""
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, ScoreError):
+        return error.status
+    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+    return "out_of_memory" if exhausted else "error"
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ZcbenchError) else f"{type(error).__name__}: {text}"
+
+
+def _on_network(network: nn.Module, batch: Batch) -> Batch:
+    """The batch on the network's device and in its floating type.
+
+    Raises:
+        BatchError: the network has no values, being on the meta device.
+    """
+    parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
+    if parameter is None:
+        return batch
+    if parameter.is_meta:
+        raise BatchError("The network is on the meta device and has no weights. Give one with to_empty() and an init.")
+    return Batch(batch.images.to(parameter), batch.labels.to(parameter.device))
+
+
+@contextmanager
+def _time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise `ScoreTimeout` in the block after ``seconds``; only where the system can interrupt the main thread."""
+    if seconds is None or threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise ScoreTimeout(f"Took longer than {seconds:g} s.")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

@@ -1,0 +1,35 @@
+"""Fisher: which channels does the loss feel?
+
+Theis et al., "Faster gaze prediction with dense networks and Fisher pruning", arXiv:1801.05787, and Turner et al., "BlockSwap",
+ICLR 2020, arXiv:1906.04113, eq. 2; as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134, eq. 3.
+"""
+
+from zcbench.proxies.contract import proxy
+from zcbench.proxies.signals import Signals
+
+
+@proxy("fisher", reads=("parameters", "channel_saliency"), higher_is_better=True, source="arXiv:1906.04113, eq. 2")
+def fisher(signals: Signals) -> float:
+    r"""Fisher information of every output channel, counted once for each weight of the channel.
+
+    .. math::  \Delta_{\ell c} = \frac{1}{2B} \sum_{n} \Bigl( \sum_{h,w} a_{nchw} \, g_{nchw} \Bigr)^2,
+               \qquad s = \sum_{\ell} K_\ell \sum_c \Delta_{\ell c}
+
+    a is the output of a convolution or linear layer, g the gradient of the mean cross-entropy for it, and
+    :math:`K_\ell` the number of weights behind one output channel.
+
+    Args:
+        signals: needs ``channel_saliency``, the inner sum as ``(B, C_out)`` per layer, and ``parameters`` for K.
+
+    Returns:
+        The score, in squared units of the loss, non-negative; higher ranks better.
+
+    Note:
+        The factor K comes from the widely used code of arXiv:2101.08134, which spreads each channel's value over its
+        weights before it sums; the papers have no such factor. A layer that is called several times adds its sums
+        before they are squared, as one gate for all its calls would feel them.
+    """
+    saliency = signals.channel_saliency
+    weights = {name.removesuffix("weight").removesuffix("."): w for name, w in signals.parameters.items()}
+    channels = ((weights[name][0].numel(), s.square().mean(0).sum().item() / 2) for name, s in saliency.items())
+    return sum(count * information for count, information in channels)

@@ -1,0 +1,27 @@
+"""grad_norm: how large is the gradient of the loss at initialisation?
+
+Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, arXiv:2101.08134, section 3.2.
+"""
+
+from zcbench.proxies.contract import proxy
+from zcbench.proxies.signals import Signals
+
+
+@proxy("grad_norm", reads="gradients", higher_is_better=True, source="arXiv:2101.08134, section 3.2")
+def grad_norm(signals: Signals) -> float:
+    r"""Sum over layers of the norm of the loss gradient.
+
+    .. math::  s = \sum_{\ell} \lVert \partial L / \partial \theta_\ell \rVert_2
+
+    L is the mean cross-entropy of the batch.
+
+    Args:
+        signals: needs ``gradients``: one tensor per convolution or linear weight, biases left out.
+
+    Returns:
+        The score, in units of the loss per weight, non-negative; higher ranks better.
+
+    Note:
+        The paper speaks of the norm of the gradient; its code adds the norms of the layers, and so do we.
+    """
+    return sum(gradient.norm().item() for gradient in signals.gradients.values())

@@ -1,0 +1,28 @@
+"""GraSP: does cutting a weight keep the gradient flowing?
+
+Wang et al., "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020, arXiv:2002.07376, eq. 8;
+as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134, eq. 1.
+"""
+
+from zcbench.proxies.contract import proxy
+from zcbench.proxies.signals import Signals
+
+
+@proxy("grasp", reads=("parameters", "hessian_gradient"), higher_is_better=True, source="arXiv:2002.07376, eq. 8")
+def grasp(signals: Signals) -> float:
+    r"""Inner product of the weights and the Hessian times the gradient, with a minus sign.
+
+    .. math::  s = -\sum_{\theta} \theta \odot (H g), \qquad g = \partial L / \partial \theta
+
+    Args:
+        signals: needs ``parameters`` and ``hessian_gradient``: θ and H·g for every convolution and linear weight. L is
+            the mean cross-entropy at temperature 1, H its Hessian over the same weights.
+
+    Returns:
+        The score, in squared units of the loss, of either sign; higher ranks better.
+
+    Note:
+        The original pruning code divides the logits by a temperature of 200; the proxy code uses 1, and so do we.
+    """
+    products = signals.hessian_gradient
+    return -sum((weight * products[name]).sum().item() for name, weight in signals.parameters.items())

@@ -1,0 +1,22 @@
+"""l2_norm: how large are the weights before training?
+
+Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, arXiv:2101.08134; the baseline in its code.
+"""
+
+from zcbench.proxies.contract import proxy
+from zcbench.proxies.signals import Signals
+
+
+@proxy("l2_norm", reads="parameters", higher_is_better=True, source="arXiv:2101.08134, released code")
+def l2_norm(signals: Signals) -> float:
+    r"""Sum over layers of the norm of the weights.
+
+    .. math::  s = \sum_{\ell} \lVert \theta_\ell \rVert_2
+
+    Args:
+        signals: needs ``parameters``: the weights of the convolutions and linear layers, biases left out.
+
+    Returns:
+        The score, dimensionless, non-negative; higher ranks better. It sees neither images nor labels.
+    """
+    return sum(weight.norm().item() for weight in signals.parameters.values())

@@ -1,0 +1,195 @@
+"""The passes that compute signals: the fewest that serve all the chosen proxies."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from zcbench.proxies.signals import Batch, Failure, NotApplicable
+from zcbench.proxies.taps import ForwardTap, layer_outputs, weight_layers
+
+from zcbench.errors import BatchError
+
+Values = dict[str, Any]
+
+
+class Clock:
+    """Seconds that each part of the passes took."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, float] = {}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time the block under ``name``."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.parts[name] = self.parts.get(name, 0.0) + perf_counter() - start
+
+
+def attempt(values: Values, names: frozenset[str], work: Callable[[], Values]) -> None:
+    """Add to ``values`` what ``work`` computes; if it raises, each of ``names`` becomes that failure."""
+    try:
+        values |= work()
+    except BatchError:
+        raise
+    except Exception as error:
+        values |= {name: Failure(error.with_traceback(None)) for name in names}  # a traceback would keep the graph
+
+
+def weight_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Weights of convolutions and linear layers, under the names that ``named_parameters`` gives them."""
+    return {f"{name}.weight" if name else "weight": layer.weight for name, layer in weight_layers(network).items()}
+
+
+class SharedPass:
+    r"""One forward pass, one loss backward, one input backward; a Hessian product rests on the same graph.
+
+    .. math::  z = f_\theta(x), \qquad g = \partial_\theta L(z, y), \qquad J_i = \partial_{x_i} \textstyle\sum z,
+               \qquad H g = \partial_\theta \langle g, \bar g \rangle \ (\bar g \text{ held constant})
+
+    L is the mean cross-entropy; θ runs over the weights of convolutions and linear layers.
+    """
+
+    provides = frozenset(
+        ["logits", "features", "embedding", "relu_codes", "gradients", "classifier_gradient", "channel_saliency", "hessian_gradient", "input_jacobian"]
+    )
+    first_order = frozenset({"gradients", "classifier_gradient", "channel_saliency"})
+
+    def __init__(self, network: nn.Module, batch: Batch, wanted: frozenset[str], clock: Clock) -> None:
+        self._network, self._batch, self._clock = network, batch, clock
+        self._jacobian, self._hessian = "input_jacobian" in wanted, "hessian_gradient" in wanted
+        self._backward = self._hessian or bool(wanted & self.first_order)
+        self._saliency = "channel_saliency" in wanted
+        self._tap = ForwardTap(relu_codes="relu_codes" in wanted, features="features" in wanted)
+        self._layers, self._weights = weight_layers(network), weight_tensors(network)
+        self._copy_outputs = False
+        self._classifier: tuple[str, Tensor] | None = None
+        self._outputs: list[tuple[Tensor, int]] = []
+        self._products: dict[str, Tensor] = {}
+        self._handles: list[Any] = []
+
+    def run(self) -> Values:
+        """Signals by name; one that fails is the `Failure`.
+
+        Raises:
+            BatchError: the network does not return logits, or a label is out of their range.
+        """
+        values: Values = {}
+        with self._clock.part("forward"):
+            logits, images = self._forward()
+            if any(output._version != version for output, version in self._outputs):
+                self._start_over_with_copies()
+                logits, images = self._forward()
+        values |= self._forward_values(logits)
+        if self._backward:
+            attempt(values, self.first_order | {"hessian_gradient"}, lambda: self._loss_backward(logits))
+        if self._jacobian:
+            attempt(values, frozenset({"input_jacobian"}), lambda: self._input_backward(logits, images))
+        return values
+
+    def _forward(self) -> tuple[Tensor, Tensor]:
+        images = self._batch.images.clone().requires_grad_(self._jacobian)
+        with (
+            torch.set_grad_enabled(self._backward or self._jacobian),
+            layer_outputs(self._layers, self._listen),
+            self._tap,
+        ):
+            return self._network(images.clone()), images
+
+    def _start_over_with_copies(self) -> None:
+        """A layer's output was overwritten in place, so let the network work on a copy of each."""
+        self._copy_outputs = True
+        self._tap = self._tap.renewed()
+        self._outputs, self._handles = [], []
+
+    def _forward_values(self, logits: Any) -> Values:
+        check_logits(logits, self._batch)
+        features, classifier = self._tap.features, self._classifier
+        return {
+            "logits": logits.detach(),
+            "num_classes": logits.shape[1],
+            "relu_codes": self._tap.relu_codes or missing("No ReLU is called in the forward pass."),
+            "features": missing("No feature map is pooled or flattened.") if features is None else features.detach(),
+            "embedding": missing("There is no linear layer.") if classifier is None else classifier[1],
+        }
+
+    def _listen(self, name: str, layer: nn.Module, source: Tensor, output: Tensor) -> Tensor | None:
+        if isinstance(layer, nn.Linear):
+            self._classifier = (f"{name}.weight" if name else "weight", source.detach())
+        if not (self._saliency and output.requires_grad):
+            return None
+        self._outputs.append((output, output._version))
+
+        def add_product(gradient: Tensor) -> None:
+            product = output.detach() * gradient.detach()
+            total = product.flatten(2).sum(2) if product.ndim > 2 else product
+            self._products[name] = self._products[name] + total if name in self._products else total
+
+        self._handles.append(output.register_hook(add_product))
+        return output.clone() if self._copy_outputs else None
+
+    def _loss_backward(self, logits: Tensor) -> Values:
+        keep = self._hessian or self._jacobian
+        with self._clock.part("loss backward"):
+            loss = F.cross_entropy(logits, self._batch.labels)
+            gradients = self._differentiate(loss, retain_graph=keep, create_graph=self._hessian)
+        for handle in self._handles:
+            handle.remove()
+        values: Values = {"gradients": {name: g.detach() for name, g in gradients.items()}}
+        values["channel_saliency"] = self._products
+        values["classifier_gradient"] = (
+            values["gradients"][self._classifier[0]] if self._classifier else missing("There is no linear layer.")
+        )
+        if self._hessian:
+            attempt(values, frozenset({"hessian_gradient"}), lambda: self._hessian_product(gradients))
+        return values
+
+    def _hessian_product(self, gradients: dict[str, Tensor]) -> Values:
+        with self._clock.part("Hessian product"):
+            inner = torch.stack([(g * g.detach()).sum() for g in gradients.values()]).sum()
+            product = self._differentiate(inner, retain_graph=self._jacobian)
+        return {"hessian_gradient": product}
+
+    def _input_backward(self, logits: Tensor, images: Tensor) -> Values:
+        with self._clock.part("input backward"):
+            (jacobian,) = torch.autograd.grad(logits.sum(), images)
+        return {"input_jacobian": jacobian.flatten(1)}
+
+    def _differentiate(self, scalar: Tensor, **options: bool) -> dict[str, Tensor]:
+        """Gradient of ``scalar`` for every weight; zero where it does not depend on the weight."""
+        weights = list(self._weights.values())
+        if not scalar.requires_grad:
+            return {name: torch.zeros_like(weight) for name, weight in self._weights.items()}
+        found = torch.autograd.grad(scalar, weights, allow_unused=True, **options)
+        return {name: torch.zeros_like(w) if g is None else g for (name, w), g in zip(self._weights.items(), found)}
+
+
+def check_logits(logits: Any, batch: Batch) -> None:
+    """Refuse an output that is not one tensor of logits ``(B, N)``, and labels outside its N classes.
+
+    Raises:
+        BatchError: as the sentence says.
+    """
+    size = len(batch.images)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != size:
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise BatchError(
+            f"The network returns {given} for {size} images. Expected one tensor of logits ({size}, classes); "
+            f"wrap the network so that it returns just that."
+        )
+    if int(batch.labels.max()) >= logits.shape[1]:
+        raise BatchError(
+            f"Given the label {int(batch.labels.max())}, but the network has {logits.shape[1]} classes. "
+            f"Expected labels from 0 to {logits.shape[1] - 1}; build the network for more classes."
+        )
+
+
+def missing(reason: str) -> Failure:
+    """A signal that the network does not have."""
+    return Failure(NotApplicable(reason))

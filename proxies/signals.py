@@ -1,0 +1,288 @@
+"""What a proxy may read: the signals of one untrained network and one batch."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from zcbench.errors import BatchError, ZcbenchError, unknown
+
+
+class ScoreError(ZcbenchError):
+    """A score that has no value; ``status`` is the name under which it is stored."""
+
+    status = "error"
+
+
+class SingularScore(ScoreError):
+    """The score is undefined for this network and batch: a zero determinant, a constant row, an empty spectrum."""
+
+    status = "singular"
+
+
+class NotApplicable(ScoreError):
+    """The network or the batch lacks what the proxy is about: no ReLU, no feature map, one image, no teacher."""
+
+    status = "not_applicable"
+
+
+class UndeclaredSignal(ScoreError):
+    """A proxy reads a signal that it does not declare."""
+
+
+class Batch(NamedTuple):
+    """Images ``(B, C, H, W)`` and class indices ``(B,)``."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class Costs(NamedTuple):
+    """Size of an architecture: parameters, multiply-accumulates of one image, convolutions executed for one image."""
+
+    params: int
+    macs: int
+    n_convs: int
+
+
+class Failure(NamedTuple):
+    """A signal that could not be computed; reading it raises the error."""
+
+    error: BaseException
+
+
+#: Every signal and what it is, in the order of the documentation.
+SIGNALS: dict[str, str] = {
+    "costs": "parameters, MACs and convolutions; analytic where the space knows them",
+    "parameters": "weights of the convolutions and linear layers, by name",
+    "labels": "class indices of the batch",
+    "logits": "output of the network, (B, N)",
+    "features": "feature map before global pooling, (B, C, H, W)",
+    "embedding": "input of the last linear layer, (B, C)",
+    "relu_codes": "for each ReLU call the units that are active, boolean (B, D)",
+    "gradients": "gradient of the mean cross-entropy for each entry of parameters",
+    "classifier_gradient": "gradient of the mean cross-entropy for the last linear layer's weight, (N, C)",
+    "channel_saliency": "for each layer the sum over positions of output times its gradient, (B, C)",
+    "hessian_gradient": "Hessian of the mean cross-entropy times its gradient, for each entry of parameters",
+    "input_jacobian": "gradient of the summed logits for each image, (B, C*H*W)",
+    "linearised_gradients": "absolute weights and gradients of the linearised network on ones, float64",
+    "gaussian_response": "change of the features under Gaussian weights and noise, with the batch-norm variances",
+    "teacher": "the teacher's signals, the same that the proxy reads of the student",
+    "network": "the network itself, in training mode; a proxy must leave it as it was",
+}
+
+_FORWARD, _LOSS = ("forward",), ("forward", "loss backward")
+
+#: The parts of the passes on which a signal rests; a signal that is not here costs nothing.
+RESTS_ON: dict[str, tuple[str, ...]] = {
+    "costs": ("count",),
+    "logits": _FORWARD,
+    "features": _FORWARD,
+    "embedding": _FORWARD,
+    "relu_codes": _FORWARD,
+    "gradients": _LOSS,
+    "classifier_gradient": _LOSS,
+    "channel_saliency": _LOSS,
+    "hessian_gradient": (*_LOSS, "Hessian product"),
+    "input_jacobian": ("forward", "input backward"),
+    "linearised_gradients": ("linearised",),
+    "gaussian_response": ("Gaussian",),
+}
+
+#: Signals whose value depends on the labels.
+LABELLED = frozenset({"labels", "gradients", "classifier_gradient", "channel_saliency", "hessian_gradient"})
+
+
+def signal_names(reads: str | Iterable[str]) -> frozenset[str]:
+    """Set of signal names from one name or several.
+
+    Raises:
+        UnknownNameError: a name that is no signal.
+    """
+    names = frozenset([reads] if isinstance(reads, str) else reads)
+    for name in names:
+        if name not in SIGNALS:
+            raise unknown("signal", name, SIGNALS)
+    return names
+
+
+class Signals:
+    """The signals that one proxy declared, computed once for all the proxies of a run.
+
+    Every tensor is detached, lives on the network's device and is shared with the other proxies: read it, do not
+    write to it.
+
+    Args:
+        values: signal name to value, or to the `Failure` that reading it raises.
+        batch: the images and labels that the signals belong to.
+        reads: the signals that may be read.
+        parts: seconds that each part of the passes took.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], batch: Batch, reads: Iterable[str], parts: Mapping[str, float] | None = None
+    ) -> None:
+        self._values = values
+        self._reads = frozenset(reads)
+        self._parts = parts or {}
+        self.images = batch.images
+        self._labels = batch.labels
+
+    def view(self, reads: Iterable[str]) -> "Signals":
+        """The same signals, restricted to ``reads``."""
+        return Signals(self._values, Batch(self.images, self._labels), reads, self._parts)
+
+    def seconds(self) -> float:
+        """Seconds of the passes behind these signals, each counted once, as if nothing else shared them."""
+        parts = {part for name in self._reads for part in RESTS_ON.get(name, ())}
+        return sum(self._parts.get(part, 0.0) for part in parts)
+
+    def meet(self, teacher: "Signals") -> None:
+        """Let ``teacher`` be the signals that a student is compared with.
+
+        Raises:
+            BatchError: the two have different class counts.
+        """
+        if self.num_classes != teacher.num_classes:
+            raise BatchError(
+                f"The student has {self.num_classes} classes and the teacher {teacher.num_classes}. Expected equal "
+                f"class counts; build both for the same data set."
+            )
+        self._values = {**self._values, "teacher": teacher}
+
+    @property
+    def batch_size(self) -> int:
+        """Number of images B."""
+        return len(self.images)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes N, the width of the logits."""
+        return int(self._get("num_classes"))
+
+    @property
+    def costs(self) -> Costs:
+        """Parameters, MACs and convolutions."""
+        return self._read("costs")
+
+    @property
+    def parameters(self) -> Mapping[str, Tensor]:
+        """Weights of convolutions and linear layers, by name."""
+        return self._read("parameters")
+
+    @property
+    def labels(self) -> Tensor:
+        """Class indices ``(B,)``."""
+        self._require("labels")
+        return self._labels
+
+    @property
+    def logits(self) -> Tensor:
+        """Output of the network, ``(B, N)``."""
+        return self._read("logits")
+
+    @property
+    def features(self) -> Tensor:
+        """Last feature map before global pooling (or flattening), ``(B, C, H, W)``."""
+        return self._read("features")
+
+    @property
+    def embedding(self) -> Tensor:
+        """Input of the last linear layer, ``(B, C)``."""
+        return self._read("embedding")
+
+    @property
+    def relu_codes(self) -> list[Tensor]:
+        """One boolean ``(B, D)`` per ReLU call in order of execution; calls on the same tensor share one object."""
+        return self._read("relu_codes")
+
+    @property
+    def gradients(self) -> Mapping[str, Tensor]:
+        """∂L/∂θ of the mean cross-entropy L for every entry of ``parameters``; zero where a weight is not used."""
+        return self._read("gradients")
+
+    @property
+    def classifier_gradient(self) -> Tensor:
+        """∂L/∂W of the last linear layer, ``(N, C)``."""
+        return self._read("classifier_gradient")
+
+    @property
+    def channel_saliency(self) -> Mapping[str, Tensor]:
+        """Σ over positions of output ⊙ ∂L/∂output for every convolution and linear layer, ``(B, C_out)`` each."""
+        return self._read("channel_saliency")
+
+    @property
+    def hessian_gradient(self) -> Mapping[str, Tensor]:
+        """H·g for every entry of ``parameters``: g is the gradient of L, H its Hessian over the same weights."""
+        return self._read("hessian_gradient")
+
+    @property
+    def input_jacobian(self) -> Tensor:
+        """Row i is ∂(Σ logits)/∂x_i, flattened: ``(B, C*H*W)``."""
+        return self._read("input_jacobian")
+
+    @property
+    def linearised_gradients(self) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """Per weight, |θ| and ∂R/∂|θ| in float64; R sums the logits for an image of ones, without batch norm."""
+        return self._read("linearised_gradients")
+
+    @property
+    def gaussian_response(self) -> tuple[Tensor, list[Tensor]]:
+        """‖Φ(x) − Φ(x + εx')‖ per image ``(B,)``, and the channel variances that each batch norm saw."""
+        return self._read("gaussian_response")
+
+    @property
+    def teacher(self) -> "Signals":
+        """The teacher's signals for the same batch."""
+        self._require("teacher")
+        return self._get("teacher").view(self._reads - {"teacher"})
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network, borrowed."""
+        return self._read("network")
+
+    @staticmethod
+    def log_abs_det(matrix: Tensor) -> float:
+        """Log |det matrix| by LU in float64.
+
+        Raises:
+            SingularScore: the determinant is zero.
+        """
+        sign, value = torch.linalg.slogdet(matrix.double())
+        if sign == 0 or not torch.isfinite(value):
+            raise SingularScore("The matrix is singular: at least two images of the batch give equal rows.")
+        return value.item()
+
+    def _read(self, name: str) -> Any:
+        self._require(name)
+        return self._get(name)
+
+    def _require(self, name: str) -> None:
+        if name not in self._reads:
+            declared = ", ".join(sorted(self._reads)) or "nothing"
+            raise UndeclaredSignal(f"Reads the signal {name!r} but declares {declared}. Add it to reads=.")
+
+    def _get(self, name: str) -> Any:
+        value = self._values[name]
+        if isinstance(value, Failure):
+            raise value.error
+        return value
+
+
+def check_batch(images: Tensor, labels: Tensor) -> Batch:
+    """The batch, once its shapes and types are right.
+
+    Raises:
+        BatchError: images that are not ``(B, C, H, W)`` and floating, or labels that are not B integers from 0.
+    """
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point() or len(images) == 0:
+        given = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise BatchError(f"Given images of {given}. Expected a floating tensor (B, C, H, W) with at least one image.")
+    if not isinstance(labels, Tensor) or labels.shape != (len(images),) or labels.is_floating_point():
+        given = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise BatchError(f"Given labels of {given}. Expected {len(images)} integers, one class index per image.")
+    if labels.min() < 0:
+        raise BatchError(f"Given a label {labels.min().item()}. Expected class indices from 0.")
+    return Batch(images, labels.long())

@@ -1,0 +1,37 @@
+"""SynFlow: how much signal could flow from input to output, whatever the data?
+
+Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020,
+arXiv:2006.05467, section 6; as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134, eq. 1.
+"""
+
+import math
+
+from zcbench.proxies.contract import proxy
+from zcbench.proxies.signals import Signals, SingularScore
+
+
+@proxy(
+    "synflow", reads="linearised_gradients", higher_is_better=True, uses_labels=False, source="arXiv:2006.05467, eq. 3"
+)
+def synflow(signals: Signals) -> float:
+    r"""Logarithm of the total synaptic flow.
+
+    .. math::  R = \mathbf{1}^\top f_{\lvert \theta \rvert}(\mathbf{1}), \qquad
+               s = \log \sum_{\theta} \lvert \theta \rvert \, \partial R / \partial \lvert \theta \rvert
+
+    The network has absolute weights, no batch normalisation, and one image of ones as input.
+
+    Args:
+        signals: needs ``linearised_gradients``: per convolution or linear weight the pair |θ|, ∂R/∂|θ| in float64.
+
+    Returns:
+        The natural logarithm of the score, which itself reaches 1e28; unbounded; higher ranks better.
+
+    Raises:
+        SingularScore: nothing flows: no path leads from the input to the output.
+    """
+    pairs = signals.linearised_gradients.values()
+    flow = sum((weight * gradient).sum().item() for weight, gradient in pairs)
+    if flow == 0:
+        raise SingularScore("No synaptic flow reaches the output: the network ignores its input.")
+    return math.log(flow)

@@ -1,0 +1,99 @@
+"""Taps that listen to one forward pass and leave no trace on the network."""
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+RELUS = frozenset(
+    {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.leaky_relu, F.leaky_relu_}
+)
+POOLS = frozenset({F.adaptive_avg_pool2d, F.avg_pool2d, F.adaptive_max_pool2d, F.max_pool2d, torch.mean, Tensor.mean})
+FLATTENS = frozenset({torch.flatten, Tensor.flatten, Tensor.view, Tensor.reshape, torch.reshape})
+
+WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+
+
+def weight_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Convolutions and linear layers by name, each weight once."""
+    seen: set[int] = set()
+    layers = {}
+    for name, module in network.named_modules():
+        if isinstance(module, WEIGHTED) and id(module.weight) not in seen:
+            seen.add(id(module.weight))
+            layers[name] = module
+    return layers
+
+
+class ForwardTap(TorchFunctionMode):
+    """Listens to the functions of a forward pass: ReLU codes and the feature map before global pooling.
+
+    It sees ``nn.ReLU`` and ``F.relu`` alike. The feature map is the input of the last pooling that reduces a map to
+    one position, or the last map of several positions that is flattened.
+    """
+
+    def __init__(self, *, relu_codes: bool = False, features: bool = False) -> None:
+        super().__init__()
+        self.relu_codes: list[Tensor] = []
+        self.features: Tensor | None = None
+        self._listen_relu = relu_codes
+        self._listen_features = features
+        self._known: dict[int, tuple[weakref.ref[Tensor], int, Tensor]] = {}
+
+    def renewed(self) -> "ForwardTap":
+        """A tap for the same things that has heard nothing yet."""
+        return ForwardTap(relu_codes=self._listen_relu, features=self._listen_features)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func``, and note what it was given."""
+        kwargs = kwargs or {}
+        source = args[0] if args else kwargs.get("input")
+        if self._listen_relu and func in RELUS:
+            self.relu_codes.append(self._code(source))
+        result = func(*args, **kwargs)
+        if self._listen_features and isinstance(source, Tensor) and source.ndim == 4:
+            if (func in POOLS and _pools_globally(source, result)) or (func in FLATTENS and _flattens(source, result)):
+                self.features = source
+        return result
+
+    def _code(self, x: Tensor) -> Tensor:
+        """Active units ``(B, D)``; a tensor that went through a ReLU before, unchanged since, gives the same object."""
+        known = self._known.get(id(x))
+        if known is not None and known[0]() is x and known[1] == x._version:
+            return known[2]
+        code = (x.detach() > 0).flatten(1)
+        self._known[id(x)] = (weakref.ref(x), x._version, code)
+        return code
+
+
+def _pools_globally(source: Tensor, result: Any) -> bool:
+    several = source.shape[-2:].numel() > 1
+    return several and isinstance(result, Tensor) and result.shape[:2] == source.shape[:2] and result[0, 0].numel() == 1
+
+
+def _flattens(source: Tensor, result: Any) -> bool:
+    return isinstance(result, Tensor) and result.ndim == 2 and source.shape[-2:].numel() > 1
+
+
+@contextmanager
+def layer_outputs(
+    layers: Mapping[str, nn.Module], listener: Callable[[str, nn.Module, Tensor, Tensor], Tensor | None]
+) -> Iterator[None]:
+    """While the block runs, call ``listener(name, layer, input, output)`` after each layer; it may replace the output."""
+
+    def hook(name: str) -> Callable[..., Tensor | None]:
+        return lambda layer, inputs, output: listener(name, layer, inputs[0], output)
+
+    handles = [layer.register_forward_hook(hook(name)) for name, layer in layers.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

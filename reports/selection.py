@@ -1,0 +1,72 @@
+"""What a report says about a ranking as a whole: its truths, its subsets, and the rows of one of each."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from zcbench.benchmarks.ranking import Ranking
+from zcbench.errors import unknown
+from zcbench.reports.wording import count, truth_label
+
+
+def subsets(ranking: Ranking) -> list[str]:
+    """Names of the subsets in the order of the table."""
+    return list(dict.fromkeys(ranking.table["subset"]))
+
+
+def truths(ranking: Ranking) -> list[str]:
+    """Names of the truths in the order of the table."""
+    return list(dict.fromkeys(ranking.table["truth"]))
+
+
+def labels(ranking: Ranking) -> dict[str, str]:
+    """Heading of each truth; two truths that would share one keep their full names."""
+    short = {truth: truth_label(truth) for truth in truths(ranking)}
+    shared = Counter(short.values())
+    return {truth: label if shared[label] == 1 else truth for truth, label in short.items()}
+
+
+def select(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> pd.DataFrame:
+    """Rows of one truth and one subset, best tau first, undefined ones last; the table's first of each if omitted.
+
+    Raises:
+        UnknownNameError: the table has no such truth or subset; the message has the nearest ones.
+    """
+    chosen = {"truth": truth or truths(ranking)[0], "subset": subset or subsets(ranking)[0]}
+    rows = ranking.table
+    for column, name in chosen.items():
+        if name not in set(ranking.table[column]):
+            raise unknown(f"{column} of this ranking", name, set(ranking.table[column]))
+        rows = rows[rows[column] == name]
+    return rows.sort_values(["tau", "proxy"], ascending=[False, True], na_position="last").reset_index(drop=True)
+
+
+def selections(ranking: Ranking) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Every truth and subset that has rows, with its rows as :func:`select` gives them."""
+    for truth in truths(ranking):
+        for subset in subsets(ranking):
+            if len(rows := select(ranking, truth, subset)):
+                yield truth, subset, rows
+
+
+def described(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> str:
+    """Which numbers these are: ``CIFAR-10 test, all architectures (n = 1,000)``; n is the largest over the proxies."""
+    rows = select(ranking, truth, subset)
+    first = rows.iloc[0]
+    return f"{labels(ranking)[first['truth']]}, {first['subset']} architectures (n = {count(rows['n'].max())})"
+
+
+def intervals_named(ranking: Ranking) -> str:
+    """What the intervals are, with their level where the protocol says it: ``95 % confidence intervals``."""
+    level = _find(ranking.protocol, "confidence")
+    return f"{100 * level:g} % confidence intervals" if isinstance(level, float) else "confidence intervals"
+
+
+def _find(tree: object, key: str) -> object:
+    """First value of ``key`` anywhere in nested mappings, or None."""
+    if not isinstance(tree, Mapping):
+        return None
+    if key in tree:
+        return tree[key]
+    return next((found for branch in tree.values() if (found := _find(branch, key)) is not None), None)

@@ -1,0 +1,181 @@
+"""One look for all figures: colours, exact panel sizes, labels that keep apart, and the same bytes each time."""
+
+import io
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
+from scipy.optimize import isotonic_regression
+
+P = ParamSpec("P")
+
+KINDS = {"proxy": ("#0072B2", "o"), "baseline": ("#D55E00", "s"), "ensemble": ("#009E73", "^")}
+"""Colour and marker of each kind of row, from the colour-blind-safe palette of Okabe and Ito."""
+
+KIND_NAMES = {"proxy": "proxy", "baseline": "size baseline", "ensemble": "ensemble"}
+GREY = "#8a8a8a"
+LABEL_SIZE = 7.0
+DPI = {"png": 160, "svg": 100, "pdf": 160}
+"""Resolution of the files; in SVG and PDF that of the point clouds only."""
+
+
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 8.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "xtick.labelsize": LABEL_SIZE,
+    "ytick.labelsize": LABEL_SIZE,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": LABEL_SIZE,
+    "text.parse_math": False,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "zcbench",
+}
+_METADATA: dict[str, dict[str, str | None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Let a figure function draw in the style of the reports, whatever the caller's own settings are."""
+
+    @wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_RC)
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """Figure as the bytes of a ``png``, ``svg`` or ``pdf`` file; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
+        figure.savefig(buffer, format=kind, dpi=DPI[kind], metadata=_METADATA[kind])
+    return buffer.getvalue()
+
+
+def panels(
+    count: int,
+    columns: int,
+    size: tuple[float, float],
+    *,
+    margins: tuple[float, float, float, float] = (0.6, 0.2, 0.35, 0.5),
+    header: float = 0.0,
+    footer: float = 0.3,
+    side: float = 0.0,
+) -> tuple[Figure, list[Axes]]:
+    """Figure with ``count`` equal axes, filled row by row, each exactly as large as asked for.
+
+    Args:
+        count: how many axes.
+        columns: at most this many in a row.
+        size: width and height of one axes in inches.
+        margins: room at the left, right, top and bottom of each axes in inches.
+        header: room above all axes.
+        footer: room under all axes, for the legend.
+        side: room at the right of all axes, for a colour bar.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    left, right, top, bottom = margins
+    wide, high = left + size[0] + right, top + size[1] + bottom
+    width, height = columns * wide + side, header + rows * high + footer
+    figure = Figure(figsize=(width, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    places = [
+        (index % columns * wide + left, height - header - (index // columns) * high - top - size[1])
+        for index in range(count)
+    ]
+    return figure, [figure.add_axes((x / width, y / height, size[0] / width, size[1] / height)) for x, y in places]
+
+
+def text_width(text: str, size: float = LABEL_SIZE) -> float:
+    """Width of a text in inches."""
+    return float(TextPath((0, 0), text, size=size).get_extents().width) / 72 if text.strip() else 0.0
+
+
+def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarray:
+    r"""Positions nearest to the wanted ones that lie at least ``gap`` apart and within ``[low, high]``.
+
+    .. math::  \min_p \sum_i (p_i - w_i)^2 \quad\text{with}\quad p_{i+1} - p_i \ge g
+
+    With :math:`q_i = p_i - i g` this is an isotonic regression. Where there is no room for all, the gap shrinks.
+
+    Args:
+        wanted: positions in ascending order, shape ``(n,)``.
+        gap: smallest distance of two neighbours.
+        low: lower bound.
+        high: upper bound.
+    """
+    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
+    steps = gap * np.arange(len(wanted))
+    free = isotonic_regression(wanted - steps).x
+    return np.asarray(np.clip(free, low, high - steps[-1]) + steps)
+
+
+def label_at_right(
+    axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str], colours: Sequence[str]
+) -> None:
+    """Write the names of points in a column to the right of the axes, apart from each other, each tied to its point.
+
+    The limits of the axes must be final.
+    """
+    if not len(names):
+        return
+    low, high = axes.get_ylim()
+    height = axes.figure.get_figheight() * axes.get_position().height  # type: ignore[union-attr]
+    order = np.argsort(np.asarray(y), kind="stable")
+    places = spread(np.asarray(y, dtype=float)[order], 1.35 * LABEL_SIZE / 72 * (high - low) / height, low, high)
+    for index, place in zip(order, places):
+        axes.annotate(
+            names[index],
+            (x[index], y[index]),
+            (1.03, place),
+            textcoords=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=LABEL_SIZE,
+            color=colours[index],
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colours[index],
+                "linewidth": 0.4,
+                "alpha": 0.45,
+                "shrinkA": 1,
+                "shrinkB": 2,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def add_heading(figure: Figure, text: str) -> None:
+    """Write which numbers these are at the top left, so that the figure can stand alone."""
+    figure.text(0.1 / figure.get_figwidth(), 1 - 0.08 / figure.get_figheight(), text, va="top", color=GREY)
+
+
+def add_legend(figure: Figure, kinds: Sequence[str], extra: Sequence[Line2D] = ()) -> None:
+    """Write the legend of the kinds that occur, and of what else is drawn, under all axes."""
+    handles = [
+        Line2D([], [], color=colour, marker=marker, linestyle="", markersize=5, label=KIND_NAMES[kind])
+        for kind, (colour, marker) in KINDS.items()
+        if kind in set(kinds)
+    ]
+    figure.legend(handles=[*handles, *extra], loc="lower center", ncols=len(handles) + len(extra))

@@ -1,0 +1,59 @@
+"""Architecture spaces: a string in, a network out.
+
+>>> space = get("nasbench201")
+>>> len(space), space[6111]
+(15625, '|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|')
+"""
+
+if __name__ == "spaces":  # imported from the source folder: this would be a second copy of the package
+    raise ImportError(
+        "Given: 'import spaces'. Expected: 'import zcbench.spaces'. Install zcbench and import it from there."
+    )
+
+import inspect
+from collections.abc import Callable
+
+from zcbench.errors import unknown
+from zcbench.registry import Registry
+from zcbench.spaces.base import Space, SpaceError
+from zcbench.spaces.nasbench201 import NASBench201
+
+__all__ = ["SPACES", "NASBench201", "Space", "SpaceError", "get", "names", "register"]
+
+SPACES: Registry[Callable[..., Space]] = Registry("space", group="zcbench.spaces")
+
+
+def register(name: str, factory: Callable[..., Space]) -> None:
+    """Make ``factory`` known as ``name``; its keyword arguments are the options of the space.
+
+    Raises:
+        DuplicateNameError: another factory has this name.
+    """
+    SPACES.add(name, factory, f"{factory.__module__}.{factory.__qualname__}")
+
+
+def names() -> list[str]:
+    """Names of all known spaces, those of installed plug-ins included."""
+    return SPACES.names()
+
+
+def get(name: str, **options: object) -> Space:
+    """The space called ``name``, of the size that ``options`` say.
+
+    Raises:
+        UnknownNameError: no space has this name, or it has no such option; the message has the nearest ones.
+        SpaceError: an option is out of range.
+
+    Example:
+        >>> get("nasbench201", channels=4, cells=1).spec
+        'nasbench201(channels=4,cells=1)'
+    """
+    factory = SPACES.get(name)
+    known = inspect.signature(factory).parameters
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of the space {name!r}", option, known)
+    return factory(**options)
+
+
+register("nasbench201", NASBench201)

@@ -1,0 +1,215 @@
+"""NAS-Bench-201 as a space: 15,625 cells in the order of the published benchmark.
+
+Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020,
+arXiv:2001.00326.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from zcbench.errors import unknown
+from zcbench.spaces import nasbench201_cell as cell
+from zcbench.spaces import nasbench201_costs as cost
+from zcbench.spaces.base import ImageShape, Space, SpaceError
+from zcbench.spaces.nasbench201_network import INITIALISATIONS, initialise, network
+from zcbench.streams import seeded
+
+
+class NASBench201(Space):
+    """All cells of four nodes and five operations, in a network of three stages.
+
+    Args:
+        channels: width of the first stage; 16 in the benchmark.
+        cells: cells per stage; 5 in the benchmark.
+
+    Raises:
+        SpaceError: an option is no positive whole number.
+
+    Example:
+        >>> space = NASBench201()
+        >>> space.macs("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
+        78561920
+
+    Note:
+        A dead convolution (see ``subset``) stays in the network and counts in its parameters and MACs, as published.
+    """
+
+    name = "nasbench201"
+
+    def __init__(self, channels: int = 16, cells: int = 5) -> None:
+        self.channels = _positive("channels", channels)
+        self.cells = _positive("cells", cells)
+        self.spec = f"{self.name}(channels={self.channels},cells={self.cells})"
+
+    def index(self, arch: str) -> int:
+        """Official index, 0 to 15,624.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell; the message names the place.
+        """
+        self.parse(arch)
+        return _indices()[arch]
+
+    def parse(self, arch: str) -> tuple[str, ...]:
+        """Operations on the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell; the message names the place.
+        """
+        return cell.parse(arch)
+
+    def canonical(self, arch: str, rule: str = "network") -> str:
+        """The cell that stands for the class of ``arch``: the first in plain enumeration, so without a dead edge.
+
+        ``rule`` says what makes two cells one: ``"network"``, they are the same function at initialisation up to the
+        names of their weights (5,260 classes); ``"flat"``, the same blind to shared weights (4,930); ``"published"``,
+        the authors' text (6,466), which also keeps apart some cells that differ in zeros alone.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell.
+            UnknownNameError: no rule has this name.
+        """
+        if rule not in cell.SIGNATURES:
+            raise unknown("rule of isomorphism", rule, cell.SIGNATURES)
+        return cell.write(cell.representatives(rule)[self.parse(arch)])
+
+    def subset(self, name: str = "all") -> tuple[str, ...]:
+        """Cells in official order.
+
+        ``"all"``: 15,625. ``"live"``: the 9,445 in which every operation but ``none`` lies on a path from input to
+        output; the empty cell is one of them. ``"unique"``: the 5,260 that are their own canonical form, all live.
+
+        Raises:
+            UnknownNameError: no subset has this name.
+        """
+        if name not in _SUBSETS:
+            raise unknown(f"subset of {self.name}", name, _SUBSETS)
+        return _subset(name)
+
+    def neighbours(self, arch: str) -> list[str]:
+        """The 24 cells that differ from ``arch`` in one operation, edge by edge.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell.
+        """
+        old = self.parse(arch)
+        return [
+            cell.write((*old[:edge], operation, *old[edge + 1 :]))
+            for edge in range(len(old))
+            for operation in cell.OPERATIONS
+            if operation != old[edge]
+        ]
+
+    def crossover(self, first: str, second: str, rng: np.random.Generator) -> str:
+        """Cell that takes the operation of each edge from either parent with equal probability.
+
+        Raises:
+            ArchitectureError: a parent is no cell.
+        """
+        parents = self.parse(first), self.parse(second)
+        return cell.write(tuple(parents[choice][edge] for edge, choice in enumerate(rng.integers(2, size=6))))
+
+    def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
+        """Sizes of many networks at once: columns ``arch, params, macs, n_convs, depth``, one row per architecture.
+
+        ``params`` and ``macs`` equal the published table (there in millions). All count dead convolutions but
+        ``depth``, which is 0 for the 341 cells that do not join input to output.
+
+        Raises:
+            ArchitectureError: an architecture is no cell.
+            SpaceError: classes or image shape are out of range.
+        """
+        skeleton = self._skeleton(num_classes, image_shape)
+        names = list(archs)
+        n1, n3, cell_depth = _counts()[[self.index(arch) for arch in names]].reshape(-1, 3).T
+        columns = {
+            "arch": names,
+            "params": cost.params(n1, n3, skeleton),
+            "macs": cost.macs(n1, n3, skeleton),
+            "n_convs": cost.n_convs(n1, n3, skeleton),
+            "depth": cost.depth(cell_depth, skeleton),
+        }
+        return pd.DataFrame(columns)
+
+    def build(
+        self,
+        arch: str,
+        num_classes: int = 10,
+        seed: int = 0,
+        image_shape: ImageShape = (3, 32, 32),
+        init: str = "default",
+    ) -> nn.Module:
+        """Untrained network of ``arch``, in training mode; equal arguments give equal weights, bit for bit.
+
+        Args:
+            arch: the cell.
+            num_classes: number of logits.
+            seed: which draw of the weights.
+            image_shape: (channels, height, width); height and width are multiples of 4.
+            init: ``default`` (PyTorch's), ``kaiming``, ``xavier`` or ``normal``.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell.
+            SpaceError: classes or image shape are out of range.
+            UnknownNameError: no initialisation is called ``init``.
+        """
+        operations = self.parse(arch)
+        skeleton = self._skeleton(num_classes, image_shape)
+        if init not in INITIALISATIONS:
+            raise unknown("initialisation", init, INITIALISATIONS)
+        with seeded("init", self.spec, arch, init, skeleton.num_classes, skeleton.image_shape, seed):
+            module = network(operations, self.channels, self.cells, skeleton.image_shape[0], skeleton.num_classes)
+            initialise(module, init)
+        return module
+
+    def _skeleton(self, num_classes: int, image_shape: ImageShape) -> cost.Skeleton:
+        shape = tuple(image_shape)
+        whole = len(shape) == 3 and all(isinstance(size, int | np.integer) and size >= 1 for size in shape)
+        if not whole or shape[1] % 4 or shape[2] % 4:
+            raise SpaceError(
+                f"Given: the image shape {image_shape!r}. Expected: (channels, height, width) with height and width "
+                "multiples of 4, since the network halves the image twice. Crop or pad the images."
+            )
+        sizes = (int(shape[0]), int(shape[1]), int(shape[2]))
+        return cost.Skeleton(self.channels, self.cells, sizes, _positive("num_classes", num_classes))
+
+
+def _positive(option: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise SpaceError(f"Given: {option}={value!r}. Expected: a whole number of at least 1. Pass one.")
+    return int(value)
+
+
+_SUBSETS = ("all", "live", "unique")
+
+
+@cache
+def _subset(name: str) -> tuple[str, ...]:
+    order = cell.official_order()
+    if name == "live":
+        return tuple(arch for arch, operations in order.items() if cell.without_dead(operations) == operations)
+    if name == "unique":
+        canonical = cell.representatives("network")
+        return tuple(arch for arch, operations in order.items() if canonical[operations] == operations)
+    return tuple(order)
+
+
+@cache
+def _indices() -> dict[str, int]:
+    return {arch: index for index, arch in enumerate(cell.official_order())}
+
+
+@cache
+def _counts() -> np.ndarray:
+    """Per official index the 1x1 convolutions, the 3x3 convolutions and the depth of a cell; -1 without a path."""
+    rows = []
+    for operations in cell.official_order().values():
+        depth = cell.conv_depth(operations)
+        rows.append(
+            (operations.count("nor_conv_1x1"), operations.count("nor_conv_3x3"), -1 if depth is None else depth)
+        )
+    return np.array(rows, dtype=np.int64)

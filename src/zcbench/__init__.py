@@ -1,0 +1,34 @@
+"""Rank neural architectures without training them, and say honestly how good that ranking is.
+
+The public face, in a few names; each room loads when it is touched::
+
+    zcbench.score(network, (images, labels), proxies=["synflow", "naswot"])
+    zcbench.spaces.get("nasbench201")
+    zcbench.truth("nasbench201/cifar10")
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zcbench import benchmarks, datasets, proxies, reports, spaces
+    from zcbench.benchmarks.truth import truth
+    from zcbench.proxies import proxy, score
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "benchmarks", "datasets", "proxies", "proxy", "reports", "score", "spaces", "truth"]
+
+_HOMES = {"proxy": "zcbench.proxies", "score": "zcbench.proxies", "truth": "zcbench.benchmarks.truth"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"zcbench.{name}")
+    raise AttributeError(f"module 'zcbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,64 @@
+"""From a name to a data set."""
+
+from collections.abc import Callable
+from functools import partial as bind
+from pathlib import Path
+
+from zcbench.datasets.base import ImageSet
+from zcbench.datasets.cifar import CIFAR10, CIFAR100, load_cifar
+from zcbench.datasets.digits import load_digits
+from zcbench.datasets.folder import data_folder
+from zcbench.datasets.noise import load_noise
+from zcbench.errors import BatchError, unknown
+
+_FROM_FILES: dict[str, Callable[..., ImageSet]] = {
+    "cifar10": bind(load_cifar, "cifar10", CIFAR10),
+    "cifar100": bind(load_cifar, "cifar100", CIFAR100),
+}
+_BUILT_IN: dict[str, Callable[..., ImageSet]] = {"digits": load_digits, "noise": load_noise}
+_SPLITS = ("train", "test")
+
+
+def names() -> list[str]:
+    """Names of all data sets, in alphabetical order.
+
+    >>> names()
+    ['cifar10', 'cifar100', 'digits', 'noise']
+    """
+    return sorted({*_FROM_FILES, *_BUILT_IN})
+
+
+def load(
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    split: str = "train",
+    image_size: int | None = None,
+    partial: bool = True,
+) -> ImageSet:
+    """The data set called ``name``, its images normalised per channel.
+
+    Args:
+        name: ``cifar10``, ``cifar100`` (official Python layout), ``digits`` (scikit-learn) or ``noise``.
+        data_dir: folder that holds the CIFAR folders; ``ZCBENCH_DATA`` if omitted, else the user's data directory.
+        split: ``train`` or ``test``.
+        image_size: side length to bring the images to: area average down, bilinear up; their own size if omitted.
+        partial: whether a CIFAR folder that lacks some training files will do; the description says which it has.
+
+    Raises:
+        UnknownNameError: no data set or split has this name.
+        BatchError: an image size that is not positive.
+        DataError: files are missing, damaged, unsafe or not what they say they are.
+
+    >>> load("digits", image_size=16).image_shape
+    (3, 16, 16)
+    """
+    if name not in names():
+        raise unknown("data set", name, names())
+    if split not in _SPLITS:
+        raise unknown("split", split, _SPLITS)
+    if image_size is not None and image_size < 1:
+        raise BatchError(f"image_size={image_size} was given. Expected a side length of at least 1 pixel.")
+    if name in _BUILT_IN:
+        return _BUILT_IN[name](split=split, image_size=image_size)
+    return _FROM_FILES[name](data_folder(data_dir), split=split, image_size=image_size, partial=partial)

@@ -1,0 +1,62 @@
+"""Errors for people: each message says what was given, what was expected and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ZcbenchError(Exception):
+    """Base of every error that zcbench raises on purpose; the command line prints it without a traceback."""
+
+
+class UnknownNameError(ZcbenchError, LookupError):
+    """A name that no registry, space, data set or truth answers to."""
+
+
+class DuplicateNameError(ZcbenchError, ValueError):
+    """Two things claim one name."""
+
+
+class ArchitectureError(ZcbenchError, ValueError):
+    """A string that is no architecture of its space."""
+
+
+class BatchError(ZcbenchError, ValueError):
+    """Images or labels that the network or the proxies cannot take."""
+
+
+class DataError(ZcbenchError):
+    """A data file that is missing, damaged, unsafe or not what it says it is."""
+
+
+class ChecksumError(DataError):
+    """A file whose sha256 is not the pinned one."""
+
+
+class ProtocolError(ZcbenchError):
+    """Two protocols that must not be mixed, or a protocol that cannot be carried out."""
+
+
+class StoreError(ZcbenchError):
+    """A score store that is locked, full, read-only or from another version."""
+
+
+class RankingError(ZcbenchError, ValueError):
+    """Scores and truth from which no ranking can be made."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Sentence that names the known names nearest to ``name``, or all of them when none is near.
+
+    >>> nearest("synflw", ["snip", "synflow"])
+    "Did you mean 'synflow'?"
+    """
+    names = sorted(known)
+    close = get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return "Did you mean " + " or ".join(repr(match) for match in close) + "?"
+    return f"Known: {', '.join(names)}." if names else "None is known yet."
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """Error for a ``name`` that is no ``kind``, with the nearest names; the caller raises it."""
+    return UnknownNameError(f"{name!r} is no known {kind}. {nearest(name, known)}")

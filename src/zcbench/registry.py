@@ -1,0 +1,130 @@
+"""A registry of named things: built in, from a file, or from an installed package's entry points."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from zcbench.errors import DuplicateNameError, ZcbenchError, unknown
+from zcbench.streams import derive
+
+T = TypeVar("T")
+
+
+class PluginError(ZcbenchError, ImportError):
+    """A plug-in that cannot be loaded."""
+
+
+class Registry(Generic[T]):
+    """Names and what they stand for.
+
+    Entry points are listed without being imported and loaded when they are asked for; one that fails to load keeps
+    its place in the list with its error and stops nothing else.
+
+    Args:
+        kind: what is registered, for messages ("proxy").
+        group: entry-point group that other packages use; none if omitted.
+        builtins: called once, before the first look-up, to register what ships with zcbench.
+    """
+
+    def __init__(self, kind: str, group: str | None = None, builtins: Callable[[], object] | None = None) -> None:
+        self.kind = kind
+        self._group = group
+        self._builtins = builtins
+        self._items: dict[str, tuple[T, str]] = {}
+        self._entry_points: dict[str, EntryPoint] | None = None
+
+    def add(self, name: str, item: T, origin: str) -> None:
+        """Register ``item``, defined at ``origin``, under ``name``; a second, different definition is an error.
+
+        Raises:
+            DuplicateNameError: ``name`` is taken by a definition from elsewhere.
+        """
+        self._load_builtins()
+        if name in self._items and self._items[name][1] != origin:
+            raise DuplicateNameError(
+                f"Two definitions of the {self.kind} {name!r}: {self._items[name][1]} and {origin}. "
+                f"A name stands for one {self.kind}; rename one of them."
+            )
+        self._items[name] = (item, origin)
+
+    def get(self, name: str) -> T:
+        """What ``name`` stands for.
+
+        Raises:
+            UnknownNameError: nothing has this name; the message has the nearest ones.
+            PluginError: the entry point of this name cannot be loaded.
+        """
+        self._load_builtins()
+        if name not in self._items and name in self._points():
+            self._load_entry_point(name)
+        if name not in self._items:
+            raise unknown(self.kind, name, self.names())
+        return self._items[name][0]
+
+    def names(self) -> list[str]:
+        """All names in alphabetical order, entry points included, nothing imported for it."""
+        self._load_builtins()
+        return sorted({*self._items, *self._points()})
+
+    def origin(self, name: str) -> str:
+        """Where ``name`` is defined: ``file:line``, or the entry point."""
+        self.names()
+        return self._items[name][1] if name in self._items else f"entry point {self._points()[name].value}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def _load_builtins(self) -> None:
+        if self._builtins is not None:
+            load, self._builtins = self._builtins, None
+            load()
+
+    def _points(self) -> dict[str, EntryPoint]:
+        if self._entry_points is None:
+            found = entry_points(group=self._group) if self._group else ()
+            self._entry_points = {point.name: point for point in found}
+        return self._entry_points
+
+    def _load_entry_point(self, name: str) -> None:
+        point = self._points()[name]
+        try:
+            item = point.load()
+        except Exception as error:
+            raise PluginError(
+                f"The {self.kind} {name!r} comes from the entry point {point.value!r}, which fails to load: "
+                f"{type(error).__name__}: {error}. Mend or uninstall that package."
+            ) from error
+        self._items.setdefault(name, (item, f"entry point {point.value}"))
+
+
+def load_file(path: str | Path) -> None:
+    """Run a plug-in file, so that what it defines registers itself; a file already loaded is not run again.
+
+    Raises:
+        PluginError: the file is missing or raises while it is imported.
+    """
+    file = Path(path).resolve()
+    name = f"zcbench_plugin_{derive(file):x}"
+    if name in sys.modules:
+        return
+    if not file.is_file():
+        raise PluginError(f"No plug-in at {str(path)!r}. Expected a Python file; check the path.")
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{str(path)!r} is no Python file. Expected a file that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ZcbenchError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginError(f"The plug-in {str(path)!r} fails to load: {type(error).__name__}: {error}.") from error
