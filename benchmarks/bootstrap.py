@@ -63,8 +63,8 @@ def bootstrap(
 def interval(replicates: Array, confidence: float = 0.95) -> tuple[Array, Array]:
     """Percentile interval over the first axis; NaN where no replicate is defined.
 
-    >>> [float(end) for end in interval(np.arange(101.0), 0.9)]
-    [5.0, 95.0]
+    >>> [float(end) for end in interval(np.arange(101.0), 0.5)]
+    [25.0, 75.0]
     """
     defined = np.isfinite(replicates).any(axis=0)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
@@ -164,9 +164,7 @@ def _concordance(x: _Margin, y: _Margin, weights: Array) -> Array:
     total = np.zeros(weights.shape[1])
     blocks = np.arange(len(y.members))
     above = _signs(blocks, weights.dtype)
-    seen = np.zeros(
-        (len(blocks), weights.shape[1]), weights.dtype
-    )  # weight per block of y, over the blocks of x so far
+    seen = np.zeros((len(blocks), weights.shape[1]), weights.dtype)  # per block of y, over the blocks of x so far
     for rows in x.members:
         lead = (above @ seen)[y.block[rows]]
         if x.rank[rows[0]] < x.rank[rows[-1]]:

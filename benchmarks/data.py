@@ -11,13 +11,13 @@ from pathlib import Path
 import pandas as pd
 import pooch
 from requests.exceptions import RequestException
+
 from zcbench.benchmarks import importers, sources
 from zcbench.benchmarks.official import from_nas_bench_201, from_nats_bench
 from zcbench.benchmarks.sources import BASE_URL, PUBLISHED, SOURCES, Source, data_dir
 from zcbench.benchmarks.truth import from_sources, source_paths, table_path, tables_here
 from zcbench.benchmarks.truth_name import TruthName
 from zcbench.benchmarks.truth_table import TruthTable
-
 from zcbench.errors import ChecksumError, DataError, unknown
 
 __all__ = [

@@ -13,10 +13,10 @@ from types import ModuleType
 from typing import Any
 
 import torch
+
 from zcbench.benchmarks.sources import sha256 as checksum
 from zcbench.benchmarks.truth_name import TruthName
 from zcbench.benchmarks.truth_table import TruthTable
-
 from zcbench.errors import ChecksumError, DataError
 
 RECIPES = (12, 200)

@@ -1,4 +1,8 @@
-"""Worker processes, each on its own pipe: one may die, hang or be killed at any moment, and only its task is affected."""
+"""Worker processes, each on its own pipe: one may die or hang at any moment, and only its task is affected.
+
+The pools of the standard library, loky and pebble share queues or locks among their workers, so that one worker that is
+killed, or leaves by ``os._exit(0)``, can break or stall the rest.
+"""
 
 import multiprocessing
 import os
@@ -21,6 +25,7 @@ Task = TypeVar("Task")
 #: One thread each: the machine is filled by processes, and sums are taken in one order.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 _MOST_FAILED_STARTS = 3
+_LONGEST_FAREWELL = 5.0  # seconds between closing the pipe and the end of the process
 
 
 class WorkerStartError(ZcbenchError):
@@ -109,7 +114,7 @@ class WorkerPool(Generic[Task]):
             ZcbenchError: whatever ``prepare`` or a task raised of this kind.
         """
         readable = wait([worker.pipe for worker in self._workers], timeout=self._patience(seconds))
-        endings = [self._listen(worker) for worker in self._workers if worker.pipe in readable]
+        endings = [self._listen(worker) for worker in list(self._workers) if worker.pipe in readable]
         now = time.monotonic()
         late = [worker for worker in self._workers if worker.deadline is not None and worker.deadline < now]
         endings += [self._drop(worker, "timeout", f"Killed after {worker.limit:g} s.") for worker in late]
@@ -139,17 +144,17 @@ class WorkerPool(Generic[Task]):
         return None if task is None else Ending(task, content)
 
     def _bury(self, worker: _Worker[Task]) -> Ending[Task] | None:
-        worker.process.join()
+        worker.process.join(_LONGEST_FAREWELL)
         code = worker.process.exitcode or 0
-        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        how = f"by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"with exit code {code}"
         if worker.ready:
             return self._drop(worker, "died", f"The worker process was ended {how}.")
         self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
             raise WorkerStartError(
-                f"{self._failed_starts} worker processes in a row ended while they started, the last one {how}. Expected "
-                f'them to import the main script and the plug-ins: guard the script with if __name__ == "__main__", '
-                f"check the memory, or use workers=0."
+                f"{self._failed_starts} worker processes in a row ended while they started, the last one {how}. "
+                f"Expected them to import the main script and the plug-ins: guard the script with "
+                f"if __name__ == '__main__', check the memory, or use workers=0."
             )
         self._drop(worker, "died", "")
         if worker.task is not None:
@@ -187,10 +192,15 @@ def serve(pipe: Connection, prepare: Callable[[Any], Callable[[Any], Any]]) -> N
     except ZcbenchError as error:
         pipe.send(("refused", error))
     except (AttributeError, ImportError, pickle.UnpicklingError) as error:
-        pipe.send(("refused", ProtocolError(
-            f"A worker process cannot load what it was sent: {error}. Expected proxies that another process can import: "
-            f"define them in a file and give it as a plug-in, or use workers=0."
-        )))
+        pipe.send(
+            (
+                "refused",
+                ProtocolError(
+                    f"A worker process cannot load what it was sent: {error}. Expected proxies that another "
+                    f"process can import: define them in a file and give it as a plug-in, or use workers=0."
+                ),
+            )
+        )
 
 
 def _die_with_parent() -> None:

@@ -45,9 +45,7 @@ class Bar:
         """Count newly finished scores."""
         self._counts.update(statuses)
         rate = (self._counts.total() - self._before) / max(monotonic() - self._start, 1e-9)
-        self._progress.update(
-            self._task, completed=self._counts.total(), rate=f"{rate:.1f}/s", failures=self.failures
-        )
+        self._progress.update(self._task, completed=self._counts.total(), rate=f"{rate:.1f}/s", failures=self.failures)
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 import torch
@@ -148,12 +147,6 @@ class Protocol:
         changed = [f"{name}: {old[name]} → {new[name]}" for name in old if old[name] != new[name]]
         if changed:
             raise ProtocolError(
-                f"The scores in {where} were made under another protocol ({'; '.join(changed)}). Scores of two protocols "
-                f"are never mixed: give this run another folder, or ask for the old protocol."
+                f"The scores in {where} were made under another protocol ({'; '.join(changed)}). Scores of two "
+                f"protocols are never mixed: give this run another folder, or ask for the old protocol."
             )
-
-
-def describe(protocol: Protocol, extra: Mapping[str, object]) -> str:
-    """Indented JSON of a run for people: the protocol, its hash and ``extra``."""
-    content = {"protocol": protocol.to_dict(), "protocol_sha256": protocol.hash(), **extra}
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

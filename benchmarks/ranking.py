@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.bootstrap import bootstrap, interval
-
 from zcbench.errors import DataError, RankingError, nearest, unknown
 
 SIZES = ("params", "macs", "n_convs", "depth")
@@ -362,7 +362,7 @@ def _subset_table(
         for p, proxy in enumerate(evidence.values.columns):
             row = _row(evidence, proxy, truth, archs, k)
             low_high = {name: end[p, t] for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}
-            row |= low_high if row["tau"] == row["tau"] else dict.fromkeys(low_high, statistics.NAN)
+            row |= dict.fromkeys(low_high, statistics.NAN) if np.isnan(row["tau"]) else low_high
             rows.append(row | {"truth": truth, "subset": subset, "reliability": reliabilities[proxy]})
     return pd.DataFrame(rows)
 
@@ -435,7 +435,7 @@ def _notes(x: statistics.Array, y: statistics.Array, row: Mapping[str, Any]) -> 
 
 def _correlations(values: pd.DataFrame) -> pd.DataFrame:
     """Tau-b between every two columns, over the architectures that have both."""
-    table = values.corr(method=statistics.kendall, min_periods=3)
+    table = values.corr(method="kendall", min_periods=3)
     alike = [name for name in values if statistics.constant(values[name].dropna().to_numpy())]
     table.loc[alike, alike] = np.nan
     return table

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import platformdirs
-from zcbench.benchmarks import importers
 
+from zcbench.benchmarks import importers
 from zcbench.errors import ChecksumError, DataError
 
 BASE_URL = "https://raw.githubusercontent.com"

@@ -216,12 +216,14 @@ def equal_count_bins(values: Array, bins: int) -> NDArray[np.intp]:
 
 
 def kendall_per_bin(score: Array, accuracy: Array, size: Array, bins: int = 10) -> pd.DataFrame:
-    """Tau-b within each of (at most) ``bins`` equal-count bins of a size such as MACs.
+    """Tau-b within each of at most ``bins`` equal-count bins of a size such as MACs.
+
+    Below 10 architectures a bin there are fewer bins, but at least two.
 
     Returns:
         Columns ``low, high`` (smallest and largest size in the bin), ``n, tau`` (NaN where undefined).
     """
-    bin_of = equal_count_bins(size, bins)
+    bin_of = equal_count_bins(size, min(bins, max(2, size.size // 10)))
     members = [bin_of == label for label in np.unique(bin_of)]
     return pd.DataFrame(
         [(size[m].min(), size[m].max(), int(m.sum()), kendall(score[m], accuracy[m])) for m in members],

@@ -67,7 +67,7 @@ class Missing(NamedTuple):
 
 
 class Store:
-    """Scores of one protocol, keyed by architecture, proxy, its version and seed.
+    """Scores of one protocol, keyed by architecture, proxy, its version and seed; doubles but for the sign of zero.
 
     Opened for reading unless ``write`` is set; reading works while another process writes.
 
@@ -185,8 +185,8 @@ class Store:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version != STORE_VERSION and not (write and self._empty()):
             raise StoreError(
-                f"{self.path} is a store of version {version}. Expected version {STORE_VERSION}: read it with the zcbench "
-                f"that wrote it, or give this run another folder."
+                f"{self.path} is a store of version {version}. Expected version {STORE_VERSION}: read it with the "
+                f"zcbench that wrote it, or give this run another folder."
             )
 
     def _empty(self) -> bool:
@@ -208,11 +208,11 @@ class Store:
             yield
         except sqlite3.OperationalError as error:
             raise StoreError(
-                f"{self.path} cannot be read or written: {error}. All scores finished so far are kept. Expected a writable "
-                f"file on a disk with room; make it so and run the same command again to resume."
+                f"{self.path} cannot be read or written: {error}. All scores finished so far are kept. Expected a "
+                f"writable file on a disk with room; make it so and run the same command again to resume."
             ) from error
         except sqlite3.DatabaseError as error:
             raise StoreError(
-                f"{self.path} is damaged or no SQLite file: {error}. Expected a score store; restore a copy or give this "
-                f"run another folder."
+                f"{self.path} is damaged or no SQLite file: {error}. Expected a score store; restore a copy or give "
+                f"this run another folder."
             ) from error

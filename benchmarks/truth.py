@@ -8,13 +8,12 @@ from zcbench.benchmarks import sources
 from zcbench.benchmarks.sources import PUBLISHED, SOURCES, Published
 from zcbench.benchmarks.truth_name import TruthName, unknown_truth
 from zcbench.benchmarks.truth_table import TruthTable
-
 from zcbench.errors import DataError
 
 __all__ = ["TruthName", "TruthTable", "from_sources", "source_paths", "table_path", "tables_here", "truth"]
 
 
-def truth(name: str, data_dir: str | Path | None = None, per_seed: bool = False) -> TruthTable:
+def truth(name: str | Path, data_dir: str | Path | None = None, per_seed: bool = False) -> TruthTable:
     """Trained accuracies by name, one row per architecture (mean over runs).
 
     Args:
@@ -27,13 +26,10 @@ def truth(name: str, data_dir: str | Path | None = None, per_seed: bool = False)
         DataError: the truth is known but not here, damaged, or has no single runs; the message says what to do.
         ChecksumError: a source file is not the one it should be.
     """
-    table = (
-        _from_file(name)
-        if Path(name).suffix in (".csv", ".parquet")
-        else _look_up(name, sources.data_dir(data_dir), per_seed)
-    )
+    own = Path(name).suffix in (".csv", ".parquet")
+    table = _from_file(Path(name)) if own else _look_up(str(name), sources.data_dir(data_dir), per_seed)
     if per_seed and table["seed"].isna().any():
-        raise DataError(f"The truth {name!r} holds means over runs. Expected single runs; leave per_seed out.")
+        raise DataError(f"The truth {str(name)!r} holds means over runs. Expected single runs; leave per_seed out.")
     return table if per_seed else table.averaged()
 
 
@@ -113,5 +109,5 @@ def _missing(name: str, full: str, known: set[tuple[str, bool]], per_seed: bool,
     )
 
 
-def _from_file(name: str) -> TruthTable:
-    return TruthTable.from_csv(name) if name.endswith(".csv") else TruthTable.read(name)
+def _from_file(path: Path) -> TruthTable:
+    return TruthTable.from_csv(path) if path.suffix == ".csv" else TruthTable.read(path)

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from zcbench.benchmarks.sources import PUBLISHED
-
 from zcbench.errors import UnknownNameError, nearest, unknown
 
 _NAME = re.compile(r"([a-z0-9][\w.+-]*)/([a-z0-9][\w.+-]*)(?:/([a-z][\w.+-]*))?(?:@([1-9]\d*))?", re.ASCII)

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from zcbench.benchmarks.sources import sha256
 from zcbench.benchmarks.truth_name import TruthName
-
 from zcbench.errors import DataError
 
 COLUMNS = ("space", "arch", "dataset", "setting", "split", "epochs", "seed", "n_runs", "accuracy")
 _KEY = ["arch", "dataset", "setting", "split", "epochs", "seed"]
+_TEXTS = ("space", "arch", "dataset", "setting", "split")
 _INTEGERS = ("epochs", "seed", "n_runs")
 _DEFAULTS = {"setting": "vanilla", "split": "test", "epochs": None}
 _FORMAT = 1
@@ -52,6 +53,7 @@ class TruthTable(pd.DataFrame):
         """
         about = dict(protocol) | {key: protocol.get(key, value) for key, value in _DEFAULTS.items()}
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+        _require(frame)
         defaults = {key: about.get(key) for key in COLUMNS if key not in frame and key not in ("arch", "accuracy")}
         table = cls(_typed(frame.assign(**defaults)))
         table.protocol = about | {"n": int(table["arch"].nunique())}
@@ -83,7 +85,7 @@ class TruthTable(pd.DataFrame):
                 f"{str(path)!r} holds {len(kinds)} truths. Expected one data set, setting, split "
                 "and epochs in a file; split it."
             )
-        table.protocol |= {str(key): None if pd.isna(value) else value for key, value in kinds.iloc[0].items()}
+        table.protocol |= {str(key): value for key, value in kinds.to_dict("records")[0].items() if pd.notna(value)}
         return table
 
     @classmethod
@@ -98,7 +100,7 @@ class TruthTable(pd.DataFrame):
             table = pq.read_table(file, page_checksum_verification=True)
             stored = json.loads((table.schema.metadata or {}).get(b"zcbench", b"null"))
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise DataError(f"Cannot read {str(path)!r}: {error}. {_mend(file)}") from error
+            raise DataError(f"Cannot read {str(path)!r}: {' '.join(str(error).split())}. {_mend(file)}") from error
         if stored and stored["format"] != _FORMAT:
             raise DataError(f"{str(path)!r} has the format {stored['format']}. Expected {_FORMAT}. {_mend(file)}")
         try:
@@ -157,34 +159,49 @@ def _mend(file: Path) -> str:
     return f"Delete it and run 'zcbench data fetch' or 'zcbench data import' again: {file.name} is then made anew."
 
 
+def _require(frame: pd.DataFrame) -> None:
+    for column in ("arch", "accuracy"):
+        if column not in frame:
+            raise DataError(f"The column {column!r} is missing; there are {list(map(str, frame))}. Rename or add it.")
+
+
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """``frame`` with the schema's columns and types, every row checked."""
-    absent = [column for column in COLUMNS if column not in frame]
-    if absent:
-        raise DataError(
-            f"The column {absent[0]!r} is missing; there are {list(map(str, frame.columns))}. Rename or add it."
-        )
+    if frame.empty:
+        raise DataError("There is no row. Expected at least one architecture.")
     frame = frame[list(COLUMNS)].reset_index(drop=True)
     for column in ("accuracy", *_INTEGERS):
-        numbers = pd.to_numeric(frame[column], errors="coerce").astype("Float64")
-        wrong = numbers.isna() & frame[column].notna()
-        if column in _INTEGERS:
-            wrong |= (numbers % 1 != 0).fillna(False)
-        _refuse(frame, wrong, column, "a number" if column == "accuracy" else "a whole number")
-        frame[column] = numbers.astype("Float64" if column == "accuracy" else "Int64")
+        frame[column] = _numbers(frame, column)
     frame["accuracy"] = frame["accuracy"].to_numpy(dtype=float, na_value=np.nan)
     frame["n_runs"] = frame["n_runs"].mask(frame["n_runs"].isna() & frame["seed"].notna(), 1)
-    _refuse(frame, frame["arch"].isna() | (frame["arch"] == ""), "arch", "the name of an architecture")
+    _check(frame)
+    return frame.astype(dict.fromkeys(_TEXTS, str))
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[Any]":
+    """A column as numbers, whole ones where the schema says so; missing stays missing."""
+    numbers = pd.to_numeric(frame[column], errors="coerce").astype("Float64")
+    unread = numbers.isna() & frame[column].notna()
+    if column not in _INTEGERS:
+        _refuse(frame, unread, column, "a number")
+        return numbers
+    _refuse(frame, unread | (numbers % 1 != 0).fillna(False), column, "a whole number")
+    return numbers.astype("Int64")
+
+
+def _check(frame: pd.DataFrame) -> None:
+    """Every row has its names, an accuracy in percent, and no twin."""
+    for column in _TEXTS:
+        _refuse(frame, frame[column].isna() | (frame[column] == ""), column, "a name")
     _refuse(frame, ~frame["accuracy"].between(0, 100), "accuracy", "percent, from 0 to 100")
     _refuse(frame, frame.duplicated(_KEY), "arch", f"each {', '.join(_KEY)} once")
-    if len(frame) and frame["accuracy"].max() <= 1:
-        raise DataError(
-            f"The highest accuracy is {frame['accuracy'].max()}. Expected percent; multiply fractions by 100."
-        )
-    return frame.astype(dict.fromkeys(("space", "arch", "dataset", "setting", "split"), str))
+    if (highest := frame["accuracy"].max()) <= 1:
+        raise DataError(f"The highest accuracy is {highest}. Expected percent; multiply fractions by 100.")
 
 
 def _refuse(frame: pd.DataFrame, wrong: "pd.Series[bool]", column: str, expected: str) -> None:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise DataError(f"Row {row}: {column} is {frame[column].iloc[row]!r}. Expected {expected}. Mend that row.")
+        value = frame[column].iloc[row]
+        given = repr(value) if isinstance(value, str) else value
+        raise DataError(f"Row {row}: {column} is {given}. Expected {expected}. Mend that row.")

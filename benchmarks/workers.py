@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zcbench import proxies
 from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.store import Row
-from zcbench.errors import BatchError, ProtocolError
+from zcbench.errors import ZcbenchError
 from zcbench.proxies import Costs, Proxy, Score
 from zcbench.registry import load_file
 from zcbench.spaces import Space
@@ -61,13 +61,12 @@ class Scorer:
         """One row per proxy of ``unit``; a failure is a row.
 
         Raises:
-            BatchError: batch, networks and teacher do not fit together.
-            ProtocolError: the job cannot be carried out for any network.
+            ZcbenchError: the job cannot be carried out, such as images that do not fit the networks.
         """
         chosen = [self._proxies[name] for name in unit.proxies]
         try:
             return [_row(unit, score) for score in self._evaluate(unit, chosen)]
-        except (BatchError, ProtocolError):
+        except ZcbenchError:  # the proxies' own are rows already: this one is about the request
             raise
         except Exception as error:  # the network itself cannot be built
             return failed(unit, chosen, _status(error), f"{type(error).__name__}: {error}")

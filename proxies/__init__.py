@@ -5,6 +5,7 @@ if __name__ == "proxies":  # imported from the source folder: this would be a se
         "Given: 'import proxies'. Expected: 'import zcbench.proxies'. Install zcbench and import it from there."
     )
 
+from zcbench.proxies.checking import Finding, check
 from zcbench.proxies.contract import REGISTRY, Proxy, needs_network, proxy, resolve
 from zcbench.proxies.evaluation import Score, ScoreFailure, ScoreTimeout, Teacher, evaluate, score
 from zcbench.proxies.signals import SIGNALS, Costs, NotApplicable, ScoreError, Signals, SingularScore
@@ -16,6 +17,7 @@ __all__ = [
     "REGISTRY",
     "SIGNALS",
     "Costs",
+    "Finding",
     "NotApplicable",
     "Proxy",
     "Score",
@@ -25,6 +27,7 @@ __all__ = [
     "Signals",
     "SingularScore",
     "Teacher",
+    "check",
     "evaluate",
     "get",
     "names",

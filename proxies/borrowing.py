@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor, nn
-from zcbench.proxies.taps import weight_layers
 
+from zcbench.proxies.taps import weight_layers
 from zcbench.streams import derive
 
 
@@ -69,18 +69,18 @@ class Snapshot:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self._parameters = [(name, p, p.detach().clone()) for name, p in network.named_parameters()]
+        self._parameters = [(name, p, p.data, p.detach().clone()) for name, p in network.named_parameters()]
         self._buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
         self._grads = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in network.parameters()]
         self._modules = [(m, m.training, {h: set(getattr(m, h)) for h in HOOKS}) for m in network.modules()]
 
     def restore(self) -> list[str]:
         """Put everything back and return the names of the parameters that had been changed."""
-        changed = [name for name, parameter, copy in self._parameters if not _same(parameter, copy)]
+        changed = [name for name, parameter, _, copy in self._parameters if not _same(parameter, copy)]
         with torch.no_grad():
-            for name, parameter, copy in self._parameters:
+            for name, parameter, storage, copy in self._parameters:
                 if name in changed:
-                    parameter.data = copy
+                    parameter.data = storage.copy_(copy)  # the signals share this storage
             for buffer, copy in self._buffers:
                 buffer.copy_(copy)
             for parameter, grad, copy in self._grads:

@@ -6,9 +6,8 @@ import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from zcbench.proxies.signals import LABELLED, Signals, signal_names
-
 from zcbench.errors import ProtocolError
+from zcbench.proxies.signals import LABELLED, Signals, signal_names
 from zcbench.registry import Registry
 
 

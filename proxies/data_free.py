@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
+
 from zcbench.proxies.passes import Values, missing, weight_tensors
 from zcbench.proxies.signals import Batch, Costs
 from zcbench.proxies.taps import ForwardTap, layer_outputs, weight_layers
-
 from zcbench.streams import torch_stream
 
 
@@ -79,11 +79,15 @@ class GaussianTap(ForwardTap):
         return super().__torch_function__(func, types, args, kwargs)
 
 
+GAUSSIAN_IMAGES = 16  # as in the released code of Zen-NAS
+
+
 def gaussian_response(network: nn.Module, batch: Batch, seed: int, epsilon: float = 0.01) -> Values:
     """‖Φ(x) − Φ(x + εx')‖₂ per image, and the batch-norm variances, for Gaussian weights and images.
 
-    Φ is the feature map before global pooling. Weights of convolutions and linear layers, x and x' are standard normal
-    and come from one stream; batch norms have scale 1 and shift 0; other parameters named ``bias`` are 0.
+    Φ is the feature map before global pooling. Weights of convolutions and linear layers, x and x' (16 images of the
+    batch's shape) are standard normal and come from one stream; batch norms have scale 1 and shift 0; other parameters
+    named ``bias`` are 0.
     """
     stream = torch_stream("gaussian_response", seed, device=batch.images.device)
     state = {name: t.detach().clone() for name, t in [*network.named_parameters(), *network.named_buffers()]}
@@ -94,7 +98,8 @@ def gaussian_response(network: nn.Module, batch: Batch, seed: int, epsilon: floa
             state[f"{name}.bias" if name else "bias"].zero_()
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
             state[f"{name}.weight"].fill_(1)
-    image, noise = (torch.empty_like(batch.images).normal_(generator=stream) for _ in range(2))
+    blank = batch.images.new_empty((GAUSSIAN_IMAGES, *batch.images.shape[1:]))
+    image, noise = (torch.empty_like(blank).normal_(generator=stream) for _ in range(2))
     one, other = GaussianTap(), ForwardTap(features=True)
     with torch.no_grad():
         for tap, x in ((one, image), (other, image + epsilon * noise)):

@@ -6,6 +6,7 @@ sections 3.1 and 3.2. Both scores are distances between student and teacher, so 
 
 from torch import Tensor
 from torch.nn.functional import normalize
+
 from zcbench.proxies.contract import proxy
 from zcbench.proxies.signals import NotApplicable, Signals
 
@@ -23,8 +24,8 @@ def diswot_relation(signals: Signals) -> float:
     .. math::  M_r = \frac{1}{B^2} \lVert \mathcal{A}^T - \mathcal{A}^S \rVert_F^2, \qquad
                \mathcal{A} = \operatorname{rownorm}(\tilde A \tilde A^\top)
 
-    :math:`\tilde A` is the feature map before global pooling flattened to ``(B, C*H*W)``; each row of the Gram matrix is
-    divided by its Euclidean norm.
+    :math:`\tilde A` is the feature map before global pooling flattened to ``(B, C*H*W)``; each row of the Gram
+    matrix is divided by its Euclidean norm.
 
     Args:
         signals: needs ``features`` of student and teacher; C, H and W may differ.
@@ -63,7 +64,7 @@ def diswot_semantic(signals: Signals) -> float:
                \mathcal{G}_n = \operatorname{rownorm}(g_n g_n^\top)
 
     :math:`g_n` is row n of the gradient of the mean cross-entropy for the last linear weight, ``(N, C)``. Row c of
-    :math:`\mathcal{G}_n` is :math:`\operatorname{sign}(g_{nc})\, g_n / \lVert g_n \rVert`, so that no C×C matrix is formed.
+    :math:`\mathcal{G}_n` is :math:`\operatorname{sign}(g_{nc})\, g_n / \lVert g_n \rVert`, so no C×C matrix is formed.
 
     Args:
         signals: needs ``classifier_gradient`` of student and teacher, of equal shape.
@@ -75,13 +76,13 @@ def diswot_semantic(signals: Signals) -> float:
         NotApplicable: there is no last linear layer, or the two networks differ in its width.
 
     Note:
-        The paper weighs class activation maps by the last weight itself; the released code, taken here, uses its gradient
-        and no feature map. The two rank in opposite directions.
+        The paper weighs class activation maps by the last weight itself; the released code, taken here, uses its
+        gradient and no feature map. The two rank in opposite directions.
     """
     student, teacher = signals.classifier_gradient.double(), signals.teacher.classifier_gradient.double()
     if student.shape != teacher.shape:
         raise NotApplicable(
-            f"The last linear weight is {tuple(student.shape)} in the student and {tuple(teacher.shape)} in the teacher. "
+            f"The last linear weight is {tuple(student.shape)} in the student, {tuple(teacher.shape)} in the teacher. "
             f"Expected equal widths; choose a teacher with as many final channels."
         )
     one, other = normalize(student, dim=1), normalize(teacher, dim=1)

@@ -6,6 +6,7 @@ arXiv:2102.08099, section 3, eqs. 4 to 6.
 
 import torch
 from torch import Tensor
+
 from zcbench.proxies.contract import proxy
 from zcbench.proxies.jacov import correlations
 from zcbench.proxies.signals import Signals

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from zcbench.errors import BatchError, ProtocolError, ZcbenchError
 from zcbench.proxies.borrowing import Snapshot, borrowed, seed_everything
 from zcbench.proxies.contract import REGISTRY, Proxy, resolve
 from zcbench.proxies.data_free import count_costs, gaussian_response, linearised_gradients
 from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
 from zcbench.proxies.signals import Batch, Costs, Failure, NotApplicable, ScoreError, Signals, check_batch
-
-from zcbench.errors import BatchError, ProtocolError, ZcbenchError
 
 
 class Score(NamedTuple):
@@ -159,11 +159,23 @@ def evaluate(
         return [_score(item, signals, None, seed, timeout) for item in chosen]
     checked = _on_network(network, checked)
     student = Teacher(teacher) if isinstance(teacher, nn.Module) else teacher
-    with borrowed(network):
+
+    def fresh_signals() -> Signals:
         signals = collect(network, checked, reads, costs=costs, seed=seed, timeout=timeout)
         if student is not None and "teacher" in reads:
             signals.meet(student.signals(checked, _teacher_reads(chosen)))
-        return [_score(item, signals, network, seed, timeout) for item in chosen]
+        return signals
+
+    with borrowed(network):
+        signals, scores = fresh_signals(), []
+        for item in chosen:
+            before = signals.written()
+            scores.append(_score(item, signals, network, seed, timeout))
+            if scores[-1].status != "changed_network" and signals.written() != before:
+                reason = "It wrote to the signals that all proxies share; they were computed anew."
+                scores[-1] = scores[-1]._replace(value=math.nan, status="changed_network", reason=reason)
+                signals = fresh_signals()
+        return scores
 
 
 def collect(

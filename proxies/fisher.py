@@ -1,7 +1,7 @@
 """Fisher: which channels does the loss feel?
 
-Theis et al., "Faster gaze prediction with dense networks and Fisher pruning", arXiv:1801.05787, and Turner et al., "BlockSwap",
-ICLR 2020, arXiv:1906.04113, eq. 2; as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134, eq. 3.
+Theis et al., "Faster gaze prediction with dense networks and Fisher pruning", arXiv:1801.05787, and Turner et al.,
+"BlockSwap", ICLR 2020, arXiv:1906.04113, eq. 2; as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134.
 """
 
 from zcbench.proxies.contract import proxy

@@ -1,16 +1,19 @@
 """jacov: do the images of a batch pull the output in different directions?
 
-Mellor et al., "Neural Architecture Search without Training", arXiv:2006.04647 version 1, section 3, eq. 5 (later versions
-describe NASWOT instead); called jacob_cov in arXiv:2101.08134.
+Mellor et al., "Neural Architecture Search without Training", arXiv:2006.04647 version 1, section 3 (later
+versions describe NASWOT instead); called jacob_cov in arXiv:2101.08134.
 """
 
 import torch
 from torch import Tensor
+
 from zcbench.proxies.contract import proxy
 from zcbench.proxies.signals import NotApplicable, Signals, SingularScore
 
 
-@proxy("jacov", reads="input_jacobian", higher_is_better=True, uses_labels=False, source="arXiv:2006.04647v1, eq. 5")
+@proxy(
+    "jacov", reads="input_jacobian", higher_is_better=True, uses_labels=False, source="arXiv:2006.04647v1, section 3"
+)
 def jacov(signals: Signals) -> float:
     r"""Evenness of the spectrum of the correlations between the images' input gradients.
 

@@ -6,6 +6,7 @@ Mellor et al., "Neural Architecture Search without Training", ICML 2021, arXiv:2
 from collections import Counter
 
 import torch
+
 from zcbench.proxies.contract import proxy
 from zcbench.proxies.signals import NotApplicable, Signals
 
@@ -17,8 +18,8 @@ def naswot(signals: Signals) -> float:
     .. math::  s = \log \lvert \det K \rvert, \qquad K_{ij} = \sum_{\ell} \bigl(D_\ell - d_H(c_i^\ell, c_j^\ell)\bigr)
 
     Each ReLU call :math:`\ell` on :math:`D_\ell` units gives image :math:`i` a binary code
-    :math:`c_i^\ell \in \{0, 1\}^{D_\ell}` (1 where the unit is active); :math:`d_H` is the Hamming distance. Images that
-    light up the same units make the rows of :math:`K` alike and its determinant small.
+    :math:`c_i^\ell \in \{0, 1\}^{D_\ell}` (1 where the unit is active); :math:`d_H` is the Hamming distance. Images
+    that light up the same units make the rows of :math:`K` alike and its determinant small.
 
     Args:
         signals: needs ``relu_codes``, one boolean tensor ``(B, D)`` per ReLU call, in order of execution.

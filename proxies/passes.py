@@ -8,10 +8,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from zcbench.proxies.signals import Batch, Failure, NotApplicable
-from zcbench.proxies.taps import ForwardTap, layer_outputs, weight_layers
 
 from zcbench.errors import BatchError
+from zcbench.proxies.signals import Batch, Failure, NotApplicable
+from zcbench.proxies.taps import ForwardTap, layer_outputs, weight_layers
 
 Values = dict[str, Any]
 
@@ -57,7 +57,8 @@ class SharedPass:
     """
 
     provides = frozenset(
-        ["logits", "features", "embedding", "relu_codes", "gradients", "classifier_gradient", "channel_saliency", "hessian_gradient", "input_jacobian"]
+        {"logits", "features", "embedding", "relu_codes", "gradients", "classifier_gradient", "channel_saliency"}
+        | {"hessian_gradient", "input_jacobian"}
     )
     first_order = frozenset({"gradients", "classifier_gradient", "channel_saliency"})
 

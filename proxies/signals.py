@@ -1,6 +1,6 @@
 """What a proxy may read: the signals of one untrained network and one batch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -138,6 +138,10 @@ class Signals:
         parts = {part for name in self._reads for part in RESTS_ON.get(name, ())}
         return sum(self._parts.get(part, 0.0) for part in parts)
 
+    def written(self) -> int:
+        """How often any tensor among these signals was written to: it grows when a proxy breaks the rule."""
+        return sum(tensor._version for name in self._reads for tensor in _tensors(self._values.get(name)))
+
     def meet(self, teacher: "Signals") -> None:
         """Let ``teacher`` be the signals that a student is compared with.
 
@@ -229,7 +233,7 @@ class Signals:
 
     @property
     def gaussian_response(self) -> tuple[Tensor, list[Tensor]]:
-        """‖Φ(x) − Φ(x + εx')‖ per image ``(B,)``, and the channel variances that each batch norm saw."""
+        """‖Φ(x) − Φ(x + εx')‖ per image ``(16,)``, and the channel variances that each batch norm saw."""
         return self._read("gaussian_response")
 
     @property
@@ -269,6 +273,15 @@ class Signals:
         if isinstance(value, Failure):
             raise value.error
         return value
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    """Tensors in a signal: itself, or what its lists and mappings hold; those of a network are watched elsewhere."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(part)
 
 
 def check_batch(images: Tensor, labels: Tensor) -> Batch:

@@ -1,7 +1,7 @@
 """SNIP: how much would the loss notice if single weights were cut?
 
-Lee et al., "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019, arXiv:1810.02340, eq. 6; summed
-over the network by Abdelfattah et al., arXiv:2101.08134, eq. 1.
+Lee et al., "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019, arXiv:1810.02340, eq. 6;
+summed over the network by Abdelfattah et al., arXiv:2101.08134, eq. 1.
 """
 
 from zcbench.proxies.contract import proxy

@@ -58,9 +58,8 @@ class ForwardTap(TorchFunctionMode):
         if self._listen_relu and func in RELUS:
             self.relu_codes.append(self._code(source))
         result = func(*args, **kwargs)
-        if self._listen_features and isinstance(source, Tensor) and source.ndim == 4:
-            if (func in POOLS and _pools_globally(source, result)) or (func in FLATTENS and _flattens(source, result)):
-                self.features = source
+        if self._listen_features and _ends_map(func, source, result):
+            self.features = source
         return result
 
     def _code(self, x: Tensor) -> Tensor:
@@ -73,20 +72,19 @@ class ForwardTap(TorchFunctionMode):
         return code
 
 
-def _pools_globally(source: Tensor, result: Any) -> bool:
-    several = source.shape[-2:].numel() > 1
-    return several and isinstance(result, Tensor) and result.shape[:2] == source.shape[:2] and result[0, 0].numel() == 1
-
-
-def _flattens(source: Tensor, result: Any) -> bool:
-    return isinstance(result, Tensor) and result.ndim == 2 and source.shape[-2:].numel() > 1
+def _ends_map(func: Callable[..., Any], source: Any, result: Any) -> bool:
+    """Whether ``func`` pools a feature map of several positions to one, or flattens it."""
+    if not (isinstance(source, Tensor) and isinstance(result, Tensor)) or source.ndim != 4 or source[0, 0].numel() < 2:
+        return False
+    pools = func in POOLS and result.shape[:2] == source.shape[:2] and result.numel() == source.shape[:2].numel()
+    return pools or (func in FLATTENS and result.ndim == 2)
 
 
 @contextmanager
 def layer_outputs(
     layers: Mapping[str, nn.Module], listener: Callable[[str, nn.Module, Tensor, Tensor], Tensor | None]
 ) -> Iterator[None]:
-    """While the block runs, call ``listener(name, layer, input, output)`` after each layer; it may replace the output."""
+    """Within the block call ``listener(name, layer, input, output)`` after each layer; it may replace the output."""
 
     def hook(name: str) -> Callable[..., Tensor | None]:
         return lambda layer, inputs, output: listener(name, layer, inputs[0], output)

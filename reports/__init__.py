@@ -4,3 +4,32 @@ if __name__ == "reports":  # imported from the source folder: this would be a se
     raise ImportError(
         "Given: 'import reports'. Expected: 'import zcbench.reports'. Install zcbench and import it from there."
     )
+
+from zcbench.reports.figures import (
+    cost_quality,
+    proxy_heatmap,
+    ranking_bars,
+    score_panels,
+    size_controlled,
+    top_behaviour,
+)
+from zcbench.reports.markup import to_latex, to_markdown
+from zcbench.reports.page import ReportError, write_report
+from zcbench.reports.tables import detail_table, failures_table, summary_table, write_tables
+
+__all__ = [
+    "ReportError",
+    "cost_quality",
+    "detail_table",
+    "failures_table",
+    "proxy_heatmap",
+    "ranking_bars",
+    "score_panels",
+    "size_controlled",
+    "summary_table",
+    "to_latex",
+    "to_markdown",
+    "top_behaviour",
+    "write_report",
+    "write_tables",
+]

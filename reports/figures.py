@@ -87,7 +87,7 @@ def score_panels(ranking: Ranking, truth: str | None = None, subset: str | None 
     """Accuracy against score, both on the scale of ranks, one panel per proxy, coloured by MACs.
 
     Scores span up to thirty orders of magnitude and accuracies crowd at the top, so both axes are ranks in percent,
-    which is what tau and rho see; equal values share their mean rank. The ticks at the left are the accuracies found there.
+    which is what tau and rho see; equal values share their mean rank. The ticks at the left are accuracies.
     """
     rows = select(ranking, truth, subset)
     truth, subset = truth or truths(ranking)[0], subset or subsets(ranking)[0]

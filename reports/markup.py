@@ -4,7 +4,10 @@ import re
 
 import pandas as pd
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]|~$#^])")
+from zcbench.reports.wording import HYPHEN, MINUS
+
+_MARKDOWN = re.compile(r"([\\`*_{}|~$#^]|\](?=[(\[:]))")
+_NUMBER = re.compile(r"[-–\d.,\[\] ]+")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -16,7 +19,7 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "–": "--",
     "−": "$-$",
     "…": r"\ldots{}",
@@ -43,21 +46,26 @@ def escape_latex(text: str) -> str:
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    """Pipe table of a table of texts, escaped; the first column to the left, the others to the right."""
+    """Pipe table of a table of texts, escaped; numbers stand at the right."""
     lines = [list(table.columns), *table.itertuples(index=False)]
     cells = ["| " + " | ".join(escape_markdown(str(cell)) for cell in line) + " |" for line in lines]
-    rule = "|" + "|".join(["---"] + ["---:"] * (len(table.columns) - 1)) + "|"
+    rule = "|" + "|".join("---:" if numeric else "---" for numeric in _numeric(table)) + "|"
     return "\n".join([cells[0], rule, *cells[1:]]) + "\n"
 
 
 def to_latex(table: pd.DataFrame, caption: str) -> str:
-    """Floating ``booktabs`` table of a table of texts, escaped; needs ``\\usepackage{booktabs}`` and T1 fonts."""
-    escaped = table.map(lambda cell: escape_latex(cell).replace("-.", "$-$.")).rename(columns=escape_latex)
+    """Floating table of a table of texts, escaped; numbers stand at the right. Needs ``\\usepackage{booktabs}``."""
+    escaped = table.map(lambda cell: escape_latex(HYPHEN.sub(MINUS, cell))).rename(columns=escape_latex)
     return str(
         escaped.style.hide(axis="index").to_latex(
             hrules=True,
-            column_format="l" + "r" * (len(table.columns) - 1),
+            column_format="".join("r" if numeric else "l" for numeric in _numeric(table)),
             caption=escape_latex(caption),
             position_float="centering",
         )
     )
+
+
+def _numeric(table: pd.DataFrame) -> list[bool]:
+    """For each column, whether all its cells are numbers, intervals or dashes."""
+    return [len(table) > 0 and all(map(_NUMBER.fullmatch, table[column])) for column in table]

@@ -39,6 +39,7 @@ def select(ranking: Ranking, truth: str | None = None, subset: str | None = None
         if name not in set(ranking.table[column]):
             raise unknown(f"{column} of this ranking", name, set(ranking.table[column]))
         rows = rows[rows[column] == name]
+    rows = rows.assign(note=rows["note"].fillna(""))
     return rows.sort_values(["tau", "proxy"], ascending=[False, True], na_position="last").reset_index(drop=True)
 
 
@@ -61,6 +62,12 @@ def intervals_named(ranking: Ranking) -> str:
     """What the intervals are, with their level where the protocol says it: ``95 % confidence intervals``."""
     level = _find(ranking.protocol, "confidence")
     return f"{100 * level:g} % confidence intervals" if isinstance(level, float) else "confidence intervals"
+
+
+def cutoff(ranking: Ranking) -> str:
+    """The k of the columns at k, as the end of a caption: ``, k = 10``; empty where it differs."""
+    values = ranking.table["k"].dropna().unique()
+    return f", k = {values[0]:g}" if len(values) == 1 else ""
 
 
 def _find(tree: object, key: str) -> object:

@@ -2,8 +2,8 @@
 
 import io
 from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import ParamSpec
+from functools import cache, wraps
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
@@ -22,11 +22,12 @@ KINDS = {"proxy": ("#0072B2", "o"), "baseline": ("#D55E00", "s"), "ensemble": ("
 KIND_NAMES = {"proxy": "proxy", "baseline": "size baseline", "ensemble": "ensemble"}
 GREY = "#8a8a8a"
 LABEL_SIZE = 7.0
+FORMATS = ("png", "svg", "pdf")
 DPI = {"png": 160, "svg": 100, "pdf": 160}
 """Resolution of the files; in SVG and PDF that of the point clouds only."""
 
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
     "axes.titlesize": 8.5,
@@ -107,9 +108,11 @@ def panels(
     return figure, [figure.add_axes((x / width, y / height, size[0] / width, size[1] / height)) for x, y in places]
 
 
+@cache
 def text_width(text: str, size: float = LABEL_SIZE) -> float:
     """Width of a text in inches."""
-    return float(TextPath((0, 0), text, size=size).get_extents().width) / 72 if text.strip() else 0.0
+    across = TextPath((0, 0), text, size=size).vertices[:, 0]
+    return float(across.max() - across.min()) / 72 if len(across) else 0.0
 
 
 def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarray:

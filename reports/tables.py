@@ -10,7 +10,7 @@ import pandas as pd
 
 from zcbench.benchmarks.ranking import Ranking
 from zcbench.reports.markup import escape_markdown, to_latex, to_markdown
-from zcbench.reports.selection import described, intervals_named, labels, select, selections, subsets, truths
+from zcbench.reports.selection import cutoff, described, intervals_named, labels, select, selections, subsets, truths
 from zcbench.reports.wording import MISSING, count, interval, milliseconds, number, percent, points, slug
 
 
@@ -41,7 +41,9 @@ class Column:
 
 COLUMNS = (
     Column("proxy", "proxy", "Name of the proxy or baseline.", str, True),
-    Column("kind", "kind", "proxy, size baseline, or ensemble (an aggregation of ranks over the architectures).", str),
+    Column("kind", "kind", "Proxy, size baseline, or ensemble (an aggregation of ranks over the architectures).", str),
+    Column("n", "n", "Architectures that enter the correlations.", count),
+    Column("coverage", "coverage %", "Share of the attempts that gave a value, in percent.", percent, True),
     Column("tau", "τ", "Kendall's τ-b with accuracy, with its confidence interval.", paper=True),
     Column("rho", "ρ", "Spearman's ρ with accuracy, with its confidence interval.", paper=True),
     Column("tau_given_params", "τ | params", "Partial τ-b: what is left when parameters are held fixed.", paper=True),
@@ -51,27 +53,20 @@ COLUMNS = (
     ),
     Column("tau_within_macs_bins", "τ in bins", "Mean τ-b among architectures of similar MACs."),
     Column("tau_top10", "τ top 10 %", "τ-b within the tenth of the architectures with the best accuracy.", paper=True),
-    Column("weighted_tau", "τ weighted", "Weighted τ: pairs that involve the best architectures count more."),
+    Column("weighted_tau", "weighted τ", "Weighted τ: pairs that involve the best architectures count more."),
     Column("ndcg", "nDCG", "Normalised discounted cumulative gain of the order by score; 1 is a perfect order."),
     Column("precision_at_k", "P@k", "Share of the k best-scored that are among the k most accurate.", paper=True),
+    Column("best_rank_at_k", "BR@k %", "Best accuracy rank among the k best-scored, in percent; low is good.", percent),
     Column(
-        "best_rank_at_k", "BR@k %", "Best accuracy rank among the k best-scored, in percent of n; low is good.", percent
-    ),
-    Column(
-        "worst_rank_at_k",
-        "WR@k %",
-        "Worst accuracy rank among the k best-scored, in percent of n; low is good.",
-        percent,
+        "worst_rank_at_k", "WR@k %", "Worst accuracy rank among the k best-scored, in percent; low is good.", percent
     ),
     Column("regret", "regret", "Best accuracy minus that of the best-scored, in percentage points.", points, True),
     Column("information_gain", "info gain", "Information on accuracy beyond a size baseline."),
-    Column("reliability", "reliability", "Agreement of the score with itself over seeds; 1 means seeds do not matter."),
-    Column("coverage", "coverage %", "Share of the attempts that gave a value, in percent.", percent, True),
-    Column("n", "n", "Architectures that enter the correlations.", count),
+    Column("reliability", "reliability", "Agreement of the score with itself over seeds; 1 is perfect."),
     Column(
         "seconds", "ms", "Mean cost per architecture in milliseconds on the machine of the run.", milliseconds, True
     ),
-    Column("note", "note", "Why a number is missing.", str),
+    Column("note", "note", "Remarks, such as why a number is missing.", str),
 )
 
 
@@ -118,7 +113,7 @@ def write_tables(ranking: Ranking, folder: Path) -> None:
     _write_texts(folder / "ranking", summaries)
     _write_texts(folder / "failures", {"Attempts that gave no value": failures_table(ranking)})
     for truth, subset, _ in selections(ranking):
-        caption = f"{described(ranking, truth, subset)}, {intervals_named(ranking)}"
+        caption = f"{described(ranking, truth, subset)}, {intervals_named(ranking)}{cutoff(ranking)}"
         _write_texts(
             folder / "detail" / f"{slug(truth)}.{slug(subset)}", {caption: detail_table(ranking, truth, subset)}
         )

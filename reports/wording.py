@@ -5,6 +5,8 @@ import re
 
 MISSING = "–"
 MINUS = "−"
+HYPHEN = re.compile(r"(?<![\w.])-(?=\.?\d)")
+"""A hyphen that stands for a minus sign."""
 
 _DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16-120": "ImageNet16-120"}
 

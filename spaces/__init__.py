@@ -10,6 +10,7 @@ if __name__ == "spaces":  # imported from the source folder: this would be a sec
         "Given: 'import spaces'. Expected: 'import zcbench.spaces'. Install zcbench and import it from there."
     )
 
+import ast
 import inspect
 from collections.abc import Callable
 
@@ -40,20 +41,39 @@ def names() -> list[str]:
 def get(name: str, **options: object) -> Space:
     """The space called ``name``, of the size that ``options`` say.
 
+    Args:
+        name: a registered name, or a whole specification such as ``"nasbench201(channels=4,cells=1)"``.
+        options: keyword arguments of the space; they go before those of a specification.
+
     Raises:
         UnknownNameError: no space has this name, or it has no such option; the message has the nearest ones.
-        SpaceError: an option is out of range.
+        SpaceError: an option is out of range, or the specification cannot be read.
 
     Example:
         >>> get("nasbench201", channels=4, cells=1).spec
         'nasbench201(channels=4,cells=1)'
     """
+    name, written = _read_specification(name)
+    options = written | options
     factory = SPACES.get(name)
     known = inspect.signature(factory).parameters
     for option in options:
         if option not in known:
             raise unknown(f"option of the space {name!r}", option, known)
     return factory(**options)
+
+
+def _read_specification(text: str) -> tuple[str, dict[str, object]]:
+    """Name and options of ``name`` or ``name(option=value,…)``."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.args:
+            return tree.func.id, {str(option.arg): ast.literal_eval(option.value) for option in tree.keywords}
+    except (SyntaxError, ValueError):
+        pass
+    if "(" in text:
+        raise SpaceError(f"{text!r} cannot be read. Expected a name, or a form like 'nasbench201(channels=4,cells=1)'.")
+    return text, {}
 
 
 register("nasbench201", NASBench201)

@@ -198,7 +198,7 @@ SIGNATURES = {"network": network_signature, "flat": flat_signature, "published":
 
 @cache
 def representatives(rule: str) -> dict[Operations, Operations]:
-    """For every cell the first of its class in plain enumeration, where ``none`` comes first: so it has no dead edge.
+    """For every cell the first of its class in plain enumeration, where ``none`` comes before all other operations.
 
     Args:
         rule: a key of ``SIGNATURES``.

@@ -10,6 +10,8 @@ Dong and Yang, arXiv:2001.00326, section 2.1 and figure 1; D-X-Y/AutoDL-Projects
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor, nn
@@ -55,15 +57,8 @@ class Cell(nn.Module):
         nodes = [images]
         for inputs in self._inputs:
             terms = [self.edges[name](nodes[source]) for name, source in inputs] or [images * 0.0]
-            nodes.append(terms[0] if len(terms) == 1 else _sum(terms))
+            nodes.append(reduce(add, terms))
         return nodes[-1]
-
-
-def _sum(terms: list[Tensor]) -> Tensor:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
 
 
 class Reduction(nn.Module):
@@ -129,9 +124,9 @@ def initialise(module: nn.Module, init: str) -> None:
     """Draw all convolution and linear weights again, from the global generator, and set biases to zero.
 
     ``default`` leaves PyTorch's own draw, biases included. ``kaiming``: normal with variance 2 / fan-out for
-    convolutions and standard deviation 0.01 for the classifier, as residual networks are started (arXiv:1512.03385).
-    ``xavier``: normal with variance 2 / (fan-in + fan-out). ``normal``: standard normal. Normalisation layers keep
-    scale 1 and shift 0 in all four.
+    convolutions (arXiv:1502.01852), and standard deviation 0.01 for the classifier, so that the first logits are
+    small. ``xavier``: normal with variance 2 / (fan-in + fan-out). ``normal``: standard normal. Normalisation layers
+    keep scale 1 and shift 0 in all four.
     """
     if init == "default":
         return

@@ -1,4 +1,4 @@
-"""Slow, independent implementations: module hooks, ``backward()``, deep copies, loops over images. Oracles for the tests."""
+"""Slow, independent implementations: module hooks, ``backward()``, deep copies, loops over images."""
 
 import copy
 import math
@@ -63,14 +63,12 @@ def fisher(network, batch):
     for w in watched:
         weight = w.layer.weight
         for channel in range(weight.shape[0]):
-            per_image = [
-                float((w.output[n, channel] * w.output.grad[n, channel]).sum()) for n in range(len(batch[0]))
-            ]
+            per_image = [float((w.output[n, channel] * w.output.grad[n, channel]).sum()) for n in range(len(batch[0]))]
             total += 0.5 * float(np.mean(np.square(per_image))) * weight[channel].numel()
     return total
 
 
-def grasp(network, batch, step=1e-3):
+def grasp(network, batch, step=1e-7):
     """Finite differences in float64: H g = (g(θ + hg) − g(θ − hg)) / 2h."""
     twin = copy.deepcopy(network).double().train()
     images, labels = batch[0].double(), batch[1]

@@ -29,3 +29,121 @@ def test_distance_to_a_teacher_equals_the_slow_reference(name, network, teacher,
     """Slow reference: class by class and with every C x C matrix formed."""
     expected = getattr(references, name)(network, batch, teacher)
     assert zcbench.score(network, batch, proxies=[name], teacher=teacher)[name] == pytest.approx(expected, rel=1e-4)
+
+
+def test_grasp_equals_finite_differences(network, batch):
+    """Slow reference: the Hessian product by central differences of the gradient, in float64."""
+    images, labels = batch[0].double(), batch[1]
+    expected = references.grasp(network, batch)
+    assert zcbench.score(network.double(), (images, labels), proxies=["grasp"])["grasp"] == pytest.approx(expected)
+
+
+def test_gradient_proxies_of_a_linear_classifier(make_batch):
+    """Closed form: softmax regression has the weight gradient (P − Y)ᵀX / B."""
+    images, labels = make_batch(size=6, side=4)
+    layer = nn.Linear(48, 5)
+    x = images.flatten(1).double()
+    p = (x @ layer.weight.detach().double().T + layer.bias.detach().double()).softmax(1)
+    gradient = (p - nn.functional.one_hot(labels, 5)).T @ x / 6
+    products = layer.weight.detach().double() * gradient
+
+    scores = zcbench.score(nn.Sequential(nn.Flatten(), layer), (images, labels), proxies=["grad_norm", "snip", "plain"])
+
+    expected = [gradient.norm().item(), products.abs().sum().item(), products.sum().item()]
+    assert list(scores.values()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_naswot_by_hand():
+    """Closed form: codes 10 and 01 disagree everywhere, so K = [[2, 0], [0, 2]] and the score is log 4."""
+    network = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(2, 2))
+    images = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).reshape(2, 1, 1, 2)
+    score = zcbench.score(network, (images, torch.tensor([0, 1])), proxies=["naswot"])["naswot"]
+    assert score == pytest.approx(math.log(4))
+
+
+def test_synflow_of_two_linear_layers(make_batch):
+    """Closed form: with absolute weights V, W and ones, every layer carries R = 1ᵀ W V 1, so the flow is 2R."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 7, bias=False), nn.ReLU(), nn.Linear(7, 5, bias=False))
+    v, w = (network[i].weight.detach().double().abs() for i in (1, 3))
+    score = zcbench.score(network, make_batch(side=4), proxies=["synflow"])["synflow"]
+    assert score == pytest.approx(math.log(2 * (w @ v).sum().item()))
+
+
+def gaussian_network(*, norm: bool, channels: int = 64) -> nn.Module:
+    middle = [nn.BatchNorm2d(channels)] if norm else []
+    conv = nn.Conv2d(3, channels, 1)
+    return nn.Sequential(conv, *middle, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 5))
+
+
+def test_zen_of_one_convolution(make_batch):
+    """Closed form: Φ is linear, so the change is ε‖W x'‖, whose square has the mean ε² C_out C_in H W."""
+    score = zcbench.score(gaussian_network(norm=False), make_batch(side=16), proxies=["zen"])["zen"]
+    assert score == pytest.approx(math.log(0.01 * math.sqrt(64 * 3 * 256)), abs=0.1)
+
+
+def test_zen_gives_back_what_batch_norm_takes(make_batch):
+    """Invariance: the scale that a normalisation divides by is added again; acting per channel, hence the tolerance."""
+    scores = [
+        zcbench.score(gaussian_network(norm=norm), make_batch(side=16), proxies=["zen"])["zen"]
+        for norm in (True, False)
+    ]
+    assert scores[0] == pytest.approx(scores[1], abs=0.15)
+
+
+@pytest.mark.parametrize("name", WITH_TEACHER)
+def test_a_network_is_no_distance_from_itself(name, network, batch):
+    """Closed form: student and teacher are the same network, so the distance is zero."""
+    assert zcbench.score(network, batch, proxies=[name], teacher=network)[name] == pytest.approx(0, abs=1e-12)
+
+
+class Functional(nn.Module):
+    """The same ReLUs and pooling as functions instead of modules, with a view instead of a flatten."""
+
+    def __init__(self, network: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = network
+
+    def forward(self, x):
+        for layer in self.layers[:-3]:
+            x = torch.relu(x) if isinstance(layer, nn.ReLU) else layer(x)
+        x = x.mean(dim=(2, 3), keepdim=True)
+        return self.layers[-1](x.view(len(x), -1))
+
+
+@pytest.mark.parametrize("name", ["naswot", "diswot_relation", "zen"])
+def test_functions_are_heard_like_modules(name, network, teacher, batch):
+    """Invariance: torch.relu and Tensor.mean instead of nn.ReLU and nn.AdaptiveAvgPool2d."""
+    scores = [zcbench.score(n, batch, proxies=[name], teacher=teacher)[name] for n in (network, Functional(network))]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+
+
+def test_costs_are_measured_as_the_space_counts_them():
+    """Independent count: the analytic table of the space."""
+    space = zcbench.spaces.get("nasbench201", channels=4, cells=1)
+    for arch in space.subset("all")[:5]:
+        network = space.build(arch, num_classes=7, image_shape=(3, 16, 16))
+        counted = zcbench.score(network, (torch.randn(2, 3, 16, 16), torch.tensor([0, 1])), proxies=list(SIZES))
+        row = space.costs([arch], num_classes=7, image_shape=(3, 16, 16)).iloc[0]
+        assert counted == {name: row[name] for name in SIZES}
+
+
+SIZES = ("params", "macs", "n_convs")
+
+
+class DeadBranch(nn.Module):
+    """A network beside which a branch of zeros is normalised and never used."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.dead = network, nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4))
+
+    def forward(self, x):
+        self.dead(x * 0)
+        return self.network(x)
+
+
+def test_zen_leaves_dead_normalisations_out(make_batch):
+    """Invariance: a normalisation that sees zeros changes nothing; the live weights are drawn first."""
+    networks = [gaussian_network(norm=True), DeadBranch(gaussian_network(norm=True))]
+    scores = [zcbench.score(network, make_batch(side=16), proxies=["zen"])["zen"] for network in networks]
+    assert scores[0] == pytest.approx(scores[1], abs=0.05)

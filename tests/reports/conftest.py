@@ -10,10 +10,25 @@ from scipy.stats import kendalltau, spearmanr
 from zcbench.benchmarks.ranking import Ranking
 
 SIZES = ("params", "macs", "n_convs")
-NAMES = (
-    "l2_norm grad_norm snip plain grasp fisher synflow jacov epe_nas naswot zen "
-    "diswot_relation diswot_semantic diswot_semantic_cam gradsign zico rank_sum"
-).split()
+NAMES = [
+    "l2_norm",
+    "grad_norm",
+    "snip",
+    "plain",
+    "grasp",
+    "fisher",
+    "synflow",
+    "jacov",
+    "epe_nas",
+    "naswot",
+    "zen",
+    "diswot_relation",
+    "diswot_semantic",
+    "diswot_semantic_cam",
+    "gradsign",
+    "zico",
+    "rank_sum",
+]
 
 
 def _architectures(rng: np.random.Generator, n: int) -> tuple[pd.DataFrame, np.ndarray]:

@@ -1,0 +1,220 @@
+"""The scoring run: architectures x seeds x proxies into one folder, resumable at any moment."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+import zcbench
+from zcbench.benchmarks.folder import STORE, describe_run, locked
+from zcbench.benchmarks.progress import Bar
+from zcbench.benchmarks.protocol import Protocol, TeacherChoice
+from zcbench.benchmarks.session import Session, Stop
+from zcbench.benchmarks.store import TRANSIENT, Missing, Store
+from zcbench.benchmarks.workers import Job, Unit
+from zcbench.datasets import Batch
+from zcbench.errors import ProtocolError, ZcbenchError
+from zcbench.proxies import REGISTRY, Costs, Proxy, resolve
+from zcbench.registry import load_file
+from zcbench.spaces import Space
+
+
+class RunInterrupted(ZcbenchError):
+    """A run that was stopped by Ctrl-C or SIGTERM; ``result`` is what it has so far."""
+
+    def __init__(self, result: "RunResult") -> None:
+        self.result = result
+        super().__init__(
+            f"Stopped: {sum(result.statuses.values()):,} of {result.total:,} scores are finished and kept in "
+            f"{result.out}. Run the same command again to score the rest."
+        )
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind.
+
+    Attributes:
+        out: its folder.
+        protocol: under which all its scores were made.
+        total: scores asked for.
+        statuses: how many of them have each status.
+        fresh: how many were computed just now.
+    """
+
+    out: Path
+    protocol: Protocol
+    total: int
+    statuses: dict[str, int]
+    fresh: int
+
+    def scores(self) -> pd.DataFrame:
+        """All scores in the folder, as `Store.scores` gives them."""
+        with Store(self.out / STORE) as store:
+            return store.scores()
+
+
+def score_run(
+    space: Space,
+    archs: Sequence[str],
+    proxies: Sequence[str | Proxy],
+    seeds: Sequence[int],
+    batch: Batch,
+    out: str | Path,
+    *,
+    init: str = "default",
+    dtype: str = "float32",
+    device: str = "cpu",
+    teacher: str | TeacherChoice | None = None,
+    workers: int = 2,
+    timeout: float | None = None,
+    plugins: Sequence[str | Path] = (),
+    retry_failed: bool = False,
+    notes: Mapping[str, Any] | None = None,
+    console: Console | None = None,
+) -> RunResult:
+    """Score every architecture with every proxy under every seed, and keep each score as soon as it is finished.
+
+    What the folder already has is not computed again; architectures, seeds and proxies may be added to it later. A
+    proxy that fails, hangs or kills its worker gives a row with a status and stops nothing else.
+
+    Args:
+        space: where the architectures are from.
+        archs: architectures; a repeated one counts once.
+        proxies: names or `Proxy` objects; all that one architecture and seed lack are computed in one shared pass.
+        seeds: each names the streams of one initialisation and of what is random in a proxy.
+        batch: labelled images; part of the protocol.
+        out: folder of the run; made if missing.
+        init: initialisation scheme of the networks.
+        dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
+        device: where the networks run.
+        teacher: an architecture of ``space``, or a `TeacherChoice`, for proxies that compare with a teacher.
+        workers: processes, one thread each; 0 computes in this process. The scores are the same bits.
+        timeout: seconds that a pass or a proxy may take; no limit if None.
+        plugins: Python files that define proxies, loaded here and in every worker.
+        retry_failed: compute again what a worker's death, lack of time or of memory has prevented before.
+        notes: kept in ``run.json`` for people, such as how the architectures were chosen.
+        console: where to show progress; nowhere if None.
+
+    Returns:
+        A `RunResult`; its ``scores()`` is the table.
+
+    Raises:
+        ArchitectureError: a string that is no architecture of ``space``.
+        UnknownNameError: a proxy or initialisation that nobody knows.
+        ProtocolError: the folder has scores of another protocol, or this request cannot be carried out.
+        BatchError: batch, networks and teacher do not fit together.
+        StoreError: the folder is in use, cannot be written, or has a store that is damaged or of another version.
+        RunInterrupted: Ctrl-C or SIGTERM; all finished scores are kept.
+
+    Example:
+        >>> batch = datasets.batch(datasets.load("digits"), 32)  # doctest: +SKIP
+        >>> score_run(space, space.subset("live")[:100], ["params", "synflow"], [0, 1], batch, "runs/first")
+    """
+    for plugin in plugins:
+        load_file(plugin)
+    chosen = {proxy.name: proxy for proxy in resolve(proxies)}
+    choice = TeacherChoice(teacher) if isinstance(teacher, str) else teacher
+    archs, seeds, folder = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds))), Path(out)
+    _require(space, archs, seeds, list(chosen.values()), choice, workers, timeout)
+    protocol = Protocol.of(space, batch, init, dtype, device, choice)
+    files = tuple(str(Path(plugin).resolve()) for plugin in plugins)
+    job = Job(
+        space=space,
+        images=batch.images,
+        labels=batch.labels,
+        num_classes=batch.num_classes,
+        init=init,
+        dtype=dtype,
+        device=device,
+        proxies=tuple(_reference(proxy) for proxy in chosen.values()),
+        plugins=files,
+        teacher=choice,
+        timeout=timeout,
+    )
+    with locked(folder), Store(folder / STORE, write=True) as store:
+        store.adopt(protocol)
+        store.request(archs, seeds, [(proxy.name, proxy.version) for proxy in chosen.values()])
+        describe_run(folder, protocol, _request(archs, seeds, chosen, workers, timeout, files, notes))
+        units = _units(store.missing(TRANSIENT if retry_failed else ()), chosen, job)
+        total, before = len(archs) * len(seeds) * len(chosen), store.tally()
+        with Bar(console, total, before) as bar, Stop() as stop:
+            session = Session(store, bar, stop, job, chosen)
+            session.carry_out(units, workers)
+        result = RunResult(folder, protocol, total, store.tally(), session.fresh)
+    if stop.asked and sum(len(unit.proxies) for unit in units) > session.fresh:
+        raise RunInterrupted(result)
+    return result
+
+
+def _require(
+    space: Space,
+    archs: Sequence[str],
+    seeds: Sequence[int],
+    proxies: Sequence[Proxy],
+    teacher: TeacherChoice | None,
+    workers: int,
+    timeout: float | None,
+) -> None:
+    for given, what in ((archs, "architectures"), (seeds, "seeds"), (proxies, "proxies")):
+        if not given:
+            raise ProtocolError(f"No {what} are given. Expected at least one; name them.")
+    if workers < 0:
+        raise ProtocolError(f"workers={workers} was given. Expected 0 (this process) or more.")
+    if timeout is not None and not timeout > 0:
+        raise ProtocolError(f"timeout={timeout} was given. Expected seconds above 0, or None for no limit.")
+    compare = [proxy.name for proxy in proxies if proxy.needs_teacher]
+    if compare and teacher is None:
+        raise ProtocolError(
+            f"{', '.join(compare)} compare with a teacher, and none is given. Name an architecture as the teacher, or "
+            f"leave them out."
+        )
+    for arch in archs:
+        space.index(arch)
+    if teacher is not None:
+        (teacher.space or space).index(teacher.arch)
+
+
+def _reference(proxy: Proxy) -> str | Proxy:
+    """How a worker finds ``proxy``: by name where the registry has it, else as the object itself."""
+    return proxy.name if proxy.name in REGISTRY and REGISTRY.get(proxy.name) is proxy else proxy
+
+
+def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Job) -> list[Unit]:
+    """Units of work, with the analytic costs of their architectures where a proxy reads them."""
+    reading = {name for name, proxy in proxies.items() if "costs" in proxy.reads}
+    archs = list(dict.fromkeys(item.arch for item in missing if not reading.isdisjoint(item.proxies)))
+    costs: dict[str, Costs] = {}
+    if archs:
+        channels, height, width = job.images.shape[1:]
+        table = job.space.costs(archs, num_classes=job.num_classes, image_shape=(channels, height, width))
+        costs = dict(zip(archs, map(Costs._make, table[list(Costs._fields)].to_numpy().tolist())))
+    return [Unit(item.arch, item.seed, item.proxies, costs.get(item.arch)) for item in missing]
+
+
+def _request(
+    archs: Sequence[str],
+    seeds: Sequence[int],
+    proxies: Mapping[str, Proxy],
+    workers: int,
+    timeout: float | None,
+    plugins: Sequence[str],
+    notes: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    return {
+        "architectures": len(archs),
+        "seeds": list(seeds),
+        "proxies": {name: proxy.version for name, proxy in proxies.items()},
+        "workers": workers,
+        "timeout": timeout,
+        "plugins": list(plugins),
+        "notes": dict(notes or {}),
+        "zcbench": zcbench.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+    }

@@ -1,0 +1,136 @@
+"""Hold a proxy to the contract: what ``zcbench proxies check`` runs."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from zcbench import spaces
+from zcbench.proxies.contract import Proxy
+from zcbench.proxies.evaluation import Score, Teacher, evaluate
+from zcbench.streams import numpy_stream, torch_stream
+
+DEAD = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+TEACHER = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Finding(NamedTuple):
+    """Outcome of one check: what was asked, whether it holds, and what was seen."""
+
+    check: str
+    passed: bool
+    detail: str
+
+
+def check(proxy: Proxy) -> list[Finding]:
+    """Hold ``proxy`` to the contract on small NAS-Bench-201 networks and noise.
+
+    The checks: it gives a value or a named status on a dead cell; it leaves the network as it was; the same seed gives
+    the same bits; other proxies before it change nothing; if it is declared label-free, shuffled labels change nothing;
+    it is not constant over ten architectures; other batch sizes and class counts work.
+
+    Returns:
+        One `Finding` per check, in this order. A check that raises is a failed check.
+    """
+    checks: dict[str, Callable[[Proxy], tuple[bool, str]]] = {
+        "a dead cell gives a value or a named status": _dead,
+        "the network is left as it was": _hygiene,
+        "the same seed gives the same bits": _repeatable,
+        "other proxies before it change nothing": _order,
+        "shuffled labels change nothing, if label-free": _labels,
+        "not constant over ten architectures": _varies,
+        "other batch sizes and class counts work": _shapes,
+    }
+    return [_run(name, work, proxy) for name, work in checks.items()]
+
+
+def _run(name: str, work: Callable[[Proxy], tuple[bool, str]], proxy: Proxy) -> Finding:
+    try:
+        return Finding(name, *work(proxy))
+    except Exception as error:
+        return Finding(name, False, f"{type(error).__name__}: {error}")
+
+
+def _space() -> spaces.Space:
+    return spaces.get("nasbench201", channels=4, cells=1)
+
+
+def _build(arch: str, classes: int = 10) -> nn.Module:
+    return _space().build(arch, num_classes=classes, image_shape=(3, 16, 16), seed=0)
+
+
+def _batch(size: int = 8, classes: int = 10) -> Batch:
+    stream = torch_stream("check", size, classes)
+    return torch.randn(size, 3, 16, 16, generator=stream), torch.randint(classes, (size,), generator=stream)
+
+
+def _attempt(proxy: Proxy, network: nn.Module, batch: Batch, others: Sequence[str] = (), classes: int = 10) -> Score:
+    teacher = Teacher(_build(TEACHER, classes)) if proxy.needs_teacher else None
+    return evaluate(network, batch, [*others, proxy], teacher=teacher)[-1]
+
+
+def _archs(count: int) -> Iterator[str]:
+    return iter(_space().sample(numpy_stream("check"), count, subset="unique"))
+
+
+def _dead(proxy: Proxy) -> tuple[bool, str]:
+    score = _attempt(proxy, _build(DEAD), _batch())
+    named = score.status not in ("error", "bad_return", "changed_network")
+    return named, f"{score.status} {score.value:.6g} {score.reason}".strip()
+
+
+def _hygiene(proxy: Proxy) -> tuple[bool, str]:
+    network = _build(next(_archs(1)))
+    network.eval()
+    before, state = copy.deepcopy(network.state_dict()), torch.random.get_rng_state()
+    score = _attempt(proxy, network, _batch())
+    left = [name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])]
+    left += ["training mode"] * network.training
+    left += ["gradients"] * any(parameter.grad is not None for parameter in network.parameters())
+    left += ["hooks"] * any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
+    left += ["random state"] * (not torch.equal(torch.random.get_rng_state(), state))
+    left += [score.reason] * (score.status == "changed_network")
+    return not left, "left behind: " + ", ".join(left) if left else "nothing left behind"
+
+
+def _repeatable(proxy: Proxy) -> tuple[bool, str]:
+    network = _build(next(_archs(1)))
+    return _equal(_attempt(proxy, network, _batch()), _attempt(proxy, network, _batch()))
+
+
+def _order(proxy: Proxy) -> tuple[bool, str]:
+    network, others = _build(next(_archs(1))), [name for name in ("zen", "grasp", "jacov") if name != proxy.name]
+    return _equal(_attempt(proxy, network, _batch()), _attempt(proxy, network, _batch(), others))
+
+
+def _labels(proxy: Proxy) -> tuple[bool, str]:
+    if proxy.uses_labels:
+        return True, "uses labels"
+    network, (images, labels) = _build(next(_archs(1))), _batch()
+    return _equal(_attempt(proxy, network, (images, labels)), _attempt(proxy, network, (images, labels.roll(1))))
+
+
+def _varies(proxy: Proxy) -> tuple[bool, str]:
+    values = [_attempt(proxy, _build(arch), _batch()).value for arch in _archs(10)]
+    finite = {value for value in values if math.isfinite(value)}
+    return len(finite) > 1, f"{len(finite)} different values in {len(values)} architectures"
+
+
+def _shapes(proxy: Proxy) -> tuple[bool, str]:
+    arch = next(_archs(1))
+    trials = [(4, 10), (6, 10), (8, 3), (8, 120)]
+    scores = [
+        _attempt(proxy, _build(arch, classes), _batch(size, classes), classes=classes) for size, classes in trials
+    ]
+    failed = [f"batch {b}, {c} classes: {s.status} {s.reason}" for (b, c), s in zip(trials, scores) if s.status != "ok"]
+    return not failed, "; ".join(failed) or "batches of 4, 6 and 8; 3, 10 and 120 classes"
+
+
+def _equal(one: Score, other: Score) -> tuple[bool, str]:
+    same = one.status == other.status and repr(one.value) == repr(other.value)
+    return same, f"{one.status} {one.value!r}" if same else f"{one.value!r} became {other.value!r}"

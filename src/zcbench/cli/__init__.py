@@ -1,0 +1,48 @@
+"""The command line: it resolves names and hands plain objects to the rooms."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from zcbench import __version__
+from zcbench.cli import bench, data, proxies
+from zcbench.errors import ZcbenchError
+
+app = typer.Typer(
+    name="zcbench",
+    help="Rank neural architectures without training them, and say honestly how good that ranking is.",
+    epilog="Exit codes: 0 done; 1 a check failed or zcbench could not go on, and says why; 2 wrong usage; 130 stopped "
+    "by Ctrl-C, and what is finished is kept.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("bench")(bench.bench)
+app.command("rank")(bench.rank)
+app.command("report")(bench.report)
+app.add_typer(proxies.app, name="proxies")
+app.add_typer(data.app, name="data")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"zcbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options that stand before a command."""
+
+
+def main() -> None:
+    """Run the command line; an error that zcbench foresees is one clear message and exit code 1."""
+    try:
+        app()
+    except ZcbenchError as error:
+        Console(stderr=True).print(f"[bold red]{type(error).__name__}:[/] ", end="")
+        print(error, file=sys.stderr)
+        sys.exit(130 if type(error).__name__ == "RunInterrupted" else 1)

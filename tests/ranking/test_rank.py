@@ -1,0 +1,327 @@
+"""From scores and truths to a ranking: each test names its oracle."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from zcbench.benchmarks import statistics
+from zcbench.benchmarks.bootstrap import bootstrap
+from zcbench.benchmarks.ranking import BASELINES, COLUMNS, Ranking, rank
+from zcbench.errors import DataError, RankingError, UnknownNameError
+
+N = 60
+ARCHS = [f"arch {i:02d}" for i in range(N)]
+
+
+def attempts(proxy: str, values: object, seed: int = 0, **columns: object) -> pd.DataFrame:
+    """One ok row per architecture."""
+    given = {"arch": ARCHS[: np.size(values)], "proxy": proxy, "version": 1, "seed": seed, "value": values}
+    return pd.DataFrame(given | {"status": "ok", "reason": "", "seconds": 0.5} | columns)
+
+
+@pytest.fixture(scope="module")
+def accuracy() -> np.ndarray:
+    return np.random.default_rng(0).uniform(50, 95, N)
+
+
+@pytest.fixture(scope="module")
+def truths(accuracy: np.ndarray) -> dict[str, pd.DataFrame]:
+    noise = np.random.default_rng(1).normal(size=N)
+    return {
+        name: pd.DataFrame({"arch": ARCHS, "accuracy": a}) for name, a in (("a", accuracy), ("b", accuracy + noise))
+    }
+
+
+@pytest.fixture(scope="module")
+def sizes(accuracy: np.ndarray) -> pd.DataFrame:
+    macs = np.floor(accuracy / 3 + np.random.default_rng(2).normal(scale=4, size=N))
+    return pd.DataFrame({"arch": ARCHS, "params": 7 * macs + 1, "macs": macs, "n_convs": macs // 5, "depth": macs // 9})
+
+
+@pytest.fixture(scope="module")
+def scores(accuracy: np.ndarray) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    seeds = [attempts("noisy", accuracy + rng.normal(scale=9, size=N), seed) for seed in range(3)]
+    return pd.concat([*seeds, attempts("loss", -accuracy), attempts("flat", np.ones(N))], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def ranking(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame) -> Ranking:
+    return rank(
+        scores,
+        truths,
+        sizes,
+        subsets={"all": ARCHS, "half": ARCHS[:30]},
+        directions={"loss": False},
+        clusters={arch: arch[:6] for arch in ARCHS},
+        draws=100,
+        protocol={"batch": 64},
+    )
+
+
+def row(ranking: Ranking, proxy: str, truth: str = "a", subset: str = "all") -> pd.Series:
+    table = ranking.table
+    return table[(table["proxy"] == proxy) & (table["truth"] == truth) & (table["subset"] == subset)].iloc[0]
+
+
+def test_one_row_per_truth_subset_and_proxy_with_the_baselines(ranking: Ranking):
+    """Closed form: 2 truths x 2 subsets x (3 proxies + 3 sizes nobody scored)."""
+    assert tuple(ranking.table.columns) == COLUMNS
+    assert len(ranking.table) == 2 * 2 * 6
+    assert not ranking.table.duplicated(["truth", "subset", "proxy"]).any()
+    assert set(ranking.table.loc[ranking.table["kind"] == "baseline", "proxy"]) == set(BASELINES)
+
+
+def test_numbers_are_those_of_scipy_on_the_mean_over_seeds(
+    ranking: Ranking, scores: pd.DataFrame, accuracy: np.ndarray
+):
+    """Independent reference: scipy on values averaged by hand."""
+    noisy = scores[scores["proxy"] == "noisy"]
+    mean = np.mean([noisy.loc[noisy["seed"] == seed, "value"] for seed in range(3)], axis=0)
+    got = row(ranking, "noisy")
+    assert got["tau"] == pytest.approx(scipy_stats.kendalltau(mean, accuracy).statistic)
+    assert got["rho"] == pytest.approx(scipy_stats.spearmanr(mean, accuracy).statistic)
+    assert got["pearson"] == pytest.approx(np.corrcoef(mean, accuracy)[0, 1])
+    assert row(ranking, "noisy", subset="half")["tau"] == pytest.approx(
+        scipy_stats.kendalltau(mean[:30], accuracy[:30]).statistic
+    )
+    assert got["tau_low"] < got["tau"] < got["tau_high"]
+    assert got["rho_low"] < got["rho"] < got["rho_high"]
+    assert (got["n"], got["coverage"], got["seconds"], got["note"]) == (N, 1.0, 0.5, "")
+    assert 0 < got["reliability"] < 1
+    np.testing.assert_allclose(ranking.scores["noisy"], mean)
+
+
+def test_direction_turns_the_score_round(ranking: Ranking):
+    """Closed form: the loss is minus the accuracy, and lower is better: a perfect ranking with no regret."""
+    got = row(ranking, "loss")
+    assert (got["tau"], got["rho"], got["regret"], got["precision_at_k"]) == pytest.approx((1, 1, 0, 1))
+    assert not got["higher_is_better"]
+    assert (ranking.scores["loss"] == ranking.accuracies["a"]).all()
+
+
+def test_constant_proxy_is_a_row_of_nan_with_a_note(ranking: Ranking):
+    """Closed form: no order, so no correlation, and not zero either."""
+    got = row(ranking, "flat")
+    assert got["note"] == "constant"
+    assert got[["tau", "tau_low", "tau_high", "rho", "ndcg", "regret", "tau_given_macs"]].isna().all()
+    assert (got["n"], got["coverage"]) == (N, 1.0)
+
+
+def test_a_size_given_itself_is_undefined_and_says_so(ranking: Ranking):
+    """Closed form: params orders exactly as macs here; neither has a part that survives the other."""
+    got = row(ranking, "macs")
+    assert np.isnan(got["tau_given_macs"])
+    assert np.isnan(got["tau_given_params"])
+    assert np.isfinite(got["tau_given_n_convs"])
+    assert got["note"] == "not separable from params; not separable from macs"
+
+
+def test_partial_correlation_by_hand(ranking: Ranking, accuracy: np.ndarray, sizes: pd.DataFrame):
+    """Independent reference: the formula on scipy's three correlations."""
+    x, z = ranking.scores["noisy"], sizes["macs"]
+    xy, xz, yz = (scipy_stats.kendalltau(*pair).statistic for pair in ((x, accuracy), (x, z), (accuracy, z)))
+    expected = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
+    assert row(ranking, "noisy")["tau_given_macs"] == pytest.approx(expected)
+
+
+def test_scored_sizes_are_one_row(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Invariance: macs scored as a proxy is the baseline macs, with the seconds it took."""
+    scored = pd.concat([scores, attempts("macs", sizes["macs"].to_numpy())])
+    got = rank(scored, truths, sizes, draws=20)
+    assert (got.table["proxy"] == "macs").sum() == 2
+    assert row(got, "macs")["tau"] == row(rank(scores, truths, sizes, draws=20), "macs")["tau"]
+    assert row(got, "macs")["seconds"] == 0.5
+
+
+def test_failures_stay_in_the_denominator(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Closed form: 6 of 180 attempts fail, three of them on one architecture, which then has no value."""
+    scores, noisy = scores.copy(), scores["proxy"] == "noisy"
+    bad = noisy & (scores["arch"].eq("arch 07") | (scores["seed"].eq(1) & scores["arch"].isin(ARCHS[:3])))
+    scores.loc[bad, ["value", "status", "reason"]] = [np.nan, "singular", "two images alike"]
+    scores = scores[~(noisy & scores["seed"].eq(2) & scores["arch"].eq("arch 59"))]  # never attempted: counts as failed
+    got = rank(scores, truths, sizes, draws=20)
+    assert row(got, "noisy")["coverage"] == pytest.approx(1 - 7 / 180)
+    assert row(got, "noisy")["n"] == N - 1
+    assert got.failures.to_dict("records") == [
+        {"proxy": "noisy", "status": "singular", "count": 6, "example_arch": "arch 00", "reason": "two images alike"}
+    ]
+
+
+def test_a_proxy_that_always_fails_is_a_row(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Closed form: coverage 0, n 0, no numbers, and a note."""
+    failed = attempts("broken", np.full(N, np.nan), status="error", reason="ValueError: no")
+    got = row(rank(pd.concat([scores, failed]), truths, sizes, draws=20), "broken")
+    assert (got["coverage"], got["n"], got["note"]) == (0.0, 0, "fewer than 3 values")
+    assert np.isnan(got["tau"])
+    assert np.isnan(got["tau_low"])
+
+
+def test_only_the_newest_version_counts(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Invariance: rows of an older version change no number, and the row says that they are there."""
+    old = attempts("loss", np.arange(float(N)), version=0)
+    now, before = (rank(frame, truths, sizes, draws=20) for frame in (pd.concat([old, scores]), scores))
+    assert row(now, "loss")["tau"] == row(before, "loss")["tau"]
+    assert row(now, "loss")["note"] == "older versions left out"
+    assert now.protocol["ranking"]["versions"]["loss"] == 1
+
+
+def test_order_of_rows_changes_no_bit(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Invariance: scores, truths and sizes shuffled."""
+    mixed = [frame.sample(frac=1, random_state=0) for frame in (scores, truths["a"], truths["b"], sizes)]
+    one = rank(scores, truths, sizes, draws=50)
+    other = rank(mixed[0], {"a": mixed[1], "b": mixed[2]}, mixed[3], draws=50)
+    pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
+    pd.testing.assert_frame_equal(one.correlations["all"], other.correlations["all"], check_exact=True)
+
+
+def test_a_row_does_not_depend_on_the_other_proxies(
+    scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame
+):
+    """Invariance: the same bits, intervals included, whoever else was scored."""
+    alone = rank(scores[scores["proxy"] == "noisy"], truths, sizes, draws=50)
+    pd.testing.assert_series_equal(
+        row(alone, "noisy"), row(rank(scores, truths, sizes, draws=50), "noisy"), check_names=False
+    )
+
+
+def test_matrix_of_proxies(ranking: Ranking):
+    """Independent reference: scipy for every pair; a constant proxy is undefined, also with itself."""
+    matrix = ranking.correlations["half"]
+    half = ranking.scores.loc[ARCHS[:30]]
+    assert matrix.loc["noisy", "macs"] == pytest.approx(scipy_stats.kendalltau(half["noisy"], half["macs"]).statistic)
+    assert matrix.loc["loss", "loss"] == 1
+    assert matrix["flat"].isna().all()
+    pd.testing.assert_frame_equal(matrix, matrix.T)
+
+
+def test_partly_known_truth_is_said(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Closed form: 50 of 60 accuracies known; n and coverage are of those 50."""
+    got = row(rank(scores, {"a": truths["a"][:50]}, sizes, draws=20), "noisy")
+    assert (got["n"], got["coverage"], got["note"]) == (50, 1.0, "accuracy known for 50 of 60")
+
+
+def test_top_names_the_best(ranking: Ranking):
+    """Closed form: the loss ranks perfectly; a constant proxy is never among the best; regret counts downwards."""
+    assert ranking.top(2) == ["loss", "noisy"]
+    assert ranking.top(1, truth="b", by="regret", kind="proxy") == ["loss"]
+    assert "flat" not in ranking.top(99)
+    assert set(ranking.top(99, kind="baseline")) == set(BASELINES)
+    with pytest.raises(UnknownNameError, match="Did you mean 'tau'"):
+        ranking.top(1, by="tua")
+    with pytest.raises(UnknownNameError, match="truth"):
+        ranking.top(1, truth="c")
+
+
+def test_saved_and_loaded_is_the_same(ranking: Ranking, tmp_path: Path):
+    """Invariance: a round trip through files keeps every bit, name and type."""
+    ranking.save(tmp_path / "new" / "folder")
+    back = Ranking.load(tmp_path / "new" / "folder")
+    for name in ("table", "scores", "accuracies", "sizes", "failures"):
+        pd.testing.assert_frame_equal(getattr(back, name), getattr(ranking, name), check_exact=True)
+    assert list(back.correlations) == list(ranking.correlations)
+    for subset, matrix in ranking.correlations.items():
+        pd.testing.assert_frame_equal(back.correlations[subset], matrix, check_exact=True)
+    assert back.protocol == ranking.protocol == json.loads(json.dumps(ranking.protocol))
+    assert back.subsets == ranking.subsets == {"all": tuple(ARCHS), "half": tuple(ARCHS[:30])}
+
+
+def test_protocol_says_how(ranking: Ranking):
+    """Closed form: what was given, and ten architectures to a class."""
+    assert ranking.protocol["batch"] == 64
+    how = ranking.protocol["ranking"]
+    assert (how["confidence"], how["draws"], how["k"], how["classes"]["all"]) == (0.95, 100, 10, 6)
+
+
+def test_unwritable_and_damaged_folders_are_clear_errors(ranking: Ranking, tmp_path: Path):
+    """Message: what was given and what to do."""
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        ranking.save(file / "below")
+    with pytest.raises(DataError, match="rank the run again"):
+        Ranking.load(tmp_path)
+    ranking.save(tmp_path / "good")
+    (tmp_path / "good" / "table.parquet").write_bytes(b"PAR1 cut off")
+    with pytest.raises(DataError, match="No ranking can be read"):
+        Ranking.load(tmp_path / "good")
+
+
+def test_bad_input_is_a_clear_error(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Message: what was given, what was expected, what to do."""
+    other = {"other": truths["a"].assign(arch=lambda t: "x" + t["arch"])}
+    hole = {"a": truths["a"].assign(accuracy=lambda t: t["accuracy"].where(t.index != 3))}
+    twice = {"a": pd.concat([truths["a"], truths["a"][:1]])}
+    cases = [
+        (scores, other, sizes, {}, "lacks 60 of the 60 scored .* 'arch 00'.* at least 3 in common"),
+        (scores, hole, sizes, {}, "'arch 03' no finite number"),
+        (scores, twice, sizes, {}, "'arch 00' more than one row"),
+        (scores, {}, sizes, {}, "No truth was given"),
+        (scores, {"a": truths["a"].rename(columns={"accuracy": "acuracy"})}, sizes, {}, "Did you mean 'acuracy'"),
+        (scores.rename(columns={"value": "score"}), truths, sizes, {}, "'value' is missing"),
+        (scores[scores["arch"].isin(ARCHS[:2])], truths, sizes, {}, "has 2 scored architectures"),
+        (scores, truths, sizes, {"subsets": {"live": ["elsewhere"]}}, "'live' has 0 scored"),
+        (scores, truths, sizes[:50], {}, "10 of 60 scored architectures have no size, for example 'arch 50'"),
+        (scores, truths, sizes, {"clusters": {"arch 00": "c"}}, "59 of 60 scored architectures have no class"),
+        (pd.concat([scores, scores[:1]]), truths, sizes, {}, "'noisy' for 'arch 00' with seed 0 is there twice"),
+        (scores.assign(value=np.inf), truths, sizes, {}, "'ok' without a finite value"),
+        (scores, truths, sizes, {"confidence": 95}, "confidence=95"),
+        (scores, truths, sizes, {"draws": 0}, "draws=0"),
+        (scores, truths, sizes, {"k": 0}, "k=0"),
+        (scores[:0], truths, sizes, {}, "has 0 scored architectures"),
+    ]
+    for *frames, options, message in cases:
+        with pytest.raises(RankingError, match=message):
+            rank(*frames, **options)
+
+
+def test_nothing_given_is_changed(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Invariance: the frames that were handed in are as before."""
+    before = [frame.copy() for frame in (scores, truths["a"], sizes)]
+    rank(scores, truths, sizes, draws=10)
+    for frame, kept in zip((scores, truths["a"], sizes), before):
+        pd.testing.assert_frame_equal(frame, kept)
+
+
+NASBENCH = "nats-bench-landscape/nats_bench.csv"
+
+
+def nasbench(data_dir: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """All 15,625 cells with their accuracies and classes, and their MACs in millions."""
+    table = pd.read_csv(data_dir / "sources" / NASBENCH)
+    cell = table["ArchitectureString"]
+    macs = 7.783 + 35.389 * cell.str.count("nor_conv_3x3") + 3.932 * cell.str.count("nor_conv_1x1")
+    return table, macs.to_numpy()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("dataset", "tau", "rho"), [("CIFAR10", 0.576, 0.751), ("CIFAR100", 0.552, 0.727), ("ImageNet", 0.519, 0.690)]
+)
+def test_macs_rank_nasbench201_as_published(data_dir: Path, dataset: str, tau: float, rho: float):
+    """Published numbers: MACs against test accuracy after 200 epochs, all cells; the third digit differs by release."""
+    table, macs = nasbench(data_dir)
+    accuracy = table[f"{dataset}TestAccuracy200Epochs"].to_numpy()
+    got = statistics.kendall(macs, accuracy), statistics.spearman(macs, accuracy)
+    assert got == pytest.approx((tau, rho), abs=2.5e-3)
+
+
+@pytest.mark.data
+def test_bootstrap_knows_the_sampling_error_of_nasbench201(data_dir: Path):
+    """Independent reference: tau of 200 fresh samples of 1,000 cells spreads by sd .013; drawing classes is wider."""
+    table, macs = nasbench(data_dir)
+    accuracy, classes = table["CIFAR10TestAccuracy200Epochs"].to_numpy(), table["UniqueString"].to_numpy(str)
+    rng = np.random.default_rng(0)
+    samples = [rng.choice(len(macs), 1000, replace=False) for _ in range(200)]
+    spread = np.std([statistics.kendall(macs[some], accuracy[some]) for some in samples])
+    single, whole = (
+        np.mean([bootstrap(macs[s, None], accuracy[s, None], names[s], draws=200)[0].std() for s in samples[:5]])
+        for names in (np.arange(len(macs)), classes)
+    )
+    assert spread == pytest.approx(0.013, abs=0.001)
+    assert single == pytest.approx(spread, rel=0.2)
+    assert single < whole < 1.5 * single

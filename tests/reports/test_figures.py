@@ -1,0 +1,180 @@
+"""Figures: what is drawn is what the table says. The oracle is the ranking's table, read off the artists."""
+
+import dataclasses
+from itertools import pairwise
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from zcbench.errors import UnknownNameError
+from zcbench.reports import cost_quality, proxy_heatmap, ranking_bars, score_panels, size_controlled, top_behaviour
+from zcbench.reports.style import FORMATS, render, spread
+
+ALL = [ranking_bars, score_panels, proxy_heatmap, size_controlled, cost_quality, top_behaviour]
+
+
+def rows(ranking, truth="nasbench201/cifar10", subset="all"):
+    part = ranking.table[(ranking.table["truth"] == truth) & (ranking.table["subset"] == subset)]
+    return part.sort_values(["tau", "proxy"], ascending=[False, True])
+
+
+def points(axis):
+    """All markers of an axis as sorted pairs."""
+    drawn = [line.get_xydata() for line in axis.lines if line.get_linestyle() == "None"]
+    return sorted(map(tuple, np.concatenate(drawn).tolist()))
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_returns_a_figure_and_leaves_no_trace(draw, ranking):
+    """Invariance: a figure of no pyplot state, and matplotlib's settings as before."""
+    before = dict(mpl.rcParams)
+    assert isinstance(draw(ranking), Figure)
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_same_ranking_same_bytes(draw, ranking):
+    """Invariance: drawn twice, the files are equal in every format."""
+    one, other = draw(ranking), draw(ranking)
+    for kind in FORMATS:
+        assert render(one, kind) == render(other, kind)
+
+
+def test_bars_and_intervals_are_those_of_the_table(ranking):
+    """Table: widths of the bars, ends of the intervals, order and names, in each panel."""
+    figure = ranking_bars(ranking, "live")
+    for axis, truth in zip(figure.axes, ("nasbench201/cifar10", "nasbench201/cifar100/valid"), strict=True):
+        part = rows(ranking, truth, "live")
+        known = part.dropna(subset="tau")
+        assert [bar.get_width() for bar in axis.patches] == known["tau"].tolist()
+        ends = np.array([segment[:, 0] for segment in axis.collections[0].get_segments()])
+        np.testing.assert_array_equal(ends, known[["tau_low", "tau_high"]].to_numpy())
+        assert [label.get_text() for label in axis.get_yticklabels()] == part["proxy"].tolist()
+        best = known.loc[known["kind"] == "baseline", "tau"].max()
+        assert best in [line.get_xdata()[0] for line in axis.lines]
+        assert "– constant" in [text.get_text() for text in axis.texts]
+
+
+def test_baselines_have_their_own_colour(ranking):
+    """Table: two bars share a colour exactly when they share a kind."""
+    known = rows(ranking).dropna(subset="tau")
+    colours = [bar.get_facecolor() for bar in ranking_bars(ranking).axes[0].patches]
+    assert len(set(zip(colours, known["kind"]))) == len(set(colours)) == known["kind"].nunique()
+
+
+def test_size_controlled_draws_raw_against_partial(ranking):
+    """Table: one point per row that has both; the others are named."""
+    for axis, size in zip(size_controlled(ranking).axes, ("params", "macs"), strict=True):
+        known = rows(ranking).dropna(subset=["tau", f"tau_given_{size}"])
+        assert points(axis) == sorted(map(tuple, known[["tau", f"tau_given_{size}"]].to_numpy().tolist()))
+        said = [text.get_text() for text in axis.texts]
+        assert f"undefined: {size}, broken" in said
+        assert set(known["proxy"]) < set(said)
+
+
+def test_cost_against_quality(ranking):
+    """Table: points at (seconds, tau), bars at the intervals, one line for each row without a cost."""
+    (axis,) = cost_quality(ranking).axes
+    known = rows(ranking).dropna(subset="tau")
+    priced = known[known["seconds"] > 0]
+    assert axis.get_xscale() == "log"
+    assert points(axis) == sorted(map(tuple, priced[["seconds", "tau"]].to_numpy().tolist()))
+    ends = np.array([segment[:, 1] for segment in axis.collections[0].get_segments()])
+    np.testing.assert_array_equal(ends, priced[["tau_low", "tau_high"]].to_numpy())
+    dotted = [line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == ":"]
+    assert sorted(dotted) == sorted(known.loc[known["seconds"].isna(), "tau"])
+
+
+def test_top_behaviour(ranking):
+    """Table: points at (tau, tau within the top tenth)."""
+    (axis,) = top_behaviour(ranking).axes
+    known = rows(ranking).dropna(subset=["tau", "tau_top10"])
+    assert points(axis) == sorted(map(tuple, known[["tau", "tau_top10"]].to_numpy().tolist()))
+
+
+def test_heatmap_shows_the_matrix_in_another_order(ranking):
+    """Table: each cell is the tau of the two proxies that its row and column name; undefined cells are masked."""
+    axis = proxy_heatmap(ranking, "live").axes[0]
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == [label.get_text() for label in axis.get_xticklabels()]
+    expected = ranking.correlations["live"].loc[names, names].to_numpy()
+    np.testing.assert_array_equal(axis.images[0].get_array().filled(np.nan), expected)
+    assert {"params", "macs"} == set(names[names.index("params") - 1 :][:3]) & {"params", "macs"}
+
+
+def test_score_panels_keep_ranks_and_n(ranking):
+    """Table and order: one panel per row, its points ordered as score and accuracy are, tau and rho in its title."""
+    figure = score_panels(ranking, subset="live")
+    part = rows(ranking, subset="live")
+    members = list(ranking.subsets["live"])
+    for axis, (_, row) in zip(figure.axes, part.iterrows()):
+        name, numbers = axis.get_title().split("\n")
+        assert name == row["proxy"]
+        offsets = np.ma.filled(axis.collections[0].get_offsets(), np.nan)
+        score = ranking.scores.loc[members, name].to_numpy()
+        accuracy = ranking.accuracies.loc[members, row["truth"]].to_numpy()
+        np.testing.assert_array_equal(np.isnan(offsets[:, 0]), np.isnan(score))
+        seen = ~np.isnan(score)
+        assert seen.sum() == row["n"]
+        np.testing.assert_array_equal(np.argsort(offsets[seen, 1]), np.argsort(accuracy[seen]))
+        np.testing.assert_array_equal(
+            np.sign(np.subtract.outer(offsets[seen, 0], offsets[seen, 0])),
+            np.sign(np.subtract.outer(score[seen], score[seen])),
+        )
+        assert ("constant" in numbers) == (name == "broken")
+
+
+@pytest.mark.parametrize("draw", [size_controlled, cost_quality, top_behaviour])
+def test_labels_do_not_overlap(draw, make_ranking):
+    """Geometry: the boxes of all labels beside a panel, measured by the renderer, are disjoint for 26 rows."""
+    figure = draw(make_ranking(names=[f"proxy_{i}" for i in range(17)]))
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        boxes = [Text.get_window_extent(text) for text in axis.texts if not text.get_text().startswith("undefined")]
+        tops = sorted((box.y0, box.y1) for box in boxes)
+        assert len(boxes) >= 20
+        assert all(lower[1] <= upper[0] + 0.5 for lower, upper in pairwise(tops))
+        assert max(box.x1 for box in boxes) <= figure.bbox.x1
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=30), st.floats(0.001, 0.06))
+def test_spread_keeps_gap_bounds_and_order(wanted, gap):
+    """Invariants of the constrained problem: gaps, bounds, and no move where none is needed."""
+    wanted = np.sort(wanted)
+    places = spread(wanted, gap, -1.0, 1.0)
+    assert np.all(np.diff(places) >= gap - 1e-9)
+    assert places[0] >= -1 - 1e-9
+    assert places[-1] <= 1 + 1e-9
+    if np.all(np.diff(wanted) >= gap):
+        np.testing.assert_allclose(places, wanted, atol=1e-9)
+
+
+def test_spread_two_points_by_hand():
+    """Closed form: two equal wishes part by half the gap each; one at the edge pushes the other."""
+    np.testing.assert_allclose(spread(np.array([0.0, 0.0]), 0.2, -1, 1), [-0.1, 0.1])
+    np.testing.assert_allclose(spread(np.array([1.0, 1.0]), 0.2, -1, 1), [0.8, 1.0])
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_undefined_everywhere_still_draws(draw, ranking):
+    """Nothing dropped: a table without a single number gives a figure, not an error."""
+    empty = ranking.table.assign(**dict.fromkeys(ranking.table.select_dtypes(float), np.nan))
+    matrices = {name: matrix * np.nan for name, matrix in ranking.correlations.items()}
+    assert render(draw(dataclasses.replace(ranking, table=empty, correlations=matrices)), "svg")
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_names_with_dollars_are_no_formulas(draw, make_ranking):
+    """Escaping: a name that would be broken mathematics is drawn as it is."""
+    assert render(draw(make_ranking(names=["$\\frac{", "<b>&", "a" * 60])), "svg")
+
+
+def test_unknown_subset_is_an_error(ranking):
+    """Error by hand: the message has the nearest name."""
+    with pytest.raises(UnknownNameError, match="Did you mean 'live'"):
+        ranking_bars(ranking, "lives")

