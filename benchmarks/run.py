@@ -113,8 +113,9 @@ def score_run(
         RunInterrupted: Ctrl-C or SIGTERM; all finished scores are kept.
 
     Example:
+        >>> archs = space.subset("live")[:100]  # doctest: +SKIP
         >>> batch = datasets.batch(datasets.load("digits"), 32)  # doctest: +SKIP
-        >>> score_run(space, space.subset("live")[:100], ["params", "synflow"], [0, 1], batch, "runs/first")
+        >>> score_run(space, archs, ["params", "synflow"], [0, 1], batch, "runs/first")  # doctest: +SKIP
     """
     for plugin in plugins:
         load_file(plugin)

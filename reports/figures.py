@@ -46,7 +46,7 @@ def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str
     most = max(map(len, rows.values()))
     left = 0.15 + max(text_width(shorten(name)) for part in rows.values() for name in part["proxy"])
     figure, axes = panels(len(rows), 3, (2.3, 0.165 * most + 0.1), margins=(left, 0.6, 0.3, 0.45), header=0.2)
-    add_heading(figure, f"{subset or subsets(ranking)[0]} architectures")
+    add_heading(figure, f"subset {subset or subsets(ranking)[0]}")
     limits = _limits(pd.concat(rows.values())[["tau", "tau_low", "tau_high"]], 0)
     for axis, (truth, part) in zip(axes, rows.items()):
         _bars(axis, part)
@@ -138,7 +138,7 @@ def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
     names = [shorten(name) for name in matrix.index]
     side, label = 0.27 * len(names), 0.2 + max(map(text_width, names))
     figure, (axis,) = panels(1, 1, (side, side), margins=(label, 0.9, 0.1, label), header=0.25, footer=0)
-    add_heading(figure, f"{subset or subsets(ranking)[0]} architectures")
+    add_heading(figure, f"subset {subset or subsets(ranking)[0]}")
     values = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
     image = axis.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
     axis.set_facecolor("#d9d9d9")

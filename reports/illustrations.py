@@ -62,11 +62,11 @@ _PER_TRUTH = (
 )
 
 _BARS = (
-    "Kendall's τ-b between score and accuracy, with {intervals}, for {subset} architectures (n = {n}). Hatched bars "
+    "Kendall's τ-b between score and accuracy, with {intervals}, subset {subset} (n = {n}). Hatched bars "
     "are sizes, which need no network; the dashed line is the best of them: a proxy below it has not earned its cost."
 )
 _HEATMAP = (
-    "Kendall's τ-b between the scores of every two proxies, for {subset} architectures (n = {n}), each turned so "
+    "Kendall's τ-b between the scores of every two proxies, subset {subset} (n = {n}), each turned so "
     "that higher is better. Proxies that rank alike stand together; close to 1, two say the same. Grey is undefined."
 )
 

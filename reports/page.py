@@ -2,6 +2,7 @@
 
 import base64
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -199,6 +200,9 @@ def _fields(table: Mapping[str, Mapping[str, object]]) -> list[str]:
     return list(dict.fromkeys(key for part in table.values() for key in part))
 
 
+_CHECKSUM = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
+
+
 def _fact(value: object) -> str:
     """One value of the protocol in words."""
     if value is None:
@@ -210,4 +214,4 @@ def _fact(value: object) -> str:
         return ", ".join(words) + (f", … ({len(value)} in all)" if len(value) > 12 else "")
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_fact(part)}" for key, part in value.items())
-    return str(value)
+    return _CHECKSUM.sub(r"\1…", str(value))

@@ -52,10 +52,10 @@ def selections(ranking: Ranking) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def described(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> str:
-    """Which numbers these are: ``CIFAR-10 test, all architectures (n = 1,000)``; n is the largest over the proxies."""
+    """Which numbers these are: ``CIFAR-10 test, subset all (n = 1,000)``; n is the largest over the proxies."""
     rows = select(ranking, truth, subset)
     first = rows.iloc[0]
-    return f"{labels(ranking)[first['truth']]}, {first['subset']} architectures (n = {count(rows['n'].max())})"
+    return f"{labels(ranking)[first['truth']]}, subset {first['subset']} (n = {count(rows['n'].max())})"
 
 
 def intervals_named(ranking: Ranking) -> str:

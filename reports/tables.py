@@ -107,7 +107,7 @@ def write_tables(ranking: Ranking, folder: Path) -> None:
         frame.to_csv(folder / f"{name}.csv", index=frame.index.name is not None, lineterminator="\n")
     _write(folder / "protocol.json", json.dumps(ranking.protocol, indent=2, ensure_ascii=False, default=str) + "\n")
     summaries = {
-        f"τ of {subset} architectures, {intervals_named(ranking)}": summary_table(ranking, subset)
+        f"τ over the subset {subset}, {intervals_named(ranking)}": summary_table(ranking, subset)
         for subset in subsets(ranking)
     }
     _write_texts(folder / "ranking", summaries)

@@ -61,6 +61,10 @@ def bench(
     teacher: Annotated[
         str, typer.Option(help="Untrained teacher: an architecture, or 'largest' for the most MACs in the space.")
     ] = "largest",
+    teacher_seed: Annotated[
+        int,
+        typer.Option(help="Initialisation of the teacher; outside the students' seeds, or it may be its own student."),
+    ] = 1000,
     workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
     timeout: Annotated[float | None, typer.Option(help="Seconds that a pass or a proxy may take.")] = None,
     plugin: Plugins = None,
@@ -74,6 +78,7 @@ def bench(
 ) -> None:
     """Score architectures, rank the proxies against trained accuracies, and write the report."""
     from zcbench import datasets, spaces
+    from zcbench.benchmarks.protocol import TeacherChoice
     from zcbench.benchmarks.run import score_run
     from zcbench.benchmarks.study import choose_architectures, largest
 
@@ -91,7 +96,7 @@ def bench(
         init=init,
         dtype=dtype,
         device=device,
-        teacher=largest(where) if teacher == "largest" else teacher,
+        teacher=TeacherChoice(largest(where) if teacher == "largest" else teacher, teacher_seed),
         workers=workers,
         timeout=timeout,
         plugins=plugin or (),

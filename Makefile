@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine: "make demo" and "make test".
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := setup.cfg pyproject.toml constraints.txt README.md \
+  $(shell find src proxies benchmarks spaces reports -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js')
+
+# Processes beat threads here: one thread each, and none that spins while it waits.
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: demo test lint benchmark clean
+
+# A wheel is built and installed, never the source folder: what is tested is what users get.
+$(VENV)/installed: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt setuptools build
+	rm -rf build/wheel && $(BIN)/python -m build --quiet --wheel --no-isolation --outdir build/wheel .
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt build/wheel/*.whl
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt "$$(ls build/wheel/*.whl)[test]"
+	touch $@
+
+# Trains a few tiny networks on scikit-learn's digits, scores the same networks untrained, and ranks the proxies.
+demo: $(VENV)/installed
+	$(BIN)/python examples/digits_truth.py build/demo
+	$(BIN)/zcbench bench --space "nasbench201(channels=4,cells=1)" --archs build/demo/archs.txt \
+	  --truth build/demo/digits.csv --dataset digits --image-size 8 --plugin examples/my_proxy.py \
+	  --title "Demo: tiny NAS-Bench-201 networks on digits" --out runs/demo
+	@echo "Open runs/demo/report/index.html"
+
+lint: $(VENV)/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd build && ../$(BIN)/mypy --config-file ../pyproject.toml -p zcbench
+	cd build && ../$(BIN)/lint-imports --config ../pyproject.toml
+
+test: lint
+	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST)
+	cd build && ../$(BIN)/pytest -c ../pyproject.toml --rootdir . --pyargs zcbench --doctest-modules -q
+
+# Timings, on an idle machine; they assert ratios measured in one run, never seconds.
+benchmark: $(VENV)/tested
+	$(BIN)/pytest tests/performance --benchmark-enable --benchmark-only -s
+
+clean:
+	rm -rf $(VENV) build runs *.egg-info

@@ -1,0 +1,193 @@
+"""The command line as a user meets it: small runs in their own process, and every bad input of the list."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import zcbench
+from zcbench.streams import numpy_stream
+
+SPACE = "nasbench201(channels=4,cells=1)"
+SMALL = ["--space", SPACE, "--dataset", "noise", "--image-size", "8", "--batch-size", "8", "--draws", "20"]
+
+
+def zcbench_command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in this Python, wide enough for its tables."""
+    settings = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1", **environment}
+    command = [sys.executable, "-c", "from zcbench.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=settings, timeout=300)
+
+
+def fails(*arguments: object, code: int = 1, **environment: str) -> str:
+    """Run what must fail without a traceback, and return its message on one line."""
+    result = zcbench_command(*arguments, **environment)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return " ".join(result.stderr.split())
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve architectures, an invented accuracy that grows with their MACs, and a plug-in."""
+    folder = tmp_path_factory.mktemp("files")
+    space = zcbench.spaces.get(SPACE)
+    archs = space.sample(numpy_stream("tests"), 12, subset="unique")
+    (folder / "archs.txt").write_text("\n".join(archs))
+    accuracy = [50 + space.macs(arch) / 1e6 for arch in archs]
+    pd.DataFrame({"arch": archs, "accuracy": accuracy}).to_csv(folder / "truth.csv", index=False)
+    (folder / "mine.py").write_text(
+        "from zcbench import proxy\n"
+        "@proxy('last_layer', reads='parameters', higher_is_better=True)\n"
+        "def last_layer(signals):\n"
+        "    return list(signals.parameters.values())[-1].norm().item()\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with a plug-in, two workers and a report."""
+    out = tmp_path_factory.mktemp("runs") / "first"
+    result = zcbench_command("bench", *SMALL, *inputs(files), "--seeds", 2, "--plugin", files / "mine.py", "--out", out)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+def inputs(files: Path) -> list[object]:
+    return ["--archs", files / "archs.txt", "--truth", files / "truth.csv"]
+
+
+def test_bench_leaves_scores_ranking_and_report(run):
+    """Everything is there; a truth that grows with the MACs gives MACs the tau 1; the plug-in takes part."""
+    ranking = pd.read_parquet(run / "ranking" / "table.parquet").query("subset == 'all'").set_index("proxy")
+    assert ranking.loc["macs", "tau"] == pytest.approx(1)
+    assert {"last_layer", "snip", "diswot_relation", "grasp"} <= set(ranking.index)
+    protocol = json.loads((run / "ranking" / "protocol.json").read_text())["protocol"]
+    assert protocol["scores"]["init seeds"] == [0, 1]
+    assert (run / "report" / "index.html").stat().st_size > 10_000
+    assert (run / "report" / "figures").glob("*.png")
+
+
+def test_a_second_identical_run_computes_nothing(run, files):
+    """The summary line counts no new scores."""
+    again = ["bench", *SMALL, *inputs(files), "--seeds", 2, "--plugin", files / "mine.py", "--out", run]
+    assert "0 of them new" in zcbench_command(*again).stderr
+
+
+def test_rank_and_report_read_what_is_there(run, files):
+    """Another truth and plug-in file on the command line; the table names protocol, proxies and interval."""
+    ranked = zcbench_command("rank", run, "--truth", files / "truth.csv", "--plugin", files / "mine.py", "--draws", 10)
+    assert ranked.returncode == 0, ranked.stderr
+    assert "Batch: 8 of 2,048 images" in ranked.stdout
+    assert "last_layer" in ranked.stdout
+    assert zcbench_command("report", run, "--formats", "png").returncode == 0
+
+
+def test_proxies_are_listed_shown_and_checked(files):
+    """The list has direction and source, the page its formula, the check its findings."""
+    listed = zcbench_command("proxies", "list", "--plugin", files / "mine.py").stdout
+    assert "arXiv:2006.04647" in listed and "last_layer" in listed
+    assert "log |" in zcbench_command("proxies", "show", "naswot").stdout.replace(r"\log \lvert", "log |")
+    checked = zcbench_command("proxies", "check", "l2_norm")
+    assert (checked.returncode, checked.stdout.count("holds")) == (0, 7)
+
+
+def test_a_proxy_that_breaks_the_contract_fails_the_check(tmp_path):
+    """Exit code 1, and the broken promise is named."""
+    plugin = tmp_path / "bad.py"
+    plugin.write_text(
+        "from zcbench import proxy\n@proxy('flat', reads='logits', higher_is_better=True)\n"
+        "def flat(signals):\n    return 1.0\n"
+    )
+    checked = zcbench_command("proxies", "check", "flat", "--plugin", plugin)
+    assert checked.returncode == 1
+    assert "BROKEN not constant over ten architectures: 1 different values" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space", "nasbench301"], "'nasbench301' is no known space. Did you mean 'nasbench201'?"),
+        (["--proxies", "sinflow"], "'sinflow' is no known proxy. Did you mean 'synflow'?"),
+        (["--truth", "nasbench201/cifar11"], "Did you mean"),
+        (["--dataset", "cifar"], "'cifar' is no known data set."),
+        (["--dataset", "cifar10"], "cifar-10-batches-py"),
+        (["--archs", "nine"], "archs='nine' was given. Expected a number"),
+        (["--archs", "99999"], "15,625"),
+        (["--batch-size", "1"], "at least two images"),
+        (["--init", "he"], "'he'"),
+        (["--dtype", "int8"], "dtype='int8'"),
+        (["--teacher", "|none~0|"], "is no NAS-Bench-201 cell"),
+        (["--plugin", "missing.py"], "No plug-in at 'missing.py'"),
+        (["--formats", "gif", "--proxies", "params"], "'gif' is no known figure format"),
+    ],
+)
+def test_bad_input_is_one_clear_message(arguments, message, files, tmp_path):
+    """Each says what was given and what to do, and nothing is left half-done."""
+    defaults = ["bench", *SMALL, *inputs(files), "--seeds", 1, "--workers", 0, "--proxies", "params,l2_norm"]
+    assert message in fails(*defaults, "--out", tmp_path / "run", *arguments, ZCBENCH_DATA=str(tmp_path))
+
+
+def test_architectures_that_are_none_or_too_few(files, tmp_path):
+    """A malformed line is named with its place; two architectures are not ranked, but their scores are kept."""
+    bad = tmp_path / "bad.txt"
+    bad.write_text("|nor_conv_3x3~0|+|nor_conv_5x5~0|none~1|+|none~0|none~1|none~2|\n")
+    common = ["bench", *SMALL, "--truth", files / "truth.csv", "--proxies", "params", "--out", tmp_path / "run"]
+    assert "edge 0→2 names the operation 'nor_conv_5x5'" in fails(*common, "--archs", bad)
+    two = tmp_path / "two.txt"
+    two.write_text("\n".join((files / "archs.txt").read_text().split()[:2]))
+    assert "at least 3" in fails(*common, "--archs", two).replace("three", "3")
+    assert (tmp_path / "run" / "scores.sqlite").exists()
+
+
+def test_truth_for_other_architectures(files, tmp_path):
+    """The error says how many of the scored architectures the truth knows."""
+    archs = zcbench.spaces.get(SPACE).sample(numpy_stream("others"), 5, subset="unique")
+    others = tmp_path / "others.csv"
+    pd.DataFrame({"arch": archs, "accuracy": range(5)}).to_csv(others, index=False)
+    common = ["bench", *SMALL, "--archs", files / "archs.txt", "--proxies", "params", "--out", tmp_path / "run"]
+    assert "12" in fails(*common, "--truth", others)
+
+
+def test_a_changed_protocol_is_refused(run, files):
+    """The run keeps its scores; the message names what differs."""
+    arguments = ["bench", *SMALL, *inputs(files), "--plugin", files / "mine.py", "--out", run]
+    assert "init: default → kaiming" in fails(*arguments, "--init", "kaiming")
+
+
+def test_a_damaged_truth_file_and_a_folder_without_a_run(tmp_path):
+    """Both are named with what to do."""
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"PAR1 and nothing else")
+    assert "no run" in fails("rank", tmp_path / "nowhere").lower() or "nowhere" in fails("rank", tmp_path / "nowhere")
+    assert "broken.parquet" in fails("bench", *SMALL, "--archs", 5, "--truth", broken, "--out", tmp_path / "run")
+
+
+def test_help_version_and_usage():
+    """Help names every command, a wrong option is exit code 2."""
+    help_text = zcbench_command("--help").stdout
+    assert all(command in help_text for command in ("bench", "rank", "report", "proxies", "data"))
+    assert zcbench_command("--version").stdout.strip() == f"zcbench {zcbench.__version__}"
+    assert zcbench_command("bench", "--no-such-option").returncode == 2
+
+
+def test_import_is_light():
+    """Importing the façade and printing help load neither torch nor pandas."""
+    code = "import sys, zcbench, zcbench.cli; print([m for m in ('torch', 'pandas') if m in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+@pytest.mark.parametrize("room", ["proxies", "benchmarks", "spaces", "reports"])
+def test_a_room_refuses_its_bare_name(room):
+    """From the source folder, ``import proxies`` would make a second registry."""
+    source = Path(__file__).parents[1]
+    if not (source / room).is_dir():
+        pytest.skip("runs in the source tree only")
+    result = subprocess.run([sys.executable, "-c", f"import {room}"], cwd=source, capture_output=True, text=True)
+    assert f"Expected: 'import zcbench.{room}'" in result.stderr
