@@ -108,8 +108,7 @@ def score(
         {'synflow': 12.3, 'naswot': 456.7}
     """
     if proxies is None:
-        known = (REGISTRY.get(name) for name in REGISTRY.names())
-        chosen = [item for item in known if teacher is not None or not item.needs_teacher]
+        chosen = [item for item in REGISTRY.usable()[0] if teacher is not None or not item.needs_teacher]
     else:
         chosen = resolve(proxies)
     scores = evaluate(network, batch, chosen, teacher=teacher, seed=seed)

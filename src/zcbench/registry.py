@@ -35,6 +35,7 @@ class Registry(Generic[T]):
         self._builtins = builtins
         self._items: dict[str, tuple[T, str]] = {}
         self._entry_points: dict[str, EntryPoint] | None = None
+        self._loaded: set[str] = set()
 
     def add(self, name: str, item: T, origin: str) -> None:
         """Register ``item``, defined at ``origin``, under ``name``; a second, different definition is an error.
@@ -56,13 +57,24 @@ class Registry(Generic[T]):
         Raises:
             UnknownNameError: nothing has this name; the message has the nearest ones.
             PluginError: the entry point of this name cannot be loaded.
+            DuplicateNameError: the entry point of this name is another definition than the one that is known.
         """
         self._load_builtins()
-        if name not in self._items and name in self._points():
+        if name in self._points() and name not in self._loaded:
             self._load_entry_point(name)
         if name not in self._items:
             raise unknown(self.kind, name, self.names())
         return self._items[name][0]
+
+    def usable(self) -> tuple[list[T], dict[str, ZcbenchError]]:
+        """All that can be loaded, in the order of `names`, and the error of every name that cannot."""
+        items, broken = [], {}
+        for name in self.names():
+            try:
+                items.append(self.get(name))
+            except ZcbenchError as error:
+                broken[name] = error
+        return items, broken
 
     def names(self) -> list[str]:
         """All names in alphabetical order, entry points included, nothing imported for it."""
@@ -100,7 +112,13 @@ class Registry(Generic[T]):
                 f"The {self.kind} {name!r} comes from the entry point {point.value!r}, which fails to load: "
                 f"{type(error).__name__}: {error}. Mend or uninstall that package."
             ) from error
-        self._items.setdefault(name, (item, f"entry point {point.value}"))
+        known, origin = self._items.setdefault(name, (item, f"entry point {point.value}"))
+        if known is not item:
+            raise DuplicateNameError(
+                f"Two definitions of the {self.kind} {name!r}: {origin} and the entry point {point.value!r}. A name "
+                f"stands for one {self.kind}; uninstall or rename one of them."
+            )
+        self._loaded.add(name)
 
 
 def load_file(path: str | Path) -> None:

@@ -1,6 +1,5 @@
 """``zcbench bench``, ``rank`` and ``report``: score, hold against truth, draw."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +33,7 @@ TopK = Annotated[float, typer.Option("--top-k", help="K of P@K, BR@K and WR@K: a
 Formats = Annotated[str, typer.Option(help="Formats of the figures, of png, svg and pdf, separated by commas.")]
 Title = Annotated[str | None, typer.Option(help="Heading of the page.")]
 
-WIDTH = 120
+WIDTH = 100
 TRUTH = ["nasbench201/cifar10"]
 
 
@@ -145,7 +144,12 @@ def _proxies(given: str, plugins: list[Path] | None) -> list[str]:
 
     for file in plugins or ():
         load_file(file)
-    return REGISTRY.names() if given == "all" else [name.strip() for name in given.split(",") if name.strip()]
+    if given != "all":
+        return [name.strip() for name in given.split(",") if name.strip()]
+    items, broken = REGISTRY.usable()
+    for error in broken.values():
+        typer.echo(f"Left out: {error}", err=True)
+    return [item.name for item in items]
 
 
 def _rank(run: Path, truths: "dict[str, object]", draws: int, confidence: float, top_k: float) -> "Ranking":
@@ -180,18 +184,16 @@ def _print(ranking: "Ranking") -> None:
 
 
 def _table(title: str, rows: "object") -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE)
+    from zcbench.reports import wording
+
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("proxy", no_wrap=True)
-    table.add_column("kind", no_wrap=True)
-    for column in ("n", "coverage", "tau-b", "interval", "rho", "tau|params", "tau|macs", "tau top 10 %", "s/arch"):
+    for column in ("n", "cover", "tau-b", "interval", "rho", "t|params", "t|macs", "t top10", "s/arch"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows.sort_values("tau", ascending=False).itertuples():  # type: ignore[attr-defined]
-        interval = f"{_figure(row.tau_low)} to {_figure(row.tau_high)}"
+        interval = f"{wording.number(row.tau_low, 2)} to {wording.number(row.tau_high, 2)}"
         figures = (row.rho, row.tau_given_params, row.tau_given_macs, row.tau_top10, row.seconds)
-        share = f"{row.coverage:.1%}"
-        table.add_row(row.proxy, row.kind, str(row.n), share, _figure(row.tau), interval, *map(_figure, figures))
+        tau, share = wording.number(row.tau), wording.percent(row.coverage)
+        style = "dim" if row.kind == "baseline" else None
+        table.add_row(row.proxy, str(row.n), share, tau, interval, *map(wording.number, figures), style=style)
     return table
-
-
-def _figure(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"

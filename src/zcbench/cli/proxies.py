@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -26,22 +27,19 @@ def _load(plugins: list[Path] | None) -> None:
 def list_proxies(plugin: Plugins = None) -> None:
     """One line per proxy: version, direction, what it reads, source; a broken plug-in is listed with its error."""
     from zcbench.proxies import REGISTRY
-    from zcbench.registry import PluginError
 
     _load(plugin)
-    table = Table()
+    table = Table(box=SIMPLE)
     for column in ("name", "version", "better", "labels", "reads", "source"):
         table.add_column(column, overflow="fold")
-    for name in REGISTRY.names():
-        try:
-            item = REGISTRY.get(name)
-        except PluginError as error:
-            table.add_row(name, "–", "–", "–", "–", f"[red]{error}[/]")
-            continue
+    items, broken = REGISTRY.usable()
+    for item in items:
         better = "higher" if item.higher_is_better else "lower"
         labels = "yes" if item.uses_labels else "no"
-        source = "size baseline" if item.baseline else item.source or REGISTRY.origin(name)
-        table.add_row(name, str(item.version), better, labels, ", ".join(sorted(item.reads)), source)
+        source = "size baseline" if item.baseline else item.source or REGISTRY.origin(item.name)
+        table.add_row(item.name, str(item.version), better, labels, ", ".join(sorted(item.reads)), source)
+    for name, error in broken.items():
+        table.add_row(name, "–", "–", "–", "–", f"[red]{error}[/]")
     Console().print(table)
 
 
