@@ -44,7 +44,7 @@ test: lint
 
 # Timings, on an idle machine; they assert ratios measured in one run, never seconds.
 benchmark: $(VENV)/tested
-	$(BIN)/pytest tests/performance --benchmark-enable --benchmark-only -s
+	$(BIN)/pytest -o addopts=--import-mode=importlib tests/performance -s
 
 clean:
 	rm -rf $(VENV) build runs *.egg-info

@@ -11,14 +11,8 @@ import pandas as pd
 
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.bootstrap import bootstrap, interval
-from zcbench.errors import DataError, RankingError, nearest, unknown
-
-SIZES = ("params", "macs", "n_convs", "depth")
-"""Columns of a sizes table; the first three are always ranked, as baselines."""
-
-BASELINES = SIZES[:3]
-
-_ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
+from zcbench.benchmarks.evidence import BASELINES, Evidence, gather, newest_attempts
+from zcbench.errors import DataError, RankingError, unknown
 
 COLUMNS = (
     *("truth", "subset", "proxy", "kind", "higher_is_better", "n", "coverage"),
@@ -179,8 +173,8 @@ def rank(
             its row holds NaN and says so in ``note``.
     """
     options = _checked_options(confidence, draws, k, seed)
-    attempts = _attempts(scores)
-    evidence = _evidence(scores, attempts, truths, sizes, clusters, directions or {}, kinds or {})
+    attempts = newest_attempts(scores)
+    evidence = gather(scores, attempts, truths, sizes, clusters, directions or {}, kinds or {})
     archs = set(evidence.values.index)
     chosen = {name: tuple(sorted(archs & {*some})) for name, some in (subsets or {"all": archs}).items()}
     tables = [_subset_table(evidence, name, list(members), **options) for name, members in chosen.items()]
@@ -203,48 +197,6 @@ def rank(
     )
 
 
-@dataclass(frozen=True)
-class _Evidence:
-    """Checked input, every frame with one row per scored architecture, in alphabetical order.
-
-    Attributes:
-        trials: per proxy its values, one column per seed, NaN where not ok.
-        values: oriented mean over the ok seeds, one column per proxy.
-        accuracies: one column per truth, NaN where unknown.
-        sizes: the columns `SIZES`.
-        classes: what the bootstrap draws.
-        about: per proxy ``kind, higher_is_better, seconds, note``.
-    """
-
-    trials: dict[str, pd.DataFrame]
-    values: pd.DataFrame
-    accuracies: pd.DataFrame
-    sizes: pd.DataFrame
-    classes: pd.Series
-    about: pd.DataFrame
-
-
-def _evidence(
-    scores: pd.DataFrame,
-    attempts: pd.DataFrame,
-    truths: Mapping[str, pd.DataFrame],
-    sizes: pd.DataFrame,
-    clusters: Mapping[str, str] | None,
-    directions: Mapping[str, bool],
-    kinds: Mapping[str, str],
-) -> _Evidence:
-    archs = sorted(attempts["arch"].unique())
-    size_of = _by_arch("sizes", sizes, SIZES, archs)
-    classes = pd.Series(archs if clusters is None else [clusters.get(arch) for arch in archs], archs)
-    for what, column in (("size", size_of["macs"]), ("class", classes)):
-        _check_complete(what, column)
-    trials = _trials(attempts, size_of)
-    about = _about(scores, attempts, list(trials), directions, kinds)
-    signs = {name: 1.0 if about.loc[name, "higher_is_better"] else -1.0 for name in trials}
-    values = pd.DataFrame({name: signs[name] * trial.mean(axis=1) for name, trial in trials.items()})
-    return _Evidence(trials, values, _accuracies(truths, archs), size_of, classes, about)
-
-
 def _checked_options(confidence: float, draws: int, k: float, seed: int) -> dict[str, Any]:
     for name, value, good, expected in (
         ("confidence", confidence, 0 < confidence < 1, "a number between 0 and 1, such as 0.95"),
@@ -256,100 +208,13 @@ def _checked_options(confidence: float, draws: int, k: float, seed: int) -> dict
     return {"confidence": confidence, "draws": draws, "k": k, "seed": seed}
 
 
-def _check_columns(what: str, table: pd.DataFrame, expected: Collection[str]) -> None:
-    for name in expected:
-        if name not in table.columns:
-            raise RankingError(
-                f"The {what} have the columns {', '.join(map(str, table.columns))}. Expected {', '.join(expected)}: "
-                f"{name!r} is missing. {nearest(name, map(str, table.columns))}"
-            )
-
-
-def _attempts(scores: pd.DataFrame) -> pd.DataFrame:
-    """The attempts of each proxy's newest version, checked and sorted."""
-    _check_columns("scores", scores, _ATTEMPT)
-    newest = scores["version"] == scores.groupby("proxy")["version"].transform("max")
-    attempts = scores[newest].sort_values(["proxy", "arch", "seed"]).astype({"value": float, "seconds": float})
-    ok = attempts["status"] == "ok"
-    for wrong, what in (
-        (attempts.duplicated(["arch", "proxy", "seed"]), "is there twice. Expected one row per attempt"),
-        (
-            ok & ~np.isfinite(attempts["value"]),
-            "is 'ok' without a finite value. Expected the status 'nan' or 'infinite'",
-        ),
-    ):
-        if wrong.any():
-            row = attempts[wrong].iloc[0]
-            raise RankingError(
-                f"The score of {row['proxy']!r} for {row['arch']!r} with seed {row['seed']} {what}; score it again."
-            )
-    return attempts
-
-
-def _by_arch(what: str, table: pd.DataFrame, columns: Collection[str], archs: list[str]) -> pd.DataFrame:
-    """The columns of a table by architecture, checked; NaN where the table has no such architecture."""
-    _check_columns(what, table, ("arch", *columns))
-    found = table.set_index("arch")[list(columns)].astype(float)
-    for wrong, how in (
-        (found.index.duplicated(), "more than one row. Expected one per architecture, such as a mean over runs"),
-        (~np.isfinite(found.to_numpy()).all(axis=1), "no finite number. Expected one; mend or leave out that row"),
-    ):
-        if wrong.any():
-            raise RankingError(f"The {what} have for {found.index[wrong][0]!r} {how} ({wrong.sum()} such rows).")
-    return found.reindex(archs)
-
-
-def _check_complete(what: str, column: pd.Series) -> None:
-    lacking = column.index[column.isna()]
-    if len(lacking):
-        raise RankingError(
-            f"{len(lacking)} of {len(column)} scored architectures have no {what}, for example {lacking[0]!r}. "
-            "Expected one for each; give those of the space that was scored."
-        )
-
-
-def _accuracies(truths: Mapping[str, pd.DataFrame], archs: list[str]) -> pd.DataFrame:
-    if not truths:
-        raise RankingError("No truth was given. Expected at least one, such as 'nasbench201/cifar10'.")
-    known = {name: _by_arch(f"accuracies of {name!r}", table, ["accuracy"], archs) for name, table in truths.items()}
-    return pd.DataFrame({name: table["accuracy"] for name, table in known.items()})
-
-
 def _protocols(truths: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
     stated = {name: getattr(table, "protocol", None) for name, table in truths.items()}
     return {name: dict(protocol) if isinstance(protocol, Mapping) else {} for name, protocol in stated.items()}
 
 
-def _trials(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Per proxy a value for each architecture and seed, NaN where not ok; the baselines first, from the sizes."""
-    value = attempts["value"].where(attempts["status"] == "ok")
-    parts = attempts.assign(value=value).groupby("proxy")
-    tables = {str(name): part.pivot(index="arch", columns="seed", values="value") for name, part in parts}
-    baselines = {name: sizes[[name]] for name in BASELINES}
-    return baselines | {name: table.reindex(sizes.index) for name, table in tables.items() if name not in baselines}
-
-
-def _about(
-    scores: pd.DataFrame,
-    attempts: pd.DataFrame,
-    proxies: list[str],
-    directions: Mapping[str, bool],
-    kinds: Mapping[str, str],
-) -> pd.DataFrame:
-    several = scores.groupby("proxy")["version"].nunique() > 1
-    return pd.DataFrame(
-        {
-            "kind": [kinds.get(name, "baseline" if name in SIZES else "proxy") for name in proxies],
-            "higher_is_better": [directions.get(name, True) for name in proxies],
-            "seconds": attempts.groupby("proxy")["seconds"].mean().reindex(proxies).to_numpy(),
-            "note": ["older versions left out" if several.get(name, False) else "" for name in proxies],
-        },
-        index=proxies,
-    )
-
-
 def _subset_table(
-    evidence: _Evidence, subset: str, archs: list[str], confidence: float, draws: int, k: float, seed: int
+    evidence: Evidence, subset: str, archs: list[str], confidence: float, draws: int, k: float, seed: int
 ) -> pd.DataFrame:
     """The rows of one subset."""
     _check_common(subset, evidence.accuracies.loc[archs])
@@ -382,7 +247,7 @@ def _check_common(subset: str, accuracies: pd.DataFrame) -> None:
             )
 
 
-def _row(evidence: _Evidence, proxy: str, truth: str, archs: list[str], k: float) -> dict[str, Any]:
+def _row(evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float) -> dict[str, Any]:
     """One row of the table, without what needs the bootstrap or several seeds."""
     accuracy = evidence.accuracies.loc[archs, truth].dropna()
     score = evidence.values.loc[accuracy.index, proxy].dropna()

@@ -46,7 +46,7 @@ def choose_architectures(space: Space, wanted: str, subset: str = "all", seed: i
 def largest(space: Space) -> str:
     """The architecture with the most MACs, the first of them: a teacher chosen without looking at any accuracy."""
     costs = space.costs(space)
-    return str(costs["arch"][costs["macs"].idxmax()])
+    return str(costs["arch"].iloc[int(costs["macs"].argmax())])
 
 
 def rank_run(folder: str | Path, truths: Mapping[str, pd.DataFrame], **options: Any) -> Ranking:
@@ -89,6 +89,7 @@ def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, An
         "init seeds": sorted(set(scores["seed"].tolist())),
         **protocol.to_dict(),
         "batch normalisation": "training mode, statistics of the batch",
+        "classes of the bootstrap": "canonical forms of the space",
         "zcbench": last.get("zcbench", "unknown"),
         "machine": last.get("platform", "unknown"),
     }

@@ -83,10 +83,10 @@ class Snapshot:
                     parameter.data = storage.copy_(copy)  # the signals share this storage
             for buffer, copy in self._buffers:
                 buffer.copy_(copy)
-            for parameter, grad, copy in self._grads:
+            for parameter, grad, values in self._grads:
                 parameter.grad = grad
-                if grad is not None and copy is not None:
-                    grad.copy_(copy)
+                if grad is not None and values is not None:
+                    grad.copy_(values)
         for module, training, hooks in self._modules:
             module.training = training
             for kind, before in hooks.items():

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from zcbench.proxies.passes import Values, missing, weight_tensors
 from zcbench.proxies.signals import Batch, Costs
-from zcbench.proxies.taps import ForwardTap, layer_outputs, weight_layers
+from zcbench.proxies.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 from zcbench.streams import torch_stream
 
 
@@ -20,7 +20,7 @@ def count_costs(network: nn.Module, batch: Batch) -> Values:
     macs: list[int] = []
     convolutions: list[str] = []
 
-    def count(name: str, layer: nn.Module, source: Tensor, output: Tensor) -> None:
+    def count(name: str, layer: WeightLayer, source: Tensor, output: Tensor) -> None:
         macs.append(output[0].numel() * layer.weight[0].numel())
         if not isinstance(layer, nn.Linear):
             convolutions.append(name)

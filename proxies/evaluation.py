@@ -244,7 +244,7 @@ def _score(item: Proxy, signals: Signals, network: nn.Module | None, seed: int, 
 
 
 def _judge(item: Proxy, result: object) -> tuple[float, str, str]:
-    if not isinstance(result, numbers.Real) or isinstance(result, bool):
+    if isinstance(result, bool) or not isinstance(result, numbers.Real):
         hint = "; use .item()" if isinstance(result, Tensor) else ""
         return math.nan, "bad_return", f"Returned a {type(result).__name__}. Expected a Python float{hint}."
     value = float(result)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zcbench.errors import BatchError
 from zcbench.proxies.signals import Batch, Failure, NotApplicable
-from zcbench.proxies.taps import ForwardTap, layer_outputs, weight_layers
+from zcbench.proxies.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 
 Values = dict[str, Any]
 
@@ -120,7 +120,7 @@ class SharedPass:
             "embedding": missing("There is no linear layer.") if classifier is None else classifier[1],
         }
 
-    def _listen(self, name: str, layer: nn.Module, source: Tensor, output: Tensor) -> Tensor | None:
+    def _listen(self, name: str, layer: WeightLayer, source: Tensor, output: Tensor) -> Tensor | None:
         if isinstance(layer, nn.Linear):
             self._classifier = (f"{name}.weight" if name else "weight", source.detach())
         if not (self._saliency and output.requires_grad):
@@ -162,12 +162,14 @@ class SharedPass:
             (jacobian,) = torch.autograd.grad(logits.sum(), images)
         return {"input_jacobian": jacobian.flatten(1)}
 
-    def _differentiate(self, scalar: Tensor, **options: bool) -> dict[str, Tensor]:
+    def _differentiate(self, scalar: Tensor, *, retain_graph: bool, create_graph: bool = False) -> dict[str, Tensor]:
         """Gradient of ``scalar`` for every weight; zero where it does not depend on the weight."""
         weights = list(self._weights.values())
         if not scalar.requires_grad:
             return {name: torch.zeros_like(weight) for name, weight in self._weights.items()}
-        found = torch.autograd.grad(scalar, weights, allow_unused=True, **options)
+        found = torch.autograd.grad(
+            scalar, weights, retain_graph=retain_graph, create_graph=create_graph, allow_unused=True
+        )
         return {name: torch.zeros_like(w) if g is None else g for (name, w), g in zip(self._weights.items(), found)}
 
 

@@ -16,15 +16,15 @@ RELUS = frozenset(
 POOLS = frozenset({F.adaptive_avg_pool2d, F.avg_pool2d, F.adaptive_max_pool2d, F.max_pool2d, torch.mean, Tensor.mean})
 FLATTENS = frozenset({torch.flatten, Tensor.flatten, Tensor.view, Tensor.reshape, torch.reshape})
 
-WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+WeightLayer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 
 
-def weight_layers(network: nn.Module) -> dict[str, nn.Module]:
+def weight_layers(network: nn.Module) -> dict[str, WeightLayer]:
     """Convolutions and linear layers by name, each weight once."""
     seen: set[int] = set()
-    layers = {}
+    layers: dict[str, WeightLayer] = {}
     for name, module in network.named_modules():
-        if isinstance(module, WEIGHTED) and id(module.weight) not in seen:
+        if isinstance(module, WeightLayer) and id(module.weight) not in seen:
             seen.add(id(module.weight))
             layers[name] = module
     return layers
@@ -54,7 +54,7 @@ class ForwardTap(TorchFunctionMode):
     ) -> Any:
         """Call ``func``, and note what it was given."""
         kwargs = kwargs or {}
-        source = args[0] if args else kwargs.get("input")
+        source: Any = args[0] if args else kwargs.get("input")
         if self._listen_relu and func in RELUS:
             self.relu_codes.append(self._code(source))
         result = func(*args, **kwargs)
@@ -82,7 +82,7 @@ def _ends_map(func: Callable[..., Any], source: Any, result: Any) -> bool:
 
 @contextmanager
 def layer_outputs(
-    layers: Mapping[str, nn.Module], listener: Callable[[str, nn.Module, Tensor, Tensor], Tensor | None]
+    layers: Mapping[str, WeightLayer], listener: Callable[[str, WeightLayer, Tensor, Tensor], Tensor | None]
 ) -> Iterator[None]:
     """Within the block call ``listener(name, layer, input, output)`` after each layer; it may replace the output."""
 

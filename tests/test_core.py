@@ -63,7 +63,7 @@ def test_names_are_taken_once_and_unknown_ones_have_neighbours():
     assert registry.get("seven") == 8
     with pytest.raises(DuplicateNameError, match=r"a\.py:1 and b\.py:1"):
         registry.add("seven", 7, "b.py:1")
-    with pytest.raises(UnknownNameError, match="'sven' is no known number. Did you mean 'seven'"):
+    with pytest.raises(UnknownNameError, match=r"'sven' is no known number\. Did you mean 'seven'"):
         registry.get("sven")
     assert "seven" in registry and list(registry) == ["seven"]
 

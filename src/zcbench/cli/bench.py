@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from zcbench.benchmarks.ranking import Ranking
 
 Run = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
@@ -33,7 +36,8 @@ TopK = Annotated[float, typer.Option("--top-k", help="K of P@K, BR@K and WR@K: a
 Formats = Annotated[str, typer.Option(help="Formats of the figures, of png, svg and pdf, separated by commas.")]
 Title = Annotated[str | None, typer.Option(help="Heading of the page.")]
 
-WIDTH = 100
+WIDTH = 110
+SHOWN = ("proxy", "n", "coverage %", "τ", "ρ", "τ | params", "τ top 10 %", "P@k", "ms")
 TRUTH = ["nasbench201/cifar10"]
 
 
@@ -131,7 +135,7 @@ def report(run: Run, formats: Formats = "png,svg,pdf", title: Title = None) -> N
     _report(Ranking.load(run / "ranking"), run, formats, title, Console(stderr=True))
 
 
-def _truths(names: list[str], data_dir: Path | None) -> "dict[str, object]":
+def _truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":
     from zcbench.benchmarks.truth import truth
 
     flat = [name.strip() for given in names for name in given.split(",") if name.strip()]
@@ -152,7 +156,7 @@ def _proxies(given: str, plugins: list[Path] | None) -> list[str]:
     return [item.name for item in items]
 
 
-def _rank(run: Path, truths: "dict[str, object]", draws: int, confidence: float, top_k: float) -> "Ranking":
+def _rank(run: Path, truths: "dict[str, pd.DataFrame]", draws: int, confidence: float, top_k: float) -> "Ranking":
     from zcbench.benchmarks.study import rank_run
 
     ranking = rank_run(run, truths, draws=draws, confidence=confidence, k=top_k)
@@ -171,6 +175,8 @@ def _report(ranking: "Ranking", run: Path, formats: str, title: str | None, cons
 
 def _print(ranking: "Ranking") -> None:
     """The protocol in a few lines, and one table per truth over all architectures; the report has the subsets."""
+    from zcbench.reports import detail_table
+
     console, card = Console(), ranking.protocol["scores"]
     console = console if console.is_terminal else Console(width=WIDTH)
     for line in (
@@ -179,21 +185,11 @@ def _print(ranking: "Ranking") -> None:
         f"Networks: init {card['init']}, seeds {', '.join(map(str, card['init seeds']))}, {card['dtype']}",
     ):
         console.print(line, highlight=False, soft_wrap=True)
-    for truth, rows in ranking.table[ranking.table["subset"] == "all"].groupby("truth", sort=False):
-        console.print(_table(f"Against {truth}", rows))
-
-
-def _table(title: str, rows: "object") -> Table:
-    from zcbench.reports import wording
-
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("proxy", no_wrap=True)
-    for column in ("n", "cover", "tau-b", "interval", "rho", "t|params", "t|macs", "t top10", "s/arch"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in rows.sort_values("tau", ascending=False).itertuples():  # type: ignore[attr-defined]
-        interval = f"{wording.number(row.tau_low, 2)} to {wording.number(row.tau_high, 2)}"
-        figures = (row.rho, row.tau_given_params, row.tau_given_macs, row.tau_top10, row.seconds)
-        tau, share = wording.number(row.tau), wording.percent(row.coverage)
-        style = "dim" if row.kind == "baseline" else None
-        table.add_row(row.proxy, str(row.n), share, tau, interval, *map(wording.number, figures), style=style)
-    return table
+    for truth in ranking.accuracies:
+        rows = detail_table(ranking, str(truth), "all")[list(SHOWN)]
+        table = Table(title=f"Against {truth}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+        for heading in SHOWN:
+            table.add_column(heading, justify="left" if heading == "proxy" else "right", no_wrap=True)
+        for row in rows.itertuples(index=False):
+            table.add_row(*map(escape, map(str, row)))
+        console.print(table)

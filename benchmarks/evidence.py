@@ -1,0 +1,159 @@
+"""What a ranking rests on: scores, sizes, classes and accuracies, checked and brought to one row per architecture."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from zcbench.errors import RankingError, nearest
+
+SIZES = ("params", "macs", "n_convs", "depth")
+"""Columns of a sizes table; the first three are always ranked, as baselines."""
+
+BASELINES = SIZES[:3]
+
+_ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Checked input, every frame with one row per scored architecture, in alphabetical order.
+
+    Attributes:
+        trials: per proxy its values, one column per seed, NaN where not ok.
+        values: oriented mean over the ok seeds, one column per proxy.
+        accuracies: one column per truth, NaN where unknown.
+        sizes: the columns `SIZES`.
+        classes: what the bootstrap draws.
+        about: per proxy ``kind, higher_is_better, seconds, note``.
+    """
+
+    trials: dict[str, pd.DataFrame]
+    values: pd.DataFrame
+    accuracies: pd.DataFrame
+    sizes: pd.DataFrame
+    classes: pd.Series
+    about: pd.DataFrame
+
+
+def gather(
+    scores: pd.DataFrame,
+    attempts: pd.DataFrame,
+    truths: Mapping[str, pd.DataFrame],
+    sizes: pd.DataFrame,
+    clusters: Mapping[str, str] | None,
+    directions: Mapping[str, bool],
+    kinds: Mapping[str, str],
+) -> Evidence:
+    """Check what a ranking is given, and bring it to one row per scored architecture.
+
+    Args:
+        scores: attempts, older versions included.
+        attempts: those of the newest versions, from `newest_attempts`.
+        truths: accuracies by name.
+        sizes: columns `SIZES` per architecture.
+        clusters: class of each architecture; each by itself if None.
+        directions: whether higher is better, by proxy; yes where it does not say.
+        kinds: ``"proxy"``, ``"baseline"`` or ``"ensemble"``, by proxy.
+
+    Raises:
+        RankingError: a column, size, class or accuracy is missing, or there is one too many.
+    """
+    archs = sorted(attempts["arch"].unique())
+    size_of = _by_arch("sizes", sizes, SIZES, archs)
+    classes = pd.Series(archs if clusters is None else [clusters.get(arch) for arch in archs], archs)
+    for what, column in (("size", size_of["macs"]), ("class", classes)):
+        _check_complete(what, column)
+    trials = _trials(attempts, size_of)
+    about = _about(scores, attempts, list(trials), directions, kinds)
+    signs = {name: 1.0 if about.loc[name, "higher_is_better"] else -1.0 for name in trials}
+    values = pd.DataFrame({name: signs[name] * trial.mean(axis=1) for name, trial in trials.items()})
+    return Evidence(trials, values, _accuracies(truths, archs), size_of, classes, about)
+
+
+def _check_columns(what: str, table: pd.DataFrame, expected: Collection[str]) -> None:
+    for name in expected:
+        if name not in table.columns:
+            raise RankingError(
+                f"The {what} have the columns {', '.join(map(str, table.columns))}. Expected {', '.join(expected)}: "
+                f"{name!r} is missing. {nearest(name, map(str, table.columns))}"
+            )
+
+
+def newest_attempts(scores: pd.DataFrame) -> pd.DataFrame:
+    """The attempts of each proxy's newest version, checked and sorted."""
+    _check_columns("scores", scores, _ATTEMPT)
+    newest = scores["version"] == scores.groupby("proxy")["version"].transform("max")
+    attempts = scores[newest].sort_values(["proxy", "arch", "seed"]).astype({"value": float, "seconds": float})
+    ok = attempts["status"] == "ok"
+    for wrong, what in (
+        (attempts.duplicated(["arch", "proxy", "seed"]), "is there twice. Expected one row per attempt"),
+        (
+            ok & ~np.isfinite(attempts["value"]),
+            "is 'ok' without a finite value. Expected the status 'nan' or 'infinite'",
+        ),
+    ):
+        if wrong.any():
+            row = attempts[wrong].iloc[0]
+            raise RankingError(
+                f"The score of {row['proxy']!r} for {row['arch']!r} with seed {row['seed']} {what}; score it again."
+            )
+    return attempts
+
+
+def _by_arch(what: str, table: pd.DataFrame, columns: Collection[str], archs: list[str]) -> pd.DataFrame:
+    """The columns of a table by architecture, checked; NaN where the table has no such architecture."""
+    _check_columns(what, table, ("arch", *columns))
+    found = table.set_index("arch")[list(columns)].astype(float)
+    for wrong, how in (
+        (found.index.duplicated(), "more than one row. Expected one per architecture, such as a mean over runs"),
+        (~np.isfinite(found.to_numpy()).all(axis=1), "no finite number. Expected one; mend or leave out that row"),
+    ):
+        if wrong.any():
+            raise RankingError(f"The {what} have for {found.index[wrong][0]!r} {how} ({wrong.sum()} such rows).")
+    return found.reindex(archs)
+
+
+def _check_complete(what: str, column: pd.Series) -> None:
+    lacking = column.index[column.isna()]
+    if len(lacking):
+        raise RankingError(
+            f"{len(lacking)} of {len(column)} scored architectures have no {what}, for example {lacking[0]!r}. "
+            "Expected one for each; give those of the space that was scored."
+        )
+
+
+def _accuracies(truths: Mapping[str, pd.DataFrame], archs: list[str]) -> pd.DataFrame:
+    if not truths:
+        raise RankingError("No truth was given. Expected at least one, such as 'nasbench201/cifar10'.")
+    known = {name: _by_arch(f"accuracies of {name!r}", table, ["accuracy"], archs) for name, table in truths.items()}
+    return pd.DataFrame({name: table["accuracy"] for name, table in known.items()})
+
+
+def _trials(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Per proxy a value for each architecture and seed, NaN where not ok; the baselines first, from the sizes."""
+    value = attempts["value"].where(attempts["status"] == "ok")
+    parts = attempts.assign(value=value).groupby("proxy")
+    tables = {str(name): part.pivot(index="arch", columns="seed", values="value") for name, part in parts}
+    baselines = {name: sizes[[name]] for name in BASELINES}
+    return baselines | {name: table.reindex(sizes.index) for name, table in tables.items() if name not in baselines}
+
+
+def _about(
+    scores: pd.DataFrame,
+    attempts: pd.DataFrame,
+    proxies: list[str],
+    directions: Mapping[str, bool],
+    kinds: Mapping[str, str],
+) -> pd.DataFrame:
+    several = scores.groupby("proxy")["version"].nunique() > 1
+    return pd.DataFrame(
+        {
+            "kind": [kinds.get(name, "baseline" if name in SIZES else "proxy") for name in proxies],
+            "higher_is_better": [directions.get(name, True) for name in proxies],
+            "seconds": attempts.groupby("proxy")["seconds"].mean().reindex(proxies).to_numpy(),
+            "note": ["older versions left out" if several.get(name, False) else "" for name in proxies],
+        },
+        index=proxies,
+    )
