@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # A wheel is built and installed, never the source folder: what is tested is what users get.
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt setuptools build
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade setuptools build
 	rm -rf build/wheel && $(BIN)/python -m build --quiet --wheel --no-isolation --outdir build/wheel .
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt build/wheel/*.whl
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
