@@ -1,6 +1,6 @@
 """From names to a study: which architectures are scored, and how a finished run is ranked."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from zcbench.spaces import Space
 from zcbench.streams import numpy_stream
 
 SUBSETS = ("all", "live", "unique")
+UNSTATED = "user"  # what a truth from a file without a space says
 
 
 def choose_architectures(space: Space, wanted: str, subset: str = "all", seed: int = 0) -> tuple[list[str], str]:
@@ -29,6 +30,7 @@ def choose_architectures(space: Space, wanted: str, subset: str = "all", seed: i
 
     Raises:
         ProtocolError: ``wanted`` is none of the three.
+        ArchitectureError: a line of the file is no architecture.
         UnknownNameError: no subset has this name.
         SpaceError: the subset is smaller than the sample.
     """
@@ -39,7 +41,10 @@ def choose_architectures(space: Space, wanted: str, subset: str = "all", seed: i
         return space.sample(stream, int(wanted), subset=subset), f"{wanted} sampled from {subset!r} with seed {seed}"
     if Path(wanted).is_file():
         lines = [line.strip() for line in Path(wanted).read_text(encoding="utf-8").splitlines()]
-        return [line for line in lines if line], f"the architectures listed in {Path(wanted).name}"
+        archs = [line for line in lines if line]
+        for arch in archs:
+            space.parse(arch)
+        return archs, f"the {len(archs)} architectures listed in {Path(wanted).name}"
     raise ProtocolError(f"archs={wanted!r} was given. Expected a number, 'all', or a text file with one a line.")
 
 
@@ -65,7 +70,7 @@ def rank_run(folder: str | Path, truths: Mapping[str, pd.DataFrame], **options: 
     protocol, scores, description = load_run(folder)
     space = spaces.get(protocol.space)
     archs = list(dict.fromkeys(scores["arch"]))
-    _require_space(space, truths)
+    check_truths(space, truths, archs)
     shape = (protocol.image_shape[0], protocol.image_shape[1], protocol.image_shape[2])
     known = {name: REGISTRY.get(name) for name in dict.fromkeys(scores["proxy"])}
     return rank(
@@ -102,10 +107,22 @@ def _subsets(space: Space, archs: list[str]) -> dict[str, list[str]]:
     return {name: own for name, own in found.items() if len(own) >= 3 or name == "all"}
 
 
-def _require_space(space: Space, truths: Mapping[str, pd.DataFrame]) -> None:
+def check_truths(space: Space, truths: Mapping[str, pd.DataFrame], archs: Collection[str]) -> None:
+    """Refuse a truth of another space, or one that knows fewer than three of ``archs``; best before anything is scored.
+
+    Raises:
+        RankingError: as the sentence says.
+    """
     for name, truth in truths.items():
-        for other in set(truth.get("space", pd.Series(dtype=str)).dropna()) - {space.name, ""}:
+        stated = set(truth["space"].dropna()) if "space" in truth else set()
+        for other in stated - {space.name, UNSTATED}:
             raise RankingError(
                 f"The truth {name!r} is about the space {other!r} and the run about {space.name!r}. Expected a truth "
                 f"of the same space; 'zcbench data list' shows what there is."
+            )
+        common = len(set(truth["arch"]) & set(archs))
+        if common < 3:
+            raise RankingError(
+                f"The truth {name!r} knows {common} of the {len(set(archs))} architectures. Expected at least 3, or "
+                f"there is nothing to rank; give a truth for what is scored, or score what the truth knows."
             )

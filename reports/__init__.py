@@ -14,10 +14,11 @@ from zcbench.reports.figures import (
     top_behaviour,
 )
 from zcbench.reports.markup import to_latex, to_markdown
-from zcbench.reports.page import ReportError, write_report
+from zcbench.reports.page import FORMATS, ReportError, write_report
 from zcbench.reports.tables import detail_table, failures_table, summary_table, write_tables
 
 __all__ = [
+    "FORMATS",
     "ReportError",
     "cost_quality",
     "detail_table",

@@ -83,11 +83,13 @@ def bench(
     from zcbench import datasets, spaces
     from zcbench.benchmarks.protocol import TeacherChoice
     from zcbench.benchmarks.run import score_run
-    from zcbench.benchmarks.study import choose_architectures, largest
+    from zcbench.benchmarks.study import check_truths, choose_architectures, largest
 
     where, console = spaces.get(space), Console(stderr=True)
     truths = _truths(truth, data_dir)
     chosen, origin = choose_architectures(where, archs, subset, archs_seed)
+    check_truths(where, truths, chosen)
+    kinds = _formats(formats)
     images = datasets.load(dataset, data_dir, image_size=image_size)
     score_run(
         where,
@@ -108,7 +110,7 @@ def bench(
         console=console,
     )
     ranking = _rank(out, truths, draws, confidence, top_k)
-    _report(ranking, out, formats, title, console)
+    _report(ranking, out, kinds, title, console)
 
 
 def rank(
@@ -132,7 +134,7 @@ def report(run: Run, formats: Formats = "png,svg,pdf", title: Title = None) -> N
     """Write tables, figures and the page from the ranking of a run."""
     from zcbench.benchmarks.ranking import Ranking
 
-    _report(Ranking.load(run / "ranking"), run, formats, title, Console(stderr=True))
+    _report(Ranking.load(run / "ranking"), run, _formats(formats), title, Console(stderr=True))
 
 
 def _truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":
@@ -165,12 +167,22 @@ def _rank(run: Path, truths: "dict[str, pd.DataFrame]", draws: int, confidence: 
     return ranking
 
 
-def _report(ranking: "Ranking", run: Path, formats: str, title: str | None, console: Console) -> None:
+def _report(ranking: "Ranking", run: Path, formats: tuple[str, ...], title: str | None, console: Console) -> None:
     from zcbench.reports import write_report
 
-    kinds = tuple(kind.strip() for kind in formats.split(",") if kind.strip())
-    page = write_report(ranking, run / "report", formats=kinds, **({"title": title} if title else {}))
+    page = write_report(ranking, run / "report", formats=formats, **({"title": title} if title else {}))
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+
+
+def _formats(given: str) -> tuple[str, ...]:
+    from zcbench.errors import unknown
+    from zcbench.reports import FORMATS
+
+    kinds = tuple(kind.strip() for kind in given.split(",") if kind.strip())
+    for kind in kinds:
+        if kind not in FORMATS:
+            raise unknown("figure format", kind, FORMATS)
+    return kinds
 
 
 def _print(ranking: "Ranking") -> None:
