@@ -102,7 +102,7 @@ class Ranking:
             for name, frame in frames.items():
                 frame.to_parquet(home / f"{name}.parquet")
             notes = {"protocol": self.protocol, "subsets": self.subsets}
-            (home / "protocol.json").write_text(json.dumps(notes, indent=1, sort_keys=True), encoding="utf-8")
+            (home / "protocol.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
         except OSError as error:
             raise DataError(
                 f"The ranking cannot be written to {str(folder)!r}: {error}. Expected a folder with room that you may "

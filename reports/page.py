@@ -186,8 +186,8 @@ def _typeset(text: str) -> str:
 
 
 def _is_table(value: object) -> bool:
-    """Whether a part of the protocol is a mapping of several mappings, to be shown as a table."""
-    return isinstance(value, Mapping) and len(value) > 1 and all(isinstance(part, Mapping) for part in value.values())
+    """Whether a part of the protocol is a mapping of mappings, to be shown as a table."""
+    return isinstance(value, Mapping) and len(value) > 0 and all(isinstance(part, Mapping) for part in value.values())
 
 
 def _is_line(value: object) -> bool:

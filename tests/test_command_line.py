@@ -18,6 +18,8 @@ from zcbench.cli import main
 from zcbench.streams import numpy_stream
 
 SPACE = "nasbench201(channels=4,cells=1)"
+COMMANDS = [f"proxies {name}" for name in ("list", "show", "check")]
+COMMANDS += [f"data {name}" for name in ("list", "fetch", "import", "verify")]
 SMALL = ["--space", SPACE, "--dataset", "noise", "--image-size", "8", "--batch-size", "8", "--draws", "20"]
 
 
@@ -191,6 +193,13 @@ def test_help_version_and_usage():
     assert all(command in help_text for command in ("bench", "rank", "report", "proxies", "data"))
     assert zcbench_command("--version").stdout.strip() == f"zcbench {zcbench.__version__}"
     assert zcbench_command("bench", "--no-such-option").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["bench", "rank", "report", *COMMANDS])
+def test_every_command_explains_itself(command):
+    """Help is printed for each, with its usage line."""
+    result = zcbench_command(*command.split(), "--help")
+    assert (result.returncode, f"Usage: zcbench {command}" in result.stdout) == (0, True), result.stderr
 
 
 def test_import_is_light():

@@ -16,6 +16,7 @@ app = typer.Typer(
     "by Ctrl-C, and what is finished is kept.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("bench")(bench.bench)
@@ -41,7 +42,7 @@ def _root(
 def main() -> None:
     """Run the command line; an error that zcbench foresees is one clear message and exit code 1."""
     try:
-        app()
+        app(prog_name="zcbench")
     except ZcbenchError as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}:[/] ", end="")
         print(error, file=sys.stderr)

@@ -19,8 +19,9 @@ Truths = Annotated[
     list[str],
     typer.Option(
         "--truth",
-        help="Accuracies to hold the scores against, SPACE/DATASET[/SPLIT][@EPOCHS] or a CSV file with the columns "
-        "arch and accuracy. Repeat it, or separate by commas. 'zcbench data list' shows what there is.",
+        help="Accuracies to hold the scores against, such as nasbench201/cifar100 or nasbench201/cifar10/valid@12, "
+        "or a CSV file with the columns arch and accuracy. May be repeated, or separated by commas; 'zcbench data "
+        "list' shows what there is.",
     ),
 ]
 DataDir = Annotated[
@@ -141,7 +142,7 @@ def _truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]
     from zcbench.benchmarks.truth import truth
 
     flat = [name.strip() for given in names for name in given.split(",") if name.strip()]
-    return {name: truth(name, data_dir) for name in flat}
+    return {Path(name).name if Path(name).is_file() else name: truth(name, data_dir) for name in flat}
 
 
 def _proxies(given: str, plugins: list[Path] | None) -> list[str]:

@@ -4,13 +4,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-app = typer.Typer(help="List, fetch, import and verify trained accuracies.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, fetch, import and verify trained accuracies.", no_args_is_help=True, rich_markup_mode=None
+)
 
 DataDir = Annotated[
     Path | None,
@@ -71,9 +75,9 @@ def verify(data_dir: DataDir = None) -> None:
 
 
 def _print(frame: "pd.DataFrame") -> None:
-    table = Table()
+    table = Table(box=SIMPLE)
     for column in frame.columns:
         table.add_column(str(column), overflow="fold")
     for row in frame.itertuples(index=False):
-        table.add_row(*map(str, row))
+        table.add_row(*map(escape, map(str, row)))
     Console().print(table)

@@ -9,7 +9,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-app = typer.Typer(help="List, show and check zero-cost proxies.", no_args_is_help=True)
+app = typer.Typer(help="List, show and check zero-cost proxies.", no_args_is_help=True, rich_markup_mode=None)
 
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines proxies. May be repeated.")
