@@ -24,7 +24,7 @@ COUNTS = ["params", "macs", "n_convs"]
 COUNTS = ["params", "macs", "n_convs"]
 SHARED = ["l2_norm", "grad_norm", "snip", "plain", "fisher", "naswot"]
 SHARED += ["diswot_relation", "diswot_semantic", "jacov", "epe_nas", "synflow"]
-ROUNDS = 5
+ROUNDS = 3
 
 
 @pytest.fixture(params=ARCHS, scope="module")
