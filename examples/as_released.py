@@ -2,8 +2,8 @@
 
 They declare ``reads="network"``, work on a copy, and hook what they want to see. The released code of Zen-score
 differs from the paper's algorithm 1 in two places: the change of the feature map is a sum of absolute values, and the
-scales are the running variances of batch normalisation, which after two passes are still 81 % their initial 1. NASWOT in
-evaluation mode, where an untrained batch normalisation does nothing, is a known fault.
+scales are the running variances of batch normalisation, which after two passes are still 81 % their initial 1. NASWOT
+in evaluation mode, where an untrained batch normalisation does nothing, is a known fault.
 """
 
 import copy

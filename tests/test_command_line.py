@@ -195,6 +195,14 @@ def test_help_version_and_usage():
     assert zcbench_command("bench", "--no-such-option").returncode == 2
 
 
+def test_the_examples_keep_the_contract():
+    """The plug-ins in ``examples/`` pass the check, also those that are handed the network."""
+    examples = Path(__file__).parents[1] / "examples"
+    plugins = ["--plugin", examples / "my_proxy.py", "--plugin", examples / "as_released.py"]
+    checked = zcbench_command("proxies", "check", "grad_norm_sq", "zen_released", "naswot_eval", *plugins)
+    assert (checked.returncode, checked.stdout.count("holds")) == (0, 21), checked.stdout
+
+
 @pytest.mark.parametrize("command", ["bench", "rank", "report", *COMMANDS])
 def test_every_command_explains_itself(command):
     """Help is printed for each, with its usage line."""
