@@ -14,13 +14,12 @@ from zcbench.streams import derive
 
 @contextmanager
 def borrowed(network: nn.Module) -> Iterator[nn.Module]:
-    """The network in training mode with all weights differentiable; mode, flags, buffers and randomness are given back.
+    """The network in training mode with all weights differentiable; modes, flags and randomness are given back.
 
-    Parameters and their ``grad`` are never written to by the passes; a proxy that is handed the network itself is
-    watched by `Snapshot`.
+    Parameters and their ``grad`` are never written to by the passes, whose buffers `same_buffers` gives back; a proxy
+    that is handed the network itself is watched by `Snapshot`.
     """
     modes = [(module, module.training) for module in network.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
     weights = [layer.weight for layer in weight_layers(network).values()]
     flags = [(weight, weight.requires_grad) for weight in weights]
     with own_randomness():
@@ -34,9 +33,18 @@ def borrowed(network: nn.Module) -> Iterator[nn.Module]:
                 weight.requires_grad_(flag)
             for module, training in modes:
                 module.training = training
-            with torch.no_grad():
-                for buffer, copy in buffers:
-                    buffer.copy_(copy)
+
+
+@contextmanager
+def same_buffers(network: nn.Module) -> Iterator[None]:
+    """Give the buffers back after the block, such as the running statistics that a forward pass moves."""
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, copy in buffers:
+                buffer.copy_(copy)
 
 
 @contextmanager

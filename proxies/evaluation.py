@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError
-from zcbench.proxies.borrowing import Snapshot, borrowed, seed_everything
+from zcbench.proxies.borrowing import Snapshot, borrowed, same_buffers, seed_everything
 from zcbench.proxies.contract import REGISTRY, Proxy, resolve
 from zcbench.proxies.data_free import count_costs, gaussian_response, linearised_gradients
 from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
@@ -198,7 +198,7 @@ def collect(
     def run(names: frozenset[str], part: str | None, work: Any) -> None:
         def timed() -> Values:
             seed_everything("passes", seed)
-            with _time_limit(timeout):
+            with same_buffers(network), _time_limit(timeout):
                 if part is None:
                     return work()
                 with clock.part(part):

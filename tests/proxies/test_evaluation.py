@@ -171,6 +171,12 @@ def test_the_check_finds_what_is_wrong():
         assert any(expected in f.check and not f.passed for f in check(culprit)), expected
 
 
+def test_a_proxy_is_handed_the_network_as_it_came(network, batch):
+    """Invariance: the passes of other proxies leave no running statistics behind for one that reads the network."""
+    mean = own(lambda s: s.network[4].running_mean.abs().sum().item(), "network")
+    assert evaluate(network, batch, ["snip", "zen", "grasp", mean])[-1].value == 0
+
+
 class Counting(nn.Module):
     def __init__(self, network):
         super().__init__()
