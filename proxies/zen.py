@@ -12,7 +12,6 @@ from zcbench.proxies.signals import Signals, SingularScore
     reads="gaussian_response",
     higher_is_better=True,
     uses_labels=False,
-    version=2,
     source="arXiv:2102.01063, alg. 1",
 )
 def zen(signals: Signals) -> float:
