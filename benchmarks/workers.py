@@ -15,6 +15,7 @@ from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.store import Row
 from zcbench.errors import ZcbenchError
 from zcbench.proxies import Costs, Proxy, Score
+from zcbench.proxies.evaluation import status_of
 from zcbench.registry import load_file
 from zcbench.spaces import Space
 
@@ -69,7 +70,7 @@ class Scorer:
         except ZcbenchError:  # the proxies' own are rows already: this one is about the request
             raise
         except Exception as error:  # the network itself cannot be built
-            return failed(unit, chosen, _status(error), f"{type(error).__name__}: {error}")
+            return failed(unit, chosen, status_of(error), f"{type(error).__name__}: {error}")
 
     def _evaluate(self, unit: Unit, chosen: list[Proxy]) -> list[Score]:
         built = proxies.needs_network(chosen)
@@ -124,8 +125,3 @@ def failed(unit: Unit, chosen: list[Proxy], status: str, reason: str) -> list[Ro
 def _row(unit: Unit, score: Score) -> Row:
     value = None if math.isnan(score.value) else score.value
     return Row(unit.arch, score.proxy, score.version, unit.seed, value, score.status, score.reason, score.seconds)
-
-
-def _status(error: Exception) -> str:
-    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-    return "out_of_memory" if exhausted else "error"

@@ -235,7 +235,7 @@ def _score(item: Proxy, signals: Signals, network: nn.Module | None, seed: int, 
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        status, reason = _status(error), _reason(error)
+        status, reason = status_of(error), _reason(error)
     finally:
         changed = guard.restore() if guard is not None else []
     if changed:
@@ -255,7 +255,8 @@ def _judge(item: Proxy, result: object) -> tuple[float, str, str]:
     return value, "ok", ""
 
 
-def _status(error: BaseException) -> str:
+def status_of(error: BaseException) -> str:
+    """Name under which a failure is stored: the error's own, ``out_of_memory`` or ``error``."""
     if isinstance(error, ScoreError):
         return error.status
     exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)

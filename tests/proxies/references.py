@@ -30,11 +30,11 @@ def grad_norm(network, batch):
 
 
 def snip(network, batch):
-    return sum(float((m.weight * m.weight.grad).abs().sum()) for m in layers(backward(network, batch)))
+    return sum(float((m.weight.detach() * m.weight.grad).abs().sum()) for m in layers(backward(network, batch)))
 
 
 def plain(network, batch):
-    return sum(float((m.weight * m.weight.grad).sum()) for m in layers(backward(network, batch)))
+    return sum(float((m.weight.detach() * m.weight.grad).sum()) for m in layers(backward(network, batch)))
 
 
 class _Watched(nn.Module):
