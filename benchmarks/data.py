@@ -12,16 +12,16 @@ import pandas as pd
 import pooch
 from requests.exceptions import RequestException
 
+from zcbench import folders
 from zcbench.benchmarks import importers, sources
 from zcbench.benchmarks.official import from_nas_bench_201, from_nats_bench
-from zcbench.benchmarks.sources import BASE_URL, PUBLISHED, SOURCES, Source, data_dir
+from zcbench.benchmarks.sources import BASE_URL, PUBLISHED, SOURCES, Source
 from zcbench.benchmarks.truth import from_sources, source_paths, table_path, tables_here
 from zcbench.benchmarks.truth_name import TruthName
 from zcbench.benchmarks.truth_table import TruthTable
 from zcbench.errors import ChecksumError, DataError, unknown
 
 __all__ = [
-    "data_dir",
     "fetch",
     "hardware_costs",
     "import_csv",
@@ -42,8 +42,8 @@ def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
         Columns ``name, kind`` (mean, single runs, costs), ``source, licence, rows, where``: the path of the stored
         table, the folder of the source files, or "not here".
     """
-    root = sources.data_dir(data_dir)
-    here = {**tables_here(sources.user_dir()), **tables_here(root)}
+    root = folders.data_folder(data_dir)
+    here = {**tables_here(folders.user_folder()), **tables_here(root)}
     rows = []
     for key in dict.fromkeys((*PUBLISHED, *here)):
         entry = _published_entry(key, root) if key in PUBLISHED else _own_entry(here[key])
@@ -77,7 +77,7 @@ def fetch(
         ChecksumError: a download is not the pinned file; nothing of it is kept.
         DataError: the network or the disk gave up; files that were complete stay, so a second fetch goes on from there.
     """
-    root = sources.data_dir(data_dir)
+    root = folders.data_folder(data_dir)
     base = base_url or os.environ.get("ZCBENCH_BASE_URL") or BASE_URL
     wanted = list(dict.fromkeys(name for asked in names for name in _sources_of(asked)))
     for number, name in enumerate(wanted, 1):
@@ -96,7 +96,7 @@ def import_folder(folder: str | Path, data_dir: str | Path | None = None) -> pd.
     Raises:
         DataError: there is no such folder, or no known file in it, or the data directory cannot be written to.
     """
-    top, root = Path(folder).expanduser(), sources.data_dir(data_dir)
+    top, root = Path(folder).expanduser(), folders.data_folder(data_dir)
     if not top.is_dir():
         raise DataError(f"{str(folder)!r} is no folder. Expected one that holds files of: {', '.join(SOURCES)}.")
     report = pd.DataFrame(list(_recognise(top)), columns=["file", "source", "status"])
@@ -119,7 +119,7 @@ def import_csv(path: str | Path, name: str, data_dir: str | Path | None = None) 
         DataError: the CSV is no truth, or the data directory cannot be written to.
         UnknownNameError: ``name`` is not of the form SPACE/DATASET[/SPLIT][@EPOCHS].
     """
-    return _save(TruthTable.from_csv(path, name), sources.data_dir(data_dir))
+    return _save(TruthTable.from_csv(path, name), folders.data_folder(data_dir))
 
 
 def import_official(path: str | Path, data_dir: str | Path | None = None, trust: bool = False) -> list[Path]:
@@ -129,7 +129,7 @@ def import_official(path: str | Path, data_dir: str | Path | None = None, trust:
         DataError: the file is missing, damaged or not trusted (see :mod:`zcbench.benchmarks.official`).
     """
     read = from_nats_bench if Path(path).is_dir() else from_nas_bench_201
-    return [_save(table, sources.data_dir(data_dir)) for table in read(path, trust=trust).values()]
+    return [_save(table, folders.data_folder(data_dir)) for table in read(path, trust=trust).values()]
 
 
 def verify(data_dir: str | Path | None = None) -> pd.DataFrame:
@@ -138,7 +138,7 @@ def verify(data_dir: str | Path | None = None) -> pd.DataFrame:
     Returns:
         Columns ``name, path, status`` (``ok``, ``damaged``, ``not here``) and ``reason``.
     """
-    root = sources.data_dir(data_dir)
+    root = folders.data_folder(data_dir)
     rows = [(name, path, *_state(path, TruthTable.read)) for (name, _), path in tables_here(root).items()]
     for source in SOURCES.values():
         path = root / source.place
@@ -161,8 +161,8 @@ def hardware_costs(dataset: str, data_dir: str | Path | None = None) -> pd.DataF
     if dataset.lower() not in known:
         raise unknown("data set of the hardware costs", dataset, known)
     source = SOURCES[_HARDWARE + dataset.lower()]
-    folders = dict.fromkeys((sources.data_dir(data_dir), sources.user_dir()))
-    for path in (folder / source.place for folder in folders):
+    places = dict.fromkeys((folders.data_folder(data_dir), folders.user_folder()))
+    for path in (folder / source.place for folder in places):
         if path.is_file():
             return importers.hardware(sources.check(path, source))
     raise DataError(f"The costs for {dataset!r} are not here. Run 'zcbench data fetch {source.name}' to download them.")

@@ -1,14 +1,12 @@
 """The public sources of truth: where each file lies, what it must hash to, and which tables it makes."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
-import platformdirs
 
 from zcbench.benchmarks import importers
 from zcbench.errors import ChecksumError, DataError
@@ -174,16 +172,6 @@ def _published() -> list[Published]:
 
 
 PUBLISHED: dict[tuple[str, bool], Published] = {(table.name, table.per_run): table for table in _published()}
-
-
-def user_dir() -> Path:
-    """The user's own data directory, where the operating system wants it."""
-    return Path(platformdirs.user_data_dir("zcbench"))
-
-
-def data_dir(given: str | Path | None = None) -> Path:
-    """The data directory: the one given, else ``ZCBENCH_DATA``, else the user's own."""
-    return Path(given or os.environ.get("ZCBENCH_DATA") or user_dir()).expanduser()
 
 
 def sha256(path: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from zcbench import folders
 from zcbench.benchmarks import sources
 from zcbench.benchmarks.sources import PUBLISHED, SOURCES, Published
 from zcbench.benchmarks.truth_name import TruthName, unknown_truth
@@ -27,7 +28,7 @@ def truth(name: str | Path, data_dir: str | Path | None = None, per_seed: bool =
         ChecksumError: a source file is not the one it should be.
     """
     own = Path(name).suffix in (".csv", ".parquet")
-    table = _from_file(Path(name)) if own else _look_up(str(name), sources.data_dir(data_dir), per_seed)
+    table = _from_file(Path(name)) if own else _look_up(str(name), folders.data_folder(data_dir), per_seed)
     if per_seed and table["seed"].isna().any():
         raise DataError(f"The truth {str(name)!r} holds means over runs. Expected single runs; leave per_seed out.")
     return table if per_seed else table.averaged()
@@ -84,17 +85,15 @@ def _from_sources(published: Published, stamps: tuple[tuple[Path, int], ...]) ->
 def _look_up(name: str, root: Path, per_seed: bool) -> TruthTable:
     """The first table of that name: stored tables before sources, and means before single runs."""
     full = str(TruthName.parse(name))
-    folders = dict.fromkeys((root, sources.user_dir()))
+    places = dict.fromkeys((root, folders.user_folder()))
     for per_run in (True,) if per_seed else (False, True):
-        for folder in folders:
+        for folder in places:
             if (path := table_path(folder, full, per_run)).exists():
                 return TruthTable.read(path)
         published = PUBLISHED.get((full, per_run))
         if published and (paths := source_paths(published, root)):
             return from_sources(published, paths)
-    raise _missing(
-        name, full, {*PUBLISHED, *(key for folder in folders for key in tables_here(folder))}, per_seed, root
-    )
+    raise _missing(name, full, {*PUBLISHED, *(key for folder in places for key in tables_here(folder))}, per_seed, root)
 
 
 def _missing(name: str, full: str, known: set[tuple[str, bool]], per_seed: bool, root: Path) -> Exception:

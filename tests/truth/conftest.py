@@ -19,7 +19,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data directory for the user, whatever the machine has."""
     for variable in ("ZCBENCH_DATA", "ZCBENCH_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr("zcbench.benchmarks.sources.user_dir", lambda: tmp_path / "home")
+    monkeypatch.setattr("zcbench.folders.user_folder", lambda: tmp_path / "home")
     return tmp_path / "home"
 
 

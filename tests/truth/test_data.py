@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zcbench import folders
 from zcbench.benchmarks import data
 from zcbench.benchmarks.sources import SOURCES
 from zcbench.benchmarks.truth import truth
@@ -18,10 +19,10 @@ def files(folder: Path) -> list[str]:
 
 def test_data_directory_rules(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Order: what is given, then the variable, then the user's own."""
-    assert data.data_dir() == home
+    assert folders.data_folder() == home
     monkeypatch.setenv("ZCBENCH_DATA", str(tmp_path))
-    assert data.data_dir() == tmp_path
-    assert data.data_dir("x") == Path("x")
+    assert folders.data_folder() == tmp_path
+    assert folders.data_folder("x") == Path("x")
 
 
 def test_fetch_stores_a_table(site, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Labelled images: CIFAR-10, CIFAR-100, digits and noise."""
 
 from zcbench.datasets.base import Batch, ImageSet, batch
-from zcbench.datasets.folder import data_folder
 from zcbench.datasets.loading import load, names
+from zcbench.folders import data_folder
 
 __all__ = ["Batch", "ImageSet", "batch", "data_folder", "load", "names"]

@@ -7,9 +7,9 @@ from pathlib import Path
 from zcbench.datasets.base import ImageSet
 from zcbench.datasets.cifar import CIFAR10, CIFAR100, load_cifar
 from zcbench.datasets.digits import load_digits
-from zcbench.datasets.folder import data_folder
 from zcbench.datasets.noise import load_noise
 from zcbench.errors import BatchError, unknown
+from zcbench.folders import data_folder
 
 _FROM_FILES: dict[str, Callable[..., ImageSet]] = {
     "cifar10": bind(load_cifar, "cifar10", CIFAR10),
