@@ -63,7 +63,9 @@ def fisher(network, batch):
     for w in watched:
         weight = w.layer.weight
         for channel in range(weight.shape[0]):
-            per_image = [float((w.output[n, channel] * w.output.grad[n, channel]).sum()) for n in range(len(batch[0]))]
+            per_image = [
+                float((w.output[n, channel].detach() * w.output.grad[n, channel]).sum()) for n in range(len(batch[0]))
+            ]
             total += 0.5 * float(np.mean(np.square(per_image))) * weight[channel].numel()
     return total
 
