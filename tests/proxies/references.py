@@ -99,7 +99,7 @@ def synflow(network, batch):
     for p in twin.parameters():
         p.data.abs_()
     twin(torch.ones(1, *batch[0].shape[1:], dtype=torch.float64)).sum().backward()
-    return math.log(sum(float((m.weight * m.weight.grad).abs().sum()) for m in layers(twin)))
+    return math.log(sum(float((m.weight.detach() * m.weight.grad).abs().sum()) for m in layers(twin)))
 
 
 def jacobian(network, batch):
