@@ -267,6 +267,30 @@ def test_teachers_must_fit(network, batch):
         evaluate(network, batch, ["diswot_relation"], teacher=make_network(num_classes=7))
 
 
+class Broken(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(192, 5)
+
+    def forward(self, x):
+        raise RuntimeError("no way forward")
+
+
+def test_a_pass_that_fails_beside_a_teacher_is_a_status(network, teacher, batch):
+    """A student or a teacher that cannot run costs what rests on its forward pass, and nothing else."""
+    names = ["diswot_relation", "snip", "l2_norm"]
+    scores = evaluate(Broken(), batch, names, teacher=teacher)
+    assert [s.status for s in scores] == ["error", "error", "ok"]
+    assert "no way forward" in scores[0].reason
+    assert [s.status for s in evaluate(network, batch, names, teacher=Broken())] == ["error", "ok", "ok"]
+
+
+def test_a_teacher_is_compared_without_a_forward_pass(network, teacher, batch):
+    """A proxy may hold the weights of two networks against each other."""
+    gap = own(lambda s: float(len(s.parameters) - len(s.teacher.parameters)), ("parameters", "teacher"))
+    assert evaluate(network, batch, [gap], teacher=teacher)[0].value == 3
+
+
 def test_counts_need_no_network(batch):
     """Analytic costs are enough for the size baselines, and only for them."""
     costs = zcbench.proxies.Costs(10, 20, 3)
