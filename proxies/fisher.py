@@ -29,7 +29,27 @@ def fisher(signals: Signals) -> float:
         weights before it sums; the papers have no such factor. A layer that is called several times adds its sums
         before they are squared, as one gate for all its calls would feel them.
     """
-    saliency = signals.channel_saliency
     weights = {name.removesuffix("weight").removesuffix("."): w for name, w in signals.parameters.items()}
-    channels = ((weights[name][0].numel(), s.square().mean(0).sum().item() / 2) for name, s in saliency.items())
-    return sum(count * information for count, information in channels)
+    return sum(weights[name][0].numel() * value for name, value in _information(signals).items())
+
+
+@proxy("fisher_channel", reads="channel_saliency", higher_is_better=True, source="arXiv:1906.04113, eq. 2")
+def fisher_channel(signals: Signals) -> float:
+    r"""Fisher information summed over output channels, each counted once.
+
+    .. math::  s = \sum_{\ell} \sum_c \Delta_{\ell c}
+
+    with :math:`\Delta_{\ell c}` as in `fisher`: what the paper defines, without the factor of the common code.
+
+    Args:
+        signals: needs ``channel_saliency``, ``(B, C_out)`` per layer.
+
+    Returns:
+        The score, in squared units of the loss, non-negative; higher ranks better.
+    """
+    return sum(_information(signals).values())
+
+
+def _information(signals: Signals) -> dict[str, float]:
+    """Sum of Δ over the output channels of each layer."""
+    return {name: s.square().mean(0).sum().item() / 2 for name, s in signals.channel_saliency.items()}
