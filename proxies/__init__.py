@@ -7,7 +7,8 @@ if __name__ == "proxies":  # imported from the source folder: this would be a se
 
 from zcbench.proxies.checking import Finding, check
 from zcbench.proxies.contract import REGISTRY, Proxy, needs_network, proxy, resolve
-from zcbench.proxies.evaluation import Score, ScoreFailure, ScoreTimeout, Teacher, evaluate, score
+from zcbench.proxies.evaluation import Score, ScoreFailure, Teacher, evaluate, score
+from zcbench.proxies.limits import ScoreTimeout
 from zcbench.proxies.signals import SIGNALS, Costs, NotApplicable, ScoreError, Signals, SingularScore
 
 get = REGISTRY.get

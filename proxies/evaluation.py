@@ -1,24 +1,20 @@
-"""Score one network with several proxies: plan the passes, run them once, let every proxy read."""
+"""Score one network with several proxies: run the passes once, let every proxy read."""
 
 import math
 import numbers
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from time import perf_counter
-from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError
-from zcbench.proxies.borrowing import Snapshot, borrowed, same_buffers, seed_everything
+from zcbench.proxies.borrowing import Snapshot, borrowed, seed_everything
 from zcbench.proxies.contract import REGISTRY, Proxy, resolve
-from zcbench.proxies.data_free import count_costs, gaussian_response, linearised_gradients
-from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
-from zcbench.proxies.signals import Batch, Costs, Failure, NotApplicable, ScoreError, Signals, check_batch
+from zcbench.proxies.limits import time_limit
+from zcbench.proxies.planning import Thin, collect
+from zcbench.proxies.signals import Batch, Costs, ScoreError, Signals, check_batch
 
 
 class Score(NamedTuple):
@@ -44,12 +40,6 @@ class ScoreFailure(ZcbenchError):
         super().__init__(
             f"No value for {failed} Leave them out, or use zcbench.proxies.evaluate, which reports a status for each."
         )
-
-
-class ScoreTimeout(ScoreError):
-    """A proxy ran longer than it was allowed to."""
-
-    status = "timeout"
 
 
 class Teacher:
@@ -124,6 +114,7 @@ def evaluate(
     *,
     teacher: nn.Module | Teacher | None = None,
     costs: Costs | None = None,
+    thin: Thin | None = None,
     seed: int = 0,
     timeout: float | None = None,
 ) -> list[Score]:
@@ -135,6 +126,7 @@ def evaluate(
         proxies: names or `Proxy` objects.
         teacher: a network, or a `Teacher` that keeps its signals for the next student.
         costs: analytic counts; measured in a forward pass if omitted.
+        thin: builds the same architecture with one channel, as `Space.thin` does; needed by ``thin_codes`` only.
         seed: stream of what is random inside a pass or a proxy.
         timeout: seconds for the passes together, and again for each proxy; enforced in the main thread only.
 
@@ -160,7 +152,7 @@ def evaluate(
     student = Teacher(teacher) if isinstance(teacher, nn.Module) else teacher
 
     def fresh_signals() -> Signals:
-        signals = collect(network, checked, reads, costs=costs, seed=seed, timeout=timeout)
+        signals = collect(network, checked, reads, costs=costs, thin=thin, seed=seed, timeout=timeout)
         if student is not None and "teacher" in reads:
             signals.meet(student.signals(checked, _teacher_reads(chosen)))
         return signals
@@ -177,44 +169,6 @@ def evaluate(
         return scores
 
 
-def collect(
-    network: nn.Module,
-    batch: Batch,
-    reads: frozenset[str],
-    *,
-    costs: Costs | None = None,
-    seed: int = 0,
-    timeout: float | None = None,
-) -> Signals:
-    """Run the fewest passes that give all of ``reads`` on a borrowed network; a pass that fails costs only its signals.
-
-    Raises:
-        BatchError: images, labels and network do not fit together.
-    """
-    clock = Clock()
-    values: Values = {"network": network, "costs": costs, "num_classes": Failure(NotApplicable("No forward pass."))}
-    values["parameters"] = {name: weight.detach() for name, weight in weight_tensors(network).items()}
-
-    def run(names: frozenset[str], part: str | None, work: Any) -> None:
-        def timed() -> Values:
-            seed_everything("passes", seed)
-            with same_buffers(network), _time_limit(timeout):
-                if part is None:
-                    return work()
-                with clock.part(part):
-                    return work()
-
-        if reads & names:
-            attempt(values, names, timed)
-
-    run(SharedPass.provides, None, SharedPass(network, batch, reads, clock).run)
-    run(frozenset({"linearised_gradients"}), "linearised", lambda: linearised_gradients(network, batch))
-    run(frozenset({"gaussian_response"}), "Gaussian", lambda: gaussian_response(network, batch, seed))
-    if costs is None:
-        run(frozenset({"costs"}), "count", lambda: count_costs(network, batch))
-    return Signals(values, batch, reads, clock.parts)
-
-
 def _teacher_reads(chosen: Iterable[Proxy]) -> frozenset[str]:
     """What the teacher must give: whatever a teacher-aware proxy reads of the student."""
     return frozenset[str]().union(*(item.reads for item in chosen if item.needs_teacher)) - {"teacher", "network"}
@@ -229,7 +183,7 @@ def _score(item: Proxy, signals: Signals, network: nn.Module | None, seed: int, 
     try:
         if network is not None:
             seed_everything(item.name, seed)
-        with _time_limit(timeout):
+        with time_limit(timeout):
             result = item(view)
         value, status, reason = _judge(item, result)
     except KeyboardInterrupt:
@@ -280,22 +234,3 @@ def _on_network(network: nn.Module, batch: Batch) -> Batch:
     if parameter.is_meta:
         raise BatchError("The network is on the meta device and has no weights. Give one with to_empty() and an init.")
     return Batch(batch.images.to(parameter), batch.labels.to(parameter.device))
-
-
-@contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise `ScoreTimeout` in the block after ``seconds``; only where the system can interrupt the main thread."""
-    if seconds is None or threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise ScoreTimeout(f"Took longer than {seconds:g} s.")
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)

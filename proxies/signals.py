@@ -68,6 +68,14 @@ SIGNALS: dict[str, str] = {
     "input_jacobian": "gradient of the summed logits for each image, (B, C*H*W)",
     "linearised_gradients": "absolute weights and gradients of the linearised network on ones, float64",
     "gaussian_response": "change of the features under Gaussian weights and noise, with the batch-norm variances",
+    "channel_maps": "output of every convolution for one Gaussian image, (C, H*W) each",
+    "activation_grams": "Gram matrices over channels of what goes into and comes out of every ReLU, (C, C) each",
+    "blocks": "feature maps between blocks for Gaussian images, and random signs pulled back through each block",
+    "half_gradients": "gradients of the mean cross-entropy of each half of the batch, two mappings like gradients",
+    "image_gradients": "gradient of each image's own cross-entropy for each entry of parameters, (b, ...)",
+    "tangent_kernel": "inner products of the weight gradients of every two images' summed logits, (b, b)",
+    "logit_jacobians": "derivative of each image's logits for a few weights of every layer, (b, N, P)",
+    "thin_codes": "ReLU codes of the architecture built with one channel, for random images, boolean (n, D)",
     "teacher": "the teacher's signals, the same that the proxy reads of the student",
     "network": "the network itself, in training mode; a proxy must leave it as it was",
 }
@@ -88,10 +96,21 @@ RESTS_ON: dict[str, tuple[str, ...]] = {
     "input_jacobian": ("forward", "input backward"),
     "linearised_gradients": ("linearised",),
     "gaussian_response": ("Gaussian",),
+    "channel_maps": ("one image",),
+    "activation_grams": _FORWARD,
+    "blocks": ("blocks",),
+    "half_gradients": ("halves",),
+    "image_gradients": ("per image",),
+    "tangent_kernel": ("tangent kernel",),
+    "logit_jacobians": ("logit Jacobians",),
+    "thin_codes": ("thin network",),
 }
 
 #: Signals whose value depends on the labels.
-LABELLED = frozenset({"labels", "gradients", "classifier_gradient", "channel_saliency", "hessian_gradient"})
+LABELLED = frozenset(
+    {"labels", "gradients", "classifier_gradient", "channel_saliency", "hessian_gradient"}
+    | {"half_gradients", "image_gradients"}
+)
 
 
 def signal_names(reads: str | Iterable[str]) -> frozenset[str]:
@@ -236,6 +255,46 @@ class Signals:
     def gaussian_response(self) -> tuple[Tensor, list[Tensor]]:
         """‖Φ(x) − Φ(x + εx')‖ per image ``(16,)``, and the channel variances that each batch norm saw."""
         return self._read("gaussian_response")
+
+    @property
+    def channel_maps(self) -> list[Tensor]:
+        """Output of every convolution for one standard normal image, ``(C, H*W)`` each, in order of execution."""
+        return self._read("channel_maps")
+
+    @property
+    def activation_grams(self) -> list[tuple[Tensor, Tensor]]:
+        """Per ReLU call the Gram matrices ``(C, C)``, float64, of its input and its output over images and places."""
+        return self._read("activation_grams")
+
+    @property
+    def blocks(self) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+        """Feature maps between blocks, and per block random signs and what they become when pulled back through it."""
+        return self._read("blocks")
+
+    @property
+    def half_gradients(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """``gradients`` of the first and of the second half of the batch, each normalised by itself."""
+        return self._read("half_gradients")
+
+    @property
+    def image_gradients(self) -> Mapping[str, Tensor]:
+        """Gradient of each image's own cross-entropy, ``(b, *shape)`` for every entry of ``parameters``."""
+        return self._read("image_gradients")
+
+    @property
+    def tangent_kernel(self) -> Tensor:
+        """Θ_ij = ⟨∂_θ Σ logits(x_i), ∂_θ Σ logits(x_j)⟩, ``(b, b)``."""
+        return self._read("tangent_kernel")
+
+    @property
+    def logit_jacobians(self) -> Tensor:
+        """∂logits/∂θ' of each image for a few weights θ' of every layer, ``(b, N, P)``."""
+        return self._read("logit_jacobians")
+
+    @property
+    def thin_codes(self) -> list[Tensor]:
+        """``relu_codes`` of the architecture built with one channel, for random images, ``(n, D)`` each."""
+        return self._read("thin_codes")
 
     @property
     def teacher(self) -> "Signals":

@@ -1,0 +1,75 @@
+"""Which passes serve the signals that are asked for, and what they have in common."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import NamedTuple
+
+from torch import nn
+
+from zcbench.proxies.borrowing import same_buffers, seed_everything
+from zcbench.proxies.data_free import count_costs, gaussian_response, linearised_gradients
+from zcbench.proxies.limits import time_limit
+from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
+from zcbench.proxies.signals import Batch, Costs, Failure, NotApplicable, Signals
+
+Thin = Callable[[], nn.Module]
+
+
+class Task(NamedTuple):
+    """What a pass is given: a borrowed network, the batch, the signals that are wanted, and the stream of its draws."""
+
+    network: nn.Module
+    batch: Batch
+    wanted: frozenset[str]
+    seed: int
+    clock: Clock
+    thin: Thin | None = None
+
+
+class Pass(NamedTuple):
+    """One pass: the signals it gives, the part under which it is timed (None: it keeps its own time), its work."""
+
+    gives: frozenset[str]
+    part: str | None
+    work: Callable[[Task], Values]
+
+
+#: Every pass. Each runs with its own random stream and leaves the buffers as they were.
+PASSES = (
+    Pass(SharedPass.provides, None, lambda t: SharedPass(t.network, t.batch, t.wanted, t.clock).run()),
+    Pass(frozenset({"linearised_gradients"}), "linearised", lambda t: linearised_gradients(t.network, t.batch)),
+    Pass(frozenset({"gaussian_response"}), "Gaussian", lambda t: gaussian_response(t.network, t.batch, t.seed)),
+    Pass(frozenset({"costs"}), "count", lambda t: count_costs(t.network, t.batch)),
+)
+
+
+def collect(
+    network: nn.Module,
+    batch: Batch,
+    reads: frozenset[str],
+    *,
+    costs: Costs | None = None,
+    thin: Thin | None = None,
+    seed: int = 0,
+    timeout: float | None = None,
+) -> Signals:
+    """Run the fewest passes that give all of ``reads`` on a borrowed network; a pass that fails costs only its signals.
+
+    Raises:
+        BatchError: images, labels and network do not fit together.
+    """
+    values: Values = {"network": network, "num_classes": Failure(NotApplicable("No forward pass."))}
+    values["parameters"] = {name: weight.detach() for name, weight in weight_tensors(network).items()}
+    if costs is not None:
+        values["costs"] = costs
+    task = Task(network, batch, reads - values.keys(), seed, Clock(), thin)
+    for item in PASSES:
+        if task.wanted & item.gives:
+            attempt(values, item.gives, lambda item=item: _carry_out(item, task, timeout))
+    return Signals(values, batch, reads, task.clock.parts)
+
+
+def _carry_out(item: Pass, task: Task, timeout: float | None) -> Values:
+    seed_everything("passes", task.seed)
+    with same_buffers(task.network), time_limit(timeout), task.clock.part(item.part) if item.part else nullcontext():
+        return item.work(task)

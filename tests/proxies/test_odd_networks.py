@@ -1,0 +1,178 @@
+"""Networks and batches that are out of the ordinary: each score is right, or it is refused by name."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zcbench.errors import BatchError
+from zcbench.proxies import REGISTRY, evaluate
+from zcbench.streams import seeded
+
+from .conftest import Residual, make_network
+
+ALL = REGISTRY.names()
+REFUSALS = {"not_applicable", "singular", "infinite", "nan"}
+
+
+def scores(network, batch, teacher, proxies=ALL):
+    return {s.proxy: s for s in evaluate(network, batch, proxies, teacher=teacher)}
+
+
+def values(network, batch, teacher):
+    return {name: (s.status, repr(s.value)) for name, s in scores(network, batch, teacher).items()}
+
+
+class Twice(nn.Module):
+    """One residual block that is called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.block = nn.Conv2d(3, 8, 3, padding=1), Residual(8, inplace=False)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.block(self.block(self.stem(x))).mean((2, 3)))
+
+
+class Loud(nn.Module):
+    """Logits so far apart that the cross-entropy overflows."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x) * 1e38 * 1e3
+
+
+def smooth() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.GELU(), nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5),
+    )  # fmt: skip
+
+
+def plain() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5),
+    )  # fmt: skip
+
+
+def convolutional() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 5, 1),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+    )  # fmt: skip
+
+
+def in_place() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.LeakyReLU(0.1, inplace=True),
+        nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Dropout(0.3),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5),
+    )  # fmt: skip
+
+
+def silent() -> nn.Module:
+    network = make_network()
+    for parameter in network.parameters():
+        nn.init.zeros_(parameter)
+    return network
+
+
+ODD: dict[str, Callable[[], nn.Module]] = {
+    "no ReLU": smooth,
+    "no batch norm": plain,
+    "no final linear layer": convolutional,
+    "in-place operations and dropout": in_place,
+    "a block called twice": Twice,
+    "a loss that overflows": lambda: Loud(make_network()),
+    "all weights zero": silent,
+}
+
+
+@pytest.fixture(params=ODD)
+def odd(request):
+    with seeded("odd", request.param):
+        return ODD[request.param]()
+
+
+def test_each_score_is_a_number_or_refused_by_name(odd, teacher, batch):
+    """The statuses are those of the contract; a value is finite, a refusal has a reason."""
+    for name, score in scores(odd, batch, teacher).items():
+        assert score.status == "ok" or score.status in REFUSALS, f"{name}: {score.status} {score.reason}"
+        assert math.isfinite(score.value) == (score.status == "ok")
+        assert (score.reason == "") == (score.status == "ok")
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_small_batches(size, network, teacher, make_batch):
+    """One image or two: a number, or refused by name."""
+    for name, score in scores(network, make_batch(size), teacher).items():
+        assert score.status == "ok" or score.status in REFUSALS, f"{name}: {score.status} {score.reason}"
+
+
+def test_one_class_in_the_batch(network, teacher, batch):
+    """Label-free proxies give the bits that they give with other labels; the others a number or a named refusal."""
+    one_class = batch[0], torch.full_like(batch[1], 2)
+    usual, single = values(network, batch, teacher), scores(network, one_class, teacher)
+    for name, score in single.items():
+        assert score.status == "ok" or score.status in REFUSALS, f"{name}: {score.status} {score.reason}"
+        if not REGISTRY.get(name).uses_labels:
+            assert (score.status, repr(score.value)) == usual[name]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision(dtype, network, teacher, batch):
+    """Invariance: label, status and order of magnitude of float32, or refused by name."""
+    half = scores(network.to(dtype), batch, teacher.to(dtype))
+    for name, score in half.items():
+        assert score.status == "ok" or score.status in REFUSALS, f"{name}: {score.status} {score.reason}"
+
+
+def test_frozen_parameters_change_nothing(teacher, batch):
+    """Invariance: the same bits whether parameters are frozen or not."""
+    frozen = make_network().requires_grad_(False)
+    assert values(frozen, batch, teacher) == values(make_network(), batch, teacher)
+
+
+def test_in_place_activations_change_nothing(teacher, batch):
+    """Invariance: in-place ReLUs give what ReLUs give, up to the rounding of another order of operations."""
+    one, two = (scores(make_network(inplace=inplace), batch, teacher) for inplace in (False, True))
+    for name in ALL:
+        assert (one[name].status, one[name].value) == (two[name].status, pytest.approx(two[name].value, rel=1e-5))
+
+
+def test_a_block_called_twice_counts_as_two_copies_that_share_weights(batch, teacher):
+    """Invariance: parameters once; every ReLU call by itself."""
+    network = Twice()
+    params, codes = evaluate(network, batch, ["params", "naswot"])
+    assert params.value == sum(p.numel() for p in network.parameters())
+    unrolled = nn.Sequential(
+        network.stem, network.block, network.block, nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.head
+    )
+    assert codes.value == evaluate(unrolled, batch, ["naswot"])[0].value
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_meta_networks_and_tuples_are_refused(name, batch, teacher):
+    """A sentence that says what to do, for every proxy."""
+
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = make_network()
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.network(x), x
+
+    with pytest.raises(BatchError, match="meta device"):
+        evaluate(make_network().to("meta"), batch, [name], teacher=teacher)
+    item = REGISTRY.get(name)
+    if item.needs_network and "logits" in item.reads:
+        with pytest.raises(BatchError, match="returns tuple"):
+            evaluate(Pair(), batch, [name], teacher=teacher)
