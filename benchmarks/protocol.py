@@ -13,6 +13,9 @@ from zcbench.spaces import Space
 #: Raised when the meaning of a stored score changes.
 SCORE_SCHEMA = 1
 _DTYPES = ("float32", "float64", "bfloat16", "float16")
+_LAYOUTS = ("contiguous", "channels_last")
+#: Fields that older stores lack, and what they were then.
+_ADDED = {"layout": "contiguous"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Protocol:
         num_classes: classes of the task.
         init: initialisation scheme of the networks.
         dtype: floating type of weights and images.
+        layout: how images, weights and feature maps lie in memory: ``contiguous`` (B, C, H, W) or ``channels_last``.
         device: where the networks ran; on the CPU always with one thread.
         teacher: the teacher's architecture, None without one.
         teacher_space: specification of its space.
@@ -66,6 +70,7 @@ class Protocol:
     num_classes: int
     init: str = "default"
     dtype: str = "float32"
+    layout: str = "contiguous"
     device: str = "cpu"
     teacher: str | None = None
     teacher_space: str | None = None
@@ -77,6 +82,8 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.dtype not in _DTYPES:
             raise ProtocolError(f"dtype={self.dtype!r} was given. Expected one of {', '.join(_DTYPES)}.")
+        if self.layout not in _LAYOUTS:
+            raise ProtocolError(f"layout={self.layout!r} was given. Expected {' or '.join(_LAYOUTS)}.")
 
     @classmethod
     def of(
@@ -85,13 +92,14 @@ class Protocol:
         batch: Batch,
         init: str = "default",
         dtype: str = "float32",
+        layout: str = "contiguous",
         device: str = "cpu",
         teacher: TeacherChoice | None = None,
     ) -> "Protocol":
         """Protocol of scoring networks of ``space`` on ``batch``.
 
         Raises:
-            ProtocolError: an unknown ``dtype``.
+            ProtocolError: an unknown ``dtype`` or ``layout``.
         """
         return cls(
             space=space.spec,
@@ -104,6 +112,7 @@ class Protocol:
             num_classes=batch.num_classes,
             init=init,
             dtype=dtype,
+            layout=layout,
             device=device,
             teacher=teacher.arch if teacher else None,
             teacher_space=(teacher.space or space).spec if teacher else None,
@@ -120,6 +129,7 @@ class Protocol:
         """
         known = {field.name for field in fields(cls)}
         content = json.loads(text)
+        content = {**_ADDED, **content} if isinstance(content, dict) else content
         if not isinstance(content, dict) or content.keys() != known:
             odd = sorted(known.symmetric_difference(content))
             raise ProtocolError(f"A stored protocol differs from this version's in {', '.join(odd)}. Start a new run.")

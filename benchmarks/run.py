@@ -69,6 +69,7 @@ def score_run(
     *,
     init: str = "default",
     dtype: str = "float32",
+    layout: str = "contiguous",
     device: str = "cpu",
     teacher: str | TeacherChoice | None = None,
     workers: int = 2,
@@ -92,6 +93,7 @@ def score_run(
         out: folder of the run; made if missing.
         init: initialisation scheme of the networks.
         dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
+        layout: ``contiguous``, or ``channels_last``, which is faster and rounds differently.
         device: where the networks run.
         teacher: an architecture of ``space``, or a `TeacherChoice`, for proxies that compare with a teacher.
         workers: processes, one thread each; 0 computes in this process. The scores are the same bits.
@@ -123,7 +125,7 @@ def score_run(
     choice = TeacherChoice(teacher) if isinstance(teacher, str) else teacher
     archs, seeds, folder = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds))), Path(out)
     _require(space, archs, seeds, list(chosen.values()), choice, workers, timeout)
-    protocol = Protocol.of(space, batch, init, dtype, device, choice)
+    protocol = Protocol.of(space, batch, init, dtype, layout, device, choice)
     files = tuple(str(Path(plugin).resolve()) for plugin in plugins)
     job = Job(
         space=space,
@@ -132,6 +134,7 @@ def score_run(
         num_classes=batch.num_classes,
         init=init,
         dtype=dtype,
+        layout=layout,
         device=device,
         proxies=tuple(_reference(proxy) for proxy in chosen.values()),
         plugins=files,

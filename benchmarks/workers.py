@@ -40,6 +40,7 @@ class Job:
     num_classes: int
     init: str
     dtype: str
+    layout: str
     device: str
     proxies: tuple[str | Proxy, ...]
     plugins: tuple[str, ...] = ()
@@ -56,7 +57,8 @@ class Scorer:
             load_file(plugin)
         self._proxies = {proxy.name: proxy for proxy in proxies.resolve(job.proxies)}
         dtype, device = getattr(torch, job.dtype), torch.device(job.device)
-        self._batch = (job.images.to(device, dtype), job.labels.to(device))
+        self._layout = torch.channels_last if job.layout == "channels_last" else torch.contiguous_format
+        self._batch = (job.images.to(device, dtype, memory_format=self._layout), job.labels.to(device))
 
     def __call__(self, unit: Unit) -> list[Row]:
         """One row per proxy of ``unit``; a failure is a row.
@@ -97,7 +99,7 @@ class Scorer:
         network = space.build(
             arch, num_classes=self._job.num_classes, seed=seed, image_shape=(channels, height, width), init=init
         )
-        return network.to(self._batch[0])
+        return network.to(self._batch[0]).to(memory_format=self._layout)  # type: ignore[call-overload]
 
 
 def prepare(job: Job) -> Scorer:

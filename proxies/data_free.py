@@ -79,6 +79,11 @@ class GaussianTap(ForwardTap):
         return super().__torch_function__(func, types, args, kwargs)
 
 
+def standard_normal(shape: torch.Size, like: Tensor, stream: torch.Generator) -> Tensor:
+    """Standard normal numbers of the type and device of ``like``; the same ones whatever its memory layout."""
+    return torch.empty(shape, dtype=like.dtype, device=like.device).normal_(generator=stream)
+
+
 GAUSSIAN_IMAGES = 16  # as in the released code of Zen-NAS
 
 
@@ -92,14 +97,14 @@ def gaussian_response(network: nn.Module, batch: Batch, seed: int, epsilon: floa
     stream = torch_stream("gaussian_response", seed, device=batch.images.device)
     state = {name: t.detach().clone() for name, t in [*network.named_parameters(), *network.named_buffers()]}
     for name in weight_tensors(network):
-        state[name].normal_(generator=stream)
+        state[name].copy_(standard_normal(state[name].shape, state[name], stream))
     for name, module in network.named_modules():
         if getattr(module, "bias", None) is not None:
             state[f"{name}.bias" if name else "bias"].zero_()
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
             state[f"{name}.weight"].fill_(1)
-    blank = batch.images.new_empty((GAUSSIAN_IMAGES, *batch.images.shape[1:]))
-    image, noise = (torch.empty_like(blank).normal_(generator=stream) for _ in range(2))
+    shape = torch.Size((GAUSSIAN_IMAGES, *batch.images.shape[1:]))
+    image, noise = (standard_normal(shape, batch.images, stream) for _ in range(2))
     one, other = GaussianTap(), ForwardTap(features=True)
     with torch.no_grad():
         for tap, x in ((one, image), (other, image + epsilon * noise)):

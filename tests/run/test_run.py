@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 import filelock
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -207,6 +208,17 @@ def test_teacher(run, archs, batch, space):
         assert value == proxies.score(student, pair, ["diswot_relation"], teacher=teacher)["diswot_relation"]
     with pytest.raises(ProtocolError, match="teacher_seed: 4 → 5"):
         run(proxies=["diswot_relation"], teacher=TeacherChoice(archs[1], seed=5), seeds=[0])
+
+
+def test_channels_last_differs_in_rounding_only(run, tmp_path):
+    """Invariance: the memory layout is part of the protocol and moves scores by no more than float32 rounding."""
+    names = ["snip", "grad_norm", "jacov", "naswot", "synflow", "zen", "l2_norm"]
+    one = run(proxies=names).scores()
+    other = run(proxies=names, layout="channels_last", out=tmp_path / "other")
+    assert other.protocol.layout == "channels_last"
+    np.testing.assert_allclose(other.scores().value, one.value, rtol=1e-3)
+    with pytest.raises(ProtocolError, match="layout='diagonal'"):
+        run(layout="diagonal", out=tmp_path / "third")
 
 
 def test_float64(run, archs, batch, space):

@@ -1,5 +1,6 @@
 """The score store: what goes in comes out, and everything that can be wrong with the file is said."""
 
+import json
 import math
 import sqlite3
 from dataclasses import replace
@@ -104,6 +105,13 @@ def test_protocol_round_trip(protocol):
     assert Protocol.from_json(protocol.to_json()) == protocol
     assert replace(protocol).hash() == protocol.hash()
     assert replace(protocol, batch_sha256="0").hash() != protocol.hash()
+
+
+def test_a_protocol_from_before_layouts(protocol):
+    """By construction: what an older store does not say was contiguous."""
+    old = json.loads(protocol.to_json())
+    del old["layout"]
+    assert Protocol.from_json(json.dumps(old)) == protocol
 
 
 def test_unknown_dtype(protocol):

@@ -61,6 +61,9 @@ def bench(
     image_size: Annotated[int | None, typer.Option(help="Side length to bring images to.")] = None,
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32",
+    layout: Annotated[
+        str, typer.Option(help="Memory layout: contiguous, or channels_last, which is faster and rounds differently.")
+    ] = "contiguous",
     device: Annotated[str, typer.Option(help="Where networks run: cpu or cuda.")] = "cpu",
     teacher: Annotated[
         str, typer.Option(help="Untrained teacher: an architecture, or 'largest' for the most MACs in the space.")
@@ -101,6 +104,7 @@ def bench(
         out,
         init=init,
         dtype=dtype,
+        layout=layout,
         device=device,
         teacher=TeacherChoice(largest(where) if teacher == "largest" else teacher, teacher_seed),
         workers=workers,
