@@ -1,0 +1,82 @@
+"""The choice of an ensemble: what it finds, and what it must not see."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import kendalltau
+
+from zcbench.benchmarks.selection import select_ensemble, split_classes
+from zcbench.errors import RankingError
+
+
+@pytest.fixture
+def evidence():
+    """Sixty architectures in thirty classes; accuracy is what b and d share, a and c are noise."""
+    rng = np.random.default_rng(3)
+    archs = [f"a{i:02}" for i in range(60)]
+    truth = pd.DataFrame({"one": rng.normal(size=60), "two": rng.normal(size=60)}, index=archs)
+    mean = truth.mean(axis=1)
+    values = pd.DataFrame({"a": rng.normal(size=60), "c": rng.normal(size=60)}, index=archs)
+    values["b"], values["d"] = mean + rng.normal(size=60) * 0.8, np.exp(mean + rng.normal(size=60) * 0.8)
+    return values, truth, pd.Series([f"class{i // 2}" for i in range(60)], archs)
+
+
+def test_finds_what_trying_everything_finds(evidence):
+    """Slow reference: all ensembles of up to three members, with SciPy's tau on the training half."""
+    values, truth, classes = evidence
+    found = select_ensemble(values, truth, classes, max_members=3, beam=100)
+    logs = np.log(values.rank() / len(values)).loc[list(found.training)]
+
+    def tau(members):
+        score = logs[list(members)].sum(axis=1)
+        return np.mean([kendalltau(score, truth.loc[score.index, name]).statistic for name in truth])
+
+    every = [m for size in (1, 2, 3) for m in itertools.combinations(sorted(values), size)]
+    assert found.members == max(every, key=tau)
+    assert found.trace["tau"].max() == pytest.approx(max(map(tau, every)))
+    assert list(found.trace["size"]) == [1, 2, 3]
+
+
+def test_the_judging_half_is_never_looked_at(evidence):
+    """Invariance: other accuracies in the judging half change neither the choice nor its figures."""
+    values, truth, classes = evidence
+    found = select_ensemble(values, truth, classes)
+    other = truth.copy()
+    other.loc[list(found.judging)] = 100 - other.loc[list(found.judging)]
+    again = select_ensemble(values, other, classes)
+    assert again.members == found.members
+    pd.testing.assert_frame_equal(again.trace, found.trace)
+
+
+def test_classes_are_not_divided(evidence):
+    """By construction: halves of the classes, none on both sides, another seed another split."""
+    _, _, classes = evidence
+    one, other = split_classes(classes, 0)
+    assert {classes[arch] for arch in one}.isdisjoint(classes[arch] for arch in other)
+    assert (len(one), len(other)) == (30, 30)
+    assert split_classes(classes, 1)[0] != one
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"candidates": ["b", "zz"]}, "No scores of zz"),
+        ({"candidates": []}, "No candidates"),
+        ({"max_members": 0}, "max_members=0"),
+        ({"beam": 0}, "beam=0"),
+    ],
+)
+def test_impossible_requests(evidence, options, message):
+    """The error says what was given and what was expected."""
+    with pytest.raises(RankingError, match=message):
+        select_ensemble(*evidence, **options)
+
+
+def test_too_few_complete_architectures(evidence):
+    """A candidate that nearly always fails leaves nothing to choose on."""
+    values, truth, classes = evidence
+    values.loc[values.index[5:], "a"] = np.nan
+    with pytest.raises(RankingError, match="5 architectures have a value"):
+        select_ensemble(values, truth, classes)
