@@ -14,8 +14,9 @@ from requests.exceptions import RequestException
 
 from zcbench import folders
 from zcbench.benchmarks import importers, sources
+from zcbench.benchmarks.catalogue import PUBLISHED
 from zcbench.benchmarks.official import from_nas_bench_201, from_nats_bench
-from zcbench.benchmarks.sources import BASE_URL, PUBLISHED, SOURCES, Source
+from zcbench.benchmarks.sources import BASE_URL, SOURCES, Source
 from zcbench.benchmarks.truth import from_sources, source_paths, table_path, tables_here
 from zcbench.benchmarks.truth_name import TruthName
 from zcbench.benchmarks.truth_table import TruthTable

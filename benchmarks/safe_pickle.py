@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from zcbench.errors import DataError
 
@@ -182,6 +183,22 @@ def loads(data: bytes) -> Any:
         raise DataError(f"{str(error).rstrip('.')}.") from error
     except Exception as error:
         raise DataError(f"it is damaged ({type(error).__name__}: {error}).") from error
+
+
+def load_checkpoint(path: str | Path) -> Any:
+    """What a file of ``torch.save`` holds, if it holds nothing but tensors, numbers, text and builtin containers.
+
+    Raises:
+        DataError: the file is missing, damaged, or names anything else; nothing of it was run.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else ""
+        raise DataError(
+            f"The checkpoint {str(path)!r} cannot be used: {type(error).__name__}: {reason} Expected plain data that "
+            "torch.load(weights_only=True) reads; fetch it again from its source."
+        ) from error
 
 
 def _resolve(item: Any, memo: _Memo) -> Any:

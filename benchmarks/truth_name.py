@@ -1,23 +1,34 @@
-"""Names of truths: ``SPACE/DATASET[/SPLIT][@EPOCHS]``."""
+"""Names of truths: ``SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]``."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from zcbench.benchmarks.sources import PUBLISHED
+from zcbench.benchmarks.catalogue import PUBLISHED
 from zcbench.errors import UnknownNameError, nearest, unknown
 
-_NAME = re.compile(r"([a-z0-9][\w.+-]*)/([a-z0-9][\w.+-]*)(?:/([a-z][\w.+-]*))?(?:@([1-9]\d*))?", re.ASCII)
+_NAME = re.compile(
+    r"([a-z0-9][\w.+-]*)/([a-z0-9][\w.+-]*)(?:/([a-z][\w.+-]*))?(?:/([a-z][\w.+-]*))?(?:@([1-9]\d*))?", re.ASCII
+)
+FORM = "SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]"
+
+#: How the networks of a truth were trained: alone, under a teacher, and the difference of the two.
+SETTINGS = ("vanilla", "kd", "gain")
 
 
 @dataclass(frozen=True)
 class TruthName:
-    """Name of a truth, ``SPACE/DATASET[/SPLIT][@EPOCHS]``; the split is ``test`` unless named."""
+    """Name of a truth, ``SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]``.
+
+    The split is ``test`` and the setting ``vanilla`` (trained without a teacher) unless named. The other settings are
+    ``kd`` (trained with knowledge distillation) and ``gain``, the second minus the first in percentage points.
+    """
 
     space: str
     dataset: str
     split: str = "test"
     epochs: int | None = None
+    setting: str = "vanilla"
 
     @classmethod
     def parse(cls, name: str) -> "TruthName":
@@ -29,24 +40,38 @@ class TruthName:
         Example:
             >>> str(TruthName.parse("nasbench201/cifar10"))
             'nasbench201/cifar10/test@200'
+            >>> str(TruthName.parse("s0/cifar100/kd"))
+            's0/cifar100/test/kd'
         """
         match = _NAME.fullmatch(name.lower())
         if not match or "__" in name:
             known = {table for table, _ in PUBLISHED}
-            raise UnknownNameError(
-                f"{name!r} is no truth. Expected SPACE/DATASET[/SPLIT][@EPOCHS]. {nearest(name, known)}"
-            )
-        space, dataset, split, epochs = match.groups()
+            raise UnknownNameError(f"{name!r} is no truth. Expected {FORM}. {nearest(name, known)}")
+        space, dataset, split, setting, epochs = match.groups()
+        if setting is None and split in SETTINGS:
+            split, setting = None, split
+        if setting is not None and setting not in SETTINGS:
+            raise unknown("setting of a truth", setting, SETTINGS)
         chosen = int(epochs) if epochs else _longest(space, dataset)
-        return cls(space, dataset, split or "test", chosen)
+        return cls(space, dataset, split or "test", chosen, setting or "vanilla")
 
     def __str__(self) -> str:
         epochs = "" if self.epochs is None else f"@{self.epochs}"
-        return f"{self.space}/{self.dataset}/{self.split}{epochs}"
+        setting = "" if self.setting == "vanilla" else f"/{self.setting}"
+        return f"{self.space}/{self.dataset}/{self.split}{setting}{epochs}"
 
     def parts(self) -> dict[str, str | int | None]:
-        """Space, data set, split and epochs, for a protocol."""
+        """Space, data set, split, epochs and setting, for a protocol."""
         return asdict(self)
+
+
+_KINDS = {
+    "space": "space",
+    "dataset": "data set",
+    "split": "split or setting",
+    "setting": "setting",
+    "epochs": "number of epochs",
+}
 
 
 def unknown_truth(name: str, known: Iterable[str]) -> UnknownNameError:
@@ -54,9 +79,10 @@ def unknown_truth(name: str, known: Iterable[str]) -> UnknownNameError:
     known = sorted(known)
     asked, names = TruthName.parse(name), [TruthName.parse(table) for table in known]
     scope = ""
-    for part, kind in (("space", "space"), ("dataset", "data set"), ("split", "split"), ("epochs", "number of epochs")):
+    for part, kind in _KINDS.items():
         value, values = getattr(asked, part), {getattr(other, part) for other in names}
         if value not in values:
+            values |= {other.setting for other in names} if part == "split" else set()
             return unknown(f"{kind} of the truths{scope}", str(value), map(str, values))
         names, scope = [other for other in names if getattr(other, part) == value], f"{scope or ' of'} {value}"
     return unknown("truth", name, known)
@@ -64,5 +90,6 @@ def unknown_truth(name: str, known: Iterable[str]) -> UnknownNameError:
 
 def _longest(space: str, dataset: str) -> int | None:
     """Most epochs that any published truth of this data set was trained for."""
-    epochs = [int(name.split("@")[1]) for name, _ in PUBLISHED if name.startswith(f"{space}/{dataset}/")]
+    trained = [name.partition("@")[2] for name, _ in PUBLISHED if name.startswith(f"{space}/{dataset}/")]
+    epochs = [int(number) for number in trained if number]
     return max(epochs, default=None)

@@ -26,8 +26,9 @@ _FORMAT = 1
 class TruthTable(pd.DataFrame):
     """Trained accuracies, one row per architecture and run (or mean), as a data frame that carries its protocol.
 
-    Columns: ``space, arch, dataset, setting`` (``vanilla`` or ``kd``), ``split, epochs, seed`` (missing for a mean),
-    ``n_runs`` (missing where the source does not tell), ``accuracy`` (percent, 0 to 100, higher is better).
+    Columns: ``space, arch, dataset, setting`` (``vanilla``, ``kd``, or ``gain``, their difference), ``split, epochs,
+    seed`` (missing for a mean), ``n_runs`` (missing where the source does not tell), ``accuracy`` (percent, 0 to 100,
+    higher is better; of a gain percentage points, -100 to 100).
     ``protocol`` says where the numbers come from: name, source, licence, sha256 of each file, space, dataset, setting,
     split, epochs, aggregation, and n, the number of architectures.
     """
@@ -152,7 +153,7 @@ def _file_protocol(file: Path, name: str | None) -> dict[str, Any]:
         "licence": "not stated",
         "sha256": {file.name: sha256(file)},
     }
-    return about | parts | {"setting": "vanilla", "aggregation": "values as given"}
+    return about | parts | {"aggregation": "values as given"}
 
 
 def _mend(file: Path) -> str:
@@ -193,9 +194,11 @@ def _check(frame: pd.DataFrame) -> None:
     """Every row has its names, an accuracy in percent, and no twin."""
     for column in _TEXTS:
         _refuse(frame, frame[column].isna() | (frame[column] == ""), column, "a name")
-    _refuse(frame, ~frame["accuracy"].between(0, 100), "accuracy", "percent, from 0 to 100")
+    difference, accuracy = frame["setting"] == "gain", frame["accuracy"]
+    _refuse(frame, ~difference & ~accuracy.between(0, 100), "accuracy", "percent, from 0 to 100")
+    _refuse(frame, difference & ~accuracy.between(-100, 100), "accuracy", "percentage points, from -100 to 100")
     _refuse(frame, frame.duplicated(_KEY), "arch", f"each {', '.join(_KEY)} once")
-    if (highest := frame["accuracy"].max()) <= 1:
+    if (highest := accuracy.max()) <= 1 and not difference.any():
         raise DataError(f"The highest accuracy is {highest}. Expected percent; multiply fractions by 100.")
 
 

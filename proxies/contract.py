@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from zcbench.errors import ProtocolError
 from zcbench.proxies.signals import LABELLED, Signals, signal_names
-from zcbench.registry import Registry
+from zcbench.registry import Registry, defined_at
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Proxy:
     def needs_teacher(self) -> bool:
         """Whether a teacher must be given."""
         return "teacher" in self.reads
+
+    @property
+    def needs_thin(self) -> bool:
+        """Whether the architecture's space must build its thin network."""
+        return "thin_codes" in self.reads
 
     @property
     def summary(self) -> str:
@@ -108,7 +113,7 @@ def proxy(
     def register(function: Callable[[Signals], float]) -> Proxy:
         with_labels = bool(labelled) if uses_labels is None else uses_labels
         made = Proxy(name, function, signals, higher_is_better, with_labels, version, source, baseline)
-        REGISTRY.add(name, made, _origin(function))
+        REGISTRY.add(name, made, defined_at(function))
         return made
 
     return register
@@ -132,10 +137,3 @@ def resolve(proxies: Iterable[str | Proxy]) -> list[Proxy]:
 def needs_network(proxies: Iterable[Proxy]) -> bool:
     """Whether any of ``proxies`` needs a network to be built."""
     return any(item.needs_network for item in proxies)
-
-
-def _origin(function: Callable[[Signals], float]) -> str:
-    """``file:line`` of a definition; one name for all of an interactive session, where a cell may run again."""
-    if function.__module__ == "__main__":
-        return f"__main__ ({function.__qualname__})"
-    return f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"

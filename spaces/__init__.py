@@ -10,16 +10,24 @@ if __name__ == "spaces":  # imported from the source folder: this would be a sec
         "Given: 'import spaces'. Expected: 'import zcbench.spaces'. Install zcbench and import it from there."
     )
 
-import ast
 import inspect
 from collections.abc import Callable
 
 from zcbench.errors import unknown
 from zcbench.registry import Registry
+from zcbench.spaces.autoformer import AutoFormer
 from zcbench.spaces.base import Space, SpaceError
+from zcbench.spaces.mobilenetv2 import MobileNetV2
 from zcbench.spaces.nasbench201 import NASBench201
+from zcbench.spaces.pit import PiT
+from zcbench.spaces.product import ProductSpace
+from zcbench.spaces.residual import S0, ResNet
+from zcbench.spaces.shufflenet import ShuffleNet
+from zcbench.spaces.vgg import VGG
+from zcbench.spaces.wide import WideResNet
+from zcbench.specification import SpecificationError, read_specification
 
-__all__ = ["SPACES", "NASBench201", "Space", "SpaceError", "get", "names", "register"]
+__all__ = ["SPACES", "NASBench201", "ProductSpace", "Space", "SpaceError", "get", "names", "register"]
 
 SPACES: Registry[Callable[..., Space]] = Registry("space", group="zcbench.spaces")
 
@@ -64,16 +72,11 @@ def get(name: str, **options: object) -> Space:
 
 
 def _read_specification(text: str) -> tuple[str, dict[str, object]]:
-    """Name and options of ``name`` or ``name(option=value,…)``."""
     try:
-        tree = ast.parse(text, mode="eval").body
-        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.args:
-            return tree.func.id, {str(option.arg): ast.literal_eval(option.value) for option in tree.keywords}
-    except (SyntaxError, ValueError):
-        pass
-    if "(" in text:
-        raise SpaceError(f"{text!r} cannot be read. Expected a name, or a form like 'nasbench201(channels=4,cells=1)'.")
-    return text, {}
+        return read_specification(text, example="nasbench201(channels=4,cells=1)")
+    except SpecificationError as error:
+        raise SpaceError(str(error)) from None
 
 
-register("nasbench201", NASBench201)
+for _space in (AutoFormer, MobileNetV2, NASBench201, PiT, ResNet, S0, ShuffleNet, VGG, WideResNet):
+    register(_space.name, _space)

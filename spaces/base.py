@@ -1,7 +1,7 @@
 """What every architecture space can do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import numpy as np
@@ -20,23 +20,31 @@ class SpaceError(ZcbenchError, ValueError):
 class Space(ABC):
     """A finite set of architectures, each a string; the position of a string in the space is its index.
 
+    The set may be too large to be listed: then ``subset("all")`` and iteration are refused, and all else works.
+
     Two objects with one ``spec`` are the same space. Nothing here draws from a global random state: a method that
     draws takes a generator, and ``build`` derives its own stream from its arguments.
 
     Attributes:
         name: the name the space is registered under, ``"nasbench201"``.
         spec: the name and the options that decide the network, ``"nasbench201(channels=16,cells=5)"``.
+        subsets: the names that ``subset`` knows.
     """
 
     name: str
     spec: str
+    subsets: tuple[str, ...] = ("all",)
 
     @abstractmethod
     def subset(self, name: str = "all") -> tuple[str, ...]:
         """Architectures in index order: ``"all"``, ``"live"`` (no operation is dead) or ``"unique"`` (one per class).
 
+        A space knows those that ``subsets`` names; where no operation can be dead and no two networks are the same,
+        that is ``"all"`` alone.
+
         Raises:
             UnknownNameError: no subset has this name.
+            SpaceError: the space is too large to be listed.
         """
 
     @abstractmethod
@@ -49,7 +57,7 @@ class Space(ABC):
 
     @abstractmethod
     def parse(self, arch: str) -> tuple[str, ...]:
-        """Operations of ``arch``, one per edge, in the order in which the string names them.
+        """Choices of ``arch``, such as one operation per edge, in the order in which the string names them.
 
         Raises:
             ArchitectureError: ``arch`` is not of this space; the message names the place.
@@ -105,12 +113,23 @@ class Space(ABC):
             UnknownNameError: no initialisation is called ``init``.
         """
 
+    def thin(self, arch: str, seed: int = 0, init: str = "default") -> nn.Module | None:
+        """Untrained network of ``arch`` cut down to one channel, for images ``(n, 1, H, W)`` of any size.
+
+        Its linear regions are few enough to be counted. None where the space has no such network.
+
+        Raises:
+            ArchitectureError: ``arch`` is not of this space.
+            UnknownNameError: no initialisation is called ``init``.
+        """
+        return None
+
     def params(self, arch: str, num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> int:
         """Number of trainable parameters, without building the network."""
         return self._cost("params", arch, num_classes, image_shape)
 
     def macs(self, arch: str, num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> int:
-        """Multiply-accumulates of convolutions and linear layers for one image; papers often call this FLOPs."""
+        """Multiply-accumulates of convolutions, linear layers and attention for one image; often called FLOPs."""
         return self._cost("macs", arch, num_classes, image_shape)
 
     def n_convs(self, arch: str) -> int:
@@ -118,7 +137,10 @@ class Space(ABC):
         return self._cost("n_convs", arch)
 
     def depth(self, arch: str) -> int:
-        """Most convolutions on one path from image to logits; 0 if no path joins them."""
+        """Most weight layers on one path from image to classifier, which is left out; 0 if no path joins them.
+
+        In a convolutional network these are its convolutions; in a transformer they are linear layers as well.
+        """
         return self._cost("depth", arch)
 
     @overload
@@ -132,7 +154,7 @@ class Space(ABC):
             SpaceError: ``n`` is negative or more than the subset holds.
             UnknownNameError: no subset has this name.
         """
-        population = self.subset(subset)
+        population = self._population(subset)
         if n is None:
             return population[int(rng.integers(len(population)))]
         if not 0 <= n <= len(population):
@@ -140,7 +162,7 @@ class Space(ABC):
                 f"Given: a sample of {n} architectures. Expected: 0 to {len(population)}, the size of the subset "
                 f"{subset!r} of {self.name}, since none is drawn twice. Ask for fewer, or for another subset."
             )
-        return [population[i] for i in rng.choice(len(population), size=n, replace=False)]
+        return [population[int(i)] for i in rng.choice(len(population), size=n, replace=False)]
 
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """One of the neighbours of ``arch``, drawn uniformly.
@@ -175,6 +197,10 @@ class Space(ABC):
 
     def __repr__(self) -> str:
         return self.spec
+
+    def _population(self, subset: str) -> "Sequence[str] | Space":
+        """What ``sample`` draws from."""
+        return self.subset(subset)
 
     def _cost(self, column: str, arch: str, *options: object) -> int:
         return int(self.costs([arch], *options)[column].iloc[0])  # type: ignore[arg-type]

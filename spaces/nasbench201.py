@@ -14,8 +14,10 @@ from torch import nn
 from zcbench.errors import unknown
 from zcbench.spaces import nasbench201_cell as cell
 from zcbench.spaces import nasbench201_costs as cost
-from zcbench.spaces.base import ImageShape, Space, SpaceError
-from zcbench.spaces.nasbench201_network import INITIALISATIONS, initialise, network
+from zcbench.spaces.base import ImageShape, Space
+from zcbench.spaces.initialisation import INITIALISATIONS, initialise
+from zcbench.spaces.nasbench201_network import network, thin_network
+from zcbench.spaces.options import image_sizes, positive
 from zcbench.streams import seeded
 
 
@@ -39,10 +41,11 @@ class NASBench201(Space):
     """
 
     name = "nasbench201"
+    subsets = ("all", "live", "unique")
 
     def __init__(self, channels: int = 16, cells: int = 5) -> None:
-        self.channels = _positive("channels", channels)
-        self.cells = _positive("cells", cells)
+        self.channels = positive("channels", channels)
+        self.cells = positive("cells", cells)
         self.spec = f"{self.name}(channels={self.channels},cells={self.cells})"
 
     def index(self, arch: str) -> int:
@@ -87,8 +90,8 @@ class NASBench201(Space):
         Raises:
             UnknownNameError: no subset has this name.
         """
-        if name not in _SUBSETS:
-            raise unknown(f"subset of {self.name}", name, _SUBSETS)
+        if name not in self.subsets:
+            raise unknown(f"subset of {self.name}", name, self.subsets)
         return _subset(name)
 
     def neighbours(self, arch: str) -> list[str]:
@@ -161,32 +164,34 @@ class NASBench201(Space):
         """
         operations = self.parse(arch)
         skeleton = self._skeleton(num_classes, image_shape)
-        if init not in INITIALISATIONS:
-            raise unknown("initialisation", init, INITIALISATIONS)
+        _check_init(init)
         with seeded("init", self.spec, arch, init, skeleton.num_classes, skeleton.image_shape, seed):
             module = network(operations, self.channels, self.cells, skeleton.image_shape[0], skeleton.num_classes)
             initialise(module, init)
         return module
 
+    def thin(self, arch: str, seed: int = 0, init: str = "default") -> nn.Module:
+        """One cell of one channel with the normalisation and ReLU of the last layer, as TE-NAS counts regions.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell.
+            UnknownNameError: no initialisation is called ``init``.
+        """
+        operations = self.parse(arch)
+        _check_init(init)
+        with seeded("thin", self.name, arch, init, seed):
+            module = thin_network(operations)
+            initialise(module, init)
+        return module
+
     def _skeleton(self, num_classes: int, image_shape: ImageShape) -> cost.Skeleton:
-        shape = tuple(image_shape) if isinstance(image_shape, Iterable) else ()
-        whole = len(shape) == 3 and all(isinstance(size, int | np.integer) and size >= 1 for size in shape)
-        if not whole or shape[1] % 4 or shape[2] % 4:
-            raise SpaceError(
-                f"Given: the image shape {image_shape!r}. Expected: (channels, height, width) with height and width "
-                "multiples of 4, since the network halves the image twice. Crop or pad the images."
-            )
-        sizes = (int(shape[0]), int(shape[1]), int(shape[2]))
-        return cost.Skeleton(self.channels, self.cells, sizes, _positive("num_classes", num_classes))
+        sizes = image_sizes(image_shape, multiple=4)
+        return cost.Skeleton(self.channels, self.cells, sizes, positive("num_classes", num_classes))
 
 
-def _positive(option: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise SpaceError(f"Given: {option}={value!r}. Expected: a whole number of at least 1. Pass one.")
-    return int(value)
-
-
-_SUBSETS = ("all", "live", "unique")
+def _check_init(init: str) -> None:
+    if init not in INITIALISATIONS:
+        raise unknown("initialisation", init, INITIALISATIONS)
 
 
 @cache

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import reduce
 from operator import add
 
-import torch
 from torch import Tensor, nn
 
 from zcbench.spaces.nasbench201_cell import EDGES, Operations
@@ -91,7 +90,7 @@ def network(operations: Operations, channels: int, cells: int, image_channels: i
         "stage2": stage(2 * channels),
         "reduction2": Reduction(2 * channels),
         "stage3": stage(4 * channels),
-        "last": nn.Sequential(nn.BatchNorm2d(4 * channels), nn.ReLU()),
+        "last": _last(4 * channels),
         "pool": nn.AdaptiveAvgPool2d(1),
         "flatten": nn.Flatten(),
         "classifier": nn.Linear(4 * channels, num_classes),
@@ -99,39 +98,10 @@ def network(operations: Operations, channels: int, cells: int, image_channels: i
     return nn.Sequential(OrderedDict(layers))
 
 
-def _kaiming(layer: nn.Conv2d | nn.Linear) -> None:
-    if isinstance(layer, nn.Linear):
-        nn.init.normal_(layer.weight, std=0.01)
-    else:
-        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+def thin_network(operations: Operations) -> nn.Sequential:
+    """One cell of one channel, normalisation and ReLU: images (n, 1, H, W) in and out."""
+    return nn.Sequential(OrderedDict(cell=Cell(operations, 1), last=_last(1)))
 
 
-def _xavier(layer: nn.Conv2d | nn.Linear) -> None:
-    nn.init.xavier_normal_(layer.weight)
-
-
-def _normal(layer: nn.Conv2d | nn.Linear) -> None:
-    nn.init.normal_(layer.weight)
-
-
-_DRAWS: dict[str, Callable[[nn.Conv2d | nn.Linear], None]] = {"kaiming": _kaiming, "xavier": _xavier, "normal": _normal}
-
-INITIALISATIONS = ("default", *_DRAWS)
-
-
-@torch.no_grad()
-def initialise(module: nn.Module, init: str) -> None:
-    """Draw all convolution and linear weights again, from the global generator, and set biases to zero.
-
-    ``default`` leaves PyTorch's own draw, biases included. ``kaiming``: normal with variance 2 / fan-out for
-    convolutions (arXiv:1502.01852), and standard deviation 0.01 for the classifier, so that the first logits are
-    small. ``xavier``: normal with variance 2 / (fan-in + fan-out). ``normal``: standard normal. Normalisation layers
-    keep scale 1 and shift 0 in all four.
-    """
-    if init == "default":
-        return
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            _DRAWS[init](layer)
-            if layer.bias is not None:
-                layer.bias.zero_()
+def _last(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())

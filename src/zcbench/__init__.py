@@ -11,13 +11,24 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zcbench import benchmarks, datasets, proxies, reports, spaces
+    from zcbench import benchmarks, datasets, distill, proxies, reports, spaces
     from zcbench.benchmarks.truth import truth
     from zcbench.proxies import proxy, score
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "benchmarks", "datasets", "proxies", "proxy", "reports", "score", "spaces", "truth"]
+__all__ = [
+    "__version__",
+    "benchmarks",
+    "datasets",
+    "distill",
+    "proxies",
+    "proxy",
+    "reports",
+    "score",
+    "spaces",
+    "truth",
+]
 
 _HOMES = {"proxy": "zcbench.proxies", "score": "zcbench.proxies", "truth": "zcbench.benchmarks.truth"}
 

@@ -1,6 +1,7 @@
 """A registry of named things: built in, from a file, or from an installed package's entry points."""
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -119,6 +120,13 @@ class Registry(Generic[T]):
                 f"stands for one {self.kind}; uninstall or rename one of them."
             )
         self._loaded.add(name)
+
+
+def defined_at(function: Callable[..., object]) -> str:
+    """``file:line`` of a definition; one name for all of an interactive session, where a cell may run again."""
+    if function.__module__ == "__main__":
+        return f"__main__ ({function.__qualname__})"
+    return f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"
 
 
 def load_file(path: str | Path) -> None:

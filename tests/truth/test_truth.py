@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from zcbench import spaces
+from zcbench.benchmarks.catalogue import PUBLISHED
 from zcbench.benchmarks.data import hardware_costs
-from zcbench.benchmarks.sources import PUBLISHED, SOURCES
+from zcbench.benchmarks.sources import SOURCES
 from zcbench.benchmarks.truth import TruthName, TruthTable, table_path, truth
 from zcbench.errors import ChecksumError, DataError, UnknownNameError
 
@@ -21,6 +22,11 @@ from zcbench.errors import ChecksumError, DataError, UnknownNameError
         ("nasbench201/cifar100@12", "nasbench201/cifar100/test@12"),
         ("nasbench-macro/cifar10", "nasbench-macro/cifar10/test@50"),
         ("mine/digits", "mine/digits/test"),
+        ("s0/cifar100", "s0/cifar100/test"),
+        ("s0/cifar100/vanilla", "s0/cifar100/test"),
+        ("S0/CIFAR100/kd", "s0/cifar100/test/kd"),
+        ("autoformer/cifar100/test/gain", "autoformer/cifar100/test/gain"),
+        ("mine/digits/valid/kd@30", "mine/digits/valid/kd@30"),
     ],
 )
 def test_names_in_full(name: str, full: str) -> None:
@@ -39,6 +45,10 @@ def test_names_in_full(name: str, full: str) -> None:
         ("nasbench201/cifar11", "data set.*Did you mean 'cifar10'"),
         ("nasbench201/cifar10/val", "split.*Did you mean 'valid'"),
         ("nasbench201/cifar10@100", "epochs.*'200'"),
+        ("s0/cifar100/kdd", "split or setting.*Did you mean 'kd'"),
+        ("s0/cifar100/test/gian", "setting.*Did you mean 'gain'"),
+        ("nasbench201/cifar10/kd", "setting.*vanilla"),
+        ("s0/cifar100/test/kd/more", "SPACE/DATASET"),
     ],
 )
 def test_unknown_names_have_the_nearest(name: str, message: str) -> None:
@@ -136,13 +146,14 @@ def test_published_maxima(data_dir: Path, name: str, index: int, best: float) ->
 
 @pytest.mark.data
 def test_every_published_truth_reads_in_full(data_dir: Path) -> None:
-    """Published counts: rows of each table, and 15,625 architectures of the space (6,561 for NAS-Bench-Macro)."""
-    cells = set(spaces.get("nasbench201"))
+    """Published counts: rows of each table, and all 15,625 cells (6,561 networks of NAS-Bench-Macro, 64 of S0)."""
+    whole = {name: set(spaces.get(name)) for name in ("nasbench201", "s0")}
     for (name, per_run), published in PUBLISHED.items():
         table = truth(name, data_dir, per_seed=per_run)
         assert len(table) == published.rows, name
-        assert table.protocol["n"] == (6561 if "macro" in name else 15625), name
-        assert "macro" in name or set(table["arch"]) == cells, name
+        assert table.protocol["n"] == (6561 if "macro" in name else table["arch"].nunique()), name
+        space = name.split("/")[0]
+        assert set(table["arch"]) == whole.get(space, set(table["arch"])), name
 
 
 @pytest.mark.data

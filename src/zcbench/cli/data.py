@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 app = typer.Typer(
-    help="List, fetch, import and verify trained accuracies.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, fetch, import and verify trained accuracies.", no_args_is_help=True, rich_markup_mode=None
 )
+
+WIDTH = 132
+FOLDED = ("path", "file", "reason", "licence")
 
 DataDir = Annotated[
     Path | None,
@@ -24,10 +27,29 @@ DataDir = Annotated[
 
 @app.command("list")
 def list_data(data_dir: DataDir = None) -> None:
-    """Every table that is known: where it comes from, its licence, and where it is here."""
+    """Every table that is known, its licence, and whether it is here; 'zcbench data show NAME' tells more."""
     from zcbench.benchmarks import data
 
-    _print(data.list_data(data_dir))
+    known = data.list_data(data_dir)
+    shortened = known.assign(
+        values=known["kind"].replace("single runs", "runs"),
+        here=[_place(str(where)) for where in known["where"]],
+        licence=known["licence"].str.replace(r";[^+]*", "", regex=True),
+    )
+    _print(shortened[["name", "values", "rows", "here", "licence"]])
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A table of 'zcbench data list', or a file of your own.")],
+    data_dir: DataDir = None,
+) -> None:
+    """What a table holds: architectures, range, best, runs, how it was made, source and licence."""
+    from zcbench.benchmarks.truth_summary import summary
+
+    console = _console()
+    for heading, text in summary(name, data_dir).items():
+        console.print(f"{heading + ':':<15}{text}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -74,10 +96,21 @@ def verify(data_dir: DataDir = None) -> None:
         raise typer.Exit(1)
 
 
+def _place(where: str) -> str:
+    return "no" if where == "not here" else "table" if where.endswith(".parquet") else "source"
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
 def _print(frame: "pd.DataFrame") -> None:
-    table = Table(box=SIMPLE)
-    for column in frame.columns:
-        table.add_column(str(column), overflow="fold")
+    """A table in which only paths, licences and reasons may take several lines."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for column in map(str, frame.columns):
+        justify: JustifyMethod = "right" if column == "rows" else "left"
+        table.add_column(column, no_wrap=column not in FOLDED, overflow="fold", justify=justify)
     for row in frame.itertuples(index=False):
         table.add_row(*map(escape, map(str, row)))
-    Console().print(table)
+    _console().print(table)

@@ -1,0 +1,42 @@
+"""The few constructions that several papers share: directions, similarities, and maps of one size."""
+
+import math
+from collections.abc import Iterable
+from functools import reduce
+
+from torch import Tensor
+from torch.linalg import vector_norm
+from torch.nn.functional import adaptive_avg_pool2d
+
+#: A vector shorter than this counts as zero.
+TINY = 1e-12
+
+
+def total(terms: Iterable[Tensor]) -> Tensor:
+    """Sum of at least one tensor."""
+    return reduce(Tensor.add, terms)
+
+
+def direction(vectors: Tensor, dim: int = 1) -> Tensor:
+    """Vectors along ``dim`` at unit length; a zero vector stays zero and gets no gradient."""
+    lengths = vector_norm(vectors, dim=dim, keepdim=True)
+    return vectors / lengths.where(lengths > TINY, math.inf)
+
+
+def correlation(one: Tensor, other: Tensor, dim: int) -> Tensor:
+    """Pearson correlation along ``dim``; 0 where one of the two is constant."""
+    one, other = (direction(x - x.mean(dim, keepdim=True), dim) for x in (one, other))
+    return (one * other).sum(dim)
+
+
+def image_similarities(features: Tensor) -> Tensor:
+    """Gram matrix of the flattened images, ``(B, B)``, its rows at unit length."""
+    flat = features.flatten(1)
+    return direction(flat @ flat.T, 1)
+
+
+def at_one_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Two maps at the smaller height and the smaller width of both, by adaptive average pooling."""
+    size = (min(one.shape[-2], other.shape[-2]), min(one.shape[-1], other.shape[-1]))
+    one, other = (x if x.shape[-2:] == size else adaptive_avg_pool2d(x, size) for x in (one, other))
+    return one, other

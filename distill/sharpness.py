@@ -1,0 +1,48 @@
+"""Sharpness gap: how much more sure of itself is the student than the teacher?
+
+Rao et al., "Parameter-Efficient and Student-Friendly Knowledge Distillation", arXiv:2205.15308; as a part of the
+fitness of KD-Zero, NeurIPS 2023.
+"""
+
+from torch import Tensor
+
+from zcbench.distill.contract import distiller
+from zcbench.distill.outputs import Outputs
+
+
+@distiller("sharpness_gap", reads="logits", source="arXiv:2205.15308; KD-Zero, NeurIPS 2023, the fitness")
+def sharpness_gap(student: Outputs, teacher: Outputs) -> Tensor:
+    r"""Mean difference of the sharpness of the logits, its sign kept.
+
+    .. math::  L = \frac1B \sum_i \Big[ \log \sum_c e^{z^S_{ic}} - \log \sum_c e^{z^T_{ic}} \Big]
+
+    Args:
+        student: needs ``logits`` ``(B, N)``.
+        teacher: needs ``logits`` ``(B, N)``.
+
+    Returns:
+        Nats, mean over the batch, unbounded on both sides; 0 for equal logits.
+
+    Note:
+        A difference, not a distance: minimised by itself it falls without end. A shift of the logits counts.
+    """
+    return (student.logits.logsumexp(1) - teacher.logits.logsumexp(1)).mean()
+
+
+@distiller("sharpness_gap_abs", reads="logits", source="arXiv:2205.15308, absolute value")
+def sharpness_gap_abs(student: Outputs, teacher: Outputs) -> Tensor:
+    r"""Absolute value of the mean difference of the sharpness of the logits.
+
+    .. math::  L = \frac1B \Big\lvert \sum_i \log \sum_c e^{z^S_{ic}} - \log \sum_c e^{z^T_{ic}} \Big\rvert
+
+    Args:
+        student: needs ``logits`` ``(B, N)``.
+        teacher: needs ``logits`` ``(B, N)``.
+
+    Returns:
+        Nats, from 0, which it is also for networks that are equally sharp on average.
+
+    Note:
+        The absolute value is taken after the mean, so that differences of single images may cancel.
+    """
+    return sharpness_gap.function(student, teacher).abs()
