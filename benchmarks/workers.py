@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
@@ -82,6 +82,7 @@ class Scorer:
             chosen,
             teacher=self._teacher if any(proxy.needs_teacher for proxy in chosen) else None,
             costs=unit.costs,
+            thin=partial(self._job.space.thin, unit.arch, seed=unit.seed, init=self._job.init),
             seed=unit.seed,
             timeout=self._job.timeout,
         )

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -60,8 +61,16 @@ def _space() -> spaces.Space:
     return spaces.get("nasbench201", channels=4, cells=1)
 
 
-def _build(arch: str, classes: int = 10) -> nn.Module:
-    return _space().build(arch, num_classes=classes, image_shape=(3, 16, 16), seed=0)
+class Subject(NamedTuple):
+    """A network to hold a proxy against, and what builds its thin version."""
+
+    network: nn.Module
+    thin: Callable[[], nn.Module | None]
+
+
+def _build(arch: str, classes: int = 10) -> Subject:
+    network = _space().build(arch, num_classes=classes, image_shape=(3, 16, 16), seed=0)
+    return Subject(network, partial(_space().thin, arch))
 
 
 def _batch(size: int = 8, classes: int = 10) -> Batch:
@@ -69,9 +78,9 @@ def _batch(size: int = 8, classes: int = 10) -> Batch:
     return torch.randn(size, 3, 16, 16, generator=stream), torch.randint(classes, (size,), generator=stream)
 
 
-def _attempt(proxy: Proxy, network: nn.Module, batch: Batch, others: Sequence[str] = (), classes: int = 10) -> Score:
-    teacher = Teacher(_build(TEACHER, classes)) if proxy.needs_teacher else None
-    return evaluate(network, batch, [*others, proxy], teacher=teacher)[-1]
+def _attempt(proxy: Proxy, subject: Subject, batch: Batch, others: Sequence[str] = (), classes: int = 10) -> Score:
+    teacher = Teacher(_build(TEACHER, classes).network) if proxy.needs_teacher else None
+    return evaluate(subject.network, batch, [*others, proxy], teacher=teacher, thin=subject.thin)[-1]
 
 
 def _archs(count: int) -> Iterator[str]:
@@ -85,10 +94,10 @@ def _dead(proxy: Proxy) -> tuple[bool, str]:
 
 
 def _hygiene(proxy: Proxy) -> tuple[bool, str]:
-    network = _build(next(_archs(1)))
-    network.eval()
+    subject = _build(next(_archs(1)))
+    network = subject.network.eval()
     before, state = copy.deepcopy(network.state_dict()), torch.random.get_rng_state()
-    score = _attempt(proxy, network, _batch())
+    score = _attempt(proxy, subject, _batch())
     left = [name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])]
     left += ["training mode"] * network.training
     left += ["gradients"] * any(parameter.grad is not None for parameter in network.parameters())
@@ -99,24 +108,24 @@ def _hygiene(proxy: Proxy) -> tuple[bool, str]:
 
 
 def _repeatable(proxy: Proxy) -> tuple[bool, str]:
-    network = _build(next(_archs(1)))
-    return _equal(_attempt(proxy, network, _batch()), _attempt(proxy, network, _batch()))
+    subject = _build(next(_archs(1)))
+    return _equal(_attempt(proxy, subject, _batch()), _attempt(proxy, subject, _batch()))
 
 
 def _order(proxy: Proxy) -> tuple[bool, str]:
-    network, others = _build(next(_archs(1))), [name for name in ("zen", "grasp", "jacov") if name != proxy.name]
-    return _equal(_attempt(proxy, network, _batch()), _attempt(proxy, network, _batch(), others))
+    subject, others = _build(next(_archs(1))), [name for name in ("zen", "grasp", "jacov") if name != proxy.name]
+    return _equal(_attempt(proxy, subject, _batch()), _attempt(proxy, subject, _batch(), others))
 
 
 def _labels(proxy: Proxy) -> tuple[bool, str]:
     if proxy.uses_labels:
         return True, "uses labels"
-    network, (images, labels) = _build(next(_archs(1))), _batch()
-    return _equal(_attempt(proxy, network, (images, labels)), _attempt(proxy, network, (images, labels.roll(1))))
+    subject, (images, labels) = _build(next(_archs(1))), _batch()
+    return _equal(_attempt(proxy, subject, (images, labels)), _attempt(proxy, subject, (images, labels.roll(1))))
 
 
 def _varies(proxy: Proxy) -> tuple[bool, str]:
-    values = [_attempt(proxy, _build(arch), _batch()).value for arch in _archs(10)]
+    values = [_attempt(proxy, _build(arch), _batch(16)).value for arch in _archs(10)]
     finite = {value for value in values if math.isfinite(value)}
     return len(finite) > 1, f"{len(finite)} different values in {len(values)} architectures"
 

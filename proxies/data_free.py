@@ -87,14 +87,8 @@ def standard_normal(shape: torch.Size, like: Tensor, stream: torch.Generator) ->
 GAUSSIAN_IMAGES = 16  # as in the released code of Zen-NAS
 
 
-def gaussian_response(network: nn.Module, batch: Batch, seed: int, epsilon: float = 0.01) -> Values:
-    """‖Φ(x) − Φ(x + εx')‖₂ per image, and the batch-norm variances, for Gaussian weights and images.
-
-    Φ is the feature map before global pooling. Weights of convolutions and linear layers, x and x' (16 images of the
-    batch's shape) are standard normal and come from one stream; batch norms have scale 1 and shift 0; other parameters
-    named ``bias`` are 0.
-    """
-    stream = torch_stream("gaussian_response", seed, device=batch.images.device)
+def gaussian_state(network: nn.Module, stream: torch.Generator) -> dict[str, Tensor]:
+    """Copies of all parameters and buffers; weights are standard normal, scales of batch norms 1, and biases 0."""
     state = {name: t.detach().clone() for name, t in [*network.named_parameters(), *network.named_buffers()]}
     for name in weight_tensors(network):
         state[name].copy_(standard_normal(state[name].shape, state[name], stream))
@@ -103,6 +97,18 @@ def gaussian_response(network: nn.Module, batch: Batch, seed: int, epsilon: floa
             state[f"{name}.bias" if name else "bias"].zero_()
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
             state[f"{name}.weight"].fill_(1)
+    return state
+
+
+def gaussian_response(network: nn.Module, batch: Batch, seed: int, epsilon: float = 0.01) -> Values:
+    """‖Φ(x) − Φ(x + εx')‖₂ per image, and the batch-norm variances, for Gaussian weights and images.
+
+    Φ is the feature map before global pooling. Weights of convolutions and linear layers, x and x' (16 images of the
+    batch's shape) are standard normal and come from one stream; batch norms have scale 1 and shift 0; other parameters
+    named ``bias`` are 0.
+    """
+    stream = torch_stream("gaussian_response", seed, device=batch.images.device)
+    state = gaussian_state(network, stream)
     shape = torch.Size((GAUSSIAN_IMAGES, *batch.images.shape[1:]))
     image, noise = (standard_normal(shape, batch.images, stream) for _ in range(2))
     one, other = GaussianTap(), ForwardTap(features=True)

@@ -98,7 +98,8 @@ def score(
         {'synflow': 12.3, 'naswot': 456.7}
     """
     if proxies is None:
-        chosen = [item for item in REGISTRY.usable()[0] if teacher is not None or not item.needs_teacher]
+        usable = [item for item in REGISTRY.usable()[0] if not item.needs_thin]
+        chosen = [item for item in usable if teacher is not None or not item.needs_teacher]
     else:
         chosen = resolve(proxies)
     scores = evaluate(network, batch, chosen, teacher=teacher, seed=seed)

@@ -1,7 +1,7 @@
 """The passes that compute signals: the fewest that serve all the chosen proxies."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcbench.errors import BatchError
+from zcbench.proxies.activations import ActivationTap
 from zcbench.proxies.signals import Batch, Failure, NotApplicable
 from zcbench.proxies.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 
@@ -58,16 +59,17 @@ class SharedPass:
 
     provides = frozenset(
         {"logits", "features", "embedding", "relu_codes", "gradients", "classifier_gradient", "channel_saliency"}
-        | {"hessian_gradient", "input_jacobian"}
+        | {"hessian_gradient", "input_jacobian", "activation_matrices"}
     )
     first_order = frozenset({"gradients", "classifier_gradient", "channel_saliency"})
 
-    def __init__(self, network: nn.Module, batch: Batch, wanted: frozenset[str], clock: Clock) -> None:
+    def __init__(self, network: nn.Module, batch: Batch, wanted: frozenset[str], clock: Clock, seed: int = 0) -> None:
         self._network, self._batch, self._clock = network, batch, clock
         self._jacobian, self._hessian = "input_jacobian" in wanted, "hessian_gradient" in wanted
         self._backward = self._hessian or bool(wanted & self.first_order)
         self._saliency = "channel_saliency" in wanted
         self._tap = ForwardTap(relu_codes="relu_codes" in wanted, features="features" in wanted)
+        self._activations = ActivationTap(seed) if "activation_matrices" in wanted else None
         self._layers, self._weights = weight_layers(network), weight_tensors(network)
         self._copy_outputs = False
         self._classifier: tuple[str, Tensor] | None = None
@@ -100,6 +102,7 @@ class SharedPass:
             torch.set_grad_enabled(self._backward or self._jacobian),
             layer_outputs(self._layers, self._listen),
             self._tap,
+            self._activations or nullcontext(),
         ):
             return self._network(images.clone()), images
 
@@ -107,15 +110,18 @@ class SharedPass:
         """A layer's output was overwritten in place, so let the network work on a copy of each."""
         self._copy_outputs = True
         self._tap = self._tap.renewed()
+        self._activations = self._activations and self._activations.renewed()
         self._outputs, self._handles = [], []
 
     def _forward_values(self, logits: Any) -> Values:
         check_logits(logits, self._batch)
         features, classifier = self._tap.features, self._classifier
+        matrices = self._activations.matrices if self._activations else []
         return {
             "logits": logits.detach(),
             "num_classes": logits.shape[1],
             "relu_codes": self._tap.relu_codes or missing("No ReLU is called in the forward pass."),
+            "activation_matrices": matrices or missing("No layer or activation function is called."),
             "features": missing("No feature map is pooled or flattened.") if features is None else features.detach(),
             "embedding": missing("There is no linear layer.") if classifier is None else classifier[1],
         }

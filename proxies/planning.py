@@ -2,17 +2,23 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import NamedTuple
 
 from torch import nn
 
+from zcbench.proxies.blocks import blocks
 from zcbench.proxies.borrowing import same_buffers, seed_everything
 from zcbench.proxies.data_free import count_costs, gaussian_response, linearised_gradients
+from zcbench.proxies.halves import half_gradients
 from zcbench.proxies.limits import time_limit
+from zcbench.proxies.one_image import channel_maps
 from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
+from zcbench.proxies.per_image import image_gradients, logit_jacobians, tangent_kernel
 from zcbench.proxies.signals import Batch, Costs, Failure, NotApplicable, Signals
+from zcbench.proxies.thin import thin_codes
 
-Thin = Callable[[], nn.Module]
+Thin = Callable[[], nn.Module | None]
 
 
 class Task(NamedTuple):
@@ -36,9 +42,16 @@ class Pass(NamedTuple):
 
 #: Every pass. Each runs with its own random stream and leaves the buffers as they were.
 PASSES = (
-    Pass(SharedPass.provides, None, lambda t: SharedPass(t.network, t.batch, t.wanted, t.clock).run()),
+    Pass(SharedPass.provides, None, lambda t: SharedPass(t.network, t.batch, t.wanted, t.clock, t.seed).run()),
     Pass(frozenset({"linearised_gradients"}), "linearised", lambda t: linearised_gradients(t.network, t.batch)),
     Pass(frozenset({"gaussian_response"}), "Gaussian", lambda t: gaussian_response(t.network, t.batch, t.seed)),
+    Pass(frozenset({"channel_maps"}), "one image", lambda t: channel_maps(t.network, t.batch, t.seed)),
+    Pass(frozenset({"blocks"}), "blocks", lambda t: blocks(t.network, t.batch, t.seed)),
+    Pass(frozenset({"half_gradients"}), "halves", lambda t: half_gradients(t.network, t.batch)),
+    Pass(frozenset({"image_gradients"}), "per image", lambda t: image_gradients(t.network, t.batch)),
+    Pass(frozenset({"tangent_kernel"}), "tangent kernel", lambda t: tangent_kernel(t.network, t.batch)),
+    Pass(frozenset({"logit_jacobians"}), "logit Jacobians", lambda t: logit_jacobians(t.network, t.batch, t.seed)),
+    Pass(frozenset({"thin_codes"}), "thin network", lambda t: thin_codes(t.thin, t.batch, t.seed)),
     Pass(frozenset({"costs"}), "count", lambda t: count_costs(t.network, t.batch)),
 )
 
@@ -65,7 +78,7 @@ def collect(
     task = Task(network, batch, reads - values.keys(), seed, Clock(), thin)
     for item in PASSES:
         if task.wanted & item.gives:
-            attempt(values, item.gives, lambda item=item: _carry_out(item, task, timeout))
+            attempt(values, item.gives, partial(_carry_out, item, task, timeout))
     return Signals(values, batch, reads, task.clock.parts)
 
 

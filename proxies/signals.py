@@ -46,6 +46,17 @@ class Costs(NamedTuple):
     n_convs: int
 
 
+class Blocks(NamedTuple):
+    """Feature maps between blocks, and for every block but the first random signs and what it pulls them back to.
+
+    ``signs[i]`` has the shape of ``features[i + 1]``, ``pulled[i]`` that of ``features[i]``.
+    """
+
+    features: list[Tensor]
+    signs: list[Tensor]
+    pulled: list[Tensor]
+
+
 class Failure(NamedTuple):
     """A signal that could not be computed; reading it raises the error."""
 
@@ -68,14 +79,14 @@ SIGNALS: dict[str, str] = {
     "input_jacobian": "gradient of the summed logits for each image, (B, C*H*W)",
     "linearised_gradients": "absolute weights and gradients of the linearised network on ones, float64",
     "gaussian_response": "change of the features under Gaussian weights and noise, with the batch-norm variances",
-    "channel_maps": "output of every convolution for one Gaussian image, (C, H*W) each",
-    "activation_grams": "Gram matrices over channels of what goes into and comes out of every ReLU, (C, C) each",
+    "channel_maps": "output of every module for one Gaussian image, (C, H*W) each",
+    "activation_matrices": "C positions of what each layer and activation function puts out, (C, C) each",
     "blocks": "feature maps between blocks for Gaussian images, and random signs pulled back through each block",
     "half_gradients": "gradients of the mean cross-entropy of each half of the batch, two mappings like gradients",
     "image_gradients": "gradient of each image's own cross-entropy for each entry of parameters, (b, ...)",
     "tangent_kernel": "inner products of the weight gradients of every two images' summed logits, (b, b)",
-    "logit_jacobians": "derivative of each image's logits for a few weights of every layer, (b, N, P)",
-    "thin_codes": "ReLU codes of the architecture built with one channel, for random images, boolean (n, D)",
+    "logit_jacobians": "for Gaussian weights and images, derivatives of the logits for a weight of every layer",
+    "thin_codes": "ReLU codes of the architecture built with one channel, for small crops of the batch, boolean (n, D)",
     "teacher": "the teacher's signals, the same that the proxy reads of the student",
     "network": "the network itself, in training mode; a proxy must leave it as it was",
 }
@@ -97,7 +108,7 @@ RESTS_ON: dict[str, tuple[str, ...]] = {
     "linearised_gradients": ("linearised",),
     "gaussian_response": ("Gaussian",),
     "channel_maps": ("one image",),
-    "activation_grams": _FORWARD,
+    "activation_matrices": _FORWARD,
     "blocks": ("blocks",),
     "half_gradients": ("halves",),
     "image_gradients": ("per image",),
@@ -258,16 +269,16 @@ class Signals:
 
     @property
     def channel_maps(self) -> list[Tensor]:
-        """Output of every convolution for one standard normal image, ``(C, H*W)`` each, in order of execution."""
+        """Output ``(C, H*W)`` of every call of a module for one standard normal image, in order of execution."""
         return self._read("channel_maps")
 
     @property
-    def activation_grams(self) -> list[tuple[Tensor, Tensor]]:
-        """Per ReLU call the Gram matrices ``(C, C)``, float64, of its input and its output over images and places."""
-        return self._read("activation_grams")
+    def activation_matrices(self) -> list[Tensor]:
+        """C consecutive positions of each layer's and activation function's output, ``(C, C)`` or fewer rows."""
+        return self._read("activation_matrices")
 
     @property
-    def blocks(self) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+    def blocks(self) -> Blocks:
         """Feature maps between blocks, and per block random signs and what they become when pulled back through it."""
         return self._read("blocks")
 
@@ -278,22 +289,22 @@ class Signals:
 
     @property
     def image_gradients(self) -> Mapping[str, Tensor]:
-        """Gradient of each image's own cross-entropy, ``(b, *shape)`` for every entry of ``parameters``."""
+        """Gradient of each image's own cross-entropy, ``(b, *shape)`` per entry of ``parameters``; first images."""
         return self._read("image_gradients")
 
     @property
     def tangent_kernel(self) -> Tensor:
-        """Θ_ij = ⟨∂_θ Σ logits(x_i), ∂_θ Σ logits(x_j)⟩, ``(b, b)``."""
+        """Θ_ij = ⟨∂_θ Σ logits(x_i), ∂_θ Σ logits(x_j)⟩ of the first images, ``(b, b)``, float64."""
         return self._read("tangent_kernel")
 
     @property
-    def logit_jacobians(self) -> Tensor:
-        """∂logits/∂θ' of each image for a few weights θ' of every layer, ``(b, N, P)``."""
+    def logit_jacobians(self) -> tuple[Tensor, Tensor]:
+        """∂logits/∂θ' ``(b, N, P)`` and the logits ``(b, N)``, for Gaussian weights and images: a weight per tensor."""
         return self._read("logit_jacobians")
 
     @property
     def thin_codes(self) -> list[Tensor]:
-        """``relu_codes`` of the architecture built with one channel, for random images, ``(n, D)`` each."""
+        """``relu_codes`` of the architecture built with one channel, for small crops of the batch, ``(n, D)`` each."""
         return self._read("thin_codes")
 
     @property

@@ -1,0 +1,34 @@
+"""GradSign: do the images of a batch pull each weight the same way?
+
+Zhang and Jia, "GradSign: Model Performance Inference with Theoretical Insights", ICLR 2022, arXiv:2110.08616, alg. 1.
+"""
+
+from zcbench.proxies.contract import proxy
+from zcbench.proxies.signals import Signals
+
+
+@proxy("gradsign", reads="image_gradients", higher_is_better=True, source="arXiv:2110.08616, alg. 1")
+def gradsign(signals: Signals) -> float:
+    r"""How far the signs of the single images' gradients agree, summed over the weights.
+
+    .. math::  s = \sum_k \Bigl\lvert \sum_{i=1}^{b} \operatorname{sign} \frac{\partial l_i}{\partial \theta_k}
+                   \Bigr\rvert
+
+    :math:`l_i` is the cross-entropy of image i alone.
+
+    Args:
+        signals: needs ``image_gradients``, ``(b, *shape)`` for every convolution and linear weight.
+
+    Returns:
+        The score, between 0 and b times the number of weights; higher ranks better. It grows with the size of the
+        network, so hold it against ``params`` before you believe it.
+
+    Raises:
+        NotApplicable: a batch normalisation sees one value per channel, which has no variance.
+
+    Note:
+        The authors forward one image at a time in training mode, so batch normalisation sees each image by itself; so
+        do we. The sum over weights is the paper's; of the versions of the code one takes it too, another the mean over
+        weights, which ranks NAS-Bench-201 the other way round. b is 16 (the first images of the batch), theirs 128.
+    """
+    return sum(g.sign().sum(0).abs().sum().item() for g in signals.image_gradients.values())

@@ -1,0 +1,89 @@
+"""VKDNW: is every weight about as easy to estimate as the others?
+
+Týbl and Neumann, "Training-free Neural Architecture Search through Variance of Knowledge of Deep Network Weights",
+CVPR 2025, arXiv:2502.04975, eq. 11 and 12.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from zcbench.proxies.contract import proxy
+from zcbench.proxies.signals import Signals, SingularScore
+
+SMOOTHING = 0.05  # part of the uniform distribution in the class probabilities, as in the released code
+
+
+@proxy("vkdnw", reads="logit_jacobians", higher_is_better=True, uses_labels=False, source="arXiv:2502.04975, eq. 11")
+def vkdnw(signals: Signals) -> float:
+    r"""Entropy of the deciles of the eigenvalues of the empirical Fisher information matrix.
+
+    .. math::  F = \frac{1}{b} \sum_i J_i^\top \bigl(\operatorname{diag}(p_i) - p_i p_i^\top\bigr) J_i, \qquad
+               s = -\sum_{k=1}^{9} \tilde\lambda_k \log \tilde\lambda_k, \qquad
+               \tilde\lambda_k = \lambda_k / \textstyle\sum_j \lambda_j
+
+    J_i holds the derivatives of the logits of image i for one weight θ' of every layer, p_i its class probabilities,
+    and :math:`\lambda_k` is the k-th decile of the eigenvalues of F.
+
+    Args:
+        signals: needs ``logit_jacobians``: J ``(b, N, P)`` and the logits ``(b, N)``.
+
+    Returns:
+        The score, dimensionless, between 0 and log 9; higher ranks better.
+
+    Raises:
+        SingularScore: all deciles are zero: nine tenths of the weights change nothing.
+
+    Note:
+        The rest is as in the authors' code: θ' is the first entry of each of the first 128 parameter tensors, weights
+        are drawn anew by He et al. (normal, fan-in), images are standard normal, normalisation is in evaluation mode
+        with fresh running statistics, so that it does nothing, and the probabilities are mixed with one part in 20 of
+        the uniform distribution. The paper does not speak of the last; without it most networks are so sure of one
+        class that F is noise. 32 images, theirs 64. We form F without a Cholesky factor of the covariance.
+    """
+    jacobians, logits = (tensor.double() for tensor in signals.logit_jacobians)
+    if not (jacobians.isfinite().all() and logits.isfinite().all()):
+        return math.nan
+    eigenvalues = torch.linalg.eigvalsh(_fisher(jacobians, logits)).clamp(min=0)
+    deciles = torch.quantile(eigenvalues, torch.arange(1, 10, dtype=torch.float64, device=logits.device) / 10)
+    if deciles.sum() <= 0:
+        raise SingularScore("Nine tenths of the weights change no logit, so the deciles are zero.")
+    return torch.special.entr(deciles / deciles.sum()).sum().item()
+
+
+@proxy(
+    "vkdnw_single",
+    reads=("logit_jacobians", "parameters"),
+    higher_is_better=True,
+    uses_labels=False,
+    source="arXiv:2502.04975, eq. 12",
+)
+def vkdnw_single(signals: Signals) -> float:
+    r"""`vkdnw` plus the number of layers that have a weight.
+
+    .. math::  s = \#\{\ell\} + \mathrm{vkdnw}
+
+    Args:
+        signals: needs ``logit_jacobians``, and ``parameters`` for the number of convolutions and linear layers.
+
+    Returns:
+        The score, positive; higher ranks better. The entropy is at most log 9 = 2.2, so this is a count of layers
+        whose ties the entropy breaks: hold it against ``n_convs`` before you believe it.
+
+    Raises:
+        SingularScore: as `vkdnw`.
+
+    Note:
+        The authors' code counts parameter tensors, hence scales and shifts of normalisations too; where every
+        convolution has a normalisation, as in NAS-Bench-201, the ranking is the same.
+    """
+    return len(signals.parameters) + vkdnw(signals)
+
+
+def _fisher(jacobians: Tensor, logits: Tensor) -> Tensor:
+    """F of smoothed probabilities: the covariance of J under p_i, class by class, averaged over images."""
+    p = logits.softmax(1) * (1 - SMOOTHING) + SMOOTHING / logits.shape[1]
+    mean = (p[:, :, None] * jacobians).sum(1, keepdim=True)
+    rows = (p.sqrt()[:, :, None] * (jacobians - mean)).flatten(0, 1)
+    return rows.mT @ rows / len(logits)

@@ -1,0 +1,51 @@
+"""ZiCo: do the gradients of two batches agree?
+
+Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", ICLR 2023, arXiv:2301.11300, eq. 12.
+"""
+
+import torch
+
+from zcbench.proxies.contract import proxy
+from zcbench.proxies.signals import Signals, SingularScore
+
+
+@proxy("zico", reads="half_gradients", higher_is_better=True, source="arXiv:2301.11300, eq. 12")
+def zico(signals: Signals) -> float:
+    r"""Logarithm of the summed ratio of mean size to spread of every weight's gradients, summed over layers.
+
+    .. math::  s = \sum_{\ell} \log \sum_{\omega \in \ell} \frac{\mathbb{E} \lvert g_\omega \rvert}{\sigma(g_\omega)}
+               = \sum_{\ell} \log \sum_{\omega \in \ell}
+                 \frac{\lvert g^1_\omega \rvert + \lvert g^2_\omega \rvert}{\lvert g^1_\omega - g^2_\omega \rvert}
+
+    Mean and standard deviation are over batches. There are two here, the halves of the batch, with gradients
+    :math:`g^1` and :math:`g^2`, so that both have the closed form on the right.
+
+    Args:
+        signals: needs ``half_gradients``, two mappings from weight to gradient of the mean cross-entropy.
+
+    Returns:
+        The score, dimensionless; each layer adds at least the logarithm of its number of weights, since no ratio is
+        below 1. Higher ranks better.
+
+    Raises:
+        NotApplicable: the batch has fewer than four images.
+        SingularScore: no weight has two different gradients.
+
+    Note:
+        As in the authors' code the standard deviation divides by the number of batches, a weight whose gradients are
+        equal is left out, and so is a layer that has none left. Their loop adds the second batch's gradient to the
+        first's, since it does not clear it; we take each batch's own, as the paper and later code do. Their batches
+        are two of the loader; ours are the halves of one, so that no proxy needs other images than the rest.
+    """
+    first, second = signals.half_gradients
+    ratios = [_ratio_sum(first[name].double(), second[name].double()) for name in first]
+    logs = [ratio.log() for ratio in ratios if ratio != 0]
+    if not logs:
+        raise SingularScore("Both halves of the batch give every weight the same gradient.")
+    return torch.stack(logs).sum().item()
+
+
+def _ratio_sum(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Sum of (|g¹| + |g²|) / |g¹ − g²| over the weights whose gradients differ."""
+    spread = (one - other).abs()
+    return torch.where(spread == 0, 0, (one.abs() + other.abs()) / spread).sum()
