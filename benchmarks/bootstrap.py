@@ -94,8 +94,9 @@ def weighted_correlations(scores: Array, accuracies: Array, weights: NDArray[np.
         ys = {t: _margin(accuracies[rows, t], kept) for t in {t for _, t in same}}
         for p, columns in groupby(same, key=lambda pair: pair[0]):
             x = _margin(scores[rows, p], kept)
+            moment = kept * x.centred
             for _, t in columns:
-                tau[:, p, t], rho[:, p, t] = _tau(x, ys[t], kept), _rho(x, ys[t], kept)
+                tau[:, p, t], rho[:, p, t] = _tau(x, ys[t], kept), _rho(x, ys[t], moment)
     return tau, rho
 
 
@@ -132,11 +133,13 @@ def _margin(values: Array, weights: Array) -> _Margin:
     ends = np.cumsum(sizes)
     block = _blocks(ends - sizes, ends - 1)[rank]
     members = np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
-    tied = np.add.reduceat(weights[order], ends - sizes, axis=0, dtype=np.float64)
-    total = tied.sum(axis=0)
-    middle = np.cumsum(tied, axis=0) - (tied + total) / 2
+    tied = weights[order] if len(sizes) == len(rank) else np.add.reduceat(weights[order], ends - sizes, axis=0)
+    total = tied.sum(axis=0, dtype=np.float64)
+    middle = np.cumsum(tied, axis=0, dtype=np.float64)
+    middle -= (tied + total) / 2
     spread = np.einsum("gd,gd,gd->d", tied, middle, middle)
-    return _Margin(rank, block, members, (total**2 - np.einsum("gd,gd->d", tied, tied)) / 2, middle[rank], spread)
+    untied = (total**2 - _dot(tied, tied)) / 2
+    return _Margin(rank, block, members, untied, middle[rank], spread)
 
 
 def _blocks(first: Index, last: Index) -> Index:
@@ -150,9 +153,10 @@ def _tau(x: _Margin, y: _Margin, weights: Array) -> Array:
         return _concordance(x, y, weights) / np.sqrt(x.untied * y.untied)
 
 
-def _rho(x: _Margin, y: _Margin, weights: Array) -> Array:
+def _rho(x: _Margin, y: _Margin, moment: Array) -> Array:
+    """Spearman's rho of each sample; ``moment`` is the weights times the centred mid-ranks of x."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.einsum("id,id->d", weights * x.centred, y.centred) / np.sqrt(x.spread * y.spread)
+        return np.einsum("id,id->d", moment, y.centred) / np.sqrt(x.spread * y.spread)
 
 
 def _concordance(x: _Margin, y: _Margin, weights: Array) -> Array:
@@ -163,24 +167,24 @@ def _concordance(x: _Margin, y: _Margin, weights: Array) -> Array:
     """
     total = np.zeros(weights.shape[1])
     blocks = np.arange(len(y.members))
-    above = _signs(blocks, weights.dtype)
-    seen = np.zeros((len(blocks), weights.shape[1]), weights.dtype)  # per block of y, over the blocks of x so far
+    leads = np.zeros((len(blocks), weights.shape[1]), weights.dtype)  # per block of y, over the blocks of x so far
     for rows in x.members:
-        lead = (above @ seen)[y.block[rows]]
+        own = weights[rows]
+        lead = leads[y.block[rows]]
         if x.rank[rows[0]] < x.rank[rows[-1]]:
-            lead += (_signs(y.rank[rows], weights.dtype) * _larger(x.rank[rows])) @ weights[rows]
-        total += _dot(weights[rows], lead)
-        seen += np.equal.outer(blocks, y.block[rows]).astype(weights.dtype) @ weights[rows]
+            lead += (_signs(y.rank[rows], y.rank[rows], weights.dtype) * _larger(x.rank[rows])) @ own
+        total += _dot(own, lead)
+        leads += _signs(blocks, y.block[rows], weights.dtype) @ own
     for rows in y.members:
         if y.rank[rows[0]] < y.rank[rows[-1]]:
-            lead = (_signs(y.rank[rows], weights.dtype) * _larger(x.block[rows])) @ weights[rows]
-            total += _dot(weights[rows], lead)
+            own = weights[rows]
+            total += _dot(own, (_signs(y.rank[rows], y.rank[rows], weights.dtype) * _larger(x.block[rows])) @ own)
     return total
 
 
-def _signs(ranks: Index, dtype: np.dtype) -> Array:
-    """Matrix of sgn(r_i - r_j)."""
-    return np.sign(np.subtract.outer(ranks, ranks)).astype(dtype)
+def _signs(ranks: Index, others: Index, dtype: np.dtype) -> Array:
+    """Matrix of sgn(r_i - s_j), in the type of the weights, in which ranks are exact too."""
+    return np.sign(np.subtract.outer(ranks.astype(dtype), others.astype(dtype)))
 
 
 def _larger(ranks: Index) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """What a ranking rests on: scores, sizes, classes and accuracies, checked and brought to one row per architecture."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,10 @@ import pandas as pd
 from zcbench.errors import RankingError, nearest
 
 SIZES = ("params", "macs", "n_convs", "depth")
-"""Columns of a sizes table; the first three are always ranked, as baselines."""
+"""Columns of a sizes table; all of them are always ranked, as baselines."""
 
-BASELINES = SIZES[:3]
+CONTROLS = SIZES[:3]
+"""Sizes that partial correlations hold fixed."""
 
 _ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
 
@@ -27,6 +28,8 @@ class Evidence:
         sizes: the columns `SIZES`.
         classes: what the bootstrap draws.
         about: per proxy ``kind, higher_is_better, seconds, note``.
+        learned: the truth that a supervised column learned, and the only one it is judged on.
+        tried: per proxy where `trials` has an attempt; everywhere, for a proxy that is not in it.
     """
 
     trials: dict[str, pd.DataFrame]
@@ -35,6 +38,8 @@ class Evidence:
     sizes: pd.DataFrame
     classes: pd.Series
     about: pd.DataFrame
+    learned: dict[str, str] = field(default_factory=dict)
+    tried: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def gather(
@@ -45,6 +50,7 @@ def gather(
     clusters: Mapping[str, str] | None,
     directions: Mapping[str, bool],
     kinds: Mapping[str, str],
+    notes: Mapping[str, str] | None = None,
 ) -> Evidence:
     """Check what a ranking is given, and bring it to one row per scored architecture.
 
@@ -56,6 +62,7 @@ def gather(
         clusters: class of each architecture; each by itself if None.
         directions: whether higher is better, by proxy; yes where it does not say.
         kinds: ``"proxy"``, ``"baseline"`` or ``"ensemble"``, by proxy.
+        notes: remarks, by proxy.
 
     Raises:
         RankingError: a column, size, class or accuracy is missing, or there is one too many.
@@ -65,11 +72,21 @@ def gather(
     classes = pd.Series(archs if clusters is None else [clusters.get(arch) for arch in archs], archs)
     for what, column in (("size", size_of["macs"]), ("class", classes)):
         _check_complete(what, column)
-    trials = _trials(attempts, size_of)
-    about = _about(scores, attempts, list(trials), directions, kinds)
+    trials, tried = _trials(attempts, size_of), _tried(attempts, size_of)
+    about = _about(scores, attempts, list(trials), directions, kinds, notes or {})
     signs = {name: 1.0 if about.loc[name, "higher_is_better"] else -1.0 for name in trials}
     values = pd.DataFrame({name: signs[name] * trial.mean(axis=1) for name, trial in trials.items()})
-    return Evidence(trials, values, _accuracies(truths, archs), size_of, classes, about)
+    return Evidence(trials, values, _accuracies(truths, archs), size_of, classes, about, tried=tried)
+
+
+def coverage(evidence: Evidence, proxy: str, archs: pd.Index) -> tuple[float, str]:
+    """Share of the attempts made on ``archs`` that are ok, and a note if some were not made; NaN without any."""
+    ok = evidence.trials[proxy].loc[archs].notna().to_numpy()
+    tried = evidence.tried[proxy].loc[archs].to_numpy() if proxy in evidence.tried else np.ones_like(ok)
+    some, complete = int(tried.any(axis=1).sum()), int(tried.all(axis=1).sum())
+    notes = [f"scored on {some:,} of {len(archs):,}"] if some < len(archs) else []
+    notes += [f"with all {tried.shape[1]} seeds on {complete:,}"] if complete < some else []
+    return float(ok.sum() / tried.sum()) if tried.any() else np.nan, ", ".join(notes)
 
 
 def _check_columns(what: str, table: pd.DataFrame, expected: Collection[str]) -> None:
@@ -136,8 +153,15 @@ def _trials(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFra
     value = attempts["value"].where(attempts["status"] == "ok")
     parts = attempts.assign(value=value).groupby("proxy")
     tables = {str(name): part.pivot(index="arch", columns="seed", values="value") for name, part in parts}
-    baselines = {name: sizes[[name]] for name in BASELINES}
+    baselines = {name: sizes[[name]] for name in SIZES}
     return baselines | {name: table.reindex(sizes.index) for name, table in tables.items() if name not in baselines}
+
+
+def _tried(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Per proxy whether there is an attempt for each architecture and seed; the baselines need none."""
+    parts = attempts.assign(tried=True).groupby("proxy")
+    tables = {str(name): part.pivot(index="arch", columns="seed", values="tried") for name, part in parts}
+    return {name: table.reindex(sizes.index).notna() for name, table in tables.items() if name not in SIZES}
 
 
 def _about(
@@ -146,14 +170,16 @@ def _about(
     proxies: list[str],
     directions: Mapping[str, bool],
     kinds: Mapping[str, str],
+    notes: Mapping[str, str],
 ) -> pd.DataFrame:
     several = scores.groupby("proxy")["version"].nunique() > 1
+    older = {name: "older versions left out" if several.get(name, False) else "" for name in proxies}
     return pd.DataFrame(
         {
             "kind": [kinds.get(name, "baseline" if name in SIZES else "proxy") for name in proxies],
             "higher_is_better": [directions.get(name, True) for name in proxies],
             "seconds": attempts.groupby("proxy")["seconds"].mean().reindex(proxies).to_numpy(),
-            "note": ["older versions left out" if several.get(name, False) else "" for name in proxies],
+            "note": ["; ".join(filter(None, (notes.get(name), older[name]))) for name in proxies],
         },
         index=proxies,
     )

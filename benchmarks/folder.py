@@ -18,11 +18,12 @@ STORE = "scores.sqlite"
 DESCRIPTION = "run.json"
 
 
-def load_run(folder: str | Path) -> tuple[Protocol, pd.DataFrame, dict[str, Any]]:
+def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protocol, pd.DataFrame, dict[str, Any]]:
     """What a run has so far; works while it goes on.
 
     Args:
         folder: the ``out`` of the run.
+        all_versions: also the scores of older versions of a proxy.
 
     Returns:
         The protocol; the scores as `Store.scores` gives them; and the description: ``requests``, one entry for each
@@ -33,7 +34,7 @@ def load_run(folder: str | Path) -> tuple[Protocol, pd.DataFrame, dict[str, Any]
     """
     path = Path(folder)
     with Store(path / STORE) as store:
-        protocol, scores = store.protocol(), store.scores()
+        protocol, scores = store.protocol(), store.scores(all_versions=all_versions)
     if protocol is None:
         raise StoreError(f"{path} holds no scores yet. Expected a run that has started; wait for it or start it again.")
     return protocol, scores, {"requests": _requests(path)}

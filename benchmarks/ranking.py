@@ -1,7 +1,7 @@
 """How well scores rank architectures: the finished numbers, and how scores and trained accuracies become them."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,12 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks import statistics
+from zcbench.benchmarks.aggregation import cards, with_ensembles
 from zcbench.benchmarks.bootstrap import bootstrap, interval
-from zcbench.benchmarks.evidence import BASELINES, Evidence, gather, newest_attempts
+from zcbench.benchmarks.ensembles import Ensemble
+from zcbench.benchmarks.evidence import Evidence, gather, newest_attempts
+from zcbench.benchmarks.rows import rows
+from zcbench.benchmarks.supervised import TRAIN, Supervision, card, with_supervised
 from zcbench.errors import DataError, RankingError, unknown
 
 COLUMNS = (
@@ -36,10 +40,12 @@ class Ranking:
 
     Attributes:
         table: one row per (truth, subset, proxy). ``n`` architectures have a value; ``coverage`` is the share of the
-            attempts (architecture, seed) that are ok; ``[tau_low, tau_high]`` and ``[rho_low, rho_high]`` are bootstrap
-            intervals; ``note`` says why a number is missing. The statistics are those of
-            `zcbench.benchmarks.statistics`, NaN where undefined.
-        scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**.
+            attempts made (architecture, seed) that are ok; ``[tau_low, tau_high]`` and ``[rho_low, rho_high]`` are
+            bootstrap intervals; ``note`` says why a number is missing, and on how many architectures a proxy was scored
+            if not on all. The statistics are those of `zcbench.benchmarks.statistics`, NaN where undefined. A
+            supervised row stands under the truth it learned only.
+        scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**; one per
+            ensemble and per supervised regression too.
         accuracies: index arch, one column per truth, in percent.
         sizes: index arch, columns ``params, macs, n_convs, depth``.
         correlations: per subset, Kendall's tau-b between every two proxies.
@@ -64,14 +70,14 @@ class Ranking:
 
         A proxy's figure is its mean over the truths, or that of one ``truth``; rows without a figure are left out, and
         equal figures are ordered by name. Baselines count too, unless ``kind`` says otherwise: a ranking that the
-        number of MACs wins says so.
+        number of MACs wins says so. What has learned accuracies counts only where it is asked for by kind.
 
         Args:
             n: how many at most.
             truth: one truth; all if omitted.
             by: a numeric column of the table.
             subset: one subset; the table's first if omitted.
-            kind: ``"proxy"``, ``"baseline"`` or ``"ensemble"``; all if omitted.
+            kind: ``"proxy"``, ``"baseline"``, ``"ensemble"`` or ``"supervised"``; all but the last if omitted.
 
         Raises:
             UnknownNameError: the table has no such truth, subset, kind or column.
@@ -85,6 +91,7 @@ class Ranking:
             if name is not None and name not in set(self.table[column]):
                 raise unknown(f"{column} of the ranking", name, set(self.table[column]))
             rows = rows if name is None else rows[rows[column] == name]
+        rows = rows if kind else rows[rows["kind"] != "supervised"]
         means = rows.groupby("proxy")[by].mean().dropna().sort_index()
         return list(means.sort_values(ascending=by in LOWER_IS_BETTER, kind="stable").index[:n])
 
@@ -140,61 +147,84 @@ def rank(
     subsets: Mapping[str, Collection[str]] | None = None,
     directions: Mapping[str, bool] | None = None,
     kinds: Mapping[str, str] | None = None,
+    ensembles: Sequence[Ensemble] = (),
+    supervised: Sequence[str] = (),
+    supervised_train: int = TRAIN,
     confidence: float = 0.95,
     draws: int = 1000,
     k: float = 10,
     seed: int = 0,
+    notes: Mapping[str, str] | None = None,
     protocol: Mapping[str, Any] | None = None,
 ) -> Ranking:
     """Hold scores against trained accuracies.
 
-    A proxy's value for an architecture is the mean over its ok seeds. Coverage is the share of the attempts that are
-    ok, an attempt being one of the subset's architectures with one of the proxy's seeds; an attempt that was never
-    made counts as one that failed. Correlations are over the architectures that have a value, ``n`` of them.
+    A proxy's value for an architecture is the mean over its ok seeds. Coverage is the share of the attempts made that
+    are ok, an attempt being one of the subset's architectures with one of the proxy's seeds; where architectures or
+    seeds were never asked for, the row's note says on how many it was scored, and they count neither as failed nor as
+    ok. Correlations are over the architectures that have a value, ``n`` of them.
 
     Args:
         scores: one row per attempt, columns ``arch, proxy, version, seed, value, status, reason, seconds``. Of a proxy
             with several versions the newest counts.
         truths: per name a table with the columns ``arch, accuracy``, one row per architecture.
-        sizes: columns ``arch, params, macs, n_convs, depth``; the first three are ranked even when nobody scored them.
+        sizes: columns ``arch, params, macs, n_convs, depth``; they are ranked even when nobody scored them.
         clusters: class of each architecture, the unit that the bootstrap draws; each stands alone if omitted.
         subsets: architectures of each subset, of which those that were scored count; all of them if omitted.
         directions: whether higher is better, per proxy; true if omitted.
-        kinds: ``"proxy"``, ``"baseline"`` or ``"ensemble"``, per proxy; a size is a baseline, the rest proxies.
+        kinds: ``"proxy"`` or ``"baseline"``, per proxy; a size is a baseline, the rest proxies.
+        ensembles: rank aggregations, each a row of kind ``"ensemble"``. Its values are made once, over all scored
+            architectures, and are as fixed as a score in subsets and in the draws of the bootstrap.
+        supervised: regressions of `zcbench.benchmarks.supervised`, each a row of kind ``"supervised"`` per truth.
+        supervised_train: accuracies that each regression learns from.
         confidence: level of the intervals, in (0, 1).
         draws: replicates of the bootstrap.
         k: size of the top that precision, BR@K and WR@K look at: a number, or a share of n if below 1.
         seed: names the bootstrap's random stream.
+        notes: remarks for the rows of a proxy.
         protocol: how the scores were made; kept, with what this function adds under ``"ranking"`` and ``"truths"``.
 
     Raises:
         RankingError: columns are missing; an attempt or an accuracy is there twice, or is not finite; fewer than three
             architectures of a subset are in a truth; a size or a class is unknown. A constant or failed proxy is none:
-            its row holds NaN and says so in ``note``.
+            its row holds NaN and says so in ``note``. A member of an ensemble was not scored.
+        UnknownNameError: no regression has a name of ``supervised``.
     """
     options = _checked_options(confidence, draws, k, seed)
+    supervision = Supervision(tuple(supervised), supervised_train, seed)
     attempts = newest_attempts(scores)
-    evidence = gather(scores, attempts, truths, sizes, clusters, directions or {}, kinds or {})
+    evidence = gather(scores, attempts, truths, sizes, clusters, directions or {}, kinds or {}, notes)
+    evidence = with_supervised(with_ensembles(evidence, ensembles), supervision)
     archs = set(evidence.values.index)
     chosen = {name: tuple(sorted(archs & {*some})) for name, some in (subsets or {"all": archs}).items()}
     tables = [_subset_table(evidence, name, list(members), **options) for name, members in chosen.items()]
     how = options | {
-        "interval": "percentile bootstrap that draws classes of architectures",
         "cluster rule": "every architecture by itself" if clusters is None else "the classes given",
-        "classes": {name: int(evidence.classes[list(members)].nunique()) for name, members in chosen.items()},
-        "architectures": {name: len(members) for name, members in chosen.items()},
-        "versions": {str(name): int(version) for name, version in attempts.groupby("proxy")["version"].max().items()},
+        **({"ensembles": cards(ensembles, evidence.values)} if ensembles else {}),
+        **({"supervised": card(supervision, evidence)} if supervised else {}),
+        **_how(evidence, attempts, chosen),
     }
+    ranked = evidence.values.drop(columns=list(evidence.learned))
     return Ranking(
         table=pd.concat(tables, ignore_index=True)[list(COLUMNS)],
         scores=evidence.values,
         accuracies=evidence.accuracies,
         sizes=evidence.sizes,
-        correlations={name: _correlations(evidence.values.loc[list(members)]) for name, members in chosen.items()},
+        correlations={name: _correlations(ranked.loc[list(members)]) for name, members in chosen.items()},
         failures=_failures(attempts),
         protocol={**(protocol or {}), "truths": _protocols(truths), "ranking": how},
         subsets=chosen,
     )
+
+
+def _how(evidence: Evidence, attempts: pd.DataFrame, subsets: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """What the protocol says about the architectures and the intervals."""
+    return {
+        "interval": "percentile bootstrap that draws classes of architectures",
+        "classes": {name: int(evidence.classes[list(members)].nunique()) for name, members in subsets.items()},
+        "architectures": {name: len(members) for name, members in subsets.items()},
+        "versions": {str(name): int(version) for name, version in attempts.groupby("proxy")["version"].max().items()},
+    }
 
 
 def _checked_options(confidence: float, draws: int, k: float, seed: int) -> dict[str, Any]:
@@ -222,14 +252,12 @@ def _subset_table(
     replicates = bootstrap(values, accuracies, evidence.classes[archs].to_numpy(str), draws, seed)
     ends = [end for statistic in replicates for end in interval(statistic, confidence)]
     reliabilities = {name: statistics.reliability(trial.loc[archs]) for name, trial in evidence.trials.items()}
-    rows = []
-    for t, truth in enumerate(evidence.accuracies.columns):
-        for p, proxy in enumerate(evidence.values.columns):
-            row = _row(evidence, proxy, truth, archs, k)
-            low_high = {name: end[p, t] for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}
-            row |= dict.fromkeys(low_high, statistics.NAN) if np.isnan(row["tau"]) else low_high
-            rows.append(row | {"truth": truth, "subset": subset, "reliability": reliabilities[proxy]})
-    return pd.DataFrame(rows)
+    found = rows(evidence, archs, k)
+    for (t, p), row in found.items():
+        low_high = {name: end[p, t] for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}
+        row |= dict.fromkeys(low_high, statistics.NAN) if np.isnan(row["tau"]) else low_high
+        row |= {"subset": subset, "reliability": reliabilities[row["proxy"]]}
+    return pd.DataFrame([found[place] for place in sorted(found)])
 
 
 def _check_common(subset: str, accuracies: pd.DataFrame) -> None:
@@ -245,57 +273,6 @@ def _check_common(subset: str, accuracies: pd.DataFrame) -> None:
                 f"{subset!r}, for example {lacking[0]!r}. Expected at least 3 in common; name a truth of the "
                 "space that was scored."
             )
-
-
-def _row(evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float) -> dict[str, Any]:
-    """One row of the table, without what needs the bootstrap or several seeds."""
-    accuracy = evidence.accuracies.loc[archs, truth].dropna()
-    score = evidence.values.loc[accuracy.index, proxy].dropna()
-    x, y = score.to_numpy(), accuracy[score.index].to_numpy()
-    sizes = {name: evidence.sizes.loc[score.index, name].to_numpy() for name in BASELINES}
-    row = _statistics(x, y, sizes["macs"], k) | _partials(x, y, sizes)
-    about = dict(evidence.about.loc[proxy])
-    notes = [about["note"], *_notes(x, y, row)]
-    if len(accuracy) < len(archs):
-        notes.append(f"accuracy known for {len(accuracy)} of {len(archs)}")
-    coverage = float(evidence.trials[proxy].loc[accuracy.index].notna().to_numpy().mean())
-    return about | row | {"proxy": proxy, "n": len(x), "coverage": coverage, "note": "; ".join(filter(None, notes))}
-
-
-def _statistics(x: statistics.Array, y: statistics.Array, macs: statistics.Array, k: float) -> dict[str, Any]:
-    best, worst = statistics.ranks_at_k(x, y, k)
-    return {
-        "tau": statistics.kendall(x, y),
-        "rho": statistics.spearman(x, y),
-        "pearson": statistics.pearson(x, y),
-        "weighted_tau": statistics.weighted_kendall(x, y),
-        "ndcg": statistics.ndcg(x, y),
-        "precision_at_k": statistics.precision_at_k(x, y, k),
-        "k": statistics.count(k, len(x)),
-        "best_rank_at_k": best,
-        "worst_rank_at_k": worst,
-        "regret": statistics.regret(x, y),
-        "tau_top10": statistics.top_kendall(x, y),
-        "tau_within_macs_bins": statistics.kendall_within_bins(x, y, macs),
-        "information_gain": statistics.information_gain(x, y, macs),
-    }
-
-
-def _partials(x: statistics.Array, y: statistics.Array, sizes: Mapping[str, statistics.Array]) -> dict[str, float]:
-    return {
-        f"{label}_given_{name}": statistics.partial(correlation(x, y), correlation(x, size), correlation(y, size))
-        for label, correlation in (("tau", statistics.kendall), ("rho", statistics.spearman))
-        for name, size in sizes.items()
-    }
-
-
-def _notes(x: statistics.Array, y: statistics.Array, row: Mapping[str, Any]) -> list[str]:
-    """Why a number of the row is missing."""
-    if len(x) < 3:
-        return ["fewer than 3 values"]
-    if statistics.constant(x, y):
-        return ["constant" if statistics.constant(x) else "constant accuracy"]
-    return [f"not separable from {name}" for name in BASELINES if np.isnan(row[f"tau_given_{name}"])]
 
 
 def _correlations(values: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Choose an ensemble on one half of the architectures, so that it can be judged on the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,7 +90,8 @@ def select_ensemble(
     training, judging = split_classes(classes[complete], seed)
     ranks = values.loc[complete, names].rank() / len(complete)
     truths = accuracies.loc[training]
-    best = _beam_search(np.log(ranks.loc[training]), truths, max_members, beam)
+    columns = {name: np.log(ranks.loc[training, name].to_numpy()) for name in names}
+    best = _beam_search(columns, [truths[name].to_numpy() for name in truths], max_members, beam)
     trace = pd.DataFrame(best, columns=["size", "members", "tau", *truths.columns])
     protocol = {
         "rule": "log_rank",
@@ -100,12 +101,14 @@ def select_ensemble(
         "split": f"halves of the classes, seed {seed}",
         "architectures": {"training": len(training), "judging": len(judging)},
     }
-    return Selection(trace["members"][trace["tau"].idxmax()], trace, tuple(training), tuple(judging), protocol)
+    members: Members = max(best, key=lambda row: row[2])[1]
+    return Selection(members, trace, tuple(training), tuple(judging), protocol)
 
 
 def _check(names: Sequence[str], values: pd.DataFrame, max_members: int, beam: int) -> None:
     if unknown := [name for name in names if name not in values]:
-        raise RankingError(f"No scores of {', '.join(unknown)}. Expected names among {', '.join(values.columns)}.")
+        there = ", ".join(map(str, values.columns))
+        raise RankingError(f"No scores of {', '.join(unknown)}. Expected names among {there}.")
     for option, value in (("max_members", max_members), ("beam", beam)):
         if value < 1:
             raise RankingError(f"{option}={value} was given. Expected a whole number of at least 1, such as 4.")
@@ -113,14 +116,15 @@ def _check(names: Sequence[str], values: pd.DataFrame, max_members: int, beam: i
         raise RankingError("No candidates are left to choose from. Expected at least one proxy.")
 
 
-def _beam_search(columns: pd.DataFrame, truths: pd.DataFrame, max_members: int, beam: int) -> list[list[Any]]:
+def _beam_search(
+    columns: Mapping[str, statistics.Array], targets: Sequence[statistics.Array], max_members: int, beam: int
+) -> list[list[Any]]:
     """Per size the best ensemble: size, members, mean tau, tau of each truth; equal ones in alphabetical order."""
-    targets = [truths[name].to_numpy() for name in truths]
     kept: list[Members] = [()]
     best = []
-    for size in range(1, min(max_members, columns.shape[1]) + 1):
+    for size in range(1, min(max_members, len(columns)) + 1):
         grown = sorted({tuple(sorted((*some, name))) for some in kept for name in columns if name not in some})
-        sums = (columns[list(members)].to_numpy().sum(1) for members in grown)
+        sums = (np.sum([columns[name] for name in members], axis=0) for members in grown)
         taus = [[statistics.kendall(column, target) for target in targets] for column in sums]
         order = sorted(range(len(grown)), key=lambda i: (-float(np.mean(taus[i])), grown[i]))
         kept = [grown[i] for i in order[:beam]]

@@ -1,21 +1,23 @@
 """From names to a study: which architectures are scored, and how a finished run is ranked."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from zcbench import spaces
-from zcbench.benchmarks.folder import load_run
+from zcbench.benchmarks import shipped
+from zcbench.benchmarks.beside import join
+from zcbench.benchmarks.ensembles import Ensemble, choose
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.ranking import Ranking, rank
-from zcbench.errors import ProtocolError, RankingError
+from zcbench.benchmarks.selection import Selection, select_ensemble
+from zcbench.errors import ProtocolError, RankingError, unknown
 from zcbench.proxies import REGISTRY
 from zcbench.spaces import Space
 from zcbench.streams import numpy_stream
 
-SUBSETS = ("all", "live", "unique")
 UNSTATED = "user"  # what a truth from a file without a space says
 
 
@@ -54,20 +56,39 @@ def largest(space: Space) -> str:
     return str(costs["arch"].iloc[int(costs["macs"].argmax())])
 
 
-def rank_run(folder: str | Path, truths: Mapping[str, pd.DataFrame], **options: Any) -> Ranking:
-    """Rank the proxies of a run, over all its architectures and over the live and the unique ones among them.
+def rank_run(
+    run: str | Path,
+    truths: Mapping[str, pd.DataFrame],
+    *,
+    beside: Sequence[str | Path] = (),
+    subsets: Collection[str] | Mapping[str, Collection[str]] | None = None,
+    ensembles: str | Sequence[str | Ensemble] = "all",
+    **options: Any,
+) -> Ranking:
+    """Rank the proxies of a run, over all its architectures and over subsets of them.
+
+    The subsets are those of the space (live, unique), and ``sample``, the architectures that every proxy was scored on,
+    where some were scored on less than all.
 
     Args:
-        folder: the run.
+        run: folder of a run, packed file, or name of scores that ship with the package.
         truths: trained accuracies by name.
-        options: of `zcbench.benchmarks.ranking.rank`: ``draws``, ``confidence``, ``k``, ``seed``.
+        beside: others, of whose proxies those that the run lacks are ranked too, on the architectures of the run.
+        subsets: names of subsets, or the architectures of each by name; all that there are if omitted.
+        ensembles: ``"all"`` named ones whose members were scored, ``"none"``, or names and formulas such as
+            ``"az_nas,log_rank(macs,jacov)"``.
+        options: of `zcbench.benchmarks.ranking.rank`: ``draws``, ``confidence``, ``k``, ``seed``, ``supervised``,
+            ``supervised_train``.
 
     Raises:
         RankingError: the truth is of another space or of other architectures, or there are fewer than three.
-        StoreError: there is no run in ``folder``.
-        UnknownNameError: the run has a proxy that is not known here; give its plug-in.
+        StoreError: there are no scores at ``run``.
+        ProtocolError: scores to be ranked beside were made under a protocol that gives other numbers.
+        UnknownNameError: there is a proxy that is not known here; give its plug-in. An ensemble or subset is unknown.
     """
-    protocol, scores, description = load_run(folder)
+    protocol, own, description = mine = shipped.load(run)
+    joined = join(mine, {str(other): shipped.load(other) for other in beside})
+    scores = joined.scores
     space = spaces.get(protocol.space)
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)
@@ -78,10 +99,12 @@ def rank_run(folder: str | Path, truths: Mapping[str, pd.DataFrame], **options: 
         truths,
         space.costs(archs, num_classes=protocol.num_classes, image_shape=shape),
         clusters={arch: space.canonical(arch) for arch in archs},
-        subsets=_subsets(space, archs),
+        subsets=_chosen(_subsets(space, scores, archs), subsets),
         directions={name: item.higher_is_better for name, item in known.items()},
         kinds={name: "baseline" if item.baseline else "proxy" for name, item in known.items()},
-        protocol={"scores": _card(protocol, scores, description)},
+        ensembles=choose(ensembles, REGISTRY.names(), known),
+        notes=joined.notes,
+        protocol={"scores": _card(protocol, own, description), **({"beside": joined.sources} if beside else {})},
         **options,
     )
 
@@ -89,8 +112,9 @@ def rank_run(folder: str | Path, truths: Mapping[str, pd.DataFrame], **options: 
 def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:
     """What was scored and how, for people; the truths and the way of ranking are added by the ranking itself."""
     last = description["requests"][-1] if description["requests"] else {}
+    origins = [request.get("notes", {}).get("architectures") for request in description["requests"]]
     return {
-        "architectures": last.get("notes", {}).get("architectures", f"{scores['arch'].nunique()} architectures"),
+        "architectures": "; ".join(dict.fromkeys(filter(None, origins))) or f"{scores['arch'].nunique()} architectures",
         "init seeds": sorted(set(scores["seed"].tolist())),
         **protocol.to_dict(),
         "batch normalisation": "training mode, statistics of the batch",
@@ -100,11 +124,25 @@ def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, An
     }
 
 
-def _subsets(space: Space, archs: list[str]) -> dict[str, list[str]]:
+def _subsets(space: Space, scores: pd.DataFrame, archs: list[str]) -> dict[str, list[str]]:
     """The subsets that at least three of ``archs`` are in."""
-    members = {name: set(space.subset(name)) for name in SUBSETS}
+    members = {name: set(archs) if name == "all" else set(space.subset(name)) for name in space.subsets}
+    tried = scores[["arch", "proxy"]].drop_duplicates().groupby("arch")["proxy"].size()
+    if (lacking := tried < scores["proxy"].nunique()).any():
+        members["sample"] = set(tried.index[~lacking])
     found = {name: [arch for arch in archs if arch in within] for name, within in members.items()}
     return {name: own for name, own in found.items() if len(own) >= 3 or name == "all"}
+
+
+def _chosen(
+    subsets: dict[str, list[str]], names: Collection[str] | Mapping[str, Collection[str]] | None
+) -> Mapping[str, Collection[str]]:
+    if isinstance(names, Mapping):
+        return names
+    for name in names or ():
+        if name not in subsets:
+            raise unknown("subset of these scores", name, subsets)
+    return subsets if names is None else {name: subsets[name] for name in names}
 
 
 def check_truths(space: Space, truths: Mapping[str, pd.DataFrame], archs: Collection[str]) -> None:
@@ -126,3 +164,61 @@ def check_truths(space: Space, truths: Mapping[str, pd.DataFrame], archs: Collec
                 f"The truth {name!r} knows {common} of the {len(set(archs))} architectures. Expected at least 3, or "
                 f"there is nothing to rank; give a truth for what is scored, or score what the truth knows."
             )
+
+
+def select_run(
+    run: str | Path,
+    truths: Mapping[str, pd.DataFrame],
+    *,
+    beside: Sequence[str | Path] = (),
+    candidates: Collection[str] | None = None,
+    max_members: int = 4,
+    beam: int = 30,
+    seed: int = 0,
+    draws: int = 1000,
+) -> tuple[Selection, Ranking]:
+    """Choose an ensemble on half of the architectures of a run, and rank it on the other half beside all else.
+
+    Args:
+        run: folder of a run, packed file, or name of scores that ship with the package.
+        truths: trained accuracies by name.
+        beside: other scores, as in `rank_run`.
+        candidates: proxies to choose from; by default those with a value for at least nine in ten architectures.
+        max_members: largest ensemble.
+        beam: ensembles of each size that the search carries on.
+        seed: names the stream of the split.
+        draws: bootstrap draws of the ranking.
+
+    Returns:
+        The selection, and a ranking with the subsets ``training`` and ``judging``, in which the best ensemble of every
+        size stands beside the named ensembles and the proxies.
+
+    Raises:
+        RankingError: as `rank_run` and `zcbench.benchmarks.selection.select_ensemble` say.
+    """
+    whole = rank_run(run, truths, beside=beside, subsets=("all",), ensembles="none", draws=1)
+    single = whole.table[whole.table["kind"] != "supervised"].drop_duplicates("proxy").set_index("proxy")
+    able = single.index[single["n"] >= 0.9 * len(whole.scores)]
+    space = spaces.get(whole.protocol["scores"]["space"])
+    classes = pd.Series([space.canonical(arch) for arch in whole.scores.index], whole.scores.index)
+    found = select_ensemble(
+        whole.scores,
+        whole.accuracies,
+        classes,
+        candidates=sorted(able if candidates is None else candidates),
+        max_members=max_members,
+        beam=beam,
+        seed=seed,
+    )
+    known = set(map(str, whole.scores))
+    best = [f"log_rank({','.join(members)})" for members in found.trace["members"] if len(members) > 1]
+    named = choose("all", known, known)
+    ranking = rank_run(
+        run,
+        truths,
+        beside=beside,
+        subsets={"training": found.training, "judging": found.judging},
+        ensembles=[*named, *best],
+        draws=draws,
+    )
+    return found, ranking

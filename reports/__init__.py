@@ -15,6 +15,7 @@ from zcbench.reports.figures import (
 )
 from zcbench.reports.markup import to_latex, to_markdown
 from zcbench.reports.page import FORMATS, ReportError, write_report
+from zcbench.reports.reference import index_page, proxy_page, write_reference
 from zcbench.reports.tables import detail_table, failures_table, summary_table, write_tables
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "cost_quality",
     "detail_table",
     "failures_table",
+    "index_page",
     "proxy_heatmap",
+    "proxy_page",
     "ranking_bars",
     "score_panels",
     "size_controlled",
@@ -31,6 +34,7 @@ __all__ = [
     "to_latex",
     "to_markdown",
     "top_behaviour",
+    "write_reference",
     "write_report",
     "write_tables",
 ]

@@ -6,6 +6,7 @@ whose number is undefined is written down as such and never dropped.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from zcbench.benchmarks.ranking import Ranking
-from zcbench.reports.selection import described, intervals_named, labels, select, subsets, truths
+from zcbench.reports.selection import described, free_ensembles, intervals_named, labels, select, subsets, truths
 from zcbench.reports.style import (
     GREY,
     KINDS,
@@ -36,6 +37,8 @@ from zcbench.reports.wording import MISSING, number, shorten
 def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str] | None = None) -> Figure:
     """Bars of tau with their intervals, sorted, one panel per truth, with a line at the best size baseline.
 
+    A second line stands at the free ensemble, if the ranking has one. Supervised regressions stand below all others.
+
     Args:
         ranking: a finished ranking.
         subset: which architectures.
@@ -50,11 +53,26 @@ def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str
     limits = _limits(pd.concat(rows.values())[["tau", "tau_low", "tau_high"]], 0)
     for axis, (truth, part) in zip(axes, rows.items()):
         _bars(axis, part)
+        _line_at(axis, part[part["kind"] == "baseline"], "--")
+        _line_at(axis, part[part["proxy"].isin(free_ensembles(ranking))], ":")
         axis.set(xlim=limits, xlabel="Kendall's τ-b with accuracy", title=labels(ranking)[truth])
-    line = Line2D([], [], color=KINDS["baseline"][0], linestyle="--", linewidth=0.8, label="best size baseline")
+    lines = [_legend_line("baseline", "--", "best size baseline")]
+    if not free_ensembles(ranking).isdisjoint(ranking.table["proxy"]):
+        lines.append(_legend_line("ensemble", ":", "free ensemble"))
     interval = Line2D([], [], color="black", linewidth=0.9, label=intervals_named(ranking))
-    add_legend(figure, list(pd.concat(rows.values())["kind"]), [line, interval])
+    add_legend(figure, list(pd.concat(rows.values())["kind"]), [*lines, interval])
     return figure
+
+
+def _line_at(axis: Axes, rows: pd.DataFrame, style: str) -> None:
+    """Vertical line at the best tau of rows of one kind, if there is one."""
+    best = rows["tau"].max()
+    if np.isfinite(best):
+        axis.axvline(best, color=KINDS[rows["kind"].iloc[0]][0], linestyle=style, linewidth=0.8, zorder=0.5)
+
+
+def _legend_line(kind: str, style: Literal["--", ":"], label: str) -> Line2D:
+    return Line2D([], [], color=KINDS[kind][0], linestyle=style, linewidth=0.8, label=label)
 
 
 def _bars(axis: Axes, rows: pd.DataFrame) -> None:
@@ -64,9 +82,6 @@ def _bars(axis: Axes, rows: pd.DataFrame) -> None:
     axis.barh(known.index, known["tau"], 0.72, color=_colours(known), hatch=hatches, edgecolor="white", linewidth=0)
     axis.hlines(known.index, known["tau_low"], known["tau_high"], color="black", linewidth=0.9)
     axis.axvline(0, color="black", linewidth=0.6)
-    best = known.loc[known["kind"] == "baseline", "tau"].max()
-    if np.isfinite(best):
-        axis.axvline(best, color=KINDS["baseline"][0], linestyle="--", linewidth=0.8, zorder=0.5)
     for place, row in rows.iterrows():
         text = number(row["tau"]) if pd.notna(row["tau"]) else f"{MISSING} {row['note']}"
         axis.text(1.02, float(str(place)), text, transform=axis.get_yaxis_transform(), va="center", fontsize=LABEL_SIZE)
@@ -130,9 +145,9 @@ def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
     """Tau-b between every two proxies, ordered so that those which rank alike stand together.
 
     The order is that of the leaves of an average-linkage tree on the distance 1 − tau; an undefined tau counts as zero
-    for the order and is drawn as a grey cell.
+    for the order and is drawn as a grey cell. Names have the colour of their kind; supervised regressions are left out.
     """
-    select(ranking, None, subset)
+    kinds = select(ranking, None, subset).set_index("proxy")["kind"]
     matrix = ranking.correlations[subset or subsets(ranking)[0]]
     matrix = matrix.iloc[(order := _clustered(matrix)), order]
     names = [shorten(name) for name in matrix.index]
@@ -147,6 +162,8 @@ def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
         axis.text(column, row, number(value, 2), ha="center", va="center", fontsize=5.6, color=colour)
     axis.set_xticks(range(len(names)), names, rotation=90)
     axis.set_yticks(range(len(names)), names)
+    for tick, name in zip((*axis.get_xticklabels(), *axis.get_yticklabels()), (*matrix.index, *matrix.index)):
+        tick.set_color(KINDS[kinds[name]][0])
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     place = figure.add_axes((1 - 0.7 / figure.get_figwidth(), 0.4, 0.12 / figure.get_figwidth(), 0.4))

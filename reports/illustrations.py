@@ -63,7 +63,9 @@ _PER_TRUTH = (
 
 _BARS = (
     "Kendall's τ-b between score and accuracy, with {intervals}, subset {subset} (n = {n}). Hatched bars "
-    "are sizes, which need no network; the dashed line is the best of them: a proxy below it has not earned its cost."
+    "are sizes, which need no network; the dashed line is the best of them: a proxy below it has not earned its cost. "
+    "The dotted line, if any, is the free ensemble, which the other ensembles have to beat. Supervised regressions, if "
+    "any, have learned accuracies: they stand apart, below all others."
 )
 _HEATMAP = (
     "Kendall's τ-b between the scores of every two proxies, subset {subset} (n = {n}), each turned so "

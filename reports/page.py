@@ -112,7 +112,12 @@ def _page(ranking: Ranking, pictures: list[_Picture], formats: Collection[str], 
     )
 
 
-_PLURALS = {"proxy": "proxies", "size baseline": "size baselines", "ensemble": "ensembles"}
+_PLURALS = {
+    "proxy": "proxies",
+    "size baseline": "size baselines",
+    "ensemble": "ensembles",
+    "supervised regression": "supervised regressions",
+}
 
 
 def _tiles(ranking: Ranking) -> list[tuple[str, str]]:
@@ -126,10 +131,10 @@ def _tiles(ranking: Ranking) -> list[tuple[str, str]]:
 
 
 def _findings(ranking: Ranking) -> Iterator[dict[str, str]]:
-    """For each truth and subset: the best proxy beside the best size baseline, and whether their intervals part."""
+    """For each truth and subset: the best proxy or ensemble beside the best size baseline, and whether they part."""
     for truth, subset, rows in selections(ranking):
         known = rows[rows["tau"].notna()]
-        scored, sizes = known[known["kind"] != "baseline"], known[known["kind"] == "baseline"]
+        scored, sizes = known[known["kind"].isin(("proxy", "ensemble"))], known[known["kind"] == "baseline"]
         if len(scored) and len(sizes):
             best, size = scored.iloc[0], sizes.iloc[0]
             yield {

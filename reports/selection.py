@@ -30,6 +30,8 @@ def labels(ranking: Ranking) -> dict[str, str]:
 def select(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> pd.DataFrame:
     """Rows of one truth and one subset, best tau first, undefined ones last; the table's first of each if omitted.
 
+    Supervised rows, which have learned accuracies, stand after all the others.
+
     Raises:
         UnknownNameError: the table has no such truth or subset; the message has the nearest ones.
     """
@@ -39,8 +41,9 @@ def select(ranking: Ranking, truth: str | None = None, subset: str | None = None
         if name not in set(ranking.table[column]):
             raise unknown(f"{column} of this ranking", name, set(ranking.table[column]))
         rows = rows[rows[column] == name]
-    rows = rows.assign(note=rows["note"].fillna(""))
-    return rows.sort_values(["tau", "proxy"], ascending=[False, True], na_position="last").reset_index(drop=True)
+    rows = rows.assign(note=rows["note"].fillna(""), apart=rows["kind"] == "supervised")
+    ordered = rows.sort_values(["apart", "tau", "proxy"], ascending=[True, False, True], na_position="last")
+    return ordered.drop(columns="apart").reset_index(drop=True)
 
 
 def selections(ranking: Ranking) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -68,6 +71,12 @@ def cutoff(ranking: Ranking) -> str:
     """The k of the columns at k, as the end of a caption: ``, k = 10``; empty where it differs."""
     values = ranking.table["k"].dropna().unique()
     return f", k = {values[0]:g}" if len(values) == 1 else ""
+
+
+def free_ensembles(ranking: Ranking) -> set[str]:
+    """Names of the ensembles that the others have to beat, as the protocol marks them."""
+    cards = _find(ranking.protocol, "ensembles")
+    return {name for name, card in cards.items() if card.get("baseline")} if isinstance(cards, Mapping) else set()
 
 
 def _find(tree: object, key: str) -> object:

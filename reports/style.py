@@ -16,10 +16,20 @@ from scipy.optimize import isotonic_regression
 
 P = ParamSpec("P")
 
-KINDS = {"proxy": ("#0072B2", "o"), "baseline": ("#D55E00", "s"), "ensemble": ("#009E73", "^")}
+KINDS = {
+    "proxy": ("#0072B2", "o"),
+    "baseline": ("#D55E00", "s"),
+    "ensemble": ("#009E73", "^"),
+    "supervised": ("#CC79A7", "D"),
+}
 """Colour and marker of each kind of row, from the colour-blind-safe palette of Okabe and Ito."""
 
-KIND_NAMES = {"proxy": "proxy", "baseline": "size baseline", "ensemble": "ensemble"}
+KIND_NAMES = {
+    "proxy": "proxy",
+    "baseline": "size baseline",
+    "ensemble": "ensemble",
+    "supervised": "supervised regression",
+}
 GREY = "#8a8a8a"
 LABEL_SIZE = 7.0
 FORMATS = ("png", "svg", "pdf")

@@ -41,7 +41,14 @@ class Column:
 
 COLUMNS = (
     Column("proxy", "proxy", "Name of the proxy or baseline.", str, True),
-    Column("kind", "kind", "Proxy, size baseline, or ensemble (an aggregation of ranks over the architectures).", str),
+    Column(
+        "kind",
+        "kind",
+        "Proxy, size baseline, ensemble (an aggregation of ranks over the architectures), or supervised (a regression "
+        "that has learned accuracies, judged by cross-fitting; not to be held against the training-free rows).",
+        str,
+        True,
+    ),
     Column("n", "n", "Architectures that enter the correlations.", count),
     Column("coverage", "coverage %", "Share of the attempts that gave a value, in percent.", percent, True),
     Column("tau", "τ", "Kendall's τ-b with accuracy, with its confidence interval.", paper=True),
@@ -80,15 +87,16 @@ def detail_table(ranking: Ranking, truth: str | None = None, subset: str | None 
 
 
 def summary_table(ranking: Ranking, subset: str | None = None) -> pd.DataFrame:
-    """Tau with its interval as text: one row per proxy, one column per truth, best mean tau first."""
+    """Tau with its interval as text: one row per proxy, one column per truth, best mean tau first, supervised last."""
     columns = {truth: select(ranking, truth, subset).set_index("proxy") for truth in truths(ranking)}
     mean = pd.DataFrame({truth: rows["tau"] for truth, rows in columns.items()}).mean(axis=1)
-    names = sorted(mean.index, key=lambda name: (pd.isna(mean[name]), -mean[name], name))
+    kinds = {name: kind for rows in columns.values() for name, kind in rows["kind"].items()}
+    names = sorted(mean.index, key=lambda n: (kinds[n] == "supervised", pd.isna(mean[n]), -mean[n], n))
     cells = {
         labels(ranking)[truth]: [_TAU.text(rows.loc[name]) if name in rows.index else MISSING for name in names]
         for truth, rows in columns.items()
     }
-    return pd.DataFrame({"proxy": names} | cells)
+    return pd.DataFrame({"proxy": names, "kind": [kinds[name] for name in names]} | cells)
 
 
 def failures_table(ranking: Ranking) -> pd.DataFrame:

@@ -19,7 +19,8 @@ from zcbench.streams import numpy_stream
 
 SPACE = "nasbench201(channels=4,cells=1)"
 COMMANDS = [f"proxies {name}" for name in ("list", "show", "check")]
-COMMANDS += [f"data {name}" for name in ("list", "fetch", "import", "verify")]
+COMMANDS += [f"data {name}" for name in ("list", "show", "fetch", "import", "verify")]
+COMMANDS += ["ensembles select"]
 SMALL = ["--space", SPACE, "--dataset", "noise", "--image-size", "8", "--batch-size", "8", "--draws", "20"]
 
 
@@ -108,11 +109,23 @@ def test_rank_and_report_read_what_is_there(run, files):
     assert zcbench_command("report", run, "--formats", "png").returncode == 0
 
 
+def test_ensembles_are_ranked_by_default_and_by_formula(run, files):
+    """The free one without being asked for; a formula with commas; one without scores is refused by name."""
+    table = pd.read_parquet(run / "ranking" / "table.parquet").set_index("proxy")
+    assert set(table.loc["log_rank(macs,jacov)", "kind"]) == {"ensemble"}
+    rank = ["rank", run, "--truth", files / "truth.csv", "--plugin", files / "mine.py", "--draws", 10, "--ensembles"]
+    shown = zcbench_command(*rank, "log_rank(depth,snip),rank_sum(snip,last_layer)").stdout
+    assert "rank_sum(snip,last_layer)" in shown and "log_rank(depth,snip)" in shown and "jacov)" not in shown
+    assert "Did you mean 'snip'" in fails(*rank, "rank_sum(snpi,jacov)")
+    assert "Did you mean 'ridge'" in fails(*rank, "none", "--supervised", "rigde")
+
+
 def test_proxies_are_listed_shown_and_checked(files):
     """The list has direction and source, the page its formula, the check its findings."""
     listed = zcbench_command("proxies", "list", "--plugin", files / "mine.py").stdout
     assert "arXiv:2006.04647" in listed and "last_layer" in listed
     assert "log |" in zcbench_command("proxies", "show", "naswot").stdout.replace(r"\log \lvert", "log |")
+    assert "az_progressivity" in listed and "r_{ik}" in zcbench_command("proxies", "show", "az_nas").stdout
     checked = zcbench_command("proxies", "check", "l2_norm")
     assert (checked.returncode, checked.stdout.count("holds")) == (0, 7)
 
@@ -217,7 +230,7 @@ def test_import_is_light():
     assert printed.strip() == "[]"
 
 
-@pytest.mark.parametrize("room", ["proxies", "benchmarks", "spaces", "reports"])
+@pytest.mark.parametrize("room", ["proxies", "benchmarks", "distill", "spaces", "reports"])
 def test_a_room_refuses_its_bare_name(room):
     """From the source folder, ``import proxies`` would make a second registry."""
     source = Path(__file__).parents[1]

@@ -20,6 +20,11 @@ function compare(a, b, sign) {
   return sign * (numeric ? Number(a) - Number(b) : a.localeCompare(b));
 }
 
+/* What has learned accuracies stays below what has not. */
+function apart(row) {
+  return row.classList.contains("supervised");
+}
+
 /* The first choice of a column of numbers puts the highest on top, of a column of words the first letter. */
 function sort(heading) {
   const table = heading.closest("table");
@@ -30,7 +35,8 @@ function sort(heading) {
   const order = before ? (before === "ascending" ? "descending" : "ascending") : words ? "ascending" : "descending";
   for (const other of heading.parentElement.cells) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", order);
-  rows.sort((a, b) => compare(keys.get(a), keys.get(b), order === "ascending" ? 1 : -1));
+  const sign = order === "ascending" ? 1 : -1;
+  rows.sort((a, b) => apart(a) - apart(b) || compare(keys.get(a), keys.get(b), sign));
   table.tBodies[0].append(...rows);
 }
 

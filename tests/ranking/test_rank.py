@@ -10,7 +10,8 @@ from scipy import stats as scipy_stats
 
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.bootstrap import bootstrap
-from zcbench.benchmarks.ranking import BASELINES, COLUMNS, Ranking, rank
+from zcbench.benchmarks.evidence import SIZES
+from zcbench.benchmarks.ranking import COLUMNS, Ranking, rank
 from zcbench.errors import DataError, RankingError, UnknownNameError
 
 N = 60
@@ -69,11 +70,11 @@ def row(ranking: Ranking, proxy: str, truth: str = "a", subset: str = "all") -> 
 
 
 def test_one_row_per_truth_subset_and_proxy_with_the_baselines(ranking: Ranking):
-    """Closed form: 2 truths x 2 subsets x (3 proxies + 3 sizes nobody scored)."""
+    """Closed form: 2 truths x 2 subsets x (3 proxies + 4 sizes nobody scored)."""
     assert tuple(ranking.table.columns) == COLUMNS
-    assert len(ranking.table) == 2 * 2 * 6
+    assert len(ranking.table) == 2 * 2 * 7
     assert not ranking.table.duplicated(["truth", "subset", "proxy"]).any()
-    assert set(ranking.table.loc[ranking.table["kind"] == "baseline", "proxy"]) == set(BASELINES)
+    assert set(ranking.table.loc[ranking.table["kind"] == "baseline", "proxy"]) == set(SIZES)
 
 
 def test_numbers_are_those_of_scipy_on_the_mean_over_seeds(
@@ -143,13 +144,35 @@ def test_failures_stay_in_the_denominator(scores: pd.DataFrame, truths: dict[str
     scores, noisy = scores.copy(), scores["proxy"] == "noisy"
     bad = noisy & (scores["arch"].eq("arch 07") | (scores["seed"].eq(1) & scores["arch"].isin(ARCHS[:3])))
     scores.loc[bad, ["value", "status", "reason"]] = [np.nan, "singular", "two images alike"]
-    scores = scores[~(noisy & scores["seed"].eq(2) & scores["arch"].eq("arch 59"))]  # never attempted: counts as failed
     got = rank(scores, truths, sizes, draws=20)
-    assert row(got, "noisy")["coverage"] == pytest.approx(1 - 7 / 180)
-    assert row(got, "noisy")["n"] == N - 1
+    assert row(got, "noisy")["coverage"] == pytest.approx(1 - 6 / 180)
+    assert (row(got, "noisy")["n"], row(got, "noisy")["note"]) == (N - 1, "")
     assert got.failures.to_dict("records") == [
         {"proxy": "noisy", "status": "singular", "count": 6, "example_arch": "arch 00", "reason": "two images alike"}
     ]
+
+
+def test_what_was_never_asked_for_is_said_and_no_failure(
+    scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame
+):
+    """Closed form: of 20 architectures asked for, 2 fail; of those of the first seed, 50 were asked for a second."""
+    sampled = attempts("sampled", np.arange(20.0))
+    sampled.loc[:1, ["value", "status"]] = [np.nan, "singular"]
+    seeds = [attempts("seeds", np.arange(float(N))), attempts("seeds", np.arange(50.0), seed=1)]
+    got = rank(
+        pd.concat([scores, sampled, *seeds]), truths, sizes, draws=20, subsets={"all": ARCHS, "rest": ARCHS[20:]}
+    )
+    assert list(row(got, "sampled")[["n", "coverage", "note"]]) == [18, 0.9, "scored on 20 of 60"]
+    assert list(row(got, "seeds")[["n", "coverage", "note"]]) == [N, 1.0, "with all 2 seeds on 50"]
+    nothing = row(got, "sampled", subset="rest")
+    assert (nothing["n"], nothing["note"]) == (0, "scored on 0 of 40; fewer than 3 values")
+    assert np.isnan(nothing["coverage"])
+
+
+def test_remarks_stand_in_the_rows(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Closed form: the remark is the note of its proxy and of no other."""
+    got = rank(scores, truths, sizes, draws=20, notes={"loss": "from elsewhere"})
+    assert [row(got, name)["note"] for name in ("loss", "noisy")] == ["from elsewhere", ""]
 
 
 def test_a_proxy_that_always_fails_is_a_row(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
@@ -210,7 +233,7 @@ def test_top_names_the_best(ranking: Ranking):
     assert ranking.top(2) == ["loss", "noisy"]
     assert ranking.top(1, truth="b", by="regret", kind="proxy") == ["loss"]
     assert "flat" not in ranking.top(99)
-    assert set(ranking.top(99, kind="baseline")) == set(BASELINES)
+    assert set(ranking.top(99, kind="baseline")) == set(SIZES)
     with pytest.raises(UnknownNameError, match="Did you mean 'tau'"):
         ranking.top(1, by="tua")
     with pytest.raises(UnknownNameError, match="truth"):

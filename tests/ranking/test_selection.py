@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
+import zcbench
 from zcbench.benchmarks.selection import select_ensemble, split_classes
+from zcbench.benchmarks.study import select_run
 from zcbench.errors import RankingError
 
 
@@ -80,3 +82,16 @@ def test_too_few_complete_architectures(evidence):
     values.loc[values.index[5:], "a"] = np.nan
     with pytest.raises(RankingError, match="5 architectures have a value"):
         select_ensemble(values, truth, classes)
+
+
+@pytest.mark.data
+def test_a_run_is_judged_on_the_other_half(data_dir):
+    """By construction: no architecture on both sides, and the chosen ensemble stands beside the free one."""
+    truths = {name: zcbench.truth(f"nasbench201/{name}", data_dir) for name in ("cifar10", "cifar100")}
+    names = ["macs", "jacov", "synflow"]
+    found, ranking = select_run("nasbench201", truths, candidates=names, max_members=2, draws=1)
+    assert set(found.training).isdisjoint(found.judging)
+    assert set(ranking.subsets) == {"training", "judging"}
+    rows = ranking.table[ranking.table["subset"] == "judging"]
+    assert {f"log_rank({','.join(found.members)})", "log_rank(macs,jacov)"} <= set(rows["proxy"])
+    assert rows["n"].max() <= len(found.judging)

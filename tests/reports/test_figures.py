@@ -67,6 +67,46 @@ def test_baselines_have_their_own_colour(ranking):
     assert len(set(zip(colours, known["kind"]))) == len(set(colours)) == known["kind"].nunique()
 
 
+@pytest.fixture
+def mixed(make_ranking):
+    """A ranking with a free ensemble, and with ``zico`` turned into a supervised row that has the best tau."""
+    ranking = make_ranking(names=["rank_sum", "zico"])
+    learned = ranking.table["proxy"] == "zico"
+    table = ranking.table.assign(
+        kind=ranking.table["kind"].mask(learned, "supervised"), tau=ranking.table["tau"].mask(learned, 0.99)
+    )
+    cards = {"ensembles": {"rank_sum": {"rule": "rank_sum", "members": ["snip", "macs"], "baseline": True}}}
+    matrices = {name: matrix.drop(index="zico", columns="zico") for name, matrix in ranking.correlations.items()}
+    return dataclasses.replace(
+        ranking, table=table, correlations=matrices, protocol=ranking.protocol | {"ranking": cards}
+    )
+
+
+def test_the_free_ensemble_is_a_line_and_what_has_learned_stands_below(mixed):
+    """By construction: a dotted line at the ensemble's tau; the row with the best tau is last, since it has learned."""
+    axis = ranking_bars(mixed).axes[0]
+    tau = rows(mixed).set_index("proxy").loc["rank_sum", "tau"]
+    assert tau in [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == ":"]
+    assert axis.get_yticklabels()[-1].get_text() == "zico"
+    words = [text.get_text() for text in ranking_bars(mixed).legends[0].get_texts()]
+    assert {"ensemble", "free ensemble", "supervised regression"} <= set(words)
+
+
+def test_names_in_the_matrix_have_the_colour_of_their_kind(mixed):
+    """Table: two names share a colour exactly when they share a kind; what has learned is not there."""
+    kinds = rows(mixed).set_index("proxy")["kind"]
+    labels = proxy_heatmap(mixed).axes[0].get_yticklabels()
+    assert "zico" not in [label.get_text() for label in labels]
+    pairs = {(label.get_color(), kinds[label.get_text()]) for label in labels}
+    assert len(pairs) == len({colour for colour, _ in pairs}) == 3
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_all_kinds_can_be_drawn(draw, mixed):
+    """Invariance: a figure for a ranking with every kind of row."""
+    assert render(draw(mixed), "svg")
+
+
 def test_size_controlled_draws_raw_against_partial(ranking):
     """Table: one point per row that has both; the others are named."""
     for axis, size in zip(size_controlled(ranking).axes, ("params", "macs"), strict=True):

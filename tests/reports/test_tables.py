@@ -1,5 +1,6 @@
 """Tables: the numbers survive, the texts are escaped, nothing is dropped."""
 
+import dataclasses
 import json
 import re
 
@@ -49,7 +50,21 @@ def test_undefined_rows_are_dashes_at_the_end(ranking):
     """Nothing dropped: the constant proxy is the last row, with dashes and its reason."""
     last = detail_table(ranking).iloc[-1]
     assert (last["proxy"], last["τ"], last["regret"], last["note"]) == ("broken", "–", "–", "constant")
-    assert summary_table(ranking).iloc[-1].tolist() == ["broken", "–", "–"]
+    assert summary_table(ranking).iloc[-1].tolist() == ["broken", "proxy", "–", "–"]
+
+
+def test_what_has_learned_comes_last_in_every_table(make_ranking):
+    """By construction: one row is made supervised and given the best tau; it is last all the same, with its kind."""
+    ranking = make_ranking()
+    learned = ranking.table["proxy"] == "snip"
+    table = ranking.table.assign(
+        kind=ranking.table["kind"].mask(learned, "supervised"), tau=ranking.table["tau"].mask(learned, 0.99)
+    )
+    ranking = dataclasses.replace(ranking, table=table)
+    for made in (detail_table(ranking), summary_table(ranking)):
+        assert made.iloc[-1][["proxy", "kind"]].tolist() == ["snip", "supervised"]
+        assert made.iloc[-2]["proxy"] == "broken"
+    assert "supervised" in to_latex(summary_table(ranking), "")
 
 
 def test_best_comes_first(ranking):
@@ -106,4 +121,4 @@ def test_unknown_truth_names_the_nearest(ranking):
 def test_truths_that_would_share_a_label_keep_their_names(make_ranking):
     """Nothing dropped: two spaces with the same data set are two columns."""
     table = summary_table(make_ranking(truths=("nasbench201/cifar10", "nasbench101/cifar10")))
-    assert table.columns.tolist() == ["proxy", "nasbench201/cifar10", "nasbench101/cifar10"]
+    assert table.columns.tolist() == ["proxy", "kind", "nasbench201/cifar10", "nasbench101/cifar10"]

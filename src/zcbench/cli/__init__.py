@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from zcbench import __version__
-from zcbench.cli import bench, data, proxies
+from zcbench.cli import bench, data, ensembles, proxies, scores
 from zcbench.errors import ZcbenchError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command("rank")(bench.rank)
 app.command("report")(bench.report)
 app.add_typer(proxies.app, name="proxies")
 app.add_typer(data.app, name="data")
+app.add_typer(scores.app, name="scores")
+app.add_typer(ensembles.app, name="ensembles")
 
 
 def _version(asked: bool) -> None:

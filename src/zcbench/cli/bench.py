@@ -1,7 +1,8 @@
 """``zcbench bench``, ``rank`` and ``report``: score, hold against truth, draw."""
 
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE
@@ -34,12 +35,24 @@ Plugins = Annotated[
 Draws = Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")]
 TopK = Annotated[float, typer.Option("--top-k", help="K of P@K, BR@K and WR@K: a count, or a share below 1.")]
+Ensembles = Annotated[
+    str,
+    typer.Option(
+        help="Rank aggregations: 'all' named ones whose members were scored, 'none', or a list such as "
+        "az_nas,log_rank(macs,jacov)."
+    ),
+]
+Supervised = Annotated[
+    str, typer.Option(help="Regressions on the scores, shown apart: ridge, boosting, both with a comma, or 'none'.")
+]
+SupervisedTrain = Annotated[int, typer.Option(help="Accuracies that each regression learns from.")]
 Formats = Annotated[str, typer.Option(help="Formats of the figures, of png, svg and pdf, separated by commas.")]
 Title = Annotated[str | None, typer.Option(help="Heading of the page.")]
 
-WIDTH = 110
-SHOWN = ("proxy", "n", "coverage %", "τ", "ρ", "τ | params", "τ top 10 %", "P@k", "ms")
+WIDTH = 136
+SHOWN = ("proxy", "kind", "n", "coverage %", "τ", "ρ", "τ | params", "τ top 10 %", "P@k", "ms")
 TRUTH = ["nasbench201/cifar10"]
+DRAWS, QUICK = 1000, 200
 
 
 def bench(
@@ -79,6 +92,9 @@ def bench(
     draws: Draws = 1000,
     confidence: Confidence = 0.95,
     top_k: TopK = 10,
+    ensembles: Ensembles = "all",
+    supervised: Supervised = "none",
+    supervised_train: SupervisedTrain = 200,
     formats: Formats = "png,svg,pdf",
     title: Title = None,
     data_dir: DataDir = None,
@@ -90,15 +106,16 @@ def bench(
     from zcbench.benchmarks.study import check_truths, choose_architectures, largest
 
     where, console = spaces.get(space), Console(stderr=True)
-    truths = _truths(truth, data_dir)
+    truths = resolve_truths(truth, data_dir)
     chosen, origin = choose_architectures(where, archs, subset, archs_seed)
     check_truths(where, truths, chosen)
-    kinds = _formats(formats)
+    kinds, names = _formats(formats), _proxies(proxies, plugin)
+    how = _how(draws, confidence, top_k, ensembles, supervised, supervised_train, names)
     images = datasets.load(dataset, data_dir, image_size=image_size)
     score_run(
         where,
         chosen,
-        _proxies(proxies, plugin),
+        names,
         range(seeds),
         datasets.batch(images, batch_size, batch_seed),
         out,
@@ -114,25 +131,67 @@ def bench(
         notes={"architectures": origin},
         console=console,
     )
-    ranking = _rank(out, truths, draws, confidence, top_k)
+    ranking = _rank(out, truths, how)
     _report(ranking, out, kinds, title, console)
 
 
 def rank(
-    run: Run,
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of a run, file of 'zcbench scores pack', or name of 'zcbench scores list', as nasbench201.",
+            show_default=False,
+        ),
+    ],
     truth: Truths = TRUTH,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Other scores, named as the run is, whose proxies are ranked too, on the architectures of the run. "
+            "May be repeated, or separated by commas."
+        ),
+    ] = None,
+    subset: Annotated[str, typer.Option(help="Architectures that are printed: all, live, unique or sample.")] = "all",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the ranking, which 'zcbench report' draws.", show_default="the folder of the run"
+        ),
+    ] = None,
     plugin: Plugins = None,
-    draws: Draws = 1000,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Bootstrap draws for the confidence intervals.",
+            show_default=f"{DRAWS}, or {QUICK} for scores from a file without --out",
+        ),
+    ] = None,
     confidence: Confidence = 0.95,
     top_k: TopK = 10,
+    ensembles: Ensembles = "all",
+    supervised: Supervised = "none",
+    supervised_train: SupervisedTrain = 200,
     data_dir: DataDir = None,
 ) -> None:
-    """Hold the scores of a run against trained accuracies and print the ranking of the proxies."""
+    """Hold scores against trained accuracies and print the ranking of the proxies.
+
+    The ranking of a run is kept in its folder; scores from a file are ranked on one subset and printed, unless --out
+    says where the whole ranking goes.
+    """
+    from zcbench.benchmarks.study import rank_run
     from zcbench.registry import load_file
 
     for file in plugin or ():
         load_file(file)
-    _rank(run, _truths(truth, data_dir), draws, confidence, top_k)
+    home = out or (Path(run) if Path(run).is_dir() else None)
+    how = _how(draws or (DRAWS if home else QUICK), confidence, top_k, ensembles, supervised, supervised_train)
+    others = [name.strip() for given in beside or () for name in given.split(",") if name.strip()]
+    subsets = None if home else (subset,)
+    ranking = rank_run(run, resolve_truths(truth, data_dir), beside=others, subsets=subsets, **how)
+    if home:
+        ranking.save(home / "ranking")
+    print_ranking(ranking, subset)
 
 
 def report(run: Run, formats: Formats = "png,svg,pdf", title: Title = None) -> None:
@@ -142,7 +201,8 @@ def report(run: Run, formats: Formats = "png,svg,pdf", title: Title = None) -> N
     _report(Ranking.load(run / "ranking"), run, _formats(formats), title, Console(stderr=True))
 
 
-def _truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":
+def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":
+    """Tables of accuracies by name; each of ``names`` may be several with commas, or files."""
     from zcbench.benchmarks.truth import truth
 
     flat = [name.strip() for given in names for name in given.split(",") if name.strip()]
@@ -163,12 +223,33 @@ def _proxies(given: str, plugins: list[Path] | None) -> list[str]:
     return [item.name for item in items]
 
 
-def _rank(run: Path, truths: "dict[str, pd.DataFrame]", draws: int, confidence: float, top_k: float) -> "Ranking":
+def _how(
+    draws: int,
+    confidence: float,
+    top_k: float,
+    ensembles: str,
+    supervised: str,
+    supervised_train: int,
+    scored: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """Options of the ranking, checked before anything is scored as far as the names of what is scored are known."""
+    from zcbench.benchmarks.ensembles import choose
+    from zcbench.benchmarks.supervised import Supervision, names
+    from zcbench.proxies import REGISTRY
+
+    if scored is not None:
+        choose(ensembles, REGISTRY.names(), scored)
+    learners = Supervision(names(supervised), supervised_train).learners
+    options = {"draws": draws, "confidence": confidence, "k": top_k, "ensembles": ensembles}
+    return options | {"supervised": learners, "supervised_train": supervised_train}
+
+
+def _rank(run: Path, truths: "dict[str, pd.DataFrame]", how: Mapping[str, Any]) -> "Ranking":
     from zcbench.benchmarks.study import rank_run
 
-    ranking = rank_run(run, truths, draws=draws, confidence=confidence, k=top_k)
+    ranking = rank_run(run, truths, **how)
     ranking.save(run / "ranking")
-    _print(ranking)
+    print_ranking(ranking)
     return ranking
 
 
@@ -190,23 +271,37 @@ def _formats(given: str) -> tuple[str, ...]:
     return kinds
 
 
-def _print(ranking: "Ranking") -> None:
-    """The protocol in a few lines, and one table per truth over all architectures; the report has the subsets."""
+def print_ranking(ranking: "Ranking", subset: str = "all") -> None:
+    """The protocol in a few lines, and one table per truth over one subset; the report has all subsets."""
     from zcbench.reports import detail_table
 
     console, card = Console(), ranking.protocol["scores"]
     console = console if console.is_terminal else Console(width=WIDTH)
     for line in (
-        f"Architectures: {card['architectures']} of {card['space']}",
+        f"Architectures: {len(ranking.scores):,} of {card['space']}; asked for: {card['architectures']}",
         f"Batch: {card['batch']}",
         f"Networks: init {card['init']}, seeds {', '.join(map(str, card['init seeds']))}, {card['dtype']}",
+        *_beside_lines(ranking.protocol.get("beside", {})),
     ):
         console.print(line, highlight=False, soft_wrap=True)
     for truth in ranking.accuracies:
-        rows = detail_table(ranking, str(truth), "all")[list(SHOWN)]
-        table = Table(title=f"Against {truth}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+        rows = detail_table(ranking, str(truth), subset)
+        table = Table(title=f"Against {truth}, subset {subset}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
         for heading in SHOWN:
-            table.add_column(heading, justify="left" if heading == "proxy" else "right", no_wrap=True)
-        for row in rows.itertuples(index=False):
+            table.add_column(heading, justify="left" if heading in ("proxy", "kind") else "right", no_wrap=True)
+        for row in rows[list(SHOWN)].itertuples(index=False):
             table.add_row(*map(escape, map(str, row)))
         console.print(table)
+        for scored, names in rows.groupby(rows["note"].str.extract(r"(scored on [\d,]+ of [\d,]+)")[0])["proxy"]:
+            console.print(f"{scored}: {', '.join(names)}", highlight=False, soft_wrap=True)
+
+
+def _beside_lines(sources: "Mapping[str, Mapping[str, Any]]") -> Iterator[str]:
+    """What was taken from other scores, what was not, and how they differ."""
+    for name, source in sources.items():
+        seeds = ", ".join(map(str, source["seeds"]))
+        yield f"Beside, from {name}, seeds {seeds}: {', '.join(source['proxies']) or 'nothing'}"
+        for proxy, why in source["left out"].items():
+            yield f"  not taken: {proxy} ({why})"
+        for difference in source["differences"]:
+            yield f"  differs (these → {name}): {difference}"

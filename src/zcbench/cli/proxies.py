@@ -1,4 +1,4 @@
-"""``zcbench proxies``: what there is, what one of them does, and whether it keeps the contract."""
+"""``zcbench proxies``: what there is, ensembles too, what one of them does, and whether it keeps the contract."""
 
 import inspect
 from pathlib import Path
@@ -9,11 +9,13 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-app = typer.Typer(help="List, show and check zero-cost proxies.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, show, check and document zero-cost proxies.", no_args_is_help=True, rich_markup_mode=None)
 
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines proxies. May be repeated.")
 ]
+
+DEFAULT_TRUTHS = ["nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/imagenet16-120"]
 
 
 def _load(plugins: list[Path] | None) -> None:
@@ -25,7 +27,7 @@ def _load(plugins: list[Path] | None) -> None:
 
 @app.command("list")
 def list_proxies(plugin: Plugins = None) -> None:
-    """One line per proxy: version, direction, what it reads, source; a broken plug-in is listed with its error."""
+    """One line per proxy and per ensemble, with its source; a broken plug-in is listed with its error."""
     from zcbench.proxies import REGISTRY
 
     _load(plugin)
@@ -41,19 +43,54 @@ def list_proxies(plugin: Plugins = None) -> None:
     for name, error in broken.items():
         table.add_row(name, "–", "–", "–", "–", f"[red]{error}[/]")
     Console().print(table)
+    _list_ensembles()
+
+
+def _list_ensembles() -> None:
+    """Ensembles in a table of their own: they rank a population and score no architecture by itself."""
+    from zcbench.benchmarks.ensembles import ENSEMBLES
+
+    table = Table(box=SIMPLE, title="Ensembles: ranks aggregated over the architectures of a run", title_justify="left")
+    for column in ("name", "rule", "members", "source"):
+        table.add_column(column, overflow="fold")
+    items, broken = ENSEMBLES.usable()
+    for item in items:
+        source = "free baseline" if item.baseline else item.source or ENSEMBLES.origin(item.name)
+        table.add_row(item.name, item.rule, ", ".join(item.members), source)
+    for name, error in broken.items():
+        table.add_row(name, "–", "–", f"[red]{error}[/]")
+    Console().print(table)
 
 
 @app.command()
 def show(name: Annotated[str, typer.Argument(show_default=False)], plugin: Plugins = None) -> None:
-    """The documentation of one proxy: formula, shapes, range, direction, source."""
+    """The documentation of one proxy or ensemble: formula, shapes, range, direction, source."""
+    from zcbench.benchmarks.ensembles import ENSEMBLES
+    from zcbench.errors import unknown
     from zcbench.proxies import REGISTRY
 
     _load(plugin)
+    if name in ENSEMBLES or "(" in name:
+        _show_ensemble(name)
+        return
+    if name not in REGISTRY:
+        raise unknown("proxy or ensemble", name, [*REGISTRY.names(), *ENSEMBLES.names()])
     item = REGISTRY.get(name)
     better = "higher" if item.higher_is_better else "lower"
     typer.echo(f"{item.name}, version {item.version}; {better} ranks better; reads {', '.join(sorted(item.reads))}")
     typer.echo(f"source: {item.source or 'none given'}; defined in {REGISTRY.origin(name)}\n")
     typer.echo(inspect.getdoc(item.function) or "It has no documentation.")
+
+
+def _show_ensemble(name: str) -> None:
+    """What an ensemble aggregates, and the documentation of its rule."""
+    from zcbench.benchmarks.ensembles import RULES, named
+    from zcbench.proxies import REGISTRY
+
+    item = named(name, REGISTRY.names())
+    typer.echo(f"{item.name}, an ensemble: {item.formula}; higher ranks better")
+    typer.echo(f"source: {item.source or 'none given'}{'; the baseline of the ensembles' if item.baseline else ''}\n")
+    typer.echo(f"{item.summary}\n\n" * bool(item.summary) + (inspect.getdoc(RULES[item.rule]) or ""))
 
 
 @app.command()
@@ -75,3 +112,47 @@ def check(
             console.print(f"  {mark} {finding.check}: {finding.detail}", highlight=False, soft_wrap=True)
     if broken:
         raise typer.Exit(1)
+
+
+@app.command()
+def docs(
+    out: Annotated[Path, typer.Option(help="Folder for the pages.", show_default=False)],
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            help="Scores for the numbers: a run, a packed file, or a name of 'zcbench scores list'.",
+            show_default="none",
+        ),
+    ] = None,
+    truth: Annotated[
+        list[str] | None,
+        typer.Option(help="Accuracies for the numbers. May be repeated, or separated by commas.", show_default=False),
+    ] = None,
+    subsets: Annotated[str, typer.Option(help="Architectures that the numbers are about.")] = "all,live",
+    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")] = 1000,
+    plugin: Plugins = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder with accuracies.", envvar="ZCBENCH_DATA", show_default="user data folder"),
+    ] = None,
+) -> None:
+    """Write the reference: one Markdown page per proxy, and an index with the ensembles."""
+    from zcbench.benchmarks.ensembles import ENSEMBLES
+    from zcbench.benchmarks.study import rank_run
+    from zcbench.benchmarks.truth import truth as look_up
+    from zcbench.proxies import REGISTRY
+    from zcbench.reports import write_reference
+
+    _load(plugin)
+    names, chosen = _names(truth or DEFAULT_TRUTHS), _names([subsets])
+    command, ranking = f"zcbench proxies docs --out {out}", None
+    if scores is not None:
+        truths = {name: look_up(name, data_dir) for name in names}
+        ranking = rank_run(scores, truths, subsets=chosen, draws=draws)
+        command += f" --scores {scores} --truth {','.join(names)} --subsets {','.join(chosen)} --draws {draws}"
+    items, ensembles = REGISTRY.usable()[0], ENSEMBLES.usable()[0]
+    typer.echo(f"Reference: {write_reference(items, ensembles, out, ranking, command)}")
+
+
+def _names(given: list[str]) -> list[str]:
+    return [name.strip() for text in given for name in text.split(",") if name.strip()]

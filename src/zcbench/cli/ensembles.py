@@ -1,0 +1,87 @@
+"""``zcbench ensembles``: choose a rank aggregation on one half of the architectures, and judge it on the other."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from zcbench.cli.bench import TRUTH, WIDTH, DataDir, Draws, Plugins, Truths, print_ranking, resolve_truths
+
+if TYPE_CHECKING:
+    from zcbench.benchmarks.selection import Selection
+
+app = typer.Typer(help="Rank aggregations of several proxies.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _group() -> None:
+    """Rank aggregations of several proxies."""
+
+
+@app.command()
+def select(
+    run: Annotated[
+        str, typer.Argument(help="Folder of a run, packed file, or a name such as nasbench201.", show_default=False)
+    ],
+    truth: Truths = TRUTH,
+    candidates: Annotated[
+        str | None,
+        typer.Option(help="Proxies to choose from, separated by commas.", show_default="all with 90 % coverage"),
+    ] = None,
+    max_members: Annotated[int, typer.Option(min=1, help="Largest ensemble.")] = 4,
+    beam: Annotated[int, typer.Option(min=1, help="Ensembles of each size that the search carries on.")] = 30,
+    seed: Annotated[int, typer.Option(help="Seed of the split into halves.")] = 0,
+    beside: Annotated[list[str] | None, typer.Option(help="Other scores to choose from. May be repeated.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for selection.json and for the ranking, which 'zcbench report' draws.")
+    ] = None,
+    plugin: Plugins = None,
+    draws: Draws = 200,
+    data_dir: DataDir = None,
+) -> None:
+    """Choose the log-rank ensemble that ranks one half of the architectures best, and judge it on the other half.
+
+    Halves are of isomorphism classes. The choice maximises the mean Kendall tau over the truths that are given.
+    """
+    from zcbench.benchmarks.study import select_run
+    from zcbench.registry import load_file
+
+    for file in plugin or ():
+        load_file(file)
+    names = None if candidates is None else [name.strip() for name in candidates.split(",") if name.strip()]
+    found, ranking = select_run(
+        run,
+        resolve_truths(truth, data_dir),
+        beside=beside or (),
+        candidates=names,
+        max_members=max_members,
+        beam=beam,
+        seed=seed,
+        draws=draws,
+    )
+    if out is not None:
+        ranking.save(out / "ranking")
+        record = {**found.protocol, "chosen": list(found.members), "best of each size": found.trace.to_dict("records")}
+        (out / "selection.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print_ranking(ranking, "judging")
+    _print_trace(found)
+
+
+def _print_trace(found: "Selection") -> None:
+    sizes = found.protocol["architectures"]
+    title = f"Best ensemble of each size on the {sizes['training']:,} training architectures, tau-b"
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    truths = list(found.trace.columns[3:])
+    for heading in ("members", "mean", *truths):
+        table.add_column(heading, justify="left" if heading == "members" else "right", no_wrap=heading != "members")
+    for row in found.trace.itertuples(index=False):
+        table.add_row(escape(", ".join(row[1])), *(f"{value:.3f}" for value in row[2:]))
+    console = Console()
+    console = console if console.is_terminal else Console(width=WIDTH)
+    console.print(table)
+    console.print(f"Chosen: log_rank({','.join(found.members)}), judged above on {sizes['judging']:,} architectures")
