@@ -18,9 +18,9 @@ import pandas as pd
 from zcbench.benchmarks.evidence import SIZES
 from zcbench.errors import RankingError, unknown
 from zcbench.registry import Registry
+from zcbench.specification import split_list
 
 _CALL = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*")
-_COMMA_OUTSIDE = re.compile(r",(?![^()]*\))")
 _DIGITS = 12  # sums that differ only by the order of their terms are equal
 
 
@@ -235,7 +235,7 @@ def choose(given: str | Sequence[str | Ensemble], known: Collection[str], scored
     scored = {*scored, *SIZES}
     if given == "all":
         return [item for item in ENSEMBLES.usable()[0] if scored.issuperset(item.members)]
-    texts = () if given == "none" else _COMMA_OUTSIDE.split(given) if isinstance(given, str) else given
+    texts = () if given == "none" else split_list(given) or [given] if isinstance(given, str) else given
     chosen = [named(item, known) if isinstance(item, str) else item for item in texts]
     for item in chosen:
         require(item, scored)

@@ -1,6 +1,5 @@
 """The pass through the blocks of a network: what each puts out for noise, and what it makes of a random gradient."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 from zcbench.proxies.data_free import standard_normal
 from zcbench.proxies.passes import Values, missing
 from zcbench.proxies.signals import Batch, Blocks
-from zcbench.proxies.taps import WeightLayer
+from zcbench.proxies.stages import block_modules
 from zcbench.streams import torch_stream
 
 
@@ -62,56 +61,3 @@ def _pull_back(cut: _Cut, signs: list[Tensor]) -> list[Tensor]:
         return [torch.zeros_like(leaf) for leaf in leaves]
     outputs, directions = zip(*pairs)
     return list(torch.autograd.grad(outputs, leaves, directions, allow_unused=True, materialize_grads=True))
-
-
-def block_modules(network: nn.Module, image: Tensor) -> list[nn.Module]:
-    """The blocks of a network, from the outside in.
-
-    Lists, Sequentials that hold composite modules, and modules that put out no feature map are unfolded. What is then
-    met is a block if it is a convolution, a Sequential of plain layers with a convolution among them, or any other
-    composite module. For NAS-Bench-201: the stem, every cell, and both residual blocks.
-    """
-    mapping = _feature_modules(network, image)
-
-    def unfold(module: nn.Module) -> Iterator[nn.Module]:
-        for child in module.children():
-            if _is_block(child, mapping):
-                yield child
-            else:
-                yield from unfold(child)
-
-    return list(dict.fromkeys(unfold(network)))
-
-
-def _is_block(module: nn.Module, mapping: set[nn.Module]) -> bool:
-    if module not in mapping:
-        return False
-    parts = list(module.children())
-    if not parts:
-        return isinstance(module, WeightLayer)
-    if isinstance(module, nn.Sequential):
-        composite = any(True for part in parts for _ in part.children())
-        return not composite and any(isinstance(part, WeightLayer) for part in parts)
-    return True
-
-
-def _feature_modules(network: nn.Module, image: Tensor) -> set[nn.Module]:
-    """Modules that put out a feature map, found with one image in evaluation mode."""
-    found: set[nn.Module] = set()
-
-    def listen(module: nn.Module, inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4:
-            found.add(module)
-
-    modes = [(module, module.training) for module in network.modules()]
-    handles = [module.register_forward_hook(listen) for module, _ in modes]
-    try:
-        network.eval()
-        with torch.no_grad():
-            network(image.clone())
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, training in modes:
-            module.training = training
-    return found

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zcbench.errors import BatchError
 from zcbench.proxies.activations import ActivationTap
 from zcbench.proxies.signals import Batch, Failure, NotApplicable
+from zcbench.proxies.stages import StageTap
 from zcbench.proxies.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 
 Values = dict[str, Any]
@@ -58,8 +59,8 @@ class SharedPass:
     """
 
     provides = frozenset(
-        {"logits", "features", "embedding", "relu_codes", "gradients", "classifier_gradient", "channel_saliency"}
-        | {"hessian_gradient", "input_jacobian", "activation_matrices"}
+        {"logits", "features", "stages", "embedding", "classifier", "relu_codes", "activation_matrices"}
+        | {"gradients", "classifier_gradient", "channel_saliency", "hessian_gradient", "input_jacobian"}
     )
     first_order = frozenset({"gradients", "classifier_gradient", "channel_saliency"})
 
@@ -69,6 +70,7 @@ class SharedPass:
         self._backward = self._hessian or bool(wanted & self.first_order)
         self._saliency = "channel_saliency" in wanted
         self._tap = ForwardTap(relu_codes="relu_codes" in wanted, features="features" in wanted)
+        self._stages = StageTap(network, batch.images[:1]) if "stages" in wanted else None
         self._activations = ActivationTap(seed) if "activation_matrices" in wanted else None
         self._layers, self._weights = weight_layers(network), weight_tensors(network)
         self._copy_outputs = False
@@ -102,6 +104,7 @@ class SharedPass:
             torch.set_grad_enabled(self._backward or self._jacobian),
             layer_outputs(self._layers, self._listen),
             self._tap,
+            self._stages or nullcontext(),
             self._activations or nullcontext(),
         ):
             return self._network(images.clone()), images
@@ -117,12 +120,15 @@ class SharedPass:
         check_logits(logits, self._batch)
         features, classifier = self._tap.features, self._classifier
         matrices = self._activations.matrices if self._activations else []
+        weight = None if classifier is None else self._weights[classifier[0]].detach()
         return {
             "logits": logits.detach(),
             "num_classes": logits.shape[1],
             "relu_codes": self._tap.relu_codes or missing("No ReLU is called in the forward pass."),
             "activation_matrices": matrices or missing("No layer or activation function is called."),
             "features": missing("No feature map is pooled or flattened.") if features is None else features.detach(),
+            "stages": (self._stages and self._stages.stages) or missing("No block puts out a feature map."),
+            "classifier": missing("There is no linear layer.") if weight is None else weight,
             "embedding": missing("There is no linear layer.") if classifier is None else classifier[1],
         }
 

@@ -70,7 +70,9 @@ SIGNALS: dict[str, str] = {
     "labels": "class indices of the batch",
     "logits": "output of the network, (B, N)",
     "features": "feature map before global pooling, (B, C, H, W)",
+    "stages": "last feature map of each spatial size, from block to block, (B, C, H, W) each",
     "embedding": "input of the last linear layer, (B, C)",
+    "classifier": "weight of the last linear layer, (N, C)",
     "relu_codes": "for each ReLU call the units that are active, boolean (B, D)",
     "gradients": "gradient of the mean cross-entropy for each entry of parameters",
     "classifier_gradient": "gradient of the mean cross-entropy for the last linear layer's weight, (N, C)",
@@ -98,6 +100,8 @@ RESTS_ON: dict[str, tuple[str, ...]] = {
     "costs": ("count",),
     "logits": _FORWARD,
     "features": _FORWARD,
+    "stages": _FORWARD,
+    "classifier": _FORWARD,
     "embedding": _FORWARD,
     "relu_codes": _FORWARD,
     "gradients": _LOSS,
@@ -221,6 +225,16 @@ class Signals:
     def features(self) -> Tensor:
         """Last feature map before global pooling (or flattening), ``(B, C, H, W)``."""
         return self._read("features")
+
+    @property
+    def stages(self) -> tuple[Tensor, ...]:
+        """Last output of a block at each spatial size, shallow to deep, ``(B, C_l, H_l, W_l)`` each."""
+        return self._read("stages")
+
+    @property
+    def classifier(self) -> Tensor:
+        """Weight of the last linear layer, ``(N, C)``."""
+        return self._read("classifier")
 
     @property
     def embedding(self) -> Tensor:

@@ -18,6 +18,27 @@ class PluginError(ZcbenchError, ImportError):
     """A plug-in that cannot be loaded."""
 
 
+class Derived(Generic[T]):
+    """Names that come from elsewhere: each begins with a prefix, and what follows is a name of the source.
+
+    Args:
+        prefix: what the names begin with, ``"kd:"``.
+        names: names of the source.
+        get: what a name of the source stands for here; raises `UnknownNameError` for others.
+        origin: where a name of the source is defined.
+    """
+
+    def __init__(
+        self, prefix: str, names: Callable[[], list[str]], get: Callable[[str], T], origin: Callable[[str], str]
+    ) -> None:
+        self.prefix, self.get, self.origin = prefix, get, origin
+        self._names = names
+
+    def names(self) -> list[str]:
+        """All names, with the prefix."""
+        return [self.prefix + name for name in self._names()]
+
+
 class Registry(Generic[T]):
     """Names and what they stand for.
 
@@ -37,6 +58,7 @@ class Registry(Generic[T]):
         self._items: dict[str, tuple[T, str]] = {}
         self._entry_points: dict[str, EntryPoint] | None = None
         self._loaded: set[str] = set()
+        self._derived: list[Derived[T]] = []
 
     def add(self, name: str, item: T, origin: str) -> None:
         """Register ``item``, defined at ``origin``, under ``name``; a second, different definition is an error.
@@ -52,6 +74,10 @@ class Registry(Generic[T]):
             )
         self._items[name] = (item, origin)
 
+    def derive(self, source: Derived[T]) -> None:
+        """Let the names of ``source`` stand among these, now and whenever it gets new ones."""
+        self._derived.append(source)
+
     def get(self, name: str) -> T:
         """What ``name`` stands for.
 
@@ -63,9 +89,12 @@ class Registry(Generic[T]):
         self._load_builtins()
         if name in self._points() and name not in self._loaded:
             self._load_entry_point(name)
-        if name not in self._items:
-            raise unknown(self.kind, name, self.names())
-        return self._items[name][0]
+        if name in self._items:
+            return self._items[name][0]
+        for source in self._derived:
+            if name.startswith(source.prefix):
+                return source.get(name.removeprefix(source.prefix))
+        raise unknown(self.kind, name, self.names())
 
     def usable(self) -> tuple[list[T], dict[str, ZcbenchError]]:
         """All that can be loaded, in the order of `names`, and the error of every name that cannot."""
@@ -80,18 +109,27 @@ class Registry(Generic[T]):
     def names(self) -> list[str]:
         """All names in alphabetical order, entry points included, nothing imported for it."""
         self._load_builtins()
-        return sorted({*self._items, *self._points()})
+        derived = (name for source in self._derived for name in source.names())
+        return sorted({*self._items, *self._points(), *derived})
 
     def origin(self, name: str) -> str:
         """Where ``name`` is defined: ``file:line``, or the entry point."""
-        self.names()
+        self._load_builtins()
+        for source in self._derived:
+            if name.startswith(source.prefix):
+                return source.origin(name.removeprefix(source.prefix))
         return self._items[name][1] if name in self._items else f"entry point {self._points()[name].value}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names()
+        if name in self.names():
+            return True
+        try:  # a name of a derived source may carry options
+            return any(str(name).startswith(s.prefix) and bool(self.get(str(name))) for s in self._derived)
+        except ZcbenchError:
+            return False
 
     def _load_builtins(self) -> None:
         if self._builtins is not None:

@@ -1,9 +1,12 @@
 """Names with options, such as ``nasbench201(channels=4,cells=1)`` or ``kd(temperature=2.0)``."""
 
 import ast
+import re
 from collections.abc import Mapping
 
 from zcbench.errors import ZcbenchError
+
+_COMMA_OUTSIDE = re.compile(r",(?![^()]*\))")
 
 
 class SpecificationError(ZcbenchError, ValueError):
@@ -30,6 +33,15 @@ def read_specification(text: str, example: str = "name(option=1)") -> tuple[str,
     if "(" in text:
         raise SpecificationError(f"{text!r} cannot be read. Expected a name, or a form like {example!r}.")
     return text, {}
+
+
+def split_list(text: str) -> list[str]:
+    """Entries of a list with commas; those inside parentheses separate nothing.
+
+    >>> split_list("macs, log_rank(macs,jacov),kd:kd(temperature=2)")
+    ['macs', 'log_rank(macs,jacov)', 'kd:kd(temperature=2)']
+    """
+    return [part.strip() for part in _COMMA_OUTSIDE.split(text) if part.strip()]
 
 
 def write_specification(name: str, options: Mapping[str, object]) -> str:

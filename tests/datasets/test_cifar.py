@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zcbench import datasets
-from zcbench.errors import DataError, UnknownNameError
+from zcbench.errors import BatchError, DataError, UnknownNameError
 
 
 def write_cifar10(folder: Path, files: list[str], images: int = 5) -> np.ndarray:
@@ -51,6 +51,26 @@ def test_partial_folder_says_so(tmp_path):
         datasets.load("cifar10", tmp_path, partial=False)
     with pytest.raises(DataError, match="lacks test_batch"):
         datasets.load("cifar10", tmp_path, split="test")
+
+
+def test_the_first_files_whatever_else_is_there(tmp_path):
+    """Invariance: two files of five chosen by name are the set that a folder with just these two is."""
+    (tmp_path / "two").mkdir()
+    (tmp_path / "five").mkdir()
+    write_cifar10(tmp_path / "two", ["data_batch_1", "data_batch_2"])
+    write_cifar10(tmp_path / "five", [f"data_batch_{i}" for i in range(1, 6)])
+    some, chosen = datasets.load("cifar10", tmp_path / "two"), datasets.load("cifar10(files=2)", tmp_path / "five")
+    assert (chosen.name, chosen.description) == (some.name, some.description)
+    assert datasets.batch(chosen, 4).sha256 == datasets.batch(some, 4).sha256
+    assert len(datasets.load("cifar10(files=2)", tmp_path / "five", split="train")) == 10
+    with pytest.raises(DataError, match="lacks data_batch_3"):
+        datasets.load("cifar10(files=3)", tmp_path / "two")
+    with pytest.raises(BatchError, match="files=6 was given"):
+        datasets.load("cifar10(files=6)", tmp_path / "five")
+    with pytest.raises(UnknownNameError, match="'file'"):
+        datasets.load("cifar10(file=2)", tmp_path / "five")
+    with pytest.raises(UnknownNameError, match="option of the data set 'digits'"):
+        datasets.load("digits(files=1)")
 
 
 def test_missing_folder_names_path_and_remedy(tmp_path, monkeypatch):

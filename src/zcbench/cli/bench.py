@@ -68,7 +68,13 @@ def bench(
     archs_seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     proxies: Annotated[str, typer.Option(help="Proxies, separated by commas, or 'all'.")] = "all",
     seeds: Annotated[int, typer.Option(min=1, help="Initialisations of each architecture, seeds 0, 1, …")] = 3,
-    dataset: Annotated[str, typer.Option(help="Images of the batch: cifar10, cifar100, digits or noise.")] = "cifar10",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Images of the batch: cifar10, cifar100, digits or noise; 'cifar10(files=2)' takes the first two "
+            "training files only, whatever else is there."
+        ),
+    ] = "cifar10",
     batch_size: Annotated[int, typer.Option(help="Images in the batch.")] = 64,
     batch_seed: Annotated[int, typer.Option(help="Seed that chooses the images.")] = 0,
     image_size: Annotated[int | None, typer.Option(help="Side length to bring images to.")] = None,
@@ -212,11 +218,12 @@ def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.Dat
 def _proxies(given: str, plugins: list[Path] | None) -> list[str]:
     from zcbench.proxies import REGISTRY
     from zcbench.registry import load_file
+    from zcbench.specification import split_list
 
     for file in plugins or ():
         load_file(file)
     if given != "all":
-        return [name.strip() for name in given.split(",") if name.strip()]
+        return split_list(given)
     items, broken = REGISTRY.usable()
     for error in broken.values():
         typer.echo(f"Left out: {error}", err=True)

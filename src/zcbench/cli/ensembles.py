@@ -50,10 +50,11 @@ def select(
     """
     from zcbench.benchmarks.study import select_run
     from zcbench.registry import load_file
+    from zcbench.specification import split_list
 
     for file in plugin or ():
         load_file(file)
-    names = None if candidates is None else [name.strip() for name in candidates.split(",") if name.strip()]
+    names = None if candidates is None else split_list(candidates)
     found, ranking = select_run(
         run,
         resolve_truths(truth, data_dir),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zcbench.datasets.base import ImageSet
 from zcbench.datasets.pickles import read_pickle
-from zcbench.errors import DataError
+from zcbench.errors import BatchError, DataError
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,13 @@ CIFAR100 = Layout(
 
 
 def load_cifar(
-    name: str, layout: Layout, data_dir: Path, split: str = "train", image_size: int | None = None, partial: bool = True
+    name: str,
+    layout: Layout,
+    data_dir: Path,
+    split: str = "train",
+    image_size: int | None = None,
+    partial: bool = True,
+    files: int | None = None,
 ) -> ImageSet:
     """CIFAR images from the files of ``layout`` that are in ``data_dir``.
 
@@ -71,11 +77,14 @@ def load_cifar(
         split: ``train`` or ``test``.
         image_size: side length to bring the images to; 32 if omitted.
         partial: whether a folder that lacks some of the training files will do; the description then says which it has.
+        files: how many of the first training files to take, which must be there; all that are there if omitted.
 
     Raises:
+        BatchError: ``files`` is out of range.
         DataError: the folder or a needed file is missing, damaged or not what it says it is.
     """
-    found, wanted = _present(layout, data_dir, split, partial)
+    chosen = _first(layout, split, files)
+    found, wanted = _present(layout, data_dir, split, chosen, partial and files is None), layout.files(split)
     parts = [_read(data_dir / layout.folder / file, layout) for file in found]
     labels = torch.cat([labels for _, labels in parts])
     part = f"{', '.join(found)} of {len(wanted)}" if len(found) < len(wanted) else ", ".join(found)
@@ -92,8 +101,19 @@ def load_cifar(
     )
 
 
-def _present(layout: Layout, data_dir: Path, split: str, partial: bool) -> tuple[list[str], tuple[str, ...]]:
-    folder, wanted = data_dir / layout.folder, layout.files(split)
+def _first(layout: Layout, split: str, files: int | None) -> tuple[str, ...]:
+    names = layout.files(split)
+    if files is None or split != "train":
+        return names
+    if not isinstance(files, int) or not 1 <= files <= len(names):
+        raise BatchError(
+            f"files={files!r} was given. Expected 1 to {len(names)}, the training files of {layout.title}."
+        )
+    return names[:files]
+
+
+def _present(layout: Layout, data_dir: Path, split: str, wanted: tuple[str, ...], partial: bool) -> list[str]:
+    folder = data_dir / layout.folder
     remedy = (
         f"Download {layout.archive}, unpack it into {data_dir}, or name another folder with --data-dir or ZCBENCH_DATA."
     )
@@ -103,7 +123,7 @@ def _present(layout: Layout, data_dir: Path, split: str, partial: bool) -> tuple
     if not found or (len(found) < len(wanted) and not partial):
         missing = ", ".join(file for file in wanted if file not in found)
         raise DataError(f"{folder} lacks {missing}. Expected {', '.join(wanted)} for the {split} split. {remedy}")
-    return found, wanted
+    return found
 
 
 def _read(path: Path, layout: Layout) -> tuple[Tensor, Tensor]:

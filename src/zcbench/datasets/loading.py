@@ -10,6 +10,7 @@ from zcbench.datasets.digits import load_digits
 from zcbench.datasets.noise import load_noise
 from zcbench.errors import BatchError, unknown
 from zcbench.folders import data_folder
+from zcbench.specification import read_specification
 
 _FROM_FILES: dict[str, Callable[..., ImageSet]] = {
     "cifar10": bind(load_cifar, "cifar10", CIFAR10),
@@ -39,26 +40,32 @@ def load(
     """The data set called ``name``, its images normalised per channel.
 
     Args:
-        name: ``cifar10``, ``cifar100`` (official Python layout), ``digits`` (scikit-learn) or ``noise``.
+        name: ``cifar10``, ``cifar100`` (official Python layout), ``digits`` (scikit-learn) or ``noise``; as
+            ``cifar10(files=2)`` the first training files only, whatever else is there, so that a batch from them is the
+            same for everybody.
         data_dir: folder that holds the CIFAR folders; ``ZCBENCH_DATA`` if omitted, else the user's data directory.
         split: ``train`` or ``test``.
         image_size: side length to bring the images to: area average down, bilinear up; their own size if omitted.
         partial: whether a CIFAR folder that lacks some training files will do; the description says which it has.
 
     Raises:
-        UnknownNameError: no data set or split has this name.
-        BatchError: an image size that is not positive.
+        UnknownNameError: no data set, split or option has this name.
+        BatchError: an image size or number of files that is out of range.
         DataError: files are missing, damaged, unsafe or not what they say they are.
 
     >>> load("digits", image_size=16).image_shape
     (3, 16, 16)
     """
+    name, options = read_specification(name, example="cifar10(files=2)")
     if name not in names():
         raise unknown("data set", name, names())
+    for option in options:
+        if name in _BUILT_IN or option != "files":
+            raise unknown(f"option of the data set {name!r}", option, [] if name in _BUILT_IN else ["files"])
     if split not in _SPLITS:
         raise unknown("split", split, _SPLITS)
     if image_size is not None and image_size < 1:
         raise BatchError(f"image_size={image_size} was given. Expected a side length of at least 1 pixel.")
     if name in _BUILT_IN:
         return _BUILT_IN[name](split=split, image_size=image_size)
-    return _FROM_FILES[name](data_folder(data_dir), split=split, image_size=image_size, partial=partial)
+    return _FROM_FILES[name](data_folder(data_dir), split=split, image_size=image_size, partial=partial, **options)

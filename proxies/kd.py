@@ -1,0 +1,81 @@
+"""Distillation losses recast as proxies: the loss that an untrained student has under an untrained teacher.
+
+Every distiller of `zcbench.distill` is the proxy ``kd:NAME``, with knobs as ``kd:kd(temperature=2)``. The recast is
+that of Dong et al., "DisWOT", CVPR 2023, arXiv:2303.15678, section 4.
+"""
+
+import inspect
+from functools import cache
+
+import torch
+
+from zcbench import distill
+from zcbench.distill import Distiller, MissingOutput, Outputs, ShapeMismatch, TooFewImages
+from zcbench.proxies.contract import REGISTRY, Proxy
+from zcbench.proxies.signals import NotApplicable, Signals
+from zcbench.registry import Derived
+
+PREFIX = "kd:"
+
+
+class Recast:
+    """Minus a distillation loss, as a function of signals.
+
+    Args:
+        distiller: the loss.
+    """
+
+    def __init__(self, distiller: Distiller) -> None:
+        self.distiller = distiller
+        first, _, rest = (inspect.getdoc(distiller.function) or "").partition("\n")
+        self.__doc__ = f"Minus the loss `{distiller.name}` between untrained networks. {first}\n{rest}".rstrip()
+
+    def __call__(self, signals: Signals) -> float:
+        """The score: minus the loss of the student under the teacher, so that higher is better.
+
+        Raises:
+            NotApplicable: a network lacks an output, shapes do not fit, or the batch is too small.
+        """
+        labels = signals.labels if self.distiller.uses_labels else None
+        try:
+            with torch.no_grad():
+                return -self.distiller(self._outputs(signals), self._outputs(signals.teacher), labels).item()
+        except (MissingOutput, ShapeMismatch, TooFewImages) as error:
+            raise NotApplicable(str(error)) from error
+
+    def _outputs(self, signals: Signals) -> Outputs:
+        return Outputs(**{name: getattr(signals, name) for name in self.distiller.reads})
+
+
+@cache
+def _recast(distiller: Distiller) -> Proxy:
+    return Proxy(
+        name=PREFIX + distiller.name,
+        function=Recast(distiller),
+        reads=frozenset({*distiller.reads, "teacher", *(["labels"] if distiller.uses_labels else [])}),
+        higher_is_better=True,
+        uses_labels=distiller.uses_labels,
+        version=distiller.version,
+        source=distiller.source,
+    )
+
+
+def recast(name: str) -> Proxy:
+    """The proxy of a distiller, by its name or specification; one object for equal specifications.
+
+    Raises:
+        UnknownNameError: no distiller has this name, or it has no such knob.
+        KnobError: the specification cannot be read, or a knob has a wrong value.
+    """
+    return _recast(distill.get(name))
+
+
+def _names() -> list[str]:
+    return [item.name for item in distill.REGISTRY.usable()[0] if item.as_proxy]
+
+
+def _origin(name: str) -> str:
+    return distill.REGISTRY.origin(name.partition("(")[0])
+
+
+REGISTRY.derive(Derived(PREFIX, _names, recast, _origin))
