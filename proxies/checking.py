@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 
 
 def check(proxy: Proxy) -> list[Finding]:
-    """Hold ``proxy`` to the contract on small NAS-Bench-201 networks and noise.
+    """Hold ``proxy`` to the contract on noise and small NAS-Bench-201 networks, or transformers if it is about those.
 
     The checks: it gives a value or a named status on a dead cell; it leaves the network as it was; the same seed gives
     the same bits; other proxies before it change nothing; if it is declared label-free, shuffled labels change nothing;
@@ -38,7 +38,8 @@ def check(proxy: Proxy) -> list[Finding]:
     Returns:
         One `Finding` per check, in this order. A check that raises is a failed check.
     """
-    checks: dict[str, Callable[[Proxy], tuple[bool, str]]] = {
+    ground = _ground(proxy)
+    checks: dict[str, Callable[[Proxy, Ground], tuple[bool, str]]] = {
         "a dead cell gives a value or a named status": _dead,
         "the network is left as it was": _hygiene,
         "the same seed gives the same bits": _repeatable,
@@ -47,18 +48,7 @@ def check(proxy: Proxy) -> list[Finding]:
         "not constant over ten architectures": _varies,
         "other batch sizes and class counts work": _shapes,
     }
-    return [_run(name, work, proxy) for name, work in checks.items()]
-
-
-def _run(name: str, work: Callable[[Proxy], tuple[bool, str]], proxy: Proxy) -> Finding:
-    try:
-        return Finding(name, *work(proxy))
-    except Exception as error:
-        return Finding(name, False, f"{type(error).__name__}: {error}")
-
-
-def _space() -> spaces.Space:
-    return spaces.get("nasbench201", channels=4, cells=1)
+    return [_run(name, work, proxy, ground) for name, work in checks.items()]
 
 
 class Subject(NamedTuple):
@@ -68,9 +58,38 @@ class Subject(NamedTuple):
     thin: Callable[[], nn.Module | None]
 
 
-def _build(arch: str, classes: int = 10) -> Subject:
-    network = _space().build(arch, num_classes=classes, image_shape=(3, 16, 16), seed=0)
-    return Subject(network, partial(_space().thin, arch))
+class Ground(NamedTuple):
+    """Where a proxy is tried: a space, ten of its architectures, one that is dead if there is such, and a teacher."""
+
+    space: spaces.Space
+    archs: Sequence[str]
+    dead: str
+    teacher: str
+
+    def build(self, arch: str, classes: int = 10) -> Subject:
+        """The network of an architecture, for images of 16 x 16."""
+        network = self.space.build(arch, num_classes=classes, image_shape=(3, 16, 16), seed=0)
+        return Subject(network, partial(self.space.thin, arch))
+
+
+@cache
+def _grounds() -> tuple[Ground, ...]:
+    """Cells first; small vision transformers for what is about those."""
+    cells, transformers = spaces.get("nasbench201", channels=4, cells=1), spaces.get("pit")
+    small = [f"16/{ratio}/1-4-{depth}/{heads}" for ratio in "24" for depth in "24" for heads in ("2-2-2", "2-2-4")]
+    small += ["24/2/1-4-2/2-2-2", "24/2/1-4-2/2-2-4"]
+    return (
+        Ground(cells, cells.sample(numpy_stream("check"), 10, subset="unique"), DEAD, TEACHER),
+        Ground(transformers, small, small[0], small[-1]),
+    )
+
+
+def _ground(proxy: Proxy) -> Ground:
+    """The first ground on which the proxy is applicable to some architecture, or the first of all."""
+    for ground in _grounds():
+        if _attempt(proxy, ground, ground.build(ground.archs[0]), _batch()).status != "not_applicable":
+            return ground
+    return _grounds()[0]
 
 
 def _batch(size: int = 8, classes: int = 10) -> Batch:
@@ -78,26 +97,31 @@ def _batch(size: int = 8, classes: int = 10) -> Batch:
     return torch.randn(size, 3, 16, 16, generator=stream), torch.randint(classes, (size,), generator=stream)
 
 
-def _attempt(proxy: Proxy, subject: Subject, batch: Batch, others: Sequence[str] = (), classes: int = 10) -> Score:
-    teacher = Teacher(_build(TEACHER, classes).network) if proxy.needs_teacher else None
+def _run(name: str, work: Callable[[Proxy, Ground], tuple[bool, str]], proxy: Proxy, ground: Ground) -> Finding:
+    try:
+        return Finding(name, *work(proxy, ground))
+    except Exception as error:
+        return Finding(name, False, f"{type(error).__name__}: {error}")
+
+
+def _attempt(
+    proxy: Proxy, ground: Ground, subject: Subject, batch: Batch, others: Sequence[str] = (), classes: int = 10
+) -> Score:
+    teacher = Teacher(ground.build(ground.teacher, classes).network) if proxy.needs_teacher else None
     return evaluate(subject.network, batch, [*others, proxy], teacher=teacher, thin=subject.thin)[-1]
 
 
-def _archs(count: int) -> Iterator[str]:
-    return iter(_space().sample(numpy_stream("check"), count, subset="unique"))
-
-
-def _dead(proxy: Proxy) -> tuple[bool, str]:
-    score = _attempt(proxy, _build(DEAD), _batch())
+def _dead(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
+    score = _attempt(proxy, ground, ground.build(ground.dead), _batch())
     named = score.status not in ("error", "bad_return", "changed_network")
     return named, f"{score.status} {score.value:.6g} {score.reason}".strip()
 
 
-def _hygiene(proxy: Proxy) -> tuple[bool, str]:
-    subject = _build(next(_archs(1)))
+def _hygiene(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
+    subject = ground.build(ground.archs[0])
     network = subject.network.eval()
     before, state = copy.deepcopy(network.state_dict()), torch.random.get_rng_state()
-    score = _attempt(proxy, subject, _batch())
+    score = _attempt(proxy, ground, subject, _batch())
     left = [name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])]
     left += ["training mode"] * network.training
     left += ["gradients"] * any(parameter.grad is not None for parameter in network.parameters())
@@ -107,34 +131,37 @@ def _hygiene(proxy: Proxy) -> tuple[bool, str]:
     return not left, "left behind: " + ", ".join(left) if left else "nothing left behind"
 
 
-def _repeatable(proxy: Proxy) -> tuple[bool, str]:
-    subject = _build(next(_archs(1)))
-    return _equal(_attempt(proxy, subject, _batch()), _attempt(proxy, subject, _batch()))
+def _repeatable(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
+    subject = ground.build(ground.archs[0])
+    return _equal(_attempt(proxy, ground, subject, _batch()), _attempt(proxy, ground, subject, _batch()))
 
 
-def _order(proxy: Proxy) -> tuple[bool, str]:
-    subject, others = _build(next(_archs(1))), [name for name in ("zen", "grasp", "jacov") if name != proxy.name]
-    return _equal(_attempt(proxy, subject, _batch()), _attempt(proxy, subject, _batch(), others))
+def _order(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
+    subject, others = ground.build(ground.archs[0]), [name for name in ("zen", "grasp", "jacov") if name != proxy.name]
+    return _equal(_attempt(proxy, ground, subject, _batch()), _attempt(proxy, ground, subject, _batch(), others))
 
 
-def _labels(proxy: Proxy) -> tuple[bool, str]:
+def _labels(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
     if proxy.uses_labels:
         return True, "uses labels"
-    subject, (images, labels) = _build(next(_archs(1))), _batch()
-    return _equal(_attempt(proxy, subject, (images, labels)), _attempt(proxy, subject, (images, labels.roll(1))))
+    subject, (images, labels) = ground.build(ground.archs[0]), _batch()
+    return _equal(
+        _attempt(proxy, ground, subject, (images, labels)), _attempt(proxy, ground, subject, (images, labels.roll(1)))
+    )
 
 
-def _varies(proxy: Proxy) -> tuple[bool, str]:
-    values = [_attempt(proxy, _build(arch), _batch(16)).value for arch in _archs(10)]
+def _varies(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
+    values = [_attempt(proxy, ground, ground.build(arch), _batch(16)).value for arch in ground.archs]
     finite = {value for value in values if math.isfinite(value)}
     return len(finite) > 1, f"{len(finite)} different values in {len(values)} architectures"
 
 
-def _shapes(proxy: Proxy) -> tuple[bool, str]:
-    arch = next(_archs(1))
+def _shapes(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
+    arch = ground.archs[0]
     trials = [(4, 10), (6, 10), (8, 3), (8, 120)]
     scores = [
-        _attempt(proxy, _build(arch, classes), _batch(size, classes), classes=classes) for size, classes in trials
+        _attempt(proxy, ground, ground.build(arch, classes), _batch(size, classes), classes=classes)
+        for size, classes in trials
     ]
     failed = [f"batch {b}, {c} classes: {s.status} {s.reason}" for (b, c), s in zip(trials, scores) if s.status != "ok"]
     return not failed, "; ".join(failed) or "batches of 4, 6 and 8; 3, 10 and 120 classes"

@@ -1,0 +1,53 @@
+"""DSS: are the attention layers of a transformer diverse, and its other layers salient?
+
+Zhou et al., "Training-free Transformer Architecture Search", CVPR 2022, arXiv:2203.12217, section 3.
+"""
+
+import re
+
+import torch
+from torch import Tensor
+
+from zcbench.proxies.contract import proxy
+from zcbench.proxies.signals import NotApplicable, Signals
+
+ATTENTION = re.compile(r"(^|[._])(attn|attention|self_attn|qkv)([._]|$)")
+"""Parts of a weight's name that say that it belongs to an attention layer."""
+
+
+@proxy("dss", reads="linearised_gradients", higher_is_better=True, uses_labels=False, source="arXiv:2203.12217, eq. 6")
+def dss(signals: Signals) -> float:
+    r"""Synaptic diversity of the attention layers plus synaptic saliency of the other linear layers.
+
+    .. math::  s = \sum_{W \in \text{MSA}} \lVert \nabla_W R \rVert_* \, \lVert W \rVert_*
+               + \sum_{W \in \text{MLP}} \sum \lvert \nabla_W R \odot W \rvert
+
+    :math:`\lVert \cdot \rVert_*` is the nuclear norm, the sum of the singular values. As in `synflow` the weights are
+    taken absolute and R sums the logits for an image of ones. MSA are the weights of multi-head self-attention, query,
+    key and value together and the projection; MLP are all other linear layers, the classifier too.
+
+    Args:
+        signals: needs ``linearised_gradients``, |W| and ∇R in float64 per weight.
+
+    Returns:
+        The score, dimensionless, non-negative; higher ranks better.
+
+    Raises:
+        NotApplicable: no weight belongs to an attention layer, as in a convolutional network.
+
+    Note:
+        For vision transformers only. An attention layer is known by its name: some part of it is ``attn``,
+        ``attention``, ``self_attn`` or ``qkv``; weights outside linear layers, such as those that PyTorch's own
+        attention keeps for query, key and value, are not seen. The patch embedding, a convolution, does not count, as in the
+        authors' code. Biases and position embeddings are taken absolute too.
+    """
+    linear = {name: pair for name, pair in signals.linearised_gradients.items() if pair[0].ndim == 2}
+    attention = [name for name in linear if ATTENTION.search(name)]
+    if not attention:
+        raise NotApplicable("No weight belongs to an attention layer; this proxy is about vision transformers.")
+    diversity = sum(_nuclear(weight) * _nuclear(gradient) for weight, gradient in map(linear.pop, attention))
+    return diversity + sum((weight * gradient).abs().sum().item() for weight, gradient in linear.values())
+
+
+def _nuclear(matrix: Tensor) -> float:
+    return torch.linalg.svdvals(matrix).sum().item()
