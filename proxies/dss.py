@@ -38,8 +38,8 @@ def dss(signals: Signals) -> float:
     Note:
         For vision transformers only. An attention layer is known by its name: some part of it is ``attn``,
         ``attention``, ``self_attn`` or ``qkv``; weights outside linear layers, such as those that PyTorch's own
-        attention keeps for query, key and value, are not seen. The patch embedding, a convolution, does not count, as in the
-        authors' code. Biases and position embeddings are taken absolute too.
+        attention keeps for query, key and value, are not seen. The patch embedding, a convolution, does not count, as
+        in the authors' code. Biases and position embeddings are taken absolute too.
     """
     linear = {name: pair for name, pair in signals.linearised_gradients.items() if pair[0].ndim == 2}
     attention = [name for name in linear if ATTENTION.search(name)]
