@@ -20,7 +20,7 @@ from zcbench.streams import numpy_stream
 SPACE = "nasbench201(channels=4,cells=1)"
 COMMANDS = [f"proxies {name}" for name in ("list", "show", "check")]
 COMMANDS += [f"data {name}" for name in ("list", "show", "fetch", "import", "verify")]
-COMMANDS += ["ensembles select"]
+COMMANDS += ["ensembles select", "scores compare"]
 SMALL = ["--space", SPACE, "--dataset", "noise", "--image-size", "8", "--batch-size", "8", "--draws", "20"]
 
 

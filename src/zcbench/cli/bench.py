@@ -295,7 +295,8 @@ def print_ranking(ranking: "Ranking", subset: str = "all") -> None:
         rows = detail_table(ranking, str(truth), subset)
         table = Table(title=f"Against {truth}, subset {subset}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
         for heading in SHOWN:
-            table.add_column(heading, justify="left" if heading in ("proxy", "kind") else "right", no_wrap=True)
+            left, folds = heading in ("proxy", "kind"), heading == "proxy"  # the name of an ensemble may be long
+            table.add_column(heading, justify="left" if left else "right", no_wrap=not folds, overflow="fold")
         for row in rows[list(SHOWN)].itertuples(index=False):
             table.add_row(*map(escape, map(str, row)))
         console.print(table)

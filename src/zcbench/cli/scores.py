@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zcbench.cli.bench import TRUTH, DataDir, Plugins, Truths, resolve_truths
+
 app = typer.Typer(
     help="List scores that ship with zcbench, pack runs into one file, and unpack them.",
     no_args_is_help=True,
@@ -91,6 +93,37 @@ def _line(entry: dict[str, Any]) -> tuple[str, ...]:
     attempts = ", ".join(f"{n:,} with seed {seed}" for seed, n in entry["attempts"].items())
     statuses = ", ".join(f"{n:,} {status}" for status, n in entry["statuses"].items())
     return entry["proxy"], str(entry["version"]), attempts, statuses, f"{1000 * entry['seconds']:.3g}"
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="Folder of a run, packed file, or a name.", show_default=False)],
+    second: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
+    truth: Truths = TRUTH,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> None:
+    """How far the scores of two runs differ, such as of two layouts or floating types, and what that does to tau.
+
+    Over the architectures and seeds that both have. Differences are relative to the second.
+    """
+    from zcbench.benchmarks import shipped
+    from zcbench.benchmarks.comparing import compare as compared
+    from zcbench.benchmarks.comparing import differences
+    from zcbench.registry import load_file
+
+    for file in plugin or ():
+        load_file(file)
+    one, other = shipped.load(first), shipped.load(second)
+    for line in differences(one[0], other[0]) or ["The protocols are equal."]:
+        typer.echo(line)
+    table = compared(one, other, resolve_truths(truth, data_dir))
+    headings = ("proxy", "n", "median diff.", "largest diff.", "τ between", *map(str, table.columns[5:]))
+    rows = [
+        (row[0], f"{row[1]:,}", *(f"{value:.1e}" for value in row[2:4]), *(f"{value:.4f}" for value in row[4:]))
+        for row in table.itertuples(index=False)
+    ]
+    _print(headings, rows)
 
 
 def _print(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
