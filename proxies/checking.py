@@ -38,7 +38,7 @@ def check(proxy: Proxy) -> list[Finding]:
     Returns:
         One `Finding` per check, in this order. A check that raises is a failed check.
     """
-    ground = _ground(proxy)
+    ground = find_ground(proxy)
     checks: dict[str, Callable[[Proxy, Ground], tuple[bool, str]]] = {
         "a dead cell gives a value or a named status": _dead,
         "the network is left as it was": _hygiene,
@@ -84,7 +84,7 @@ def _grounds() -> tuple[Ground, ...]:
     )
 
 
-def _ground(proxy: Proxy) -> Ground:
+def find_ground(proxy: Proxy) -> Ground:
     """The first ground on which the proxy is applicable to some architecture, or the first of all."""
     for ground in _grounds():
         if _attempt(proxy, ground, ground.build(ground.archs[0]), _batch()).status != "not_applicable":

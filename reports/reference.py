@@ -13,6 +13,7 @@ from zcbench.benchmarks.ensembles import Ensemble
 from zcbench.benchmarks.ranking import Ranking
 from zcbench.errors import DataError
 from zcbench.proxies import SIGNALS, Proxy
+from zcbench.proxies.checking import find_ground
 from zcbench.proxies.signals import RESTS_ON
 from zcbench.reports.docstrings import Documentation, blocks, inline, parse
 from zcbench.reports.markup import to_markdown
@@ -84,6 +85,7 @@ def proxy_page(item: Proxy, ranking: Ranking | None = None, command: str = "zcbe
         paper=blocks(module),
         documentation=_documentation(item),
         sections=_SECTIONS,
+        ground=find_ground(item),
         source=inline(item.source) or "none given",
         signals=[_signal(name) for name in SIGNALS if name in item.reads],
         numbers=None if ranking is None else _numbers(item, ranking),

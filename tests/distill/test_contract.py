@@ -217,8 +217,9 @@ def test_a_loss_may_be_nan(pair: Pair) -> None:
     assert make(lambda s, t: (s.logits - s.logits).mean() / 0)(*pair).isnan()
 
 
-def test_own_distiller_in_one_place(pair: Pair) -> None:
+def test_own_distiller_in_one_place(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: a decorated function is registered, called, and configured by its keyword-only parameters."""
+    monkeypatch.setattr(distill.REGISTRY, "_items", dict(distill.REGISTRY._items))
 
     @distill.distiller("test_logit_mse", reads="logits")
     def mine(student: Outputs, teacher: Outputs, *, weight: float = 1.0) -> Tensor:
