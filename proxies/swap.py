@@ -86,10 +86,14 @@ def swap_reg(signals: Signals) -> float:
 def count_patterns(codes: Iterable[Tensor]) -> int:
     """Number of different columns in the first 16 rows of boolean ``(B, D)``; a tensor that comes again adds none.
 
-    A matrix product writes each column as a whole number, below 2^16 and so exact in float32.
+    A matrix product writes each column as a whole number, below 2^16 and so exact in float32; a table of 2^16 entries
+    notes which numbers occur.
     """
-    once = {id(code): code[:IMAGES] for code in codes}.values()
-    return torch.cat([_powers(code) @ code.float() for code in once]).unique().numel()
+    once = list({id(code): code[:IMAGES] for code in codes}.values())
+    seen = torch.zeros(2**IMAGES, dtype=torch.bool, device=once[0].device)
+    for code in once:
+        seen[(_powers(code) @ code.float()).int()] = True
+    return int(seen.sum())
 
 
 def _powers(code: Tensor) -> Tensor:
