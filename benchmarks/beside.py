@@ -55,15 +55,15 @@ def join(mine: Scores, others: dict[str, Scores]) -> Joined:
 
 def _with(joined: Joined, protocol: Protocol, name: str, other: Scores) -> Joined:
     theirs, frame, _ = other
-    differing = _differences(protocol, theirs, ESSENTIAL)
+    differing = protocol.differences(theirs, ESSENTIAL)
     if protocol.batch_sha256 != theirs.batch_sha256:
-        differing += _differences(protocol, theirs, ("batch",))
+        differing += protocol.differences(theirs, ("batch",))
     if differing:
         raise ProtocolError(
             f"The scores of {name!r} cannot stand beside these: {'; '.join(differing)} (these → {name}). Expected "
             f"scores made alike; score these architectures the other way, or leave out --beside {name}."
         )
-    teacher = _differences(protocol, theirs, TEACHER)
+    teacher = protocol.differences(theirs, TEACHER)
     versions = frame.groupby("proxy")["version"].max()
     own = joined.scores.groupby("proxy")["version"].max()
     both = versions.index.intersection(own.index)
@@ -76,7 +76,7 @@ def _with(joined: Joined, protocol: Protocol, name: str, other: Scores) -> Joine
         "proxies": taken,
         "seeds": sorted(set(rows["seed"].tolist())),
         "left out": left,
-        "differences": [*_differences(protocol, theirs, ROUNDING), *teacher],
+        "differences": [*protocol.differences(theirs, ROUNDING), *teacher],
     }
     return replace(
         joined,
@@ -84,8 +84,3 @@ def _with(joined: Joined, protocol: Protocol, name: str, other: Scores) -> Joine
         notes=joined.notes | dict.fromkeys(taken, f"from {name}"),
         sources=joined.sources | {name: source},
     )
-
-
-def _differences(mine: Protocol, theirs: Protocol, names: tuple[str, ...]) -> list[str]:
-    one, other = mine.to_dict(), theirs.to_dict()
-    return [f"{name}: {one[name]} → {other[name]}" for name in names if one[name] != other[name]]

@@ -7,7 +7,6 @@ import pandas as pd
 
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.packing import Scores
-from zcbench.benchmarks.protocol import Protocol
 from zcbench.errors import RankingError
 
 COLUMNS = ("proxy", "n", "median_difference", "largest_difference", "tau_between")
@@ -40,12 +39,6 @@ def compare(first: Scores, second: Scores, truths: Mapping[str, pd.DataFrame]) -
             "architectures; name two such."
         )
     return pd.DataFrame([_row(str(name), part, truths) for name, part in pairs.groupby("proxy")])
-
-
-def differences(first: Protocol, second: Protocol) -> list[str]:
-    """Fields in which two protocols differ, ``field: old → new``."""
-    one, other = first.to_dict(), second.to_dict()
-    return [f"{name}: {one[name]} → {other[name]}" for name in one if one[name] != other[name]]
 
 
 def _row(name: str, pairs: pd.DataFrame, truths: Mapping[str, pd.DataFrame]) -> dict[str, object]:

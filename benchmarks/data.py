@@ -21,6 +21,7 @@ from zcbench.benchmarks.truth import from_sources, source_paths, table_path, tab
 from zcbench.benchmarks.truth_name import TruthName
 from zcbench.benchmarks.truth_table import TruthTable
 from zcbench.errors import ChecksumError, DataError, unknown
+from zcbench.folders import replaced
 
 __all__ = [
     "fetch",
@@ -273,14 +274,9 @@ def _copy(path: Path, goal: Path) -> Path:
     """Copy of a file, whole or not at all."""
     if goal.exists() and goal.samefile(path):
         return goal
-    draft = goal.with_name(f".{goal.name}.{os.getpid()}.tmp")
     try:
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replaced(goal) as draft:
             shutil.copyfile(path, draft)
-            os.replace(draft, goal)
-        finally:
-            draft.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(goal, error) from error
     return goal

@@ -1,7 +1,6 @@
 """The folder of a run: ``scores.sqlite``, ``run.json`` for people, and a lock against a second writer."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.store import Store
 from zcbench.errors import StoreError
+from zcbench.folders import replaced
 
 STORE = "scores.sqlite"
 DESCRIPTION = "run.json"
@@ -76,10 +76,9 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -
         "protocol_sha256": protocol.hash(),
         "requests": requests if plain in requests else [*requests, plain],
     }
-    draft = folder / f"{DESCRIPTION}.draft"
     try:
-        draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(draft, folder / DESCRIPTION)
+        with replaced(folder / DESCRIPTION) as draft:
+            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise _unwritable(folder, error) from error
 

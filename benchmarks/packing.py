@@ -12,7 +12,6 @@ Everything is kept to the bit except ``seconds``, which are rounded to three sig
 
 import hashlib
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from zcbench.benchmarks.folder import STORE, describe_run, load_run, locked
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.store import COLUMNS, TRANSIENT, Row, Store
 from zcbench.errors import DataError, ProtocolError, StoreError, unknown
+from zcbench.folders import replaced
 
 FORMAT = 1
 SUFFIX = ".parquet"
@@ -288,10 +288,8 @@ def _write(table: pa.Table, about: Mapping[str, Any], file: Path) -> None:
         raise DataError(f"{str(file)!r} was given. Expected a name that ends in {SUFFIX}.")
     values = [name for entry in about["proxies"] for name in _names(entry)[:1]]
     table = table.replace_schema_metadata({b"zcbench scores": json.dumps(about).encode()})
-    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replaced(file) as draft:
             pq.write_table(
                 table,
                 draft,
@@ -302,9 +300,6 @@ def _write(table: pa.Table, about: Mapping[str, Any], file: Path) -> None:
                 write_statistics=False,
                 write_page_checksum=True,
             )
-            os.replace(draft, file)
-        finally:
-            draft.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
             f"Cannot write {str(file)!r}: {error}. Nothing was changed. Expected a folder with room that you may write "

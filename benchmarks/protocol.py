@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
 import torch
@@ -147,14 +148,18 @@ class Protocol:
         """SHA-256 of `to_json`, in hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    def differences(self, other: "Protocol", names: Iterable[str] | None = None) -> list[str]:
+        """Fields, all or those of ``names``, in which the two differ: ``field: this → other``."""
+        old, new = asdict(self), asdict(other)
+        return [f"{name}: {old[name]} → {new[name]}" for name in names or old if old[name] != new[name]]
+
     def require_equal(self, other: "Protocol", where: str) -> None:
         """Check that scores made under ``other`` may join those of this protocol, stored in ``where``.
 
         Raises:
             ProtocolError: they may not; the message lists each differing field, old → new.
         """
-        old, new = asdict(self), asdict(other)
-        changed = [f"{name}: {old[name]} → {new[name]}" for name in old if old[name] != new[name]]
+        changed = self.differences(other)
         if changed:
             raise ProtocolError(
                 f"The scores in {where} were made under another protocol ({'; '.join(changed)}). Scores of two "

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from zcbench.benchmarks.folder import STORE, describe_run, locked
 from zcbench.benchmarks.progress import Bar
 from zcbench.benchmarks.protocol import Protocol, TeacherChoice
 from zcbench.benchmarks.session import Session, Stop
-from zcbench.benchmarks.store import TRANSIENT, Missing, Store
+from zcbench.benchmarks.store import TRANSIENT, Missing, Row, Store
 from zcbench.benchmarks.workers import Job, Unit
 from zcbench.datasets import Batch
 from zcbench.errors import ProtocolError, ZcbenchError
@@ -119,12 +120,96 @@ def score_run(
         >>> batch = datasets.batch(datasets.load("digits"), 32)  # doctest: +SKIP
         >>> score_run(space, archs, ["params", "synflow"], [0, 1], batch, "runs/first")  # doctest: +SKIP
     """
+    archs, seeds = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds)))
+    _require_some(archs, "architectures")
+    _require_some(seeds, "seeds")
+    for arch in archs:
+        space.index(arch)
+    with open_run(
+        space,
+        proxies,
+        batch,
+        out,
+        init=init,
+        dtype=dtype,
+        layout=layout,
+        device=device,
+        teacher=teacher,
+        workers=workers,
+        timeout=timeout,
+        plugins=plugins,
+        retry_failed=retry_failed,
+        notes={"architectures": len(archs), "seeds": seeds, "notes": dict(notes or {})},
+    ) as run:
+        return run.score(archs, seeds, console)
+
+
+@dataclass
+class OpenRun:
+    """A run at work, to which architectures can be given as they come up; made by `open_run`."""
+
+    folder: Path
+    protocol: Protocol
+    store: Store
+    session: Session
+    workers: int
+    retry: tuple[str, ...]
+
+    def score(self, archs: Sequence[str], seeds: Sequence[int], console: Console | None = None) -> RunResult:
+        """Score what is missing of ``archs`` x ``seeds`` x the proxies of the run.
+
+        Raises:
+            StoreError: the folder cannot be written.
+            RunInterrupted: Ctrl-C or SIGTERM; all finished scores are kept.
+        """
+        session, fresh = self.session, self.session.fresh
+        self.store.request(archs, seeds, [(proxy.name, proxy.version) for proxy in session.proxies.values()])
+        units = _units(self.store.missing(self.retry), session.proxies, session.job)
+        total = len(archs) * len(seeds) * len(session.proxies)
+        with Bar(console, total, self.store.tally()) as session.bar:
+            session.carry_out(units, self.workers)
+        result = RunResult(self.folder, self.protocol, total, self.store.tally(), session.fresh - fresh)
+        if session.stop.asked and sum(len(unit.proxies) for unit in units) > result.fresh:
+            raise RunInterrupted(result)
+        return result
+
+    def rows(self) -> list[Row]:
+        """All attempts at what was last asked for, architecture by architecture."""
+        return self.store.wanted()
+
+
+@contextmanager
+def open_run(
+    space: Space,
+    proxies: Sequence[str | Proxy],
+    batch: Batch,
+    out: str | Path,
+    *,
+    init: str = "default",
+    dtype: str = "float32",
+    layout: str = "contiguous",
+    device: str = "cpu",
+    teacher: str | TeacherChoice | None = None,
+    workers: int = 2,
+    timeout: float | None = None,
+    plugins: Sequence[str | Path] = (),
+    retry_failed: bool = False,
+    notes: Mapping[str, Any] | None = None,
+) -> Iterator[OpenRun]:
+    """Hold a run open, with its workers, for architectures that are not known beforehand.
+
+    The arguments are those of `score_run`; what ``notes`` hold is kept in ``run.json`` with the request.
+
+    Raises:
+        UnknownNameError: a proxy or initialisation that nobody knows.
+        ProtocolError: the folder has scores of another protocol, or this request cannot be carried out.
+        StoreError: the folder is in use, cannot be written, or has a store that is damaged or of another version.
+    """
     for plugin in plugins:
         load_file(plugin)
     chosen = {proxy.name: proxy for proxy in resolve(proxies)}
-    choice = TeacherChoice(teacher) if isinstance(teacher, str) else teacher
-    archs, seeds, folder = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds))), Path(out)
-    _require(space, archs, seeds, list(chosen.values()), choice, workers, timeout)
+    choice, folder = TeacherChoice(teacher) if isinstance(teacher, str) else teacher, Path(out)
+    _require(space, list(chosen.values()), choice, workers, timeout)
     protocol = Protocol.of(space, batch, init, dtype, layout, device, choice)
     files = tuple(str(Path(plugin).resolve()) for plugin in plugins)
     job = Job(
@@ -143,31 +228,15 @@ def score_run(
     )
     with locked(folder), Store(folder / STORE, write=True) as store:
         store.adopt(protocol)
-        store.request(archs, seeds, [(proxy.name, proxy.version) for proxy in chosen.values()])
-        describe_run(folder, protocol, _request(archs, seeds, chosen, workers, timeout, files, notes))
-        units = _units(store.missing(TRANSIENT if retry_failed else ()), chosen, job)
-        total, before = len(archs) * len(seeds) * len(chosen), store.tally()
-        with Bar(console, total, before) as bar, Stop() as stop:
-            session = Session(store, bar, stop, job, chosen)
-            session.carry_out(units, workers)
-        result = RunResult(folder, protocol, total, store.tally(), session.fresh)
-    if stop.asked and sum(len(unit.proxies) for unit in units) > session.fresh:
-        raise RunInterrupted(result)
-    return result
+        describe_run(folder, protocol, _request(chosen, workers, timeout, files, notes or {}))
+        with Stop() as stop, Session(store, Bar(None, 0, {}), stop, job, chosen) as session:
+            yield OpenRun(folder, protocol, store, session, workers, TRANSIENT if retry_failed else ())
 
 
 def _require(
-    space: Space,
-    archs: Sequence[str],
-    seeds: Sequence[int],
-    proxies: Sequence[Proxy],
-    teacher: TeacherChoice | None,
-    workers: int,
-    timeout: float | None,
+    space: Space, proxies: Sequence[Proxy], teacher: TeacherChoice | None, workers: int, timeout: float | None
 ) -> None:
-    for given, what in ((archs, "architectures"), (seeds, "seeds"), (proxies, "proxies")):
-        if not given:
-            raise ProtocolError(f"No {what} are given. Expected at least one; name them.")
+    _require_some(proxies, "proxies")
     if workers < 0:
         raise ProtocolError(f"workers={workers} was given. Expected 0 (this process) or more.")
     if timeout is not None and not timeout > 0:
@@ -178,10 +247,13 @@ def _require(
             f"{', '.join(compare)} compare with a teacher, and none is given. Name an architecture as the teacher, or "
             f"leave them out."
         )
-    for arch in archs:
-        space.index(arch)
     if teacher is not None:
         (teacher.space or space).index(teacher.arch)
+
+
+def _require_some(given: Sequence[object], what: str) -> None:
+    if not given:
+        raise ProtocolError(f"No {what} are given. Expected at least one; name them.")
 
 
 def _reference(proxy: Proxy) -> str | Proxy:
@@ -202,22 +274,18 @@ def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Job) -
 
 
 def _request(
-    archs: Sequence[str],
-    seeds: Sequence[int],
     proxies: Mapping[str, Proxy],
     workers: int,
     timeout: float | None,
     plugins: Sequence[str],
-    notes: Mapping[str, Any] | None,
+    notes: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {
-        "architectures": len(archs),
-        "seeds": list(seeds),
+        **notes,
         "proxies": {name: proxy.version for name, proxy in proxies.items()},
         "workers": workers,
         "timeout": timeout,
         "plugins": list(plugins),
-        "notes": dict(notes or {}),
         "zcbench": zcbench.__version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ _STATUS = {"died": "worker_died", "timeout": "timeout"}
 
 @dataclass
 class Session:
-    """One invocation at work: hands out units, keeps what comes back."""
+    """One invocation at work: hands out units, keeps what comes back; workers live until it is left."""
 
     store: Store
     bar: Bar
@@ -34,6 +35,18 @@ class Session:
     proxies: Mapping[str, Proxy]
     fresh: int = 0
     suspects: set[str] = field(default_factory=set)
+    _pool: WorkerPool[Unit] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.__exit__(kind, error, at)
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return Scorer(self.job)
 
     def carry_out(self, units: Sequence[Unit], workers: int) -> None:
         """Score ``units``; those that need no network in this process, the others in ``workers`` processes."""
@@ -49,23 +62,22 @@ class Session:
         if not units:
             return
         with one_thread():
-            scorer = Scorer(self.job)
             for start in range(0, len(units), chunk):
                 if self.stop.asked:
                     return
-                self._keep([row for unit in units[start : start + chunk] for row in scorer(unit)])
+                self._keep([row for unit in units[start : start + chunk] for row in self._scorer(unit)])
 
     def _in_workers(self, units: Sequence[Unit], workers: int) -> None:
         queue = deque(units)
-        with WorkerPool[Unit](prepare, _pickled(self.job), workers) as pool:
-            while (queue or pool.busy) and not self.stop.asked:
-                while queue and pool.room:
-                    self._hand_out(queue, pool)
-                for ending in pool.poll(_HEARTBEAT):
-                    rows, again = self._settle(ending)
-                    queue.extendleft(again)
-                    if rows:
-                        self._keep(rows)
+        pool = self._pool = self._pool or WorkerPool[Unit](prepare, _pickled(self.job), workers)
+        while (queue or pool.busy) and not self.stop.asked:
+            while queue and pool.room:
+                self._hand_out(queue, pool)
+            for ending in pool.poll(_HEARTBEAT):
+                rows, again = self._settle(ending)
+                queue.extendleft(again)
+                if rows:
+                    self._keep(rows)
 
     def _hand_out(self, queue: deque[Unit], pool: WorkerPool[Unit]) -> None:
         """Give the next unit to the pool; a proxy that has ended a worker before goes alone."""

@@ -131,8 +131,10 @@ class Store:
             self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def request(self, archs: Sequence[str], seeds: Sequence[int], proxies: Sequence[tuple[str, int]]) -> None:
-        """Say which scores `missing` and `tally` are about: all of ``archs`` x ``seeds`` x (name, version)."""
+        """Say which scores `missing`, `tally` and `wanted` are about: all of ``archs`` x ``seeds`` x (name, version)."""
         with self._explained(), self._db:
+            for name in ("arch", "seed", "proxy"):
+                self._db.execute(f"DELETE FROM wanted_{name}")
             self._db.executemany("INSERT INTO wanted_arch (arch) VALUES (?)", ((arch,) for arch in archs))
             self._db.executemany("INSERT INTO wanted_seed (seed) VALUES (?)", ((seed,) for seed in seeds))
             self._db.executemany("INSERT INTO wanted_proxy (proxy, version) VALUES (?, ?)", proxies)
@@ -156,6 +158,14 @@ class Store:
         with self._explained():
             query = f"SELECT scores.status, count(*) {_JOIN} WHERE scores.arch IS NOT NULL GROUP BY scores.status"
             return dict(self._db.execute(query).fetchall())
+
+    def wanted(self) -> list[Row]:
+        """What of the request was attempted, architecture by architecture."""
+        columns = ", ".join(f"scores.{column}" for column in COLUMNS)
+        order = "ORDER BY a.position, s.position, p.position"
+        with self._explained():
+            query = f"SELECT {columns} {_JOIN} WHERE scores.arch IS NOT NULL {order}"
+            return list(map(Row._make, self._db.execute(query)))
 
     def scores(self, *, all_versions: bool = False) -> pd.DataFrame:
         """All attempts, one row each, sorted by architecture, seed and proxy.

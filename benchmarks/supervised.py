@@ -16,6 +16,7 @@ from scipy import stats
 
 from zcbench.benchmarks.evidence import Evidence
 from zcbench.errors import RankingError, unknown
+from zcbench.specification import split_list
 from zcbench.streams import derive, numpy_stream
 
 Array = NDArray[np.float64]
@@ -193,5 +194,4 @@ def names(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """Regressions named in one text with commas between them, or as a sequence; none for None and ``"none"``."""
     if given is None or given == "none":
         return ()
-    parts = given.split(",") if isinstance(given, str) else given
-    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    return tuple(dict.fromkeys(split_list(given)))

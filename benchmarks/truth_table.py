@@ -1,7 +1,6 @@
 """The one schema of trained accuracies, and the compact Parquet file it is stored in."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 from zcbench.benchmarks.sources import sha256
 from zcbench.benchmarks.truth_name import TruthName
 from zcbench.errors import DataError
+from zcbench.folders import replaced
 
 COLUMNS = ("space", "arch", "dataset", "setting", "split", "epochs", "seed", "n_runs", "accuracy")
 _KEY = ["arch", "dataset", "setting", "split", "epochs", "seed"]
@@ -119,14 +119,9 @@ class TruthTable(pd.DataFrame):
         stored = json.dumps({"format": _FORMAT, "protocol": self.protocol})
         table = pa.Table.from_pandas(pd.DataFrame(self), preserve_index=False)
         table = table.replace_schema_metadata({**table.schema.metadata, b"zcbench": stored.encode()})
-        draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with replaced(file) as draft:
                 pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
-                os.replace(draft, file)
-            finally:
-                draft.unlink(missing_ok=True)
         except OSError as error:
             raise DataError(
                 f"Cannot write {str(path)!r}: {error}. Nothing was changed. Free some space, or choose another folder "

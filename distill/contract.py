@@ -1,11 +1,9 @@
 """What a distiller is, and the registry of all of them."""
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -24,7 +22,7 @@ from zcbench.distill.errors import KnobError
 from zcbench.distill.knobs import ADAPTER_KNOBS, checked_knob, own_knobs
 from zcbench.distill.outputs import OUTPUTS, Outputs, Shapes
 from zcbench.errors import unknown
-from zcbench.registry import Registry, defined_at
+from zcbench.registry import Registry, defined_at, import_package
 from zcbench.specification import SpecificationError, read_specification, write_specification
 from zcbench.streams import seeded
 
@@ -202,14 +200,10 @@ def _device(*networks: Outputs) -> torch.device:
     return next((tensor.device for outputs in networks for _, tensor in outputs.tensors()), torch.device("cpu"))
 
 
-def _load_builtins() -> None:
-    package = importlib.import_module("zcbench.distill")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"zcbench.distill.{module.name}")
-
-
 #: All distillers by name: built in, defined by the user, or from installed packages.
-REGISTRY: Registry[Distiller] = Registry("distiller", group="zcbench.distillers", builtins=_load_builtins)
+REGISTRY: Registry[Distiller] = Registry(
+    "distiller", group="zcbench.distillers", builtins=partial(import_package, "zcbench.distill")
+)
 
 
 def distiller(

@@ -1,14 +1,13 @@
 """What a proxy is, and the registry of all of them."""
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from zcbench.errors import ProtocolError
 from zcbench.proxies.signals import LABELLED, Signals, signal_names
-from zcbench.registry import Registry, defined_at
+from zcbench.registry import Registry, defined_at, import_package
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,10 @@ class Proxy:
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
 
-def _load_builtins() -> None:
-    package = importlib.import_module("zcbench.proxies")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"zcbench.proxies.{module.name}")
-
-
 #: All proxies by name: built in, defined by the user, or from installed packages.
-REGISTRY: Registry[Proxy] = Registry("proxy", group="zcbench.proxies", builtins=_load_builtins)
+REGISTRY: Registry[Proxy] = Registry(
+    "proxy", group="zcbench.proxies", builtins=partial(import_package, "zcbench.proxies")
+)
 
 
 def proxy(

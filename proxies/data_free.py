@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from zcbench.proxies.passes import Values, missing, weight_tensors
 from zcbench.proxies.signals import Batch, Costs
@@ -16,25 +18,30 @@ from zcbench.streams import torch_stream
 
 
 def count_costs(network: nn.Module, batch: Batch) -> Values:
-    """Count parameters, and the MACs and convolutions of one image, in a forward pass in evaluation mode."""
-    macs: list[int] = []
+    """Count parameters, and the MACs and convolutions of one image, in a forward pass in evaluation mode.
+
+    MACs are half of what PyTorch's counter calls FLOPs: convolutions and matrix products, those of attention included.
+    """
     convolutions: list[str] = []
 
     def count(name: str, layer: WeightLayer, source: Tensor, output: Tensor) -> None:
-        macs.append(output[0].numel() * layer.weight[0].numel())
         if not isinstance(layer, nn.Linear):
             convolutions.append(name)
 
     modes = [(module, module.training) for module in network.modules()]
+    flops, plain_attention = FlopCounterMode(display=False), sdpa_kernel(SDPBackend.MATH)
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # the counter knows no fused attention of the CPU
     network.eval()
     try:
-        with torch.no_grad(), layer_outputs(weight_layers(network), count):
+        with torch.no_grad(), plain_attention, flops, layer_outputs(weight_layers(network), count):
             network(batch.images[:1].clone())
     finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
         for module, training in modes:
             module.training = training
     params = sum(parameter.numel() for parameter in network.parameters())
-    return {"costs": Costs(params, sum(macs), len(convolutions))}
+    return {"costs": Costs(params, flops.get_total_flops() // 2, len(convolutions))}
 
 
 class WithoutBatchNorm(TorchFunctionMode):

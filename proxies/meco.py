@@ -36,11 +36,10 @@ def meco(signals: Signals) -> float:
 
     Note:
         The paper sums over layers. Its code listens to every module, containers too, so that a convolution with its
-        batch normalisation in a Sequential counts three times and a skip connection once; the published figures need
-        this (measured on 100 architectures of NAS-Bench-201: Spearman .87, and .82 with convolutions alone), so we
-        keep it. The score therefore depends on how a network is cut into modules. A constant channel correlates with
-        nothing, and C ≥ H·W channels are always linearly dependent once centred: both give exactly 0, as in exact
-        arithmetic. Symmetric eigen-solver, float64.
+        batch normalisation in a Sequential counts three times and a skip connection once; the published figures were
+        made so, and we keep it. The score therefore depends on how a network is cut into modules. A constant channel
+        correlates with nothing, and C ≥ H·W channels are always linearly dependent once centred: both give exactly 0,
+        as in exact arithmetic. Symmetric eigen-solver, float64.
     """
     distinct = {id(maps): maps for maps in signals.channel_maps}
     smallest = dict(zip(distinct, smallest_eigenvalues(list(distinct.values()))))

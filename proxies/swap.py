@@ -42,11 +42,10 @@ def swap(signals: Signals) -> float:
         NotApplicable: the network calls no ReLU.
 
     Note:
-        With more images almost every live unit has a pattern of its own, and the count tells little but V. Measured on
-        100 architectures of NAS-Bench-201 (CIFAR-10, Spearman): .79, .81, .78 and .75 with 12, 16, 32 and 64 images.
-        The authors average 32 draws of normal weights; here the weights are those of the protocol (normal ones give
-        .79), and batch normalisation sees the whole batch. Their code reads ReLUs on feature maps only, the definition
-        all of them, and so do we.
+        With more images almost every live unit has a pattern of its own, and the count tells little but V; the code of
+        the paper takes 16, and so do we. It averages 32 draws of normal weights; here the weights are those of the
+        protocol, and batch normalisation sees the whole batch. The code reads ReLUs on feature maps only, the
+        definition all of them, and so do we.
     """
     return float(count_patterns(signals.relu_codes))
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zcbench import __version__
 from zcbench.benchmarks.ranking import Ranking
 from zcbench.errors import ZcbenchError, unknown
 from zcbench.reports.illustrations import Illustration, illustrations
+from zcbench.reports.rendering import rendered
 from zcbench.reports.selection import cutoff, described, intervals_named, labels, select, selections, subsets, truths
 from zcbench.reports.style import FORMATS, KIND_NAMES, render
 from zcbench.reports.tables import COLUMNS, failures_table, summary_table, write_tables
@@ -83,33 +83,26 @@ def _draw(one: Illustration, folder: Path, formats: Collection[str]) -> _Picture
 
 def _page(ranking: Ranking, pictures: list[_Picture], formats: Collection[str], title: str) -> str:
     """The page as HTML; every text is escaped."""
-    environment = Environment(
-        loader=PackageLoader("zcbench.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"fact": _fact, "fields": _fields, "slug": slug, "typeset": _typeset}
-    environment.tests |= {"table": _is_table, "line": _is_line}
-    return environment.get_template("page.html.j2").render(
-        title=title,
-        version=__version__,
-        labels=labels(ranking),
-        subsets=subsets(ranking),
-        tiles=_tiles(ranking),
-        findings=list(_findings(ranking)),
-        intervals=intervals_named(ranking),
-        cutoff=cutoff(ranking),
-        columns=COLUMNS,
-        summaries={subset: summary_table(ranking, subset) for subset in subsets(ranking)},
-        details=[_detail(ranking, *chosen) for chosen in selections(ranking)],
-        pictures=pictures,
-        formats=[kind for kind in FORMATS if kind in formats],
-        failures=failures_table(ranking),
-        gaps=list(_gaps(ranking)),
-        protocol=ranking.protocol,
-    )
+    content = {
+        "title": title,
+        "version": __version__,
+        "labels": labels(ranking),
+        "subsets": subsets(ranking),
+        "tiles": _tiles(ranking),
+        "findings": list(_findings(ranking)),
+        "intervals": intervals_named(ranking),
+        "cutoff": cutoff(ranking),
+        "columns": COLUMNS,
+        "summaries": {subset: summary_table(ranking, subset) for subset in subsets(ranking)},
+        "details": [_detail(ranking, *chosen) for chosen in selections(ranking)],
+        "pictures": pictures,
+        "formats": [kind for kind in FORMATS if kind in formats],
+        "failures": failures_table(ranking),
+        "gaps": list(_gaps(ranking)),
+        "protocol": ranking.protocol,
+    }
+    filters = {"fact": _fact, "fields": _fields, "slug": slug, "typeset": _typeset}
+    return rendered("page.html.j2", content, filters, {"table": _is_table, "line": _is_line})
 
 
 _PLURALS = {

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from zcbench.benchmarks.ensembles import Ensemble
 from zcbench.benchmarks.ranking import Ranking
@@ -17,6 +16,7 @@ from zcbench.proxies.checking import find_ground
 from zcbench.proxies.signals import RESTS_ON
 from zcbench.reports.docstrings import Documentation, blocks, inline, parse
 from zcbench.reports.markup import to_markdown
+from zcbench.reports.rendering import rendered
 from zcbench.reports.selection import intervals_named, labels, select, subsets, truths
 from zcbench.reports.tables import COLUMNS
 from zcbench.reports.wording import MISSING, count, milliseconds, number, slug
@@ -110,16 +110,7 @@ def index_page(
 
 
 def _render(template: str, **content: Any) -> str:
-    environment = Environment(
-        loader=PackageLoader("zcbench.reports"),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["inline"] = inline
-    text = environment.get_template(template).render(**content)
+    text = rendered(template, content, {"inline": inline})
     return re.sub(r"\n{3,}", "\n\n", text)
 
 

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zcbench import benchmarks, datasets, distill, proxies, reports, spaces
+    from zcbench import benchmarks, datasets, distill, proxies, reports, search, spaces
     from zcbench.benchmarks.truth import truth
     from zcbench.proxies import proxy, score
 
@@ -26,6 +26,7 @@ __all__ = [
     "proxy",
     "reports",
     "score",
+    "search",
     "spaces",
     "truth",
 ]

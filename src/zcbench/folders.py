@@ -1,6 +1,8 @@
-"""Where data files live."""
+"""Where data files live, and how a file is replaced."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -20,3 +22,20 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
     '/data/images'
     """
     return Path(data_dir or os.environ.get("ZCBENCH_DATA") or user_folder()).expanduser()
+
+
+@contextmanager
+def replaced(file: Path) -> Iterator[Path]:
+    """A draft to write to, which takes the place of ``file`` when the block ends well; else ``file`` is as it was.
+
+    The folder is made if missing; what is written is on the disk before it takes its place.
+    """
+    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield draft
+        with draft.open("rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)

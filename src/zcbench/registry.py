@@ -1,7 +1,9 @@
 """A registry of named things: built in, from a file, or from an installed package's entry points."""
 
+import importlib
 import importlib.util
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -158,6 +160,12 @@ class Registry(Generic[T]):
                 f"stands for one {self.kind}; uninstall or rename one of them."
             )
         self._loaded.add(name)
+
+
+def import_package(name: str) -> None:
+    """Import every module of a package, so that what they define registers itself."""
+    for module in pkgutil.iter_modules(importlib.import_module(name).__path__):
+        importlib.import_module(f"{name}.{module.name}")
 
 
 def defined_at(function: Callable[..., object]) -> str:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from zcbench.errors import ZcbenchError
 
@@ -35,13 +35,14 @@ def read_specification(text: str, example: str = "name(option=1)") -> tuple[str,
     return text, {}
 
 
-def split_list(text: str) -> list[str]:
-    """Entries of a list with commas; those inside parentheses separate nothing.
+def split_list(given: str | Iterable[str]) -> list[str]:
+    """Entries of one list with commas, or of several; commas inside parentheses separate nothing.
 
     >>> split_list("macs, log_rank(macs,jacov),kd:kd(temperature=2)")
     ['macs', 'log_rank(macs,jacov)', 'kd:kd(temperature=2)']
     """
-    return [part.strip() for part in _COMMA_OUTSIDE.split(text) if part.strip()]
+    texts = [given] if isinstance(given, str) else given
+    return [part.strip() for text in texts for part in _COMMA_OUTSIDE.split(text) if part.strip()]
 
 
 def write_specification(name: str, options: Mapping[str, object]) -> str:

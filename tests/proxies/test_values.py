@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import zcbench
+from zcbench.streams import numpy_stream
 
 from . import references
 from .conftest import make_network
@@ -125,6 +126,36 @@ def test_costs_are_measured_as_the_space_counts_them():
         counted = zcbench.score(network, (torch.randn(2, 3, 16, 16), torch.tensor([0, 1])), proxies=list(SIZES))
         row = space.costs([arch], num_classes=7, image_shape=(3, 16, 16)).iloc[0]
         assert counted == {name: row[name] for name in SIZES}
+
+
+@pytest.mark.parametrize("name", [name for name in zcbench.spaces.names() if name != "nasbench201"])
+def test_costs_of_every_family(name):
+    """Independent count: the space measures shapes alone, attention's products included."""
+    space = zcbench.spaces.get(name)
+    arch = space.sample(numpy_stream("costs", name), 1)[0]
+    shape = (3, 224, 224) if name in ("autoformer", "pit") else (3, 32, 32)
+    network = space.build(arch, num_classes=7, image_shape=shape)
+    counted = zcbench.score(network, (torch.randn(2, *shape), torch.tensor([0, 1])), proxies=["params", "macs"])
+    row = space.costs([arch], num_classes=7, image_shape=shape).iloc[0]
+    assert counted == {name: row[name] for name in ("params", "macs")}
+
+
+def test_macs_of_fused_attention():
+    """Closed form: PyTorch's encoder layer runs as one kernel in evaluation mode; its products count too."""
+    tokens, width, hidden = 16, 8, 12
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.TransformerEncoderLayer(width, 2, hidden, batch_first=True)
+            self.head = nn.Linear(width, 2)
+
+        def forward(self, x):
+            return self.head(self.layer(x.flatten(2).mT).mean(1))
+
+    score = zcbench.score(Encoder(), (torch.randn(2, width, 4, 4), torch.tensor([0, 1])), proxies=["macs"])
+    projections, products = 4 * tokens * width**2, 2 * tokens**2 * width
+    assert score == {"macs": projections + products + 2 * tokens * width * hidden + 2 * width}
 
 
 SIZES = ("params", "macs", "n_convs")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from zcbench.benchmarks import shipped
-from zcbench.benchmarks.comparing import compare, differences
+from zcbench.benchmarks.comparing import compare
 from zcbench.errors import RankingError
 
 
@@ -36,7 +36,7 @@ def test_layouts_differ_in_the_protocol_and_by_rounding(run, truth, tmp_path):
     run()
     run(layout="channels_last", out=tmp_path / "other")
     one, other = shipped.load(tmp_path / "run"), shipped.load(tmp_path / "other")
-    assert differences(one[0], other[0]) == ["layout: contiguous → channels_last"]
+    assert one[0].differences(other[0]) == ["layout: contiguous → channels_last"]
     assert compare(one, other, truth)["largest_difference"].max() < 1e-3
 
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zcbench.specification import split_list
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -192,7 +194,7 @@ def rank(
         load_file(file)
     home = out or (Path(run) if Path(run).is_dir() else None)
     how = _how(draws or (DRAWS if home else QUICK), confidence, top_k, ensembles, supervised, supervised_train)
-    others = [name.strip() for given in beside or () for name in given.split(",") if name.strip()]
+    others = split_list(beside or ())
     subsets = None if home else (subset,)
     ranking = rank_run(run, resolve_truths(truth, data_dir), beside=others, subsets=subsets, **how)
     if home:
@@ -211,14 +213,12 @@ def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.Dat
     """Tables of accuracies by name; each of ``names`` may be several with commas, or files."""
     from zcbench.benchmarks.truth import truth
 
-    flat = [name.strip() for given in names for name in given.split(",") if name.strip()]
-    return {Path(name).name if Path(name).is_file() else name: truth(name, data_dir) for name in flat}
+    return {Path(name).name if Path(name).is_file() else name: truth(name, data_dir) for name in split_list(names)}
 
 
 def _proxies(given: str, plugins: list[Path] | None) -> list[str]:
     from zcbench.proxies import REGISTRY
     from zcbench.registry import load_file
-    from zcbench.specification import split_list
 
     for file in plugins or ():
         load_file(file)
@@ -271,7 +271,7 @@ def _formats(given: str) -> tuple[str, ...]:
     from zcbench.errors import unknown
     from zcbench.reports import FORMATS
 
-    kinds = tuple(kind.strip() for kind in given.split(",") if kind.strip())
+    kinds = tuple(split_list(given))
     for kind in kinds:
         if kind not in FORMATS:
             raise unknown("figure format", kind, FORMATS)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zcbench.cli.bench import TRUTH, WIDTH, DataDir, Draws, Plugins, Truths, print_ranking, resolve_truths
+from zcbench.specification import split_list
 
 if TYPE_CHECKING:
     from zcbench.benchmarks.selection import Selection
@@ -50,7 +51,6 @@ def select(
     """
     from zcbench.benchmarks.study import select_run
     from zcbench.registry import load_file
-    from zcbench.specification import split_list
 
     for file in plugin or ():
         load_file(file)
@@ -58,7 +58,7 @@ def select(
     found, ranking = select_run(
         run,
         resolve_truths(truth, data_dir),
-        beside=beside or (),
+        beside=split_list(beside or ()),
         candidates=names,
         max_members=max_members,
         beam=beam,

@@ -9,6 +9,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from zcbench.specification import split_list
+
 app = typer.Typer(help="List, show, check and document zero-cost proxies.", no_args_is_help=True, rich_markup_mode=None)
 
 Plugins = Annotated[
@@ -144,7 +146,7 @@ def docs(
     from zcbench.reports import write_reference
 
     _load(plugin)
-    names, chosen = _names(truth or DEFAULT_TRUTHS), _names([subsets])
+    names, chosen = split_list(truth or DEFAULT_TRUTHS), split_list([subsets])
     command, ranking = f"zcbench proxies docs --out {out}", None
     if scores is not None:
         truths = {name: look_up(name, data_dir) for name in names}
@@ -152,7 +154,3 @@ def docs(
         command += f" --scores {scores} --truth {','.join(names)} --subsets {','.join(chosen)} --draws {draws}"
     items, ensembles = REGISTRY.usable()[0], ENSEMBLES.usable()[0]
     typer.echo(f"Reference: {write_reference(items, ensembles, out, ranking, command)}")
-
-
-def _names(given: list[str]) -> list[str]:
-    return [name.strip() for text in given for name in text.split(",") if name.strip()]

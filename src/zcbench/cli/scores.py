@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zcbench.cli.bench import TRUTH, DataDir, Plugins, Truths, resolve_truths
+from zcbench.specification import split_list
 
 app = typer.Typer(
     help="List scores that ship with zcbench, pack runs into one file, and unpack them.",
@@ -68,7 +69,7 @@ def pack(
     """Write all scores of runs of one protocol into one compact file; a run may still be at work."""
     from zcbench.benchmarks import packing
 
-    chosen = None if proxies is None else [name.strip() for name in proxies.split(",") if name.strip()]
+    chosen = None if proxies is None else split_list(proxies)
     about = packing.pack(runs, out, proxies=chosen, all_versions=all_versions)
     typer.echo(f"{_told(about)} in {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
@@ -109,13 +110,12 @@ def compare(
     """
     from zcbench.benchmarks import shipped
     from zcbench.benchmarks.comparing import compare as compared
-    from zcbench.benchmarks.comparing import differences
     from zcbench.registry import load_file
 
     for file in plugin or ():
         load_file(file)
     one, other = shipped.load(first), shipped.load(second)
-    for line in differences(one[0], other[0]) or ["The protocols are equal."]:
+    for line in one[0].differences(other[0]) or ["The protocols are equal."]:
         typer.echo(line)
     table = compared(one, other, resolve_truths(truth, data_dir))
     headings = ("proxy", "n", "median diff.", "largest diff.", "τ between", *map(str, table.columns[5:]))
