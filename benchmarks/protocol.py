@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from zcbench.datasets import Batch
-from zcbench.errors import ProtocolError
+from zcbench.errors import ProtocolError, TeacherError
 from zcbench.spaces import Space
 
 #: Raised when the meaning of a stored score changes.
@@ -16,24 +18,69 @@ SCORE_SCHEMA = 1
 _DTYPES = ("float32", "float64", "bfloat16", "float16")
 _LAYOUTS = ("contiguous", "channels_last")
 #: Fields that older stores lack, and what they were then.
-_ADDED = {"layout": "contiguous"}
+_ADDED = {"layout": "contiguous", "teacher_file_sha256": None, "teacher_checkpoint_sha256": None}
 
 
 @dataclass(frozen=True)
 class TeacherChoice:
-    """An untrained network of a space, taken as the teacher of every student of a run.
+    """A network taken as the teacher of every student of a run; `zcbench.benchmarks.teachers` reads and builds it.
 
     Attributes:
-        arch: its architecture.
-        seed: names the stream of its initialisation.
+        arch: its architecture, or the name of a function in ``file``.
+        seed: names the stream of its initialisation, and of what is random when its signals are computed.
         init: its initialisation scheme; that of the students if None.
         space: where it is built; the space of the students if None.
+        file: Python file with the function that builds it, in place of a space.
+        checkpoint: file with its weights, in place of an initialisation.
+        file_sha256: fingerprint that ``file`` must have; that of the file as it is now if None.
+        checkpoint_sha256: fingerprint that ``checkpoint`` must have, likewise.
+
+    Raises:
+        TeacherError: a file is missing or has another fingerprint, or an initialisation is named for a function.
     """
 
     arch: str
     seed: int = 0
     init: str | None = None
     space: Space | None = None
+    file: Path | None = None
+    checkpoint: Path | None = None
+    file_sha256: str | None = None
+    checkpoint_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.file is not None and (self.init is not None or self.space is not None):
+            given = "init" if self.space is None else "space"
+            raise TeacherError(
+                f"{given}= was given for the function {self.arch!r} of {self.file}, which draws its own weights. "
+                f"Expected a function alone; leave {given}= out."
+            )
+        for name in ("file", "checkpoint"):
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(path).absolute())
+                pinned = _pinned(getattr(self, name), getattr(self, f"{name}_sha256"))
+                object.__setattr__(self, f"{name}_sha256", pinned)
+
+    @property
+    def label(self) -> str:
+        """What tables call it: the architecture, or file and function."""
+        return self.arch if self.file is None else f"{self.file.name}:{self.arch}"
+
+
+def _pinned(file: Path, sha256: str | None) -> str:
+    """Fingerprint of a file of the teacher's, which must be ``sha256`` if that is given."""
+    try:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise TeacherError(
+            f"Cannot read the teacher's file {str(file)!r}: {error.strerror}. Expected a file; check the path."
+        ) from error
+    if sha256 not in (None, found):
+        raise TeacherError(
+            f"The teacher's file {str(file)!r} has the sha256 {found}. Expected {sha256}; put back the file, or leave "
+            f"the fingerprint out."
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -53,10 +100,12 @@ class Protocol:
         dtype: floating type of weights and images.
         layout: how images, weights and feature maps lie in memory: ``contiguous`` (B, C, H, W) or ``channels_last``.
         device: where the networks ran; on the CPU always with one thread.
-        teacher: the teacher's architecture, None without one.
-        teacher_space: specification of its space.
+        teacher: the teacher's architecture, or ``FILE.py:FUNCTION``; None without one.
+        teacher_space: specification of its space; None for a function.
         teacher_seed: seed of its initialisation.
-        teacher_init: its initialisation scheme.
+        teacher_init: its initialisation scheme; None for a function or a checkpoint.
+        teacher_file_sha256: fingerprint of the file with its function.
+        teacher_checkpoint_sha256: fingerprint of the file with its weights.
         torch: version and build of PyTorch.
         schema: version of what a stored score means.
     """
@@ -77,6 +126,8 @@ class Protocol:
     teacher_space: str | None = None
     teacher_seed: int | None = None
     teacher_init: str | None = None
+    teacher_file_sha256: str | None = None
+    teacher_checkpoint_sha256: str | None = None
     torch: str = torch.__version__
     schema: int = SCORE_SCHEMA
 
@@ -115,10 +166,7 @@ class Protocol:
             dtype=dtype,
             layout=layout,
             device=device,
-            teacher=teacher.arch if teacher else None,
-            teacher_space=(teacher.space or space).spec if teacher else None,
-            teacher_seed=teacher.seed if teacher else None,
-            teacher_init=(teacher.init or init) if teacher else None,
+            **({} if teacher is None else _teacher_fields(teacher, space, init)),
         )
 
     @classmethod
@@ -165,3 +213,15 @@ class Protocol:
                 f"The scores in {where} were made under another protocol ({'; '.join(changed)}). Scores of two "
                 f"protocols are never mixed: give this run another folder, or ask for the old protocol."
             )
+
+
+def _teacher_fields(teacher: TeacherChoice, space: Space, init: str) -> dict[str, Any]:
+    drawn = teacher.file is None and teacher.checkpoint is None
+    return {
+        "teacher": teacher.label,
+        "teacher_space": (teacher.space or space).spec if teacher.file is None else None,
+        "teacher_seed": teacher.seed,
+        "teacher_init": (teacher.init or init) if drawn else None,
+        "teacher_file_sha256": teacher.file_sha256,
+        "teacher_checkpoint_sha256": teacher.checkpoint_sha256,
+    }

@@ -24,11 +24,13 @@ COLUMNS = (
     *("precision_at_k", "k", "best_rank_at_k", "worst_rank_at_k", "regret", "tau_top10"),
     *("tau_given_params", "tau_given_macs", "tau_given_n_convs"),
     *("rho_given_params", "rho_given_macs", "rho_given_n_convs"),
-    *("tau_within_macs_bins", "reliability", "information_gain", "seconds", "note"),
+    *("tau_within_macs_bins", "reliability", "tau_sd_seeds", "tau_sd_batches", "information_gain", "seconds", "note"),
 )
 """Columns of the ranking table, in order."""
 
-LOWER_IS_BETTER = frozenset({"best_rank_at_k", "worst_rank_at_k", "regret", "seconds"})
+LOWER_IS_BETTER = frozenset(
+    {"best_rank_at_k", "worst_rank_at_k", "regret", "seconds", "tau_sd_seeds", "tau_sd_batches"}
+)
 """Columns of the ranking table whose small values are the good ones."""
 
 _FRAMES = ("table", "scores", "accuracies", "sizes", "failures")

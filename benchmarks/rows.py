@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from zcbench.benchmarks import statistics
+from zcbench.benchmarks.draws import tau_spread
 from zcbench.benchmarks.evidence import CONTROLS, Evidence, coverage
 
 
@@ -35,6 +36,7 @@ def _row(evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float)
     x, y = score.to_numpy(), accuracy[score.index].to_numpy()
     sizes = {name: evidence.sizes.loc[score.index, name].to_numpy() for name in CONTROLS}
     row = _statistics(x, y, sizes["macs"], k) | _partials(x, y, sizes)
+    row |= tau_spread(evidence.trials[proxy].loc[score.index], y)
     about = dict(evidence.about.loc[proxy])
     share, made = coverage(evidence, proxy, accuracy.index)
     notes = [about["note"], made, *_notes(x, y, row)]

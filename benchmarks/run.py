@@ -17,15 +17,16 @@ from zcbench.benchmarks.progress import Bar
 from zcbench.benchmarks.protocol import Protocol, TeacherChoice
 from zcbench.benchmarks.session import Session, Stop
 from zcbench.benchmarks.store import TRANSIENT, Missing, Row, Store
+from zcbench.benchmarks.teachers import build_teacher, read_teacher
 from zcbench.benchmarks.workers import Job, Unit
 from zcbench.datasets import Batch
-from zcbench.errors import ProtocolError, ZcbenchError
+from zcbench.errors import Interrupted, ProtocolError
 from zcbench.proxies import REGISTRY, Costs, Proxy, resolve
 from zcbench.registry import load_file
 from zcbench.spaces import Space
 
 
-class RunInterrupted(ZcbenchError):
+class RunInterrupted(Interrupted):
     """A run that was stopped by Ctrl-C or SIGTERM; ``result`` is what it has so far."""
 
     def __init__(self, result: "RunResult") -> None:
@@ -96,7 +97,8 @@ def score_run(
         dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
         layout: ``contiguous``, or ``channels_last``, which is faster and rounds differently.
         device: where the networks run.
-        teacher: an architecture of ``space``, or a `TeacherChoice`, for proxies that compare with a teacher.
+        teacher: for proxies that compare with one, a text as `zcbench.benchmarks.teachers.read_teacher` takes it,
+            such as an architecture of ``space`` or ``"resnet:resnet56"``; or a `TeacherChoice`.
         workers: processes, one thread each; 0 computes in this process. The scores are the same bits.
         timeout: seconds that a pass or a proxy may take; no limit if None.
         plugins: Python files that define proxies, loaded here and in every worker.
@@ -112,6 +114,7 @@ def score_run(
         UnknownNameError: a proxy or initialisation that nobody knows.
         ProtocolError: the folder has scores of another protocol, or this request cannot be carried out.
         BatchError: batch, networks and teacher do not fit together.
+        TeacherError: the teacher cannot be built for these classes and images, or its checkpoint cannot be used.
         StoreError: the folder is in use, cannot be written, or has a store that is damaged or of another version.
         RunInterrupted: Ctrl-C or SIGTERM; all finished scores are kept.
 
@@ -203,12 +206,13 @@ def open_run(
     Raises:
         UnknownNameError: a proxy or initialisation that nobody knows.
         ProtocolError: the folder has scores of another protocol, or this request cannot be carried out.
+        TeacherError: the teacher cannot be built for these classes and images, or its checkpoint cannot be used.
         StoreError: the folder is in use, cannot be written, or has a store that is damaged or of another version.
     """
     for plugin in plugins:
         load_file(plugin)
     chosen = {proxy.name: proxy for proxy in resolve(proxies)}
-    choice, folder = TeacherChoice(teacher) if isinstance(teacher, str) else teacher, Path(out)
+    choice, folder = read_teacher(teacher, space) if isinstance(teacher, str) else teacher, Path(out)
     _require(space, list(chosen.values()), choice, workers, timeout)
     protocol = Protocol.of(space, batch, init, dtype, layout, device, choice)
     files = tuple(str(Path(plugin).resolve()) for plugin in plugins)
@@ -226,6 +230,8 @@ def open_run(
         teacher=choice,
         timeout=timeout,
     )
+    if choice is not None and any(proxy.needs_teacher for proxy in chosen.values()):
+        build_teacher(choice, space, init, batch.num_classes, job.image_shape)  # before anything is scored
     with locked(folder), Store(folder / STORE, write=True) as store:
         store.adopt(protocol)
         describe_run(folder, protocol, _request(chosen, workers, timeout, files, notes or {}))
@@ -247,7 +253,7 @@ def _require(
             f"{', '.join(compare)} compare with a teacher, and none is given. Name an architecture as the teacher, or "
             f"leave them out."
         )
-    if teacher is not None:
+    if teacher is not None and teacher.file is None:
         (teacher.space or space).index(teacher.arch)
 
 
@@ -267,8 +273,7 @@ def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Job) -
     archs = list(dict.fromkeys(item.arch for item in missing if not reading.isdisjoint(item.proxies)))
     costs: dict[str, Costs] = {}
     if archs:
-        channels, height, width = job.images.shape[1:]
-        table = job.space.costs(archs, num_classes=job.num_classes, image_shape=(channels, height, width))
+        table = job.space.costs(archs, num_classes=job.num_classes, image_shape=job.image_shape)
         costs = dict(zip(archs, map(Costs._make, table[list(Costs._fields)].to_numpy().tolist())))
     return [Unit(item.arch, item.seed, item.proxies, costs.get(item.arch)) for item in missing]
 

@@ -131,7 +131,7 @@ class Store:
             self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def request(self, archs: Sequence[str], seeds: Sequence[int], proxies: Sequence[tuple[str, int]]) -> None:
-        """Say which scores `missing`, `tally` and `wanted` are about: all of ``archs`` x ``seeds`` x (name, version)."""
+        """Say what `missing`, `tally` and `wanted` are about: all of ``archs`` x ``seeds`` x (name, version)."""
         with self._explained(), self._db:
             for name in ("arch", "seed", "proxy"):
                 self._db.execute(f"DELETE FROM wanted_{name}")

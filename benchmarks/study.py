@@ -9,6 +9,7 @@ import pandas as pd
 from zcbench import spaces
 from zcbench.benchmarks import shipped
 from zcbench.benchmarks.beside import join
+from zcbench.benchmarks.draws import pool, seeds_of
 from zcbench.benchmarks.ensembles import Ensemble, choose
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.ranking import Ranking, rank
@@ -50,16 +51,11 @@ def choose_architectures(space: Space, wanted: str, subset: str = "all", seed: i
     raise ProtocolError(f"archs={wanted!r} was given. Expected a number, 'all', or a text file with one a line.")
 
 
-def largest(space: Space) -> str:
-    """The architecture with the most MACs, the first of them: a teacher chosen without looking at any accuracy."""
-    costs = space.costs(space)
-    return str(costs["arch"].iloc[int(costs["macs"].argmax())])
-
-
 def rank_run(
     run: str | Path,
     truths: Mapping[str, pd.DataFrame],
     *,
+    batches: Sequence[str | Path] = (),
     beside: Sequence[str | Path] = (),
     subsets: Collection[str] | Mapping[str, Collection[str]] | None = None,
     ensembles: str | Sequence[str | Ensemble] = "all",
@@ -73,6 +69,7 @@ def rank_run(
     Args:
         run: folder of a run, packed file, or name of scores that ship with the package.
         truths: trained accuracies by name.
+        batches: runs that differ from ``run`` in the batch alone; a proxy's value is its mean over all of them.
         beside: others, of whose proxies those that the run lacks are ranked too, on the architectures of the run.
         subsets: names of subsets, or the architectures of each by name; all that there are if omitted.
         ensembles: ``"all"`` named ones whose members were scored, ``"none"``, or names and formulas such as
@@ -86,7 +83,8 @@ def rank_run(
         ProtocolError: scores to be ranked beside were made under a protocol that gives other numbers.
         UnknownNameError: there is a proxy that is not known here; give its plug-in. An ensemble or subset is unknown.
     """
-    protocol, own, description = mine = shipped.load(run)
+    runs = {str(one): shipped.load(one) for one in (run, *batches)}
+    protocol, own, description = mine = pool(runs)
     joined = join(mine, {str(other): shipped.load(other) for other in beside})
     scores = joined.scores
     space = spaces.get(protocol.space)
@@ -115,7 +113,7 @@ def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, An
     origins = [request.get("notes", {}).get("architectures") for request in description["requests"]]
     return {
         "architectures": "; ".join(dict.fromkeys(filter(None, origins))) or f"{scores['arch'].nunique()} architectures",
-        "init seeds": sorted(set(scores["seed"].tolist())),
+        "init seeds": seeds_of(scores),
         **protocol.to_dict(),
         "batch normalisation": "training mode, statistics of the batch",
         "classes of the bootstrap": "canonical forms of the space",
@@ -170,6 +168,7 @@ def select_run(
     run: str | Path,
     truths: Mapping[str, pd.DataFrame],
     *,
+    batches: Sequence[str | Path] = (),
     beside: Sequence[str | Path] = (),
     candidates: Collection[str] | None = None,
     max_members: int = 4,
@@ -182,6 +181,7 @@ def select_run(
     Args:
         run: folder of a run, packed file, or name of scores that ship with the package.
         truths: trained accuracies by name.
+        batches: runs on other batches, as in `rank_run`.
         beside: other scores, as in `rank_run`.
         candidates: proxies to choose from; by default those with a value for at least nine in ten architectures.
         max_members: largest ensemble.
@@ -196,7 +196,7 @@ def select_run(
     Raises:
         RankingError: as `rank_run` and `zcbench.benchmarks.selection.select_ensemble` say.
     """
-    whole = rank_run(run, truths, beside=beside, subsets=("all",), ensembles="none", draws=1)
+    whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none", draws=1)
     single = whole.table[whole.table["kind"] != "supervised"].drop_duplicates("proxy").set_index("proxy")
     able = single.index[single["n"] >= 0.9 * len(whole.scores)]
     space = spaces.get(whole.protocol["scores"]["space"])
@@ -216,6 +216,7 @@ def select_run(
     ranking = rank_run(
         run,
         truths,
+        batches=batches,
         beside=beside,
         subsets={"training": found.training, "judging": found.judging},
         ensembles=[*named, *best],

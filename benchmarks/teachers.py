@@ -16,13 +16,11 @@ from torch import Tensor, nn
 
 from zcbench import spaces
 from zcbench.benchmarks.protocol import TeacherChoice
-from zcbench.benchmarks.study import largest
 from zcbench.errors import TeacherError, ZcbenchError, unknown
 from zcbench.registry import load_file
 from zcbench.spaces import Space
+from zcbench.spaces.base import ImageShape
 from zcbench.streams import seeded
-
-ImageShape = tuple[int, int, int]
 
 #: Where a checkpoint may keep the weights, if they are not all that it holds.
 INSIDE = ("state_dict", "model", "model_state_dict", "net")
@@ -64,6 +62,12 @@ def read_teacher(
     chosen = largest(home or space) if arch == "largest" else arch
     (home or space).index(chosen)
     return TeacherChoice(chosen, seed, init, home, checkpoint=file)
+
+
+def largest(space: Space) -> str:
+    """The architecture with the most MACs, the first of them: a teacher chosen without looking at any accuracy."""
+    costs = space.costs(space)
+    return str(costs["arch"].iloc[int(costs["macs"].argmax())])
 
 
 def build_teacher(
@@ -136,8 +140,8 @@ def _content(file: Path, sha256: str | None) -> object:
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise TeacherError(
-            f"The checkpoint {str(file)!r} holds more than tensors and was not loaded, since such a file can run "
-            f"anything. Expected a state_dict; write one with torch.save(network.state_dict(), FILE)."
+            f"The checkpoint {str(file)!r} holds more than tensors, or is none, and was not loaded: such a file can "
+            f"run anything. Expected a state_dict; write one with torch.save(network.state_dict(), FILE)."
         ) from error
     except Exception as error:
         raise TeacherError(
@@ -209,7 +213,7 @@ def _function(choice: TeacherChoice) -> Callable[..., Any]:
     module = load_file(choice.file, sha256=choice.file_sha256)
     function = getattr(module, choice.arch, None)
     if not callable(function):
-        defined = [key for key, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]
+        defined = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
         raise unknown(f"function of {choice.file}", choice.arch, defined)
     return function
 

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from zcbench import proxies
 from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.store import Row
+from zcbench.benchmarks.teachers import build_teacher
 from zcbench.errors import ZcbenchError
 from zcbench.proxies import Costs, Proxy, Score
 from zcbench.proxies.evaluation import status_of
 from zcbench.registry import load_file
 from zcbench.spaces import Space
+from zcbench.spaces.base import ImageShape
 
 
 class Unit(NamedTuple):
@@ -46,6 +48,12 @@ class Job:
     plugins: tuple[str, ...] = ()
     teacher: TeacherChoice | None = None
     timeout: float | None = None
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """``(C, H, W)``."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
 
 
 class Scorer:
@@ -77,7 +85,7 @@ class Scorer:
     def _evaluate(self, unit: Unit, chosen: list[Proxy]) -> list[Score]:
         built = proxies.needs_network(chosen)
         return proxies.evaluate(
-            self._build(self._job.space, unit.arch, unit.seed, self._job.init) if built else None,
+            self._build(unit) if built else None,
             self._batch,
             chosen,
             teacher=self._teacher if any(proxy.needs_teacher for proxy in chosen) else None,
@@ -92,14 +100,14 @@ class Scorer:
         choice = self._job.teacher
         if choice is None:
             return None
-        space, init = choice.space or self._job.space, choice.init or self._job.init
-        return proxies.Teacher(self._build(space, choice.arch, choice.seed, init), choice.seed)
+        network = build_teacher(choice, self._job.space, self._job.init, self._job.num_classes, self._job.image_shape)
+        return proxies.Teacher(self._placed(network), choice.seed)
 
-    def _build(self, space: Space, arch: str, seed: int, init: str) -> nn.Module:
-        channels, height, width = self._job.images.shape[1:]
-        network = space.build(
-            arch, num_classes=self._job.num_classes, seed=seed, image_shape=(channels, height, width), init=init
-        )
+    def _build(self, unit: Unit) -> nn.Module:
+        job = self._job
+        return self._placed(job.space.build(unit.arch, job.num_classes, unit.seed, job.image_shape, job.init))
+
+    def _placed(self, network: nn.Module) -> nn.Module:
         return network.to(self._batch[0]).to(memory_format=self._layout)  # type: ignore[call-overload]
 
 

@@ -1,6 +1,6 @@
 """What can be wrong with a distillation loss or with what it is given."""
 
-from zcbench.errors import ZcbenchError
+from zcbench.errors import Interrupted, ZcbenchError
 
 
 class DistillError(ZcbenchError):
@@ -25,3 +25,23 @@ class BadLoss(DistillError, TypeError):
 
 class KnobError(DistillError, ValueError):
     """A knob of the wrong type or out of range, or an adapter that does not fit the loss."""
+
+
+class RecipeError(DistillError, ValueError):
+    """A recipe that cannot be carried out: a value out of range, or data that it does not fit."""
+
+
+class WeightError(DistillError, ValueError):
+    """Weights of loss terms that are negative, all zero, or of terms that are not there."""
+
+
+class DivergedLoss(DistillError, ArithmeticError):
+    """A loss that turned NaN or infinite; the message names the step and the term."""
+
+
+class CheckpointError(DistillError):
+    """A checkpoint that cannot be written or read, or that is of another training."""
+
+
+class TrainingStopped(DistillError, Interrupted):
+    """A training that was asked to stop; what it has done is in its checkpoint, if it has one."""

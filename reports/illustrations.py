@@ -7,7 +7,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from zcbench.benchmarks.ranking import Ranking
-from zcbench.reports import figures
+from zcbench.reports import changes, figures
 from zcbench.reports.selection import described, intervals_named, subsets, truths
 from zcbench.reports.wording import count, slug
 
@@ -71,15 +71,27 @@ _HEATMAP = (
     "Kendall's τ-b between the scores of every two proxies, subset {subset} (n = {n}), each turned so "
     "that higher is better. Proxies that rank alike stand together; close to 1, two say the same. Grey is undefined."
 )
+_CHANGE = (
+    "Left, the place of every architecture by {first} and by {second}: green rises and red falls by more than a tenth "
+    "of all places. Right, the two accuracies; a grey line joins every pair that the two put in opposite order, and "
+    "the colour of a point is the share of the others with which it does so."
+)
 
 
 def illustrations(ranking: Ranking) -> Iterator[Illustration]:
-    """All figures of a report: bars and heatmap for each subset, the others for each truth and the first subset."""
+    """All figures of a report: bars and heatmap for each subset, the others for each truth and the first subset.
+
+    Of at most `zcbench.reports.changes.MOST` architectures, the changes of places from the first truth to each other.
+    """
     for subset in subsets(ranking):
         yield _of_subset(ranking, subset, figures.ranking_bars, "How well each proxy ranks", _BARS)
     for truth in truths(ranking):
         for draw, title, caption in _PER_TRUTH:
             yield _of_truth(ranking, truth, draw, title, caption)
+    if len(ranking.accuracies) <= changes.MOST:
+        first, *others = truths(ranking)
+        for other in others:
+            yield _of_change(ranking, first, other)
     for subset in subsets(ranking):
         if subset in ranking.correlations:
             yield _of_subset(ranking, subset, figures.proxy_heatmap, "Which proxies say the same", _HEATMAP)
@@ -89,6 +101,12 @@ def _of_subset(ranking: Ranking, subset: str, draw: Callable[..., Figure], title
     n = count(ranking.table.loc[ranking.table["subset"] == subset, "n"].max())
     text = caption.format(intervals=intervals_named(ranking), subset=subset, n=n)
     return Illustration(f"{draw.__name__}.{slug(subset)}", title, text, partial(draw, ranking, subset), "", subset)
+
+
+def _of_change(ranking: Ranking, first: str, second: str) -> Illustration:
+    stem = f"{changes.rank_change.__name__}.{slug(first)}.{slug(second)}"
+    draw = partial(changes.rank_change, ranking, first, second)
+    return Illustration(stem, "Who changes places", _CHANGE.format(first=first, second=second), draw, second, "")
 
 
 def _of_truth(ranking: Ranking, truth: str, draw: Callable[..., Figure], title: str, caption: str) -> Illustration:

@@ -70,6 +70,8 @@ COLUMNS = (
     Column("regret", "regret", "Best accuracy minus that of the best-scored, in percentage points.", points, True),
     Column("information_gain", "info gain", "Information on accuracy beyond a size baseline."),
     Column("reliability", "reliability", "Agreement of the score with itself over seeds; 1 is perfect."),
+    Column("tau_sd_seeds", "sd over seeds", "Standard deviation of τ over the initialisation seeds."),
+    Column("tau_sd_batches", "sd over batches", "Standard deviation of τ over the batches."),
     Column(
         "seconds", "ms", "Mean cost per architecture in milliseconds on the machine of the run.", milliseconds, True
     ),

@@ -104,3 +104,29 @@ def test_a_seeded_block_gives_the_global_state_back():
     with seeded("block"):
         assert torch.equal(torch.rand(2), inside)
     assert torch.equal(torch.rand(2), expected)
+
+
+@pytest.mark.parametrize(
+    ("entries", "names"),
+    [
+        (["all"], ["b", "kd:a", "kd:b", "kd:c"]),
+        (["kd:*"], ["kd:a", "kd:b", "kd:c"]),
+        (["kd:?", "b", "kd:a"], ["kd:a", "kd:b", "kd:c", "b"]),
+        (["kd:*", "-kd:b"], ["kd:a", "kd:c"]),
+        (["-kd:*"], ["b"]),
+        (["kd:a(knob=1)", "-kd:*"], ["kd:a(knob=1)"]),
+        (["unheard"], ["unheard"]),
+    ],
+)
+def test_entries_of_a_list(entries: list[str], names: list[str]) -> None:
+    """Closed form: names, patterns, and what is left out; a plain name is looked up by whoever uses it."""
+    registry: Registry[int] = Registry("number")
+    for number, name in enumerate(["kd:b", "b", "kd:a", "kd:c"]):
+        registry.add(name, number, f"here.py:{number}")
+    assert registry.select(entries) == names
+
+
+def test_a_pattern_that_matches_nothing_is_refused() -> None:
+    """The message has the pattern."""
+    with pytest.raises(UnknownNameError, match=r"dk:\*"):
+        Registry("number").select(["dk:*"])

@@ -36,12 +36,20 @@ class ProtocolError(ZcbenchError):
     """Two protocols that must not be mixed, or a protocol that cannot be carried out."""
 
 
+class TeacherError(ZcbenchError, ValueError):
+    """A teacher that cannot be built for the students' classes and images, or whose checkpoint cannot be used."""
+
+
 class StoreError(ZcbenchError):
     """A score store that is locked, full, read-only or from another version."""
 
 
 class RankingError(ZcbenchError, ValueError):
     """Scores and truth from which no ranking can be made."""
+
+
+class Interrupted(ZcbenchError):
+    """Work that was stopped by Ctrl-C or SIGTERM; what is finished is kept."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,13 +1,16 @@
 """A registry of named things: built in, from a file, or from an installed package's entry points."""
 
+import fnmatch
+import hashlib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Generic, TypeVar
 
 from zcbench.errors import DuplicateNameError, ZcbenchError, unknown
@@ -100,19 +103,49 @@ class Registry(Generic[T]):
 
     def usable(self) -> tuple[list[T], dict[str, ZcbenchError]]:
         """All that can be loaded, in the order of `names`, and the error of every name that cannot."""
-        items, broken = [], {}
-        for name in self.names():
-            try:
-                items.append(self.get(name))
-            except ZcbenchError as error:
-                broken[name] = error
-        return items, broken
+        broken = {name: error for name in self.names() if (error := self.trouble(name))}
+        return [self.get(name) for name in self.names() if name not in broken], broken
+
+    def trouble(self, name: str) -> ZcbenchError | None:
+        """Why ``name`` cannot be used; None if it can."""
+        try:
+            self.get(name)
+        except ZcbenchError as error:
+            return error
+        return None
 
     def names(self) -> list[str]:
         """All names in alphabetical order, entry points included, nothing imported for it."""
         self._load_builtins()
         derived = (name for source in self._derived for name in source.names())
         return sorted({*self._items, *self._points(), *derived})
+
+    def select(self, entries: Iterable[str]) -> list[str]:
+        """Names that the entries of a list stand for, in their order.
+
+        An entry is a name, a pattern such as ``kd:*``, or ``all``; one that begins with ``-`` takes names out again. A
+        list that begins so starts from all.
+
+        Raises:
+            UnknownNameError: nothing matches a pattern. A plain name is taken as it is.
+        """
+        chosen: dict[str, None] = {}
+        for number, entry in enumerate(entries):
+            found = self._matching(entry.removeprefix("-"))
+            if not entry.startswith("-"):
+                chosen |= dict.fromkeys(found)
+                continue
+            chosen = dict.fromkeys(self.names()) if number == 0 else chosen
+            chosen = {name: None for name in chosen if name not in found}
+        return list(chosen)
+
+    def _matching(self, pattern: str) -> list[str]:
+        if pattern != "all" and not {*pattern} & {*"*?"}:
+            return [pattern]
+        found = fnmatch.filter(self.names(), "*" if pattern == "all" else pattern)
+        if not found:
+            raise unknown(self.kind, pattern, self.names())
+        return found
 
     def origin(self, name: str) -> str:
         """Where ``name`` is defined: ``file:line``, or the entry point."""
@@ -175,18 +208,24 @@ def defined_at(function: Callable[..., object]) -> str:
     return f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"
 
 
-def load_file(path: str | Path) -> None:
+def load_file(path: str | Path, sha256: str | None = None) -> ModuleType:
     """Run a plug-in file, so that what it defines registers itself; a file already loaded is not run again.
 
+    Args:
+        path: the file.
+        sha256: its fingerprint, if it must be this very version of the file; each version is run once.
+
     Raises:
-        PluginError: the file is missing or raises while it is imported.
+        PluginError: the file is missing, is another version, or raises while it is imported.
     """
     file = Path(path).resolve()
-    name = f"zcbench_plugin_{derive(file):x}"
+    name = f"zcbench_plugin_{derive(file, *filter(None, [sha256])):x}"
     if name in sys.modules:
-        return
+        return sys.modules[name]
     if not file.is_file():
         raise PluginError(f"No plug-in at {str(path)!r}. Expected a Python file; check the path.")
+    if sha256 not in (None, hashlib.sha256(file.read_bytes()).hexdigest()):
+        raise PluginError(f"{str(path)!r} has changed: its sha256 is not {sha256}. Put back the file, or start anew.")
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise PluginError(f"{str(path)!r} is no Python file. Expected a file that ends in .py.")
@@ -200,3 +239,4 @@ def load_file(path: str | Path) -> None:
     except Exception as error:
         del sys.modules[name]
         raise PluginError(f"The plug-in {str(path)!r} fails to load: {type(error).__name__}: {error}.") from error
+    return module

@@ -34,6 +34,13 @@ DataDir = Annotated[
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines proxies. May be repeated.")
 ]
+Batches = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Other runs that differ in --batch-seed alone: a score is then its mean over all batches and seeds, and "
+        "the table has the spread over each. May be repeated, or separated by commas."
+    ),
+]
 Draws = Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")]
 TopK = Annotated[float, typer.Option("--top-k", help="K of P@K, BR@K and WR@K: a count, or a share below 1.")]
@@ -68,7 +75,13 @@ def bench(
     ] = "1000",
     subset: Annotated[str, typer.Option(help="Set that architectures are taken from: all, live or unique.")] = "all",
     archs_seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
-    proxies: Annotated[str, typer.Option(help="Proxies, separated by commas, or 'all'.")] = "all",
+    proxies: Annotated[
+        str,
+        typer.Option(
+            help="Proxies, separated by commas: names, patterns such as 'kd:*', or 'all'; a '-' before one leaves it out, "
+            "as in 'all,-vkdnw*'."
+        ),
+    ] = "all",
     seeds: Annotated[int, typer.Option(min=1, help="Initialisations of each architecture, seeds 0, 1, …")] = 3,
     dataset: Annotated[
         str,
@@ -87,8 +100,16 @@ def bench(
     ] = "contiguous",
     device: Annotated[str, typer.Option(help="Where networks run: cpu or cuda.")] = "cpu",
     teacher: Annotated[
-        str, typer.Option(help="Untrained teacher: an architecture, or 'largest' for the most MACs in the space.")
+        str,
+        typer.Option(
+            help="Teacher of all students: an architecture of the space, 'largest' for the one with the most MACs, "
+            "SPACE:ARCH for one of another space as in resnet:resnet56, or FILE.py:FUNCTION for a network of your own."
+        ),
     ] = "largest",
+    teacher_checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="File with the teacher's weights, a state_dict.", show_default="drawn from the seed"),
+    ] = None,
     teacher_seed: Annotated[
         int,
         typer.Option(help="Initialisation of the teacher; outside the students' seeds, or it may be its own student."),
@@ -109,9 +130,9 @@ def bench(
 ) -> None:
     """Score architectures, rank the proxies against trained accuracies, and write the report."""
     from zcbench import datasets, spaces
-    from zcbench.benchmarks.protocol import TeacherChoice
     from zcbench.benchmarks.run import score_run
-    from zcbench.benchmarks.study import check_truths, choose_architectures, largest
+    from zcbench.benchmarks.study import check_truths, choose_architectures
+    from zcbench.benchmarks.teachers import read_teacher
 
     where, console = spaces.get(space), Console(stderr=True)
     truths = resolve_truths(truth, data_dir)
@@ -119,6 +140,7 @@ def bench(
     check_truths(where, truths, chosen)
     kinds, names = _formats(formats), _proxies(proxies, plugin)
     how = _how(draws, confidence, top_k, ensembles, supervised, supervised_train, names)
+    choice = read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
     images = datasets.load(dataset, data_dir, image_size=image_size)
     score_run(
         where,
@@ -131,7 +153,7 @@ def bench(
         dtype=dtype,
         layout=layout,
         device=device,
-        teacher=TeacherChoice(largest(where) if teacher == "largest" else teacher, teacher_seed),
+        teacher=choice,
         workers=workers,
         timeout=timeout,
         plugins=plugin or (),
@@ -159,6 +181,7 @@ def rank(
             "May be repeated, or separated by commas."
         ),
     ] = None,
+    batches: Batches = None,
     subset: Annotated[str, typer.Option(help="Architectures that are printed: all, live, unique or sample.")] = "all",
     out: Annotated[
         Path | None,
@@ -196,7 +219,14 @@ def rank(
     how = _how(draws or (DRAWS if home else QUICK), confidence, top_k, ensembles, supervised, supervised_train)
     others = split_list(beside or ())
     subsets = None if home else (subset,)
-    ranking = rank_run(run, resolve_truths(truth, data_dir), beside=others, subsets=subsets, **how)
+    ranking = rank_run(
+        run,
+        resolve_truths(truth, data_dir),
+        batches=split_list(batches or ()),
+        beside=others,
+        subsets=subsets,
+        **how,
+    )
     if home:
         ranking.save(home / "ranking")
     print_ranking(ranking, subset)
@@ -222,12 +252,12 @@ def _proxies(given: str, plugins: list[Path] | None) -> list[str]:
 
     for file in plugins or ():
         load_file(file)
-    if given != "all":
-        return split_list(given)
-    items, broken = REGISTRY.usable()
+    entries = split_list(given)
+    chosen = REGISTRY.select(entries)
+    broken = {name: error for name in chosen if name not in entries and (error := REGISTRY.trouble(name))}
     for error in broken.values():
         typer.echo(f"Left out: {error}", err=True)
-    return [item.name for item in items]
+    return [name for name in chosen if name not in broken]
 
 
 def _how(

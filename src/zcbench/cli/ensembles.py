@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from zcbench.cli.bench import TRUTH, WIDTH, DataDir, Draws, Plugins, Truths, print_ranking, resolve_truths
+from zcbench.cli.bench import TRUTH, WIDTH, Batches, DataDir, Draws, Plugins, Truths, print_ranking, resolve_truths
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def select(
     max_members: Annotated[int, typer.Option(min=1, help="Largest ensemble.")] = 4,
     beam: Annotated[int, typer.Option(min=1, help="Ensembles of each size that the search carries on.")] = 30,
     seed: Annotated[int, typer.Option(help="Seed of the split into halves.")] = 0,
+    batches: Batches = None,
     beside: Annotated[list[str] | None, typer.Option(help="Other scores to choose from. May be repeated.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for selection.json and for the ranking, which 'zcbench report' draws.")
@@ -58,6 +59,7 @@ def select(
     found, ranking = select_run(
         run,
         resolve_truths(truth, data_dir),
+        batches=split_list(batches or ()),
         beside=split_list(beside or ()),
         candidates=names,
         max_members=max_members,
