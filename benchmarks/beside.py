@@ -13,8 +13,10 @@ from zcbench.proxies import REGISTRY
 #: What gives other numbers: two runs that differ here are never held side by side. The fingerprint tells the batch.
 ESSENTIAL = ("space", "dataset", "batch_sha256", "image_shape", "num_classes", "init", "dtype", "schema")
 #: What only proxies that compare with a teacher depend on.
-TEACHER = ("teacher", "teacher_space", "teacher_seed", "teacher_init", "teacher_file_sha256")
-TEACHER += ("teacher_checkpoint_sha256",)
+TEACHER = (
+    *("teacher", "teacher_space", "teacher_seed", "teacher_init"),
+    *("teacher_file_sha256", "teacher_checkpoint_sha256"),
+)
 #: What may change the last digits: said, not refused.
 ROUNDING = ("torch", "device", "layout")
 

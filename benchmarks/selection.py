@@ -1,6 +1,7 @@
 """Choose an ensemble on one half of the architectures, so that it can be judged on the other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from zcbench.errors import RankingError
 from zcbench.streams import numpy_stream
 
 Members = tuple[str, ...]
+Criterion = Callable[[statistics.Array], float]
 
 
 class Selection(NamedTuple):
@@ -19,7 +21,7 @@ class Selection(NamedTuple):
     Attributes:
         members: of the chosen ensemble, in alphabetical order.
         trace: the best ensemble of each size, columns ``size, members, tau`` and one column per truth: tau-b over the
-            training half.
+            training half, or partial tau-b where a size was held fixed.
         training: architectures that the choice looked at.
         judging: the others.
         protocol: rule, search and split in words, JSON-able.
@@ -54,6 +56,7 @@ def select_ensemble(
     max_members: int = 4,
     beam: int = 30,
     seed: int = 0,
+    given: pd.Series | None = None,
 ) -> Selection:
     r"""Search for the log-rank ensemble with the highest mean tau-b on a training half.
 
@@ -72,6 +75,7 @@ def select_ensemble(
         max_members: largest ensemble.
         beam: ensembles of each size that are carried on.
         seed: names the stream of the split.
+        given: a size by architecture; then it is the partial tau-b given this size that counts.
 
     Returns:
         A `Selection`.
@@ -91,11 +95,14 @@ def select_ensemble(
     ranks = values.loc[complete, names].rank() / len(complete)
     truths = accuracies.loc[training]
     columns = {name: np.log(ranks.loc[training, name].to_numpy()) for name in names}
-    best = _beam_search(columns, [truths[name].to_numpy() for name in truths], max_members, beam)
+    size = None if given is None else given.loc[training].to_numpy(float)
+    criteria = [_criterion(truths[name].to_numpy(float), size) for name in truths]
+    best = _beam_search(columns, criteria, max_members, beam)
     trace = pd.DataFrame(best, columns=["size", "members", "tau", *truths.columns])
+    measure = "tau-b" if given is None else f"partial tau-b given {given.name}"
     protocol = {
         "rule": "log_rank",
-        "criterion": f"mean tau-b over {', '.join(map(str, truths.columns))} on the training half",
+        "criterion": f"mean {measure} over {', '.join(map(str, truths.columns))} on the training half",
         "candidates": names,
         "search": f"beam search, width {beam}, up to {max_members} members",
         "split": f"halves of the classes, seed {seed}",
@@ -103,6 +110,14 @@ def select_ensemble(
     }
     members: Members = max(best, key=lambda row: row[2])[1]
     return Selection(members, trace, tuple(training), tuple(judging), protocol)
+
+
+def _criterion(target: statistics.Array, size: statistics.Array | None) -> Criterion:
+    """Tau-b with the accuracies, or what is left of it when a size is held fixed."""
+    if size is None:
+        return partial(statistics.kendall, accuracy=target)
+    yz = statistics.kendall(target, size)
+    return lambda x: statistics.partial(statistics.kendall(x, target), statistics.kendall(x, size), yz)
 
 
 def _check(names: Sequence[str], values: pd.DataFrame, max_members: int, beam: int) -> None:
@@ -117,17 +132,22 @@ def _check(names: Sequence[str], values: pd.DataFrame, max_members: int, beam: i
 
 
 def _beam_search(
-    columns: Mapping[str, statistics.Array], targets: Sequence[statistics.Array], max_members: int, beam: int
+    columns: Mapping[str, statistics.Array], criteria: Sequence[Criterion], max_members: int, beam: int
 ) -> list[list[Any]]:
-    """Per size the best ensemble: size, members, mean tau, tau of each truth; equal ones in alphabetical order."""
+    """Per size the best ensemble: size, members, mean and value of each criterion; equal ones in alphabetical order."""
     kept: list[Members] = [()]
     best = []
     for size in range(1, min(max_members, len(columns)) + 1):
         grown = sorted({tuple(sorted((*some, name))) for some in kept for name in columns if name not in some})
         sums = (np.sum([columns[name] for name in members], axis=0) for members in grown)
-        taus = [[statistics.kendall(column, target) for target in targets] for column in sums]
-        order = sorted(range(len(grown)), key=lambda i: (-float(np.mean(taus[i])), grown[i]))
+        taus = [[criterion(column) for criterion in criteria] for column in sums]
+        order = sorted(range(len(grown)), key=lambda i: (-_mean(taus[i]), grown[i]))
         kept = [grown[i] for i in order[:beam]]
         first = order[0]
-        best.append([size, grown[first], float(np.mean(taus[first])), *taus[first]])
+        best.append([size, grown[first], _mean(taus[first]), *taus[first]])
     return best
+
+
+def _mean(taus: Sequence[float]) -> float:
+    """Mean; below all others where one is undefined."""
+    return float(np.mean(taus)) if np.isfinite(taus).all() else -np.inf

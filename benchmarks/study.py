@@ -11,6 +11,7 @@ from zcbench.benchmarks import shipped
 from zcbench.benchmarks.beside import join
 from zcbench.benchmarks.draws import pool, seeds_of
 from zcbench.benchmarks.ensembles import Ensemble, choose
+from zcbench.benchmarks.evidence import SIZES
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.ranking import Ranking, rank
 from zcbench.benchmarks.selection import Selection, select_ensemble
@@ -174,6 +175,7 @@ def select_run(
     max_members: int = 4,
     beam: int = 30,
     seed: int = 0,
+    given: str | None = None,
     draws: int = 1000,
 ) -> tuple[Selection, Ranking]:
     """Choose an ensemble on half of the architectures of a run, and rank it on the other half beside all else.
@@ -187,6 +189,7 @@ def select_run(
         max_members: largest ensemble.
         beam: ensembles of each size that the search carries on.
         seed: names the stream of the split.
+        given: a size, such as ``params``, that is held fixed: partial tau-b is what the choice maximises.
         draws: bootstrap draws of the ranking.
 
     Returns:
@@ -194,8 +197,11 @@ def select_run(
         size stands beside the named ensembles and the proxies.
 
     Raises:
+        UnknownNameError: ``given`` is no size.
         RankingError: as `rank_run` and `zcbench.benchmarks.selection.select_ensemble` say.
     """
+    if given not in (None, *SIZES):
+        raise unknown("size", str(given), SIZES)
     whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none", draws=1)
     single = whole.table[whole.table["kind"] != "supervised"].drop_duplicates("proxy").set_index("proxy")
     able = single.index[single["n"] >= 0.9 * len(whole.scores)]
@@ -209,6 +215,7 @@ def select_run(
         max_members=max_members,
         beam=beam,
         seed=seed,
+        given=None if given is None else whole.sizes[given],
     )
     known = set(map(str, whole.scores))
     best = [f"log_rank({','.join(members)})" for members in found.trace["members"] if len(members) > 1]

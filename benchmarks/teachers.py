@@ -18,7 +18,7 @@ from zcbench import spaces
 from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.errors import TeacherError, ZcbenchError, unknown
 from zcbench.registry import load_file
-from zcbench.spaces import Space
+from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.streams import seeded
 
@@ -48,7 +48,7 @@ def read_teacher(
     Raises:
         ArchitectureError: no architecture of its space.
         UnknownNameError: no space has this name.
-        TeacherError: a file is missing.
+        TeacherError: a file is missing, or the space of ``"largest"`` is too large to be listed.
 
     Example:
         >>> read_teacher("resnet:resnet56", spaces.get("nasbench201")).space
@@ -65,8 +65,18 @@ def read_teacher(
 
 
 def largest(space: Space) -> str:
-    """The architecture with the most MACs, the first of them: a teacher chosen without looking at any accuracy."""
-    costs = space.costs(space)
+    """The architecture with the most MACs, the first of them: a teacher chosen without looking at any accuracy.
+
+    Raises:
+        TeacherError: the space is too large to be listed.
+    """
+    try:
+        costs = space.costs(space)
+    except SpaceError as error:
+        raise TeacherError(
+            f"Given the teacher 'largest', for which all of {space.name} would have to be listed: it is too large. "
+            f"Expected a teacher by name: one of its architectures, or one of another space as in resnet:resnet56."
+        ) from error
     return str(costs["arch"].iloc[int(costs["macs"].argmax())])
 
 

@@ -6,7 +6,7 @@ Zagoruyko, Komodakis, "Paying More Attention to Attention", ICLR 2017, arXiv:161
 from torch import Tensor
 
 from zcbench.distill.contract import distiller
-from zcbench.distill.geometry import at_one_size, direction, total
+from zcbench.distill.geometry import Size, at_size, common_sizes, direction, total
 from zcbench.distill.outputs import Outputs
 
 
@@ -29,9 +29,10 @@ def at(student: Outputs, teacher: Outputs) -> Tensor:
         The paper's distance is not squared; the released code squares it and averages over the H·W positions as well,
         so that each stage is this one divided by H·W. A dead map counts as a zero vector.
     """
-    pairs = (at_one_size(*pair) for pair in zip(student.stages, teacher.stages))
-    return total((_attention(one) - _attention(other)).square().sum(1).mean() for one, other in pairs)
+    places = common_sizes(student, teacher)
+    pairs = ((student.once(_attention, *place), teacher.once(_attention, *place)) for place in places)
+    return total((one - other).square().sum(1).mean() for one, other in pairs)
 
 
-def _attention(maps: Tensor) -> Tensor:
-    return direction(maps.square().mean(1).flatten(1))
+def _attention(outputs: Outputs, stage: int, size: Size) -> Tensor:
+    return direction(at_size(outputs.stages[stage], size).square().mean(1).flatten(1))

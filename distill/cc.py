@@ -38,12 +38,12 @@ def cc(student: Outputs, teacher: Outputs, *, gamma: Positive = 0.4, order: Coun
     Note:
         The paper brings both embeddings to one width by a trained linear layer first; the kernel needs none.
     """
-    one, other = (_kernel(outputs.embedding, gamma, order) for outputs in (student, teacher))
+    one, other = (outputs.once(_kernel, gamma, order) for outputs in (student, teacher))
     return (one - other).square().mean()
 
 
-def _kernel(embedding: Tensor, gamma: float, order: int) -> Tensor:
-    unit = direction(embedding)
+def _kernel(outputs: Outputs, gamma: float, order: int) -> Tensor:
+    unit = direction(outputs.embedding)
     cosines = unit @ unit.T
     terms = ((2 * gamma) ** p / math.factorial(p) * cosines**p for p in range(order + 1))
     return math.exp(-2 * gamma) * total(terms)

@@ -35,10 +35,10 @@ def cka_gap(student: Outputs, teacher: Outputs) -> Tensor:
     Note:
         This is the biased estimate, which grows as the batch gets small beside the width.
     """
-    one, other = _kernel(student.embedding), _kernel(teacher.embedding)
+    one, other = student.once(_kernel), teacher.once(_kernel)
     return 1 - (direction(one, 0) * direction(other, 0)).sum()
 
 
-def _kernel(embedding: Tensor) -> Tensor:
-    centred = embedding - embedding.mean(0)
+def _kernel(outputs: Outputs) -> Tensor:
+    centred = outputs.embedding - outputs.embedding.mean(0)
     return (centred @ centred.T).flatten()

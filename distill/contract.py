@@ -193,7 +193,11 @@ class Distiller:
 def _at_one_precision(student: Outputs, teacher: Outputs) -> tuple[Outputs, Outputs]:
     dtypes = [tensor.dtype for outputs in (student, teacher) for _, tensor in outputs.tensors()]
     dtype = reduce(torch.promote_types, dtypes, torch.float32)
-    return student.map(lambda tensor: tensor.to(dtype)), teacher.map(lambda tensor: tensor.detach().to(dtype))
+    return student.map(lambda tensor: tensor.to(dtype)), teacher.map(lambda tensor: _fixed(tensor).to(dtype))
+
+
+def _fixed(tensor: Tensor) -> Tensor:
+    return tensor.detach() if tensor.requires_grad else tensor
 
 
 def _device(*networks: Outputs) -> torch.device:

@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 
 from zcbench.distill.contract import distiller
 from zcbench.distill.errors import ShapeMismatch
-from zcbench.distill.geometry import direction
+from zcbench.distill.geometry import direction, image_products
 from zcbench.distill.outputs import Outputs
 from zcbench.distill.sp import sp
 
@@ -64,7 +64,8 @@ def diswot_relation_paper(student: Outputs, teacher: Outputs) -> Tensor:
         The 1/B² is that of the paper's training loss; its search leaves it out. The distance is not squared, so its
         gradient jumps at 0 (it is taken as 0 there).
     """
-    return _distance(*(_gram(outputs.features.flatten(1)) for outputs in (student, teacher)))
+    one, other = (outputs.once(image_products) for outputs in (student, teacher))
+    return matrix_distance(one, other) / len(one) ** 2
 
 
 @distiller(
@@ -96,10 +97,7 @@ def diswot_semantic(student: Outputs, teacher: Outputs, labels: Tensor) -> Tenso
         The released code weighs no feature map although the paper speaks of class activation maps; see
         `diswot_semantic_cam`. The loss jumps where an entry of a gradient changes its sign.
     """
-    one, other = _classifier_gradient(student, labels), _classifier_gradient(teacher, labels)
-    rows = (one != 0).sum() + (other != 0).sum()
-    aligned = ((one.sign() * other.sign()).sum(1) * (direction(one) * direction(other)).sum(1)).sum()
-    return (rows - 2 * aligned) / one.numel()
+    return gradient_distance(_classifier_gradient(student, labels), _classifier_gradient(teacher, labels))
 
 
 @distiller("diswot_semantic_cam", reads=("features", "classifier"), source="arXiv:2303.15678, section 3.1, as printed")
@@ -126,12 +124,7 @@ def diswot_semantic_cam(student: Outputs, teacher: Outputs) -> Tensor:
         Plain class activation maps, as the paper's formula has them, not Grad-CAM, of which its abstract speaks. Since
         :math:`G G^\top = w (\sum F F^\top) w^\top`, the maps are not formed. 1/N² as in the paper's training loss.
     """
-    one, other = _class_similarities(student), _class_similarities(teacher)
-    if one.shape != other.shape:
-        raise ShapeMismatch(
-            f"The student's classifier has {len(one)} classes and the teacher's {len(other)}. Expected equal counts."
-        )
-    return _distance(one, other)
+    return class_map_distance(student, teacher) / len(student.classifier) ** 2
 
 
 @distiller(
@@ -192,13 +185,30 @@ def diswot_distillation(student: Outputs, teacher: Outputs) -> Tensor:
     return diswot_semantic_cam.function(student, teacher) + diswot_relation_paper.function(student, teacher)
 
 
-def _gram(rows: Tensor) -> Tensor:
-    return rows @ rows.T
+def gradient_distance(one: Tensor, other: Tensor) -> Tensor:
+    """:math:`M_s` of `diswot_semantic` between two gradients for the last linear weight, ``(N, C)`` each."""
+    rows = (one != 0).sum() + (other != 0).sum()
+    aligned = ((one.sign() * other.sign()).sum(1) * (direction(one) * direction(other)).sum(1)).sum()
+    return (rows - 2 * aligned) / one.numel()
 
 
-def _distance(one: Tensor, other: Tensor) -> Tensor:
-    size = len(one) ** 2
-    return vector_norm(direction(one.flatten(), 0) - direction(other.flatten(), 0)) / size
+def class_map_distance(student: Outputs, teacher: Outputs) -> Tensor:
+    r""":math:`\lVert \mathcal{G}^T - \mathcal{G}^S \rVert_F` of `diswot_semantic_cam`.
+
+    Raises:
+        ShapeMismatch: a classifier does not read its network's last feature map, or the class counts differ.
+    """
+    one, other = (outputs.once(class_products) for outputs in (student, teacher))
+    if one.shape != other.shape:
+        raise ShapeMismatch(
+            f"The student's classifier has {len(one)} classes and the teacher's {len(other)}. Expected equal counts."
+        )
+    return matrix_distance(one, other)
+
+
+def matrix_distance(one: Tensor, other: Tensor) -> Tensor:
+    """Frobenius norm of the difference of two matrices, each divided by its own norm."""
+    return vector_norm(direction(one.flatten(), 0) - direction(other.flatten(), 0))
 
 
 def _classifier_gradient(outputs: Outputs, labels: Tensor) -> Tensor:
@@ -206,11 +216,16 @@ def _classifier_gradient(outputs: Outputs, labels: Tensor) -> Tensor:
     return errors.T @ outputs.embedding / len(labels)
 
 
-def _class_similarities(outputs: Outputs) -> Tensor:
+def class_products(outputs: Outputs) -> Tensor:
+    """Gram matrix of the class activation maps over all images and positions, ``(N, N)``.
+
+    Raises:
+        ShapeMismatch: the classifier does not read the last feature map.
+    """
     features, weight = outputs.features.transpose(0, 1).flatten(1), outputs.classifier
     if weight.shape[1] != len(features):
         raise ShapeMismatch(
             f"The classifier reads {weight.shape[1]} values and the last feature map has {len(features)} channels. "
             f"Expected one linear layer after global pooling."
         )
-    return weight @ _gram(features) @ weight.T
+    return weight @ (features @ features.T) @ weight.T

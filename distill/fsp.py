@@ -34,8 +34,12 @@ def fsp(student: Outputs, teacher: Outputs) -> Tensor:
         Stages of one network that differ in size are pooled to the smaller (adaptive average); the paper takes the
         maximum, and pairs the first and last layer inside each module instead of consecutive stages.
     """
-    pairs = zip(pairwise(student.stages), pairwise(teacher.stages))
-    return total((_flow(*one) - _flow(*other)).square().sum((1, 2)).mean() for one, other in pairs)
+    pairs = zip(student.once(_flows), teacher.once(_flows))
+    return total((one - other).square().sum((1, 2)).mean() for one, other in pairs)
+
+
+def _flows(outputs: Outputs) -> list[Tensor]:
+    return [_flow(*pair) for pair in pairwise(outputs.stages)]
 
 
 def _flow(before: Tensor, after: Tensor) -> Tensor:

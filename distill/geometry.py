@@ -8,6 +8,10 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import adaptive_avg_pool2d
 
+from zcbench.distill.outputs import Outputs
+
+Size = tuple[int, int]
+
 #: A vector shorter than this counts as zero.
 TINY = 1e-12
 
@@ -29,14 +33,28 @@ def correlation(one: Tensor, other: Tensor, dim: int) -> Tensor:
     return (one * other).sum(dim)
 
 
-def image_similarities(features: Tensor) -> Tensor:
-    """Gram matrix of the flattened images, ``(B, B)``, its rows at unit length."""
-    flat = features.flatten(1)
-    return direction(flat @ flat.T, 1)
+def image_products(outputs: Outputs) -> Tensor:
+    """Gram matrix of the flattened feature maps of the images, ``(B, B)``."""
+    flat = outputs.features.flatten(1)
+    return flat @ flat.T
 
 
 def at_one_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Two maps at the smaller height and the smaller width of both, by adaptive average pooling."""
-    size = (min(one.shape[-2], other.shape[-2]), min(one.shape[-1], other.shape[-1]))
-    one, other = (x if x.shape[-2:] == size else adaptive_avg_pool2d(x, size) for x in (one, other))
-    return one, other
+    """Two maps at the smaller height and the smaller width of both."""
+    size = common_size(one, other)
+    return at_size(one, size), at_size(other, size)
+
+
+def common_size(one: Tensor, other: Tensor) -> Size:
+    """The smaller height and the smaller width of two maps."""
+    return min(one.shape[-2], other.shape[-2]), min(one.shape[-1], other.shape[-1])
+
+
+def common_sizes(student: Outputs, teacher: Outputs) -> list[tuple[int, Size]]:
+    """Number and `common_size` of each pair of stages."""
+    return list(enumerate(map(common_size, student.stages, teacher.stages)))
+
+
+def at_size(maps: Tensor, size: Size) -> Tensor:
+    """Maps at this height and width, by adaptive average pooling."""
+    return maps if maps.shape[-2:] == size else adaptive_avg_pool2d(maps, size)

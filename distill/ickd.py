@@ -32,10 +32,10 @@ def ickd(student: Outputs, teacher: Outputs) -> Tensor:
         The row normalisation and the divisor are the released code's; there the student always passes through a 1×1
         convolution with batch norm (``adapter="conv1x1_bn"``).
     """
-    one, other = _correlations(student.features), _correlations(teacher.features)
+    one, other = student.once(_correlations), teacher.once(_correlations)
     return (one - other).square().sum() / one.shape[:2].numel()
 
 
-def _correlations(features: Tensor) -> Tensor:
-    flat = features.flatten(2)
+def _correlations(outputs: Outputs) -> Tensor:
+    flat = outputs.features.flatten(2)
     return direction(flat @ flat.mT, 2)

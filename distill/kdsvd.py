@@ -7,6 +7,7 @@ section 3.
 import math
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 from torch.linalg import eigh, vector_norm
 
@@ -48,23 +49,42 @@ def kdsvd(student: Outputs, teacher: Outputs, *, rank: Count = 1) -> Tensor:
         turns towards vector j is divided by the gap of the eigenvalues, and dropped where the two are equal. Small gaps
         still make large gradients: unstable in training, as reported.
     """
-    stages = [_aligned(*pair, rank) for pair in zip(student.stages, teacher.stages)]
+    vectors = student.once(_spectra, rank + 3)
+    aligned = [_aligned(own, *target) for (_, own), target in zip(vectors, teacher.once(_targets, rank))]
     losses = (
-        (_kernel(one, before_one) - _kernel(other, before_other)).square().sum()
-        for (before_one, before_other), (one, other) in pairwise(stages)
+        (one - other).square().sum() for one, other in zip(_kernels(aligned), teacher.once(_target_kernels, rank))
     )
     return total(losses) / len(student.stages[0])
 
 
-def _aligned(student: Tensor, teacher: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Scaled singular vectors ``(B, C, k)``: the student's nearest to each of the teacher's, and the teacher's."""
-    own, (values, other) = _decomposed(student, rank + 3)[1], _decomposed(teacher, rank)
-    values = values / vector_norm(values, dim=2, keepdim=True).clamp(min=TINY)
-    other = other * other.gather(1, other.abs().argmax(1, keepdim=True)).sign()
+def _spectra(outputs: Outputs, rank: int) -> list[tuple[Tensor, Tensor]]:
+    return [_decomposed(maps, rank) for maps in outputs.stages]
+
+
+def _targets(teacher: Outputs, rank: int) -> list[tuple[Tensor, Tensor]]:
+    """Singular values ``(B, 1, k)`` of each stage at unit length, and vectors ``(B, C, k)`` with their signs fixed."""
+    return [
+        (
+            values / vector_norm(values, dim=2, keepdim=True).clamp(min=TINY),
+            vectors * vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign(),
+        )
+        for values, vectors in teacher.once(_spectra, rank)
+    ]
+
+
+def _target_kernels(teacher: Outputs, rank: int) -> list[Tensor]:
+    return _kernels([vectors * values for values, vectors in teacher.once(_targets, rank)])
+
+
+def _aligned(own: Tensor, values: Tensor, other: Tensor) -> Tensor:
+    """Of the student's singular vectors ``(B, C, k')`` the nearest to each of the teacher's, scaled: ``(B, C, k)``."""
     cosines = own.mT @ other
     nearest = cosines.abs().argmax(1, keepdim=True)
-    picked = own.gather(2, nearest.expand(-1, own.shape[1], -1)) * cosines.gather(1, nearest).sign()
-    return picked * values, other * values
+    return own.gather(2, nearest.expand(-1, own.shape[1], -1)) * cosines.gather(1, nearest).sign() * values
+
+
+def _kernels(stages: list[Tensor]) -> list[Tensor]:
+    return [_kernel(one, before) for before, one in pairwise(stages)]
 
 
 def _decomposed(maps: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -75,11 +95,13 @@ def _decomposed(maps: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     if not fixed.isfinite().all():
         return fixed[:, :1, :rank] * math.nan, gram[:, :, :rank] * math.nan
     values, vectors = (x.flip(-1) for x in eigh(fixed))
-    first = vectors[:, :, :rank]
+    first, values_first = vectors[:, :, :rank], values[:, None, :rank].clamp(min=0).sqrt()
+    if not (torch.is_grad_enabled() and gram.requires_grad):
+        return values_first, first
     gaps = values[:, None, :rank] - values[:, :, None]
     near = gaps.abs() <= SAME * values[:, :1, None]
     turn = (vectors.mT @ (gram - fixed) @ first) / gaps.masked_fill(near, math.inf)
-    return values[:, None, :rank].clamp(min=0).sqrt(), first + vectors @ turn
+    return values_first, first + vectors @ turn
 
 
 def _kernel(one: Tensor, before: Tensor) -> Tensor:

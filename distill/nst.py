@@ -7,7 +7,7 @@ section 4 with the polynomial kernel.
 from torch import Tensor
 
 from zcbench.distill.contract import distiller
-from zcbench.distill.geometry import at_one_size, direction, total
+from zcbench.distill.geometry import Size, at_size, common_sizes, direction, total
 from zcbench.distill.outputs import Outputs
 
 
@@ -33,12 +33,22 @@ def nst(student: Outputs, teacher: Outputs) -> Tensor:
         The kernel is :math:`(x^\top y)^d` with d = 2 and no constant. The teacher's own term has no gradient but
         makes the loss a distance.
     """
-    pairs = (at_one_size(*pair) for pair in zip(student.stages, teacher.stages))
-    return total(_discrepancy(*(direction(maps.flatten(2), 2) for maps in pair)) for pair in pairs)
+    return total(_discrepancy(student, teacher, *place) for place in common_sizes(student, teacher))
 
 
-def _discrepancy(one: Tensor, other: Tensor) -> Tensor:
-    return _mean_kernel(one, one) + _mean_kernel(other, other) - 2 * _mean_kernel(one, other)
+def _discrepancy(student: Outputs, teacher: Outputs, stage: int, size: Size) -> Tensor:
+    one, other = (outputs.once(_channels, stage, size) for outputs in (student, teacher))
+    own = student.once(_self_kernel, stage, size) + teacher.once(_self_kernel, stage, size)
+    return own - 2 * _mean_kernel(one, other)
+
+
+def _channels(outputs: Outputs, stage: int, size: Size) -> Tensor:
+    return direction(at_size(outputs.stages[stage], size).flatten(2), 2)
+
+
+def _self_kernel(outputs: Outputs, stage: int, size: Size) -> Tensor:
+    channels = outputs.once(_channels, stage, size)
+    return _mean_kernel(channels, channels)
 
 
 def _mean_kernel(one: Tensor, other: Tensor) -> Tensor:

@@ -1,12 +1,14 @@
 """What one network gives for one batch: all that a distillation loss may read."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from zcbench.distill.errors import MissingOutput, ShapeMismatch
+
+T = TypeVar("T")
 
 #: Every output and what it is, in the order of the documentation.
 OUTPUTS: dict[str, str] = {
@@ -38,12 +40,13 @@ class Outputs:
         features: ``(B, C, H, W)``.
         stages: ``(B, C_l, H_l, W_l)`` each, shallow to deep.
         classifier: ``(N, C)``.
+        memory: what `once` has computed; shared by all `Outputs` of one network and batch.
 
     Raises:
         ShapeMismatch: an output is no floating tensor with that many axes.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_memory", "_values")
 
     def __init__(
         self,
@@ -52,9 +55,12 @@ class Outputs:
         features: Tensor | None = None,
         stages: Sequence[Tensor] | None = None,
         classifier: Tensor | None = None,
+        *,
+        memory: dict[Hashable, Any] | None = None,
     ) -> None:
         given = {"logits": logits, "embedding": embedding, "features": features, "classifier": classifier}
         values = {name: (value,) for name, value in given.items() if value is not None}
+        self._memory: dict[Hashable, Any] = {} if memory is None else memory
         self._values: dict[str, tuple[Tensor, ...]] = values | ({} if stages is None else {"stages": tuple(stages)})
         for name, tensor in self.tensors():
             _check(name, tensor)
@@ -101,14 +107,30 @@ class Outputs:
         return ((name, tensor) for name, tensors in self._values.items() for tensor in tensors)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Outputs":
-        """The same outputs, each changed."""
+        """The same outputs, each changed; these very ones if ``change`` gives back every tensor."""
         changed = {name: tuple(change(tensor) for tensor in tensors) for name, tensors in self._values.items()}
-        return _outputs(changed)
+        same = all(new is old for name in changed for new, old in zip(changed[name], self._values[name]))
+        return self if same else _outputs(changed)
 
     def replace(self, **values: Tensor | Sequence[Tensor]) -> "Outputs":
         """The same outputs, with some exchanged."""
         changed = {name: (value,) if isinstance(value, Tensor) else tuple(value) for name, value in values.items()}
         return _outputs(self._values | changed)
+
+    def once(self, work: Callable[..., T], *details: Hashable) -> T:
+        """``work(self, *details)``, computed once: what losses share, and what all students need of one teacher.
+
+        Where a gradient will lead through it, it is computed each time.
+
+        Args:
+            work: a function of a module, which depends on its arguments alone.
+            details: further arguments.
+        """
+        if torch.is_grad_enabled() and any(tensor.requires_grad for _, tensor in self.tensors()):
+            return work(self, *details)
+        if (work, details) not in self._memory:
+            self._memory[work, details] = work(self, *details)
+        return self._memory[work, details]
 
     def read(self, name: str) -> tuple[Tensor, ...]:
         """The tensors of an output: one, or one for each stage.

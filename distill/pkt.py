@@ -35,11 +35,11 @@ def pkt(student: Outputs, teacher: Outputs) -> Tensor:
         The paper sums over the rows; the mean over all entries, the image itself among its neighbours and
         :math:`\epsilon = 10^{-7}` are the released code's.
     """
-    one, other = _probabilities(student.embedding), _probabilities(teacher.embedding)
+    one, other = student.once(_probabilities), teacher.once(_probabilities)
     return (other * ((other + EPS).log() - (one + EPS).log())).mean()
 
 
-def _probabilities(embedding: Tensor) -> Tensor:
-    unit = direction(embedding)
+def _probabilities(outputs: Outputs) -> Tensor:
+    unit = direction(outputs.embedding)
     kernel = (unit @ unit.T + 1) / 2
     return kernel / kernel.sum(1, keepdim=True)

@@ -9,7 +9,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, mse_loss
 
 from zcbench.distill.contract import distiller
 from zcbench.distill.errors import ShapeMismatch
-from zcbench.distill.geometry import at_one_size, total
+from zcbench.distill.geometry import Size, at_size, common_sizes, total
 from zcbench.distill.outputs import Outputs, Shapes
 
 
@@ -96,13 +96,19 @@ def review(student: Outputs, teacher: Outputs) -> Tensor:
         The released code adds the pooled embedding as one more 1×1 stage for CIFAR networks and warms the weight up
         over 20 epochs. Without the projector this is the bare context loss.
     """
-    return total(_context_loss(*at_one_size(*pair)) for pair in zip(student.stages, teacher.stages))
+    pairs = (
+        (student.once(_pyramid, *place), teacher.once(_pyramid, *place)) for place in common_sizes(student, teacher)
+    )
+    return total(_context_loss(*pair) for pair in pairs)
 
 
-def _context_loss(one: Tensor, other: Tensor) -> Tensor:
-    levels = [level for level in (4, 2, 1) if level < one.shape[2]]
-    weights = [0.5 ** (i + 1) for i in range(len(levels))]
-    loss = mse_loss(one, other)
-    for level, weight in zip(levels, weights):
-        loss = loss + weight * mse_loss(adaptive_avg_pool2d(one, level), adaptive_avg_pool2d(other, level))
-    return loss / (1 + sum(weights))
+def _pyramid(outputs: Outputs, stage: int, size: Size) -> list[Tensor]:
+    """The map of a stage, and the same pooled to each level that is smaller."""
+    maps = at_size(outputs.stages[stage], size)
+    return [maps, *(adaptive_avg_pool2d(maps, level) for level in (4, 2, 1) if level < size[0])]
+
+
+def _context_loss(one: list[Tensor], other: list[Tensor]) -> Tensor:
+    weights = [0.5**i for i in range(len(one))]
+    losses = (weight * mse_loss(own, target) for weight, own, target in zip(weights, one, other))
+    return total(losses) / sum(weights)

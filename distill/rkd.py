@@ -38,10 +38,14 @@ def rkd(student: Outputs, teacher: Outputs, *, distance: float = 25.0, angle: fl
         The means run over all B² pairs and B³ triples, those with equal images included, as in the released code. It
         holds B²·C numbers in memory.
     """
-    one, other = (outputs.embedding[None] - outputs.embedding[:, None] for outputs in (student, teacher))
-    pairs = smooth_l1_loss(_distances(one), _distances(other))
-    triples = smooth_l1_loss(_cosines(one), _cosines(other))
-    return distance * pairs + angle * triples
+    one, other = student.once(_relations), teacher.once(_relations)
+    return distance * smooth_l1_loss(one[0], other[0]) + angle * smooth_l1_loss(one[1], other[1])
+
+
+def _relations(outputs: Outputs) -> tuple[Tensor, Tensor]:
+    """Distances of all pairs and cosines of all triples."""
+    differences = outputs.embedding[None] - outputs.embedding[:, None]
+    return _distances(differences), _cosines(differences)
 
 
 def _distances(differences: Tensor) -> Tensor:

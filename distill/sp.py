@@ -6,7 +6,7 @@ Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv:190
 from torch import Tensor
 
 from zcbench.distill.contract import distiller
-from zcbench.distill.geometry import image_similarities
+from zcbench.distill.geometry import direction, image_products
 from zcbench.distill.outputs import Outputs
 
 
@@ -32,5 +32,5 @@ def sp(student: Outputs, teacher: Outputs) -> Tensor:
     Note:
         The paper sums over pairs of layers; here the last feature map is the only pair.
     """
-    one, other = image_similarities(student.features), image_similarities(teacher.features)
+    one, other = (direction(outputs.once(image_products)) for outputs in (student, teacher))
     return (one - other).square().sum() / len(one) ** 2

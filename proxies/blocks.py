@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zcbench.distill.stages import block_modules
 from zcbench.proxies.data_free import standard_normal
 from zcbench.proxies.passes import Values, missing
 from zcbench.proxies.signals import Batch, Blocks
-from zcbench.proxies.stages import block_modules
 from zcbench.streams import torch_stream
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zcbench.proxies.taps import weight_layers
+from zcbench.distill.taps import weight_layers
 from zcbench.streams import derive
 
 

@@ -11,9 +11,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 from zcbench.proxies.passes import Values, missing, weight_tensors
 from zcbench.proxies.signals import Batch, Costs
-from zcbench.proxies.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 from zcbench.streams import torch_stream
 
 

@@ -1,12 +1,15 @@
-"""DisWOT: does an untrained student see the batch as the untrained teacher does?
+"""DisWOT: does an untrained student see the batch, and the classes, as the untrained teacher does?
 
 Dong et al., "DisWOT: Student Architecture Search for Distillation WithOut Training", CVPR 2023, arXiv:2303.15678,
-sections 3.1 and 3.2. Both scores are distances between student and teacher, so lower ranks better.
+sections 3.1 to 3.3. All scores are distances between student and teacher, so lower ranks better. The formulas are those
+of the losses of `zcbench.distill`, in float64 and with the factors of the paper's search. The paper's search takes the
+student of the least sum; `diswot_rank`, among the ensembles, adds the ranks instead.
 """
 
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from zcbench.distill import DistillError, Outputs, get
+from zcbench.distill.diswot import class_map_distance, gradient_distance
 from zcbench.proxies.contract import proxy
 from zcbench.proxies.signals import NotApplicable, Signals
 
@@ -40,15 +43,7 @@ def diswot_relation(signals: Signals) -> float:
         The paper divides the whole matrix by its norm and takes the norm of the difference; this is the released code,
         which equals the similarity-preserving loss of arXiv:1907.09682.
     """
-    if signals.batch_size < 2:
-        raise NotApplicable("Similarities between images need at least two images in the batch.")
-    student, teacher = (_similarities(s.features) for s in (signals, signals.teacher))
-    return (teacher - student).square().sum().item() / signals.batch_size**2
-
-
-def _similarities(features: Tensor) -> Tensor:
-    flat = features.flatten(1).double()
-    return normalize(flat @ flat.T, dim=1)
+    return _relation(signals).item()
 
 
 @proxy(
@@ -76,16 +71,95 @@ def diswot_semantic(signals: Signals) -> float:
         NotApplicable: there is no last linear layer, or the two networks differ in its width.
 
     Note:
-        The paper weighs class activation maps by the last weight itself; the released code, taken here, uses its
-        gradient and no feature map. The two rank in opposite directions.
+        The paper weighs class activation maps by the last weight itself (`diswot_semantic_cam`); the released code,
+        taken here, uses its gradient and no feature map. The two rank in opposite directions.
     """
+    return _semantic(signals).item()
+
+
+@proxy(
+    "diswot",
+    reads=("classifier_gradient", "features", "teacher"),
+    higher_is_better=False,
+    source="arXiv:2303.15678, section 3.3, released code",
+)
+def diswot(signals: Signals) -> float:
+    r"""Sum of the semantic and the relation distance, the criterion of the paper's search.
+
+    .. math::  s = M_s + M_r
+
+    Args:
+        signals: needs what `diswot_semantic` and `diswot_relation` need.
+
+    Returns:
+        The distance, dimensionless, from 0 to 4 + 4/B; lower ranks better.
+
+    Raises:
+        NotApplicable: one of the two is not applicable.
+
+    Note:
+        The two are added without weights, as in the paper. :math:`M_s` is about a hundred times :math:`M_r` for
+        untrained networks, so the sum ranks as :math:`M_s` does.
+    """
+    return (_semantic(signals) + _relation(signals)).item()
+
+
+@proxy(
+    "diswot_semantic_cam",
+    reads=("features", "classifier", "teacher"),
+    higher_is_better=False,
+    uses_labels=False,
+    source="arXiv:2303.15678, section 3.1, as printed",
+)
+def diswot_semantic_cam(signals: Signals) -> float:
+    r"""Distance between the class-to-class similarities of the class activation maps.
+
+    .. math::  M_s = \lVert \mathcal{G}^T - \mathcal{G}^S \rVert_F, \qquad
+               \mathcal{G} = G G^\top / \lVert G G^\top \rVert_F, \qquad G_n = \sum_c w_{nc} F^c
+
+    :math:`w` is the last linear weight, :math:`F^c` channel c of the feature map over all images and positions, so that
+    G is ``(N, B*H*W)``.
+
+    Args:
+        signals: needs ``features`` and ``classifier`` of student and teacher; C, H and W may differ.
+
+    Returns:
+        The distance, dimensionless, from 0 to √2; lower ranks better, as the paper's search has it.
+
+    Raises:
+        NotApplicable: a network has no feature map or no linear layer, or that layer does not read the map's channels.
+
+    Note:
+        Plain class activation maps, as the paper's formula has them, not Grad-CAM, of which its abstract speaks; the
+        released code is `diswot_semantic`. As a training loss the paper divides by N² (``kd:diswot_semantic_cam``). The
+        direction is the paper's and was not chosen by any accuracy.
+    """
+    try:
+        return class_map_distance(*_outputs(signals, "features", "classifier")).item()
+    except DistillError as error:
+        raise NotApplicable(str(error)) from error
+
+
+def _relation(signals: Signals) -> Tensor:
+    try:
+        return get("diswot_relation")(*_outputs(signals, "features"))
+    except DistillError as error:
+        raise NotApplicable(str(error)) from error
+
+
+def _semantic(signals: Signals) -> Tensor:
     student, teacher = signals.classifier_gradient.double(), signals.teacher.classifier_gradient.double()
     if student.shape != teacher.shape:
         raise NotApplicable(
             f"The last linear weight is {tuple(student.shape)} in the student, {tuple(teacher.shape)} in the teacher. "
             f"Expected equal widths; choose a teacher with as many final channels."
         )
-    one, other = normalize(student, dim=1), normalize(teacher, dim=1)
-    rows = (student != 0).sum() + (teacher != 0).sum()
-    products = ((student.sign() * teacher.sign()).sum(1) * (one * other).sum(1)).sum()
-    return (rows - 2 * products).item() / student.numel()
+    return gradient_distance(student, teacher)
+
+
+def _outputs(signals: Signals, *names: str) -> tuple[Outputs, Outputs]:
+    """What student and teacher give, in float64."""
+    student, teacher = (
+        Outputs(**{name: getattr(s, name).double() for name in names}) for s in (signals, signals.teacher)
+    )
+    return student, teacher

@@ -58,7 +58,11 @@ class Teacher:
         self._reads: frozenset[str] = frozenset()
 
     def signals(self, batch: Batch, reads: frozenset[str]) -> Signals:
-        """The teacher's signals for ``batch``; computed anew only for another batch or further signals."""
+        """The teacher's signals for ``batch``; computed anew only for another batch or further signals.
+
+        Raises:
+            BatchError: labels and teacher do not fit together.
+        """
         same = self._batch is not None and all(torch.equal(a, b) for a, b in zip(self._batch, batch))
         if self._known is None or not same or not reads <= self._reads:
             self._reads = reads | (self._reads if same else frozenset())
@@ -155,7 +159,7 @@ def evaluate(
     def fresh_signals() -> Signals:
         signals = collect(network, checked, reads, costs=costs, thin=thin, seed=seed, timeout=timeout)
         if student is not None and "teacher" in reads:
-            signals.meet(student.signals(checked, _teacher_reads(chosen)))
+            signals.meet(_taught(signals, student, checked, _teacher_reads(chosen)))
         return signals
 
     with borrowed(network):
@@ -168,6 +172,27 @@ def evaluate(
                 scores[-1] = scores[-1]._replace(value=math.nan, status="changed_network", reason=reason)
                 signals = fresh_signals()
         return scores
+
+
+def _taught(student: Signals, teacher: Teacher, batch: Batch, reads: frozenset[str]) -> Signals:
+    """The teacher's signals; where its forward pass fails and its student's does not, the error names both.
+
+    Raises:
+        BatchError: the labels of the batch are none of the teacher's classes, or it returns no logits.
+    """
+    shape = tuple(batch.images.shape)
+    try:
+        signals = teacher.signals(batch, reads)
+    except BatchError as error:
+        raise BatchError(f"The student takes {shape[0]} images {shape[1:]}, the teacher does not: {error}") from error
+    failure = signals.forward_error()
+    if failure is not None and student.forward_error() is None and status_of(failure) == "error":
+        told = (
+            f"The student takes {shape[0]} images {shape[1:]}, the teacher does not: {type(failure).__name__}: "
+            f"{failure}. Expected two networks for the same images; build the teacher for {shape[1:]}."
+        )
+        return signals.with_error(failure, ScoreError(told))
+    return signals
 
 
 def _teacher_reads(chosen: Iterable[Proxy]) -> frozenset[str]:

@@ -10,9 +10,9 @@ from functools import cache
 import torch
 
 from zcbench import distill
-from zcbench.distill import Distiller, MissingOutput, Outputs, ShapeMismatch, TooFewImages
+from zcbench.distill import BadLoss, Distiller, MissingOutput, Outputs, ShapeMismatch, TooFewImages
 from zcbench.proxies.contract import REGISTRY, Proxy
-from zcbench.proxies.signals import NotApplicable, Signals
+from zcbench.proxies.signals import BadReturn, NotApplicable, Signals
 from zcbench.registry import Derived
 
 PREFIX = "kd:"
@@ -36,6 +36,7 @@ class Recast:
 
         Raises:
             NotApplicable: a network lacks an output, shapes do not fit, or the batch is too small.
+            BadReturn: the loss is no scalar.
         """
         labels = signals.labels if self.distiller.uses_labels else None
         try:
@@ -43,13 +44,16 @@ class Recast:
                 return -self.distiller(self._outputs(signals), self._outputs(signals.teacher), labels).item()
         except (MissingOutput, ShapeMismatch, TooFewImages) as error:
             raise NotApplicable(str(error)) from error
+        except BadLoss as error:
+            raise BadReturn(str(error)) from error
 
     def _outputs(self, signals: Signals) -> Outputs:
-        return Outputs(**{name: getattr(signals, name) for name in self.distiller.reads})
+        return Outputs(**{name: getattr(signals, name) for name in self.distiller.reads}, memory=signals.memory)
 
 
 @cache
-def _recast(distiller: Distiller) -> Proxy:
+def as_proxy(distiller: Distiller) -> Proxy:
+    """The proxy of a distiller; one object for equal ones."""
     return Proxy(
         name=PREFIX + distiller.name,
         function=Recast(distiller),
@@ -68,7 +72,7 @@ def recast(name: str) -> Proxy:
         UnknownNameError: no distiller has this name, or it has no such knob.
         KnobError: the specification cannot be read, or a knob has a wrong value.
     """
-    return _recast(distill.get(name))
+    return as_proxy(distill.get(name))
 
 
 def _names() -> list[str]:

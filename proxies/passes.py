@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zcbench.distill.last_map import LastMap
+from zcbench.distill.stages import StageTap
+from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 from zcbench.errors import BatchError
 from zcbench.proxies.activations import ActivationTap
 from zcbench.proxies.signals import Batch, Failure, NotApplicable
-from zcbench.proxies.stages import StageTap
-from zcbench.proxies.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 
 Values = dict[str, Any]
 
@@ -70,6 +71,7 @@ class SharedPass:
         self._backward = self._hessian or bool(wanted & self.first_order)
         self._saliency = "channel_saliency" in wanted
         self._tap = ForwardTap(relu_codes="relu_codes" in wanted, features="features" in wanted)
+        self._last_map = LastMap(network, batch.images, lambda: self._tap.features) if "features" in wanted else None
         self._stages = StageTap(network, batch.images[:1]) if "stages" in wanted else None
         self._activations = ActivationTap(seed) if "activation_matrices" in wanted else None
         self._layers, self._weights = weight_layers(network), weight_tensors(network)
@@ -104,6 +106,7 @@ class SharedPass:
             torch.set_grad_enabled(self._backward or self._jacobian),
             layer_outputs(self._layers, self._listen),
             self._tap,
+            self._last_map or nullcontext(),
             self._stages or nullcontext(),
             self._activations or nullcontext(),
         ):
@@ -118,7 +121,7 @@ class SharedPass:
 
     def _forward_values(self, logits: Any) -> Values:
         check_logits(logits, self._batch)
-        features, classifier = self._tap.features, self._classifier
+        features, classifier = None if self._last_map is None else self._last_map.features, self._classifier
         matrices = self._activations.matrices if self._activations else []
         weight = None if classifier is None else self._weights[classifier[0]].detach()
         return {
@@ -126,7 +129,9 @@ class SharedPass:
             "num_classes": logits.shape[1],
             "relu_codes": self._tap.relu_codes or missing("No ReLU is called in the forward pass."),
             "activation_matrices": matrices or missing("No layer or activation function is called."),
-            "features": missing("No feature map is pooled or flattened.") if features is None else features.detach(),
+            "features": missing("There is no feature map and no sequence of tokens before the classifier.")
+            if features is None
+            else features.detach(),
             "stages": (self._stages and self._stages.stages) or missing("No block puts out a feature map."),
             "classifier": missing("There is no linear layer.") if weight is None else weight,
             "embedding": missing("There is no linear layer.") if classifier is None else classifier[1],

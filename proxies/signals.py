@@ -1,6 +1,6 @@
 """What a proxy may read: the signals of one untrained network and one batch."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +25,12 @@ class NotApplicable(ScoreError):
     """The network or the batch lacks what the proxy is about: no ReLU, no feature map, one image, no teacher."""
 
     status = "not_applicable"
+
+
+class BadReturn(ScoreError):
+    """What was returned is no number: a vector, a tensor, nothing."""
+
+    status = "bad_return"
 
 
 class UndeclaredSignal(ScoreError):
@@ -69,7 +75,7 @@ SIGNALS: dict[str, str] = {
     "parameters": "weights of the convolutions and linear layers, by name",
     "labels": "class indices of the batch",
     "logits": "output of the network, (B, N)",
-    "features": "feature map before global pooling, (B, C, H, W)",
+    "features": "feature map before global pooling, or a transformer's last tokens as a map, (B, C, H, W)",
     "stages": "last feature map of each spatial size, from block to block, (B, C, H, W) each",
     "embedding": "input of the last linear layer, (B, C)",
     "classifier": "weight of the last linear layer, (N, C)",
@@ -152,11 +158,18 @@ class Signals:
         batch: the images and labels that the signals belong to.
         reads: the signals that may be read.
         parts: seconds that each part of the passes took.
+        memory: what the proxies have derived from the signals and share; see `zcbench.distill.Outputs.once`.
     """
 
     def __init__(
-        self, values: Mapping[str, Any], batch: Batch, reads: Iterable[str], parts: Mapping[str, float] | None = None
+        self,
+        values: Mapping[str, Any],
+        batch: Batch,
+        reads: Iterable[str],
+        parts: Mapping[str, float] | None = None,
+        memory: dict[Hashable, Any] | None = None,
     ) -> None:
+        self.memory: dict[Hashable, Any] = {} if memory is None else memory
         self._values = values
         self._reads = frozenset(reads)
         self._parts = parts or {}
@@ -165,12 +178,23 @@ class Signals:
 
     def view(self, reads: Iterable[str]) -> "Signals":
         """The same signals, restricted to ``reads``."""
-        return Signals(self._values, Batch(self.images, self._labels), reads, self._parts)
+        return Signals(self._values, Batch(self.images, self._labels), reads, self._parts, self.memory)
 
     def seconds(self) -> float:
         """Seconds of the passes behind these signals, each counted once, as if nothing else shared them."""
         parts = {part for name in self._reads for part in RESTS_ON.get(name, ())}
         return sum(self._parts.get(part, 0.0) for part in parts)
+
+    def forward_error(self) -> BaseException | None:
+        """What the network's forward pass raised, if it did."""
+        logits = self._values.get("logits")
+        return logits.error if isinstance(logits, Failure) else None
+
+    def with_error(self, old: BaseException, new: BaseException) -> "Signals":
+        """The same signals, where those that failed with ``old`` fail with ``new``."""
+        failed = {name: value for name, value in self._values.items() if isinstance(value, Failure)}
+        changed = {name: Failure(new) for name, value in failed.items() if value.error is old}
+        return Signals({**self._values, **changed}, Batch(self.images, self._labels), self._reads, self._parts)
 
     def written(self) -> int:
         """How often any tensor among these signals was written to: it grows when a proxy breaks the rule."""
@@ -223,12 +247,20 @@ class Signals:
 
     @property
     def features(self) -> Tensor:
-        """Last feature map before global pooling (or flattening), ``(B, C, H, W)``."""
+        """Last feature map before global pooling (or flattening), ``(B, C, H, W)``; of a transformer its last tokens.
+
+        These are the last sequence of tokens that a module puts out, those of no patch dropped, if the others form a
+        square.
+        """
         return self._read("features")
 
     @property
     def stages(self) -> tuple[Tensor, ...]:
-        """Last output of a block at each spatial size, shallow to deep, ``(B, C_l, H_l, W_l)`` each."""
+        """Last output of a block at each spatial size, shallow to deep, ``(B, C_l, H_l, W_l)`` each.
+
+        The tokens of a transformer count as a map; where all its maps are of one size it is cut into three stages of
+        equal numbers of blocks.
+        """
         return self._read("stages")
 
     @property

@@ -28,10 +28,11 @@ def synflow(signals: Signals) -> float:
         The natural logarithm of the score, which itself reaches 1e28; unbounded; higher ranks better.
 
     Raises:
-        SingularScore: nothing flows: no path leads from the input to the output.
+        SingularScore: nothing flows: no path leads from the input to the output, or what flows is negative, as it may
+            be in a transformer, whose attention and layer normalisation are no sums of its weights.
     """
     pairs = signals.linearised_gradients.values()
     flow = sum((weight * gradient).sum().item() for weight, gradient in pairs)
-    if flow == 0:
-        raise SingularScore("No synaptic flow reaches the output: the network ignores its input.")
+    if flow <= 0:
+        raise SingularScore(f"The synaptic flow that reaches the output is {flow:g}, which has no logarithm.")
     return math.log(flow)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from zcbench.distill.taps import ForwardTap
 from zcbench.proxies.passes import Values, missing
 from zcbench.proxies.signals import Batch
-from zcbench.proxies.taps import ForwardTap
 from zcbench.streams import torch_stream
 
 CROPS = 3000  # three batches of 1000 crops of 3 x 3, as in the released code of TE-NAS

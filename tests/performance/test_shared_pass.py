@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from zcbench import datasets, spaces
 from zcbench.benchmarks.run import score_run
-from zcbench.proxies import Teacher, evaluate
+from zcbench.proxies import REGISTRY, Teacher, evaluate
 from zcbench.streams import numpy_stream
 
 ARCHS = {
@@ -115,6 +115,23 @@ def test_shared_pass_ratio(setting, benchmark):
         print(f"| {group}, alone | {seconds[group] / seconds['plain']:.2f} | |")
     assert len(COUNTS + FIRST_ORDER) >= 16
     assert before <= 1.8
+
+
+def test_kd_losses_ratio(setting, benchmark):
+    """All recast losses add at most 30 % to the first-order proxies of a student; the teacher is computed before."""
+    name, scored, *_ = setting
+    losses = [proxy for proxy in REGISTRY.names() if proxy.startswith("kd:")]
+    teacher = Teacher(spaces.get("resnet").build("resnet56", seed=1))
+    both = {"first order": COUNTS + FIRST_ORDER, "with all losses": COUNTS + FIRST_ORDER + losses}
+    statuses = {score.status for score in scored(proxies=both["with all losses"], teacher=teacher)}
+    works: dict[str, Callable[[], object]] = {
+        what: partial(scored, proxies=proxies, teacher=teacher) for what, proxies in both.items()
+    }
+    seconds = benchmark.pedantic(fastest, args=(works,), rounds=1)
+    ratio = seconds["with all losses"] / seconds["first order"]
+    print(f"\n{name}: first order {seconds['first order']:.2f} s, with {len(losses)} losses {ratio:.2f} times that")
+    assert statuses == {"ok"}
+    assert ratio <= 1.3
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, which tells a process its peak memory")

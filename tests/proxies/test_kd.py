@@ -1,6 +1,9 @@
 """Distillation losses recast as proxies."""
 
 import copy
+import math
+import re
+import sys
 
 import pytest
 import torch
@@ -8,9 +11,11 @@ import torch.nn.functional as F
 from torch import nn
 
 import zcbench
-from zcbench import distill, proxies
+from zcbench import datasets, distill, proxies
+from zcbench.benchmarks.run import score_run
 from zcbench.errors import BatchError, UnknownNameError
 from zcbench.proxies import REGISTRY, Teacher, evaluate
+from zcbench.proxies.kd import as_proxy
 
 from .conftest import make_network
 
@@ -125,6 +130,118 @@ def test_stages_are_the_last_maps_of_each_size(batch):
     spy = proxies.Proxy("spy", lambda s: float(len(s.stages)), frozenset({"stages"}), True, False)
     assert evaluate(build(CELLS[0]), batch, [spy])[0].value == 3
     assert evaluate(make_network(), (batch[0], batch[1] % 5), [spy])[0].value == 2
+
+
+def test_what_only_the_teacher_needs_is_computed_once(batch, teacher, monkeypatch):
+    """Count: the decompositions of three students and, once, of their teacher: three stages each."""
+    module, calls = sys.modules["zcbench.distill.kdsvd"], []
+    plain = module._decomposed
+    monkeypatch.setattr(module, "_decomposed", lambda maps, rank: calls.append(rank) or plain(maps, rank))
+    kept = Teacher(teacher)
+    for arch in CELLS:
+        evaluate(build(arch), batch, KD, teacher=kept)
+    assert calls.count(4) == 9 and calls.count(1) == 3
+
+
+def test_what_losses_share_is_not_kept_where_a_gradient_leads(batch, teacher):
+    """Invariance: two losses with one Gram matrix are differentiated one after the other, each as if alone."""
+    names = ["sp", "diswot_relation_paper", "nst", "at"]
+    given = [outputs(network, batch) for network in (build(CELLS[0]), teacher)]
+    student, other = given[0].map(lambda tensor: tensor.clone().requires_grad_()), given[1]
+    for name in names:
+        tensors = [tensor for output, tensor in student.tensors() if output in distill.get(name).reads]
+        together = torch.autograd.grad(distill.get(name)(student, other), tensors, allow_unused=True)
+        fresh = given[0].map(lambda tensor: tensor.clone().requires_grad_())
+        own = [tensor for output, tensor in fresh.tensors() if output in distill.get(name).reads]
+        alone = torch.autograd.grad(distill.get(name)(fresh, outputs(teacher, batch)), own, allow_unused=True)
+        assert all(map(torch.equal, together, alone))
+
+
+def statuses(student, batch, teacher, names=KD):
+    return {score.proxy: score for score in evaluate(student, batch, names, teacher=teacher)}
+
+
+def test_other_widths_are_refused_by_name_or_do_not_matter(batch):
+    """Bad input: a loss that compares channels one by one names both counts and an adapter; the others give a value."""
+    wide = zcbench.spaces.get("resnet").build("resnet8x4", image_shape=(3, 16, 16))
+    for name, score in statuses(build(CELLS[0]), batch, wide).items():
+        needs = distill.get(name.removeprefix("kd:")).adapts & {"channels", "width"}
+        assert score.status == ("not_applicable" if needs else "ok"), score
+        if needs:
+            assert re.search(
+                r"student's \w+ has [\d /]+ channels and the teacher's [\d /]+\. .* adapter='", score.reason
+            )
+
+
+def test_other_numbers_of_stages_are_refused_by_name_or_do_not_matter(batch):
+    """Bad input: a teacher of two stages; only losses on stages are not applicable, and name both numbers."""
+    teacher = make_network(num_classes=10)
+    for name, score in statuses(build(CELLS[0]), batch, teacher).items():
+        item = distill.get(name.removeprefix("kd:"))
+        if "stages" in item.reads:
+            assert score.status == "not_applicable" and "has 3 stages and the teacher 2" in score.reason
+        elif not item.adapts & {"channels", "width"}:
+            assert score.status == "ok", score
+
+
+def test_a_run_keeps_the_same_statuses_and_reasons(batch, tmp_path):
+    """Independent path: the rows of a scoring run under the same teachers as `evaluate`."""
+    images = datasets.batch(datasets.load("noise", image_size=16), 8)
+    for teacher in ("resnet:resnet8x4", "vgg:vgg8"):
+        space, arch = teacher.split(":")
+        network = zcbench.spaces.get(space).build(arch, image_shape=(3, 16, 16))
+        direct = statuses(build(CELLS[0]), (images.images, images.labels), Teacher(network))
+        result = score_run(SPACE, CELLS[:1], KD, [0], images, tmp_path / space, teacher=teacher, workers=0)
+        rows = result.scores().set_index("proxy")
+        assert {name: (s.status, s.reason) for name, s in direct.items()} == {
+            name: (rows.status[name], rows.reason[name]) for name in KD
+        }
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_smallest_batches(size, batch, teacher):
+    """Bad input: one image gives a value, or says how many the loss needs; two always give one."""
+    small = (batch[0][:size], batch[1][:size])
+    for name, score in statuses(build(CELLS[0]), small, teacher).items():
+        fewest = distill.get(name.removeprefix("kd:")).min_images
+        assert score.status == ("ok" if size >= fewest else "not_applicable"), score
+        assert size >= fewest or "given 1, expected at least 2" in score.reason
+
+
+def test_a_batch_of_one_class(batch, teacher):
+    """Bad input: finite for every loss."""
+    one_class = (batch[0], torch.zeros_like(batch[1]))
+    assert {score.status for score in statuses(build(CELLS[0]), one_class, teacher).values()} == {"ok"}
+
+
+BAD = {
+    "vector": (lambda s, t: s.logits - t.logits, "bad_return", "summed or averaged|sum or average it"),
+    "number": (lambda s, t: 3.0, "bad_return", "returned float"),
+    "nan": (lambda s, t: (s.logits - t.logits).sum() * math.nan, "nan", "not a number"),
+    "infinite": (lambda s, t: (s.logits - t.logits).square().sum() / 0, "infinite", "-inf"),
+    "raises": (lambda s, t: s.logits @ t.logits, "error", "RuntimeError"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_loss_that_is_no_loss_is_a_status(kind, batch, teacher):
+    """Bad input: a vector, a plain number, NaN, infinity, an exception; the other losses keep their values."""
+    function, status, reason = BAD[kind]
+    item = distill.Distiller("bad", function, frozenset({"logits"}))
+    found = evaluate(build(CELLS[0]), batch, [as_proxy(item), "kd:kd"], teacher=teacher)
+    assert (found[0].status, found[1].status) == (status, "ok")
+    assert re.search(reason, found[0].reason)
+    with pytest.raises(proxies.ScoreFailure, match=status):
+        zcbench.score(build(CELLS[0]), batch, [as_proxy(item)], teacher=teacher)
+
+
+def test_a_loss_without_gradient_is_a_score_and_no_training_loss(batch, teacher):
+    """Bad input: at initialisation nothing is differentiated, so it is a number; training refuses it by name."""
+    item = distill.Distiller("bad", lambda s, t: (s.logits - t.logits).detach().square().mean(), frozenset({"logits"}))
+    assert evaluate(build(CELLS[0]), batch, [as_proxy(item)], teacher=teacher)[0].status == "ok"
+    student, other = (distill.Outputs(logits=network(batch[0])) for network in (build(CELLS[0]), teacher))
+    with pytest.raises(distill.BadLoss, match="without gradient"):
+        item(student, other)
 
 
 @pytest.mark.parametrize("name", KD)

@@ -41,6 +41,30 @@ def test_finds_what_trying_everything_finds(evidence):
     assert list(found.trace["size"]) == [1, 2, 3]
 
 
+def test_a_size_may_be_held_fixed(evidence):
+    """Slow reference: Kendall's partial tau from SciPy's tau; a proxy that is the size itself is never chosen."""
+    values, truth, classes = evidence
+    size = (truth["one"] + truth["two"]).rename("params")
+    values = values.assign(size=size)
+    found = select_ensemble(values, truth, classes, max_members=2, beam=100, given=size)
+    logs = np.log(values.rank() / len(values)).loc[list(found.training)]
+
+    def left(members):
+        score, fixed = logs[list(members)].sum(axis=1), size.loc[list(found.training)]
+        parts = []
+        for name in truth:
+            known = truth.loc[score.index, name]
+            xy, xz, yz = (kendalltau(*pair).statistic for pair in ((score, known), (score, fixed), (known, fixed)))
+            parts.append((xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2)) if abs(xz) < 1 else -np.inf)
+        return np.mean(parts)
+
+    every = [m for size in (1, 2) for m in itertools.combinations(sorted(values), size)]
+    assert found.members == max(every, key=left)
+    assert found.trace["tau"].max() == pytest.approx(max(map(left, every)))
+    assert found.members != ("size",)
+    assert "partial tau-b given params" in found.protocol["criterion"]
+
+
 def test_the_judging_half_is_never_looked_at(evidence):
     """Invariance: other accuracies in the judging half change neither the choice nor its figures."""
     values, truth, classes = evidence

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ SupervisedTrain = Annotated[int, typer.Option(help="Accuracies that each regress
 Formats = Annotated[str, typer.Option(help="Formats of the figures, of png, svg and pdf, separated by commas.")]
 Title = Annotated[str | None, typer.Option(help="Heading of the page.")]
 
-WIDTH = 136
 SHOWN = ("proxy", "kind", "n", "coverage %", "τ", "ρ", "τ | params", "τ top 10 %", "P@k", "ms")
 TRUTH = ["nasbench201/cifar10"]
 DRAWS, QUICK = 1000, 200
@@ -78,8 +78,8 @@ def bench(
     proxies: Annotated[
         str,
         typer.Option(
-            help="Proxies, separated by commas: names, patterns such as 'kd:*', or 'all'; a '-' before one leaves it out, "
-            "as in 'all,-vkdnw*'."
+            help="Proxies, separated by commas: names, patterns such as 'kd:*', or 'all'; a '-' before one leaves it "
+            "out, as in 'all,-vkdnw*'."
         ),
     ] = "all",
     seeds: Annotated[int, typer.Option(min=1, help="Initialisations of each architecture, seeds 0, 1, …")] = 3,
@@ -138,7 +138,7 @@ def bench(
     truths = resolve_truths(truth, data_dir)
     chosen, origin = choose_architectures(where, archs, subset, archs_seed)
     check_truths(where, truths, chosen)
-    kinds, names = _formats(formats), _proxies(proxies, plugin)
+    kinds, names = figure_formats(formats), _proxies(proxies, plugin)
     how = _how(draws, confidence, top_k, ensembles, supervised, supervised_train, names)
     choice = read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
     images = datasets.load(dataset, data_dir, image_size=image_size)
@@ -236,7 +236,7 @@ def report(run: Run, formats: Formats = "png,svg,pdf", title: Title = None) -> N
     """Write tables, figures and the page from the ranking of a run."""
     from zcbench.benchmarks.ranking import Ranking
 
-    _report(Ranking.load(run / "ranking"), run, _formats(formats), title, Console(stderr=True))
+    _report(Ranking.load(run / "ranking"), run, figure_formats(formats), title, Console(stderr=True))
 
 
 def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":
@@ -297,7 +297,8 @@ def _report(ranking: "Ranking", run: Path, formats: tuple[str, ...], title: str 
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)
 
 
-def _formats(given: str) -> tuple[str, ...]:
+def figure_formats(given: str) -> tuple[str, ...]:
+    """Formats of figures in a list with commas, each one that is known."""
     from zcbench.errors import unknown
     from zcbench.reports import FORMATS
 
@@ -312,8 +313,7 @@ def print_ranking(ranking: "Ranking", subset: str = "all") -> None:
     """The protocol in a few lines, and one table per truth over one subset; the report has all subsets."""
     from zcbench.reports import detail_table
 
-    console, card = Console(), ranking.protocol["scores"]
-    console = console if console.is_terminal else Console(width=WIDTH)
+    console, card = table_console(), ranking.protocol["scores"]
     for line in (
         f"Architectures: {len(ranking.scores):,} of {card['space']}; asked for: {card['architectures']}",
         f"Batch: {card['batch']}",

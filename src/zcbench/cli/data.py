@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console, JustifyMethod
+from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
+
+from zcbench.cli.output import table_console
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +18,6 @@ app = typer.Typer(
     help="List, show, fetch, import and verify trained accuracies.", no_args_is_help=True, rich_markup_mode=None
 )
 
-WIDTH = 132
 FOLDED = ("path", "file", "reason", "licence")
 
 DataDir = Annotated[
@@ -47,7 +48,7 @@ def show(
     """What a table holds: architectures, range, best, runs, how it was made, source and licence."""
     from zcbench.benchmarks.truth_summary import summary
 
-    console = _console()
+    console = table_console()
     for heading, text in summary(name, data_dir).items():
         console.print(f"{heading + ':':<15}{text}", highlight=False, markup=False, soft_wrap=True)
 
@@ -100,11 +101,6 @@ def _place(where: str) -> str:
     return "no" if where == "not here" else "table" if where.endswith(".parquet") else "source"
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
-
-
 def _print(frame: "pd.DataFrame") -> None:
     """A table in which only paths, licences and reasons may take several lines."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
@@ -113,4 +109,4 @@ def _print(frame: "pd.DataFrame") -> None:
         table.add_column(column, no_wrap=column not in FOLDED, overflow="fold", justify=justify)
     for row in frame.itertuples(index=False):
         table.add_row(*map(escape, map(str, row)))
-    _console().print(table)
+    table_console().print(table)

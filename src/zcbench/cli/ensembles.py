@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from zcbench.cli.bench import TRUTH, WIDTH, Batches, DataDir, Draws, Plugins, Truths, print_ranking, resolve_truths
+from zcbench.cli.bench import TRUTH, Batches, DataDir, Draws, Plugins, Truths, print_ranking, resolve_truths
+from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ def select(
     max_members: Annotated[int, typer.Option(min=1, help="Largest ensemble.")] = 4,
     beam: Annotated[int, typer.Option(min=1, help="Ensembles of each size that the search carries on.")] = 30,
     seed: Annotated[int, typer.Option(help="Seed of the split into halves.")] = 0,
+    given: Annotated[
+        str | None,
+        typer.Option(help="Size to hold fixed, such as params: the choice then maximises partial tau given it."),
+    ] = None,
     batches: Batches = None,
     beside: Annotated[list[str] | None, typer.Option(help="Other scores to choose from. May be repeated.")] = None,
     out: Annotated[
@@ -48,7 +52,8 @@ def select(
 ) -> None:
     """Choose the log-rank ensemble that ranks one half of the architectures best, and judge it on the other half.
 
-    Halves are of isomorphism classes. The choice maximises the mean Kendall tau over the truths that are given.
+    Halves are of isomorphism classes. The choice maximises the mean Kendall tau over the truths that
+    are given, or what is left of it given a size.
     """
     from zcbench.benchmarks.study import select_run
     from zcbench.registry import load_file
@@ -65,6 +70,7 @@ def select(
         max_members=max_members,
         beam=beam,
         seed=seed,
+        given=given,
         draws=draws,
     )
     if out is not None:
@@ -77,14 +83,14 @@ def select(
 
 def _print_trace(found: "Selection") -> None:
     sizes = found.protocol["architectures"]
-    title = f"Best ensemble of each size on the {sizes['training']:,} training architectures, tau-b"
+    measure = found.protocol["criterion"].partition(" over ")[0]
+    title = f"Best ensemble of each size on the {sizes['training']:,} training architectures, {measure}"
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     truths = list(found.trace.columns[3:])
     for heading in ("members", "mean", *truths):
         table.add_column(heading, justify="left" if heading == "members" else "right", no_wrap=heading != "members")
     for row in found.trace.itertuples(index=False):
         table.add_row(escape(", ".join(row[1])), *(f"{value:.3f}" for value in row[2:]))
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
+    console = table_console()
     console.print(table)
     console.print(f"Chosen: log_rank({','.join(found.members)}), judged above on {sizes['judging']:,} architectures")

@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
 app = typer.Typer(help="List, show, check and document zero-cost proxies.", no_args_is_help=True, rich_markup_mode=None)
@@ -35,7 +36,7 @@ def list_proxies(plugin: Plugins = None) -> None:
     _load(plugin)
     table = Table(box=SIMPLE)
     for column in ("name", "version", "better", "labels", "reads", "source"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
     items, broken = REGISTRY.usable()
     for item in items:
         better = "higher" if item.higher_is_better else "lower"
@@ -44,7 +45,7 @@ def list_proxies(plugin: Plugins = None) -> None:
         table.add_row(item.name, str(item.version), better, labels, ", ".join(sorted(item.reads)), source)
     for name, error in broken.items():
         table.add_row(name, "–", "–", "–", "–", f"[red]{error}[/]")
-    Console().print(table)
+    table_console().print(table)
     _list_ensembles()
 
 
@@ -54,14 +55,14 @@ def _list_ensembles() -> None:
 
     table = Table(box=SIMPLE, title="Ensembles: ranks aggregated over the architectures of a run", title_justify="left")
     for column in ("name", "rule", "members", "source"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
     items, broken = ENSEMBLES.usable()
     for item in items:
         source = "free baseline" if item.baseline else item.source or ENSEMBLES.origin(item.name)
         table.add_row(item.name, item.rule, ", ".join(item.members), source)
     for name, error in broken.items():
         table.add_row(name, "–", "–", f"[red]{error}[/]")
-    Console().print(table)
+    table_console().print(table)
 
 
 @app.command()

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from zcbench.cli.bench import TRUTH, DataDir, Plugins, Truths, resolve_truths
+from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
 app = typer.Typer(
@@ -17,8 +17,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-WIDTH = 130
 
 
 @app.command("list")
@@ -132,5 +130,4 @@ def _print(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+    table_console().print(table)

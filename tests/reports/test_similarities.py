@@ -1,0 +1,62 @@
+"""The matrices that DisWOT compares, and the figure of them."""
+
+import numpy as np
+import pytest
+import torch
+
+import zcbench
+from zcbench import datasets
+from zcbench.benchmarks.protocol import TeacherChoice
+from zcbench.benchmarks.similarity import similarities
+from zcbench.reports.similarities import similarity_matrices
+
+
+@pytest.fixture(scope="module")
+def setting():
+    """A small space, a teacher, two students, sixteen digits."""
+    space = zcbench.spaces.get("nasbench201", channels=4, cells=1)
+    batch = datasets.batch(datasets.load("digits", image_size=16), 16)
+    return space, [space[15624], space[7777]], TeacherChoice(space[12000], 5), batch
+
+
+@pytest.fixture(scope="module")
+def found(setting):
+    return similarities(*setting, seed=3)
+
+
+def test_matrices_against_the_maps(setting, found):
+    """Slow reference: feature maps from a hook, class maps formed one by one, products with NumPy."""
+    space, students, _, batch = setting
+    network = space.build(students[0], batch.num_classes, 3, batch.image_shape)
+    kept = []
+    pool = next(module for module in network.modules() if isinstance(module, torch.nn.AdaptiveAvgPool2d))
+    pool.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0].detach().double().numpy()))
+    order = np.argsort(batch.labels.numpy(), kind="stable")
+    network(batch.images[order])
+    rows = kept[0].reshape(len(order), -1)
+    weight = next(m for m in network.modules() if isinstance(m, torch.nn.Linear)).weight.detach().double().numpy()
+    maps = np.stack([np.concatenate([np.tensordot(w, image, 1).ravel() for image in kept[0]]) for w in weight])
+    for matrix, vectors in ((found[1].images, rows), (found[1].classes, maps)):
+        expected = np.array([[one @ other for other in vectors] for one in vectors])
+        assert matrix == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
+
+
+def test_distances_are_those_of_the_proxies(setting, found):
+    """Same number by another way: the losses at initialisation, without the factors that the paper trains with."""
+    space, students, teacher, batch = setting
+    network = space.build(teacher.arch, batch.num_classes, teacher.seed, batch.image_shape)
+    names = ["kd:diswot_relation_paper", "kd:diswot_semantic_cam"]
+    for arch, one in zip(students, found[1:]):
+        student = space.build(arch, batch.num_classes, 3, batch.image_shape)
+        scores = zcbench.score(student, (batch.images, batch.labels), proxies=names, teacher=network)
+        assert one.relation == pytest.approx(-scores[names[0]] * len(batch) ** 2, rel=1e-4)
+        assert one.semantic == pytest.approx(-scores[names[1]] * batch.num_classes**2, rel=1e-4)
+
+
+def test_figure_shows_every_network(found):
+    """Two pictures per network, and under each student's name its distance."""
+    figure = similarity_matrices(found, "sixteen digits")
+    shown = [axis for axis in figure.axes if axis.images]
+    assert len(shown) == 2 * len(found)
+    assert np.array_equal(np.asarray(shown[1].images[0].get_array()), found[1].images)
+    assert f".{round(found[1].relation * 1000):03d}" in shown[1].get_title()
