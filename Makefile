@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := setup.cfg pyproject.toml constraints.txt README.md \
-  $(shell find src proxies benchmarks spaces distill reports -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet')
+  $(shell find src proxies benchmarks spaces distill reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet')
 
 # Processes beat threads here: one thread each, and none that spins while it waits.
 export OMP_NUM_THREADS ?= 1

@@ -30,6 +30,7 @@ __all__ = [
     "import_folder",
     "import_official",
     "list_data",
+    "training_seconds",
     "verify",
 ]
 
@@ -168,6 +169,24 @@ def hardware_costs(dataset: str, data_dir: str | Path | None = None) -> pd.DataF
         if path.is_file():
             return importers.hardware(sources.check(path, source))
     raise DataError(f"The costs for {dataset!r} are not here. Run 'zcbench data fetch {source.name}' to download them.")
+
+
+def training_seconds(dataset: str, data_dir: str | Path | None = None) -> pd.Series:
+    """Seconds that training each NAS-Bench-201 architecture for 200 epochs took, by architecture.
+
+    Raises:
+        UnknownNameError: the data set is not one of cifar10, cifar100, imagenet16-120.
+        DataError: the file is not here.
+        ChecksumError: the file is not the published one.
+    """
+    tasks = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "imagenet"}
+    if dataset not in tasks:
+        raise unknown("data set with training times", dataset, tasks)
+    source = SOURCES["constrained-tpe"]
+    path = folders.data_folder(data_dir) / source.place
+    if not path.is_file():
+        raise DataError(f"The training times are not here. Run 'zcbench data fetch {source.name}' to download them.")
+    return importers.training_seconds(sources.check(path, source), tasks[dataset])
 
 
 def _published_entry(key: tuple[str, bool], root: Path) -> tuple[str, str, int, str]:

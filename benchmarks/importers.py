@@ -46,6 +46,13 @@ def constrained_tpe(path: Path, task: str) -> pd.DataFrame:
     return rows.assign(accuracy=100 - metrics["loss"])
 
 
+def training_seconds(path: Path, task: str) -> pd.Series:
+    """Training time of each architecture from ``metric_vals.pkl``, which gives all its runs the same one."""
+    runtime = safe_pickle.load(path)[task]["runtime"]
+    first = np.concatenate([[True], runtime[1:] != runtime[:-1]])
+    return pd.Series(runtime[first].astype(float), index=list(spaces.get("nasbench201")))
+
+
 def derived_validation(tpe: Path, means: Path, task: str, column: str) -> pd.DataFrame:
     """Mean validation accuracy where only the test half and both halves together are published.
 

@@ -11,20 +11,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Bar:
-    """Counts scores: how many of ``total`` are there, how fast they come, when the last will, how many failed.
+    """Counts scores or trainings: how many of ``total`` there are, how fast they come, when the last will, what failed.
 
     Args:
         console: where to draw; nowhere if None.
-        total: how many scores are asked for.
+        total: how many are asked for.
         done: how many of each status were there before.
+        work: what is done.
+        things: what is counted.
     """
 
-    def __init__(self, console: Console | None, total: int, done: dict[str, int]) -> None:
-        self._console, self._total, self._counts = console, total, Counter(done)
+    def __init__(
+        self,
+        console: Console | None,
+        total: int,
+        done: dict[str, int],
+        work: str = "Scoring",
+        things: str = "scores",
+    ) -> None:
+        self._console, self._total, self._counts, self._things = console, total, Counter(done), things
         self._before = self._counts.total()
         self._start = monotonic()
         self._progress = Progress(
-            TextColumn("Scoring"),
+            TextColumn(work),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -42,7 +51,7 @@ class Bar:
         return ", ".join(f"{count} {status}" for status, count in self._counts.most_common() if status != "ok")
 
     def add(self, statuses: Iterable[str]) -> None:
-        """Count newly finished scores."""
+        """Count what is newly finished."""
         self._counts.update(statuses)
         rate = (self._counts.total() - self._before) / max(monotonic() - self._start, 1e-9)
         self._progress.update(self._task, completed=self._counts.total(), rate=f"{rate:.1f}/s", failures=self.failures)
@@ -56,7 +65,7 @@ class Bar:
         if self._console is not None and kind is None:
             fresh, failures = self._counts.total() - self._before, self.failures or "no failures"
             self._console.print(
-                f"{self._counts.total():,} of {self._total:,} scores, {fresh:,} of them new, in "
+                f"{self._counts.total():,} of {self._total:,} {self._things}, {fresh:,} of them new, in "
                 f"{monotonic() - self._start:.1f} s; {failures}.",
                 highlight=False,
             )

@@ -22,6 +22,7 @@ from zcbench.spaces.nasbench201 import NASBench201
 from zcbench.spaces.pit import PiT
 from zcbench.spaces.product import ProductSpace
 from zcbench.spaces.residual import S0, ResNet
+from zcbench.spaces.residual_large import ResNetLarge
 from zcbench.spaces.shufflenet import ShuffleNet
 from zcbench.spaces.vgg import VGG
 from zcbench.spaces.wide import WideResNet
@@ -78,5 +79,5 @@ def _read_specification(text: str) -> tuple[str, dict[str, object]]:
         raise SpaceError(str(error)) from None
 
 
-for _space in (AutoFormer, MobileNetV2, NASBench201, PiT, ResNet, S0, ShuffleNet, VGG, WideResNet):
+for _space in (AutoFormer, MobileNetV2, NASBench201, PiT, ResNet, ResNetLarge, S0, ShuffleNet, VGG, WideResNet):
     register(_space.name, _space)

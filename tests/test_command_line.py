@@ -216,7 +216,7 @@ def test_the_examples_keep_the_contract():
     assert (checked.returncode, checked.stdout.count("holds")) == (0, 21), checked.stdout
 
 
-@pytest.mark.parametrize("command", ["bench", "rank", "report", *COMMANDS])
+@pytest.mark.parametrize("command", ["bench", "rank", "report", "search", *COMMANDS])
 def test_every_command_explains_itself(command):
     """Help is printed for each, with its usage line."""
     result = zcbench_command(*command.split(), "--help")
@@ -230,7 +230,7 @@ def test_import_is_light():
     assert printed.strip() == "[]"
 
 
-@pytest.mark.parametrize("room", ["proxies", "benchmarks", "distill", "spaces", "reports"])
+@pytest.mark.parametrize("room", ["proxies", "benchmarks", "distill", "spaces", "reports", "search"])
 def test_a_room_refuses_its_bare_name(room):
     """From the source folder, ``import proxies`` would make a second registry."""
     source = Path(__file__).parents[1]

@@ -6,18 +6,22 @@ import pickle
 import textwrap
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
 from zcbench import datasets, proxies, spaces
 from zcbench.benchmarks.protocol import Protocol, TeacherChoice
 from zcbench.benchmarks.run import score_run
 from zcbench.benchmarks.store import Store
 from zcbench.benchmarks.teachers import build_teacher, largest, load_weights, read_teacher
+from zcbench.cli import app
 from zcbench.errors import ArchitectureError, BatchError, ProtocolError, TeacherError, UnknownNameError
 from zcbench.proxies import ScoreFailure
 from zcbench.registry import PluginError
+from zcbench.streams import numpy_stream
 
 SHAPE = (3, 16, 16)
 PROXIES = ["diswot_relation", "kd:kd"]
@@ -314,3 +318,19 @@ def test_a_run_knows_its_teacher(scored, tmp_path):
     assert scored(choices[0]).fresh == 0
     with pytest.raises(ProtocolError, match="teacher_checkpoint_sha256"):
         scored(choices[1])
+
+
+def test_no_teacher_is_asked_for_where_none_is_compared_with(tmp_path):
+    """A space too large for a largest network: sizes are scored without a teacher, a loss asks for one by name."""
+    space = spaces.get("autoformer")
+    archs = space.sample(numpy_stream("teachers"), 3)
+    table = pd.DataFrame({"arch": archs, "accuracy": [1.0, 2.0, 3.0]})
+    table.to_csv(tmp_path / "truth.csv", index=False)
+    (tmp_path / "archs.txt").write_text("\n".join(archs))
+    words = ["bench", "--space", "autoformer", "--archs", str(tmp_path / "archs.txt")]
+    words += ["--truth", str(tmp_path / "truth.csv")]
+    words += ["--dataset", "noise", "--batch-size", "2", "--workers", "0", "--draws", "2", "--formats", "png"]
+    done = CliRunner().invoke(app, [*words, "--proxies", "params", "--out", str(tmp_path / "sizes")])
+    assert done.exit_code == 0, done.output
+    refused = CliRunner().invoke(app, [*words, "--proxies", "params,kd:kd", "--out", str(tmp_path / "losses")])
+    assert isinstance(refused.exception, TeacherError)

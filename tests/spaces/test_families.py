@@ -17,6 +17,7 @@ from zcbench.spaces.transformer import Attention, TransformerLayer
 SMALL = [
     ("s0", "131", (3, 16, 16)),
     ("resnet", "1-2-1@8-16-24-32", (1, 16, 8)),
+    ("resnet_large", "32/b5x16x1/n3x32x2/b7x64x1/n5x128x1", (3, 64, 32)),
     ("wrn", "16-2", (3, 8, 8)),
     ("wrn", "10-1", (3, 8, 8)),
     ("vgg", "vgg8", (3, 16, 16)),
@@ -80,6 +81,17 @@ def test_published_compression_ratios(space: str, teacher: str, student: str, ra
     """Published: parameters of the teacher over those of the student, arXiv:2303.07599, table 1."""
     sizes = [_space(space).params(arch, num_classes=100) for arch in (teacher, student)]
     assert sizes[0] / sizes[1] == pytest.approx(ratio, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("arch", "params", "macs"),
+    [("resnet18", 11689512, 1.8e9), ("resnet34", 21797672, 3.6e9), ("resnet50", 25557032, 4.1e9)],
+)
+def test_published_sizes_of_large_resnets(arch: str, params: int, macs: float) -> None:
+    """Published: torchvision's parameters at 1,000 classes, and the multiply-adds of the paper's table 1 within 8 %."""
+    space = _space("resnet_large")
+    assert space.params(arch, 1000, IMAGE) == params
+    assert space.macs(arch, 1000, IMAGE) == pytest.approx(macs, rel=0.08)
 
 
 def test_published_macs_of_resnets() -> None:

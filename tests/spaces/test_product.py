@@ -13,12 +13,13 @@ import zcbench.spaces
 from zcbench.errors import ArchitectureError, UnknownNameError
 from zcbench.spaces import ProductSpace, SpaceError
 
-NAMES = ("autoformer", "mobilenetv2", "pit", "resnet", "s0", "shufflenet", "vgg", "wrn")
+NAMES = ("autoformer", "mobilenetv2", "pit", "resnet", "resnet_large", "s0", "shufflenet", "vgg", "wrn")
 SIZES = {
     "autoformer": 3 * (4**12 + 4**13 + 4**14),
     "mobilenetv2": 6 * 4,
     "pit": 4 * 4 * 3 * 3 * 3 * 10,
     "resnet": 18**3 * 32**4,
+    "resnet_large": 3 * (6 * 6 * 6) ** 4,
     "s0": 4**3,
     "shufflenet": 4,
     "vgg": 5,
@@ -171,6 +172,7 @@ def test_damaged_strings(name: str, place: int, data: st.DataObject) -> None:
         ("resnet", "3-3-3@16-16-32", "it ends after width of stage 2. Expected it to end after width of stage 3"),
         ("resnet", "3-3-3@16-16-32-65", "width of stage 3 reads '65'"),
         ("resnet", "resnet21", "no architecture of resnet has this name. Did you mean 'resnet32' or 'resnet20'"),
+        ("resnet_large", "64/b4x64x2", "block and kernel of stage 1 reads 'b4'"),
         ("wrn", "wrn_40_3", "Did you mean 'wrn_40_2'"),
         (
             "vgg",

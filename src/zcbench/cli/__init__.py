@@ -6,8 +6,8 @@ import typer
 from rich.console import Console
 
 from zcbench import __version__
-from zcbench.cli import bench, data, ensembles, proxies, scores
-from zcbench.errors import ZcbenchError
+from zcbench.cli import bench, data, distill, ensembles, proxies, resample, scores, search, similarity, truth
+from zcbench.errors import Interrupted, ZcbenchError
 
 app = typer.Typer(
     name="zcbench",
@@ -22,8 +22,13 @@ app = typer.Typer(
 app.command("bench")(bench.bench)
 app.command("rank")(bench.rank)
 app.command("report")(bench.report)
+app.command("resample")(resample.resample)
+app.command("similarity")(similarity.similarity)
+app.command("search")(search.search)
+app.command("distill")(distill.distill)
 app.add_typer(proxies.app, name="proxies")
 app.add_typer(data.app, name="data")
+app.add_typer(truth.app, name="truth")
 app.add_typer(scores.app, name="scores")
 app.add_typer(ensembles.app, name="ensembles")
 
@@ -48,4 +53,4 @@ def main() -> None:
     except ZcbenchError as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}:[/] ", end="")
         print(error, file=sys.stderr)
-        sys.exit(130 if type(error).__name__ == "RunInterrupted" else 1)
+        sys.exit(130 if isinstance(error, Interrupted) else 1)

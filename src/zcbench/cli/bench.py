@@ -133,6 +133,8 @@ def bench(
     from zcbench.benchmarks.run import score_run
     from zcbench.benchmarks.study import check_truths, choose_architectures
     from zcbench.benchmarks.teachers import read_teacher
+    from zcbench.errors import TeacherError
+    from zcbench.proxies import REGISTRY
 
     where, console = spaces.get(space), Console(stderr=True)
     truths = resolve_truths(truth, data_dir)
@@ -140,7 +142,12 @@ def bench(
     check_truths(where, truths, chosen)
     kinds, names = figure_formats(formats), _proxies(proxies, plugin)
     how = _how(draws, confidence, top_k, ensembles, supervised, supervised_train, names)
-    choice = read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
+    try:
+        choice = read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
+    except TeacherError:  # a space too large to be listed has no largest
+        if teacher != "largest" or any(REGISTRY.get(name).needs_teacher for name in names):
+            raise
+        choice = None
     images = datasets.load(dataset, data_dir, image_size=image_size)
     score_run(
         where,

@@ -2,6 +2,7 @@
 
 from zcbench.datasets.base import Batch, ImageSet, batch
 from zcbench.datasets.loading import load, names
+from zcbench.datasets.task import task
 from zcbench.folders import data_folder
 
-__all__ = ["Batch", "ImageSet", "batch", "data_folder", "load", "names"]
+__all__ = ["Batch", "ImageSet", "batch", "data_folder", "load", "names", "task"]

@@ -1,6 +1,7 @@
 """From a name to a data set."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial as bind
 from pathlib import Path
 
@@ -18,6 +19,7 @@ _FROM_FILES: dict[str, Callable[..., ImageSet]] = {
 }
 _BUILT_IN: dict[str, Callable[..., ImageSet]] = {"digits": load_digits, "noise": load_noise}
 _SPLITS = ("train", "test")
+_OPTIONS = ("images", "test_images", "side")
 
 
 def names() -> list[str]:
@@ -42,7 +44,8 @@ def load(
     Args:
         name: ``cifar10``, ``cifar100`` (official Python layout), ``digits`` (scikit-learn) or ``noise``; as
             ``cifar10(files=2)`` the first training files only, whatever else is there, so that a batch from them is the
-            same for everybody.
+            same for everybody. For every set ``images=N`` takes the first N training images, ``test_images=N`` the
+            first N test images, and ``side=N`` is its ``image_size``, as in ``cifar10(files=1,side=16)``.
         data_dir: folder that holds the CIFAR folders; ``ZCBENCH_DATA`` if omitted, else the user's data directory.
         split: ``train`` or ``test``.
         image_size: side length to bring the images to: area average down, bilinear up; their own size if omitted.
@@ -59,13 +62,37 @@ def load(
     name, options = read_specification(name, example="cifar10(files=2)")
     if name not in names():
         raise unknown("data set", name, names())
+    known = _OPTIONS if name in _BUILT_IN else ("files", *_OPTIONS)
     for option in options:
-        if name in _BUILT_IN or option != "files":
-            raise unknown(f"option of the data set {name!r}", option, [] if name in _BUILT_IN else ["files"])
+        if option not in known:
+            raise unknown(f"option of the data set {name!r}", option, known)
+    counts = {"train": options.pop("images", None), "test": options.pop("test_images", None)}
+    side = options.pop("side", None)
+    image_size = _positive("side", side) if image_size is None else image_size
     if split not in _SPLITS:
         raise unknown("split", split, _SPLITS)
     if image_size is not None and image_size < 1:
         raise BatchError(f"image_size={image_size} was given. Expected a side length of at least 1 pixel.")
     if name in _BUILT_IN:
-        return _BUILT_IN[name](split=split, image_size=image_size)
-    return _FROM_FILES[name](data_folder(data_dir), split=split, image_size=image_size, partial=partial, **options)
+        whole = _BUILT_IN[name](split=split, image_size=image_size)
+    else:
+        whole = _FROM_FILES[name](data_folder(data_dir), split=split, image_size=image_size, partial=partial, **options)
+    return _first(whole, _positive("images" if split == "train" else "test_images", counts[split]))
+
+
+def _positive(option: str, value: object) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise BatchError(f"{option}={value!r} was given. Expected a whole number of at least 1.")
+    return value
+
+
+def _first(whole: ImageSet, count: int | None) -> ImageSet:
+    if count is None or count == len(whole):
+        return whole
+    if count > len(whole):
+        raise BatchError(
+            f"{count:,} images were asked of {whole.description}. Expected at most {len(whole):,}; ask for fewer, or "
+            f"add files."
+        )
+    description = f"the first {count:,} of {whole.description}"
+    return replace(whole, pixels=whole.pixels[:count], labels=whole.labels[:count], description=description)

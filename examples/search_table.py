@@ -1,0 +1,90 @@
+"""One search per objective on NAS-Bench-201, held against all three data sets: a table in Markdown.
+
+    python examples/search_table.py OUT [--scores nasbench201] [--repeats 20] [--evaluations 1000] [OBJECTIVE ...]
+
+Each search is kept in a folder of OUT; a second call makes only those that are missing. Scores are looked up: the
+seconds are those which they took when they were made. Without --scores only sizes can be searched by.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zcbench.reports.wording import slug, truth_label
+from zcbench.search import read
+
+TRUTHS = ("nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/imagenet16-120")
+SIZES = ("params", "macs", "n_convs", "depth")
+SCORED = (
+    *("synflow", "naswot", "jacov", "zico", "snip", "swap_reg", "meco", "near", "diswot_semantic", "diswot_relation"),
+    *("diswot_rank", "log_rank(macs,jacov)", "az_nas", "vkdnw_agg"),
+)
+
+
+def main() -> None:
+    """Search by every objective, and print the table."""
+    given = _arguments()
+    objectives = given.objectives or (SIZES if given.scores is None else (*SIZES, *SCORED))
+    found = {name: _searched(name, given) for name in objectives}
+    print("| objective | evaluations | scoring, s |", " | ".join(map(truth_label, TRUTHS)), "|")
+    print("|---|---:|---:|" + "---|" * len(TRUTHS))
+    for name, content in found.items():
+        print(_line(name, content))
+    for label, rows in _baselines(next(iter(found.values()))).items():
+        print(f"| {label} | | |", " | ".join(rows), "|")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("objectives", nargs="*")
+    parser.add_argument("--scores")
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--evaluations", type=int, default=1000)
+    return parser.parse_intermixed_args()
+
+
+def _searched(objective: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Content of ``search.json``, made if it is not there."""
+    out = given.out / slug(objective)
+    if not (out / "search.json").is_file():
+        command = [sys.executable, "-m", "zcbench", "search", "--preset", "diswot", "--proxies", objective]
+        command += ["--evaluations", str(given.evaluations), "--repeats", str(given.repeats), "--formats", "png"]
+        command += [part for truth in TRUTHS for part in ("--truth", truth)]
+        command += ["--scores", given.scores] if given.scores else []
+        subprocess.run([*command, "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
+    return read(out)
+
+
+def _line(objective: str, content: Mapping[str, Any]) -> str:
+    seconds = content["times"]["scoring_seconds"]
+    evaluations = [one["evaluations"] for one in content["repeats"]]
+    cells = [_told(content["truths"][truth]["accuracy"]) for truth in TRUTHS]
+    mean = sum(seconds) / len(seconds)
+    return f"| {objective} | {sum(evaluations) / len(evaluations):,.0f} | {mean:,.0f} | {' | '.join(cells)} |"
+
+
+def _baselines(content: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Rows of what needs no proxy, and of the best that there is."""
+    rows: dict[str, list[str]] = {}
+    for truth in TRUTHS:
+        judged = content["truths"][truth]
+        for size in ("params", "macs"):
+            largest = judged["baselines"][f"largest by {size}"]
+            rows.setdefault(f"largest by {size}", []).append(f"{largest['accuracy']:.2f}")
+        for row in judged["baselines"].get("random search that trains", ()):
+            trained = f"{_told(row)} ({row['training_seconds']:,.0f} s)" if "training_seconds" in row else _told(row)
+            rows.setdefault(f"random search, {row['trainings']:,} trained", []).append(trained)
+        rows.setdefault("best cell", []).append(f"{judged['accuracies']['best']:.2f}")
+    return rows
+
+
+def _told(spread: Mapping[str, Any]) -> str:
+    return f"{spread['mean']:.2f} ± {spread['sd']:.2f}" if spread["sd"] is not None else f"{spread['mean']:.2f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Figures of a search: each takes the content of ``search.json`` and draws it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
+
+from zcbench.reports.style import GREY, LABEL_SIZE, add_heading, panels, styled
+from zcbench.reports.wording import truth_label
+from zcbench.spaces import NASBench201
+
+Content = Mapping[str, Any]
+
+_OURS, _OTHER, _FRONT = "#0072B2", "#D55E00", "#009E73"
+_NODES = {0: (0.0, 0.0), 1: (1.0, 0.9), 2: (2.0, -0.9), 3: (3.0, 0.0)}
+_COLOURS = {
+    "nor_conv_3x3": "#0072B2",
+    "nor_conv_1x1": "#56B4E9",
+    "avg_pool_3x3": "#E69F00",
+    "skip_connect": "#009E73",
+}
+_SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", "skip_connect": "skip"}
+
+
+@styled
+def best_so_far(content: Content) -> Figure:
+    """The objective of the pick, and for each truth its accuracy, by the number of evaluations, with intervals."""
+    formula = content["request"]["objective"]["formula"]
+    curves: list[tuple[str, str, Any, Any]] = [("objective", formula, content["best_so_far"], None)]
+    for name, judged in content["truths"].items():
+        random = judged["baselines"].get("random search, same objective", {}).get("by_evaluations")
+        curves.append((truth_label(name), "accuracy of the pick, %", judged["by_evaluations"], random))
+    figure, axes = panels(len(curves), 3, (2.6, 2.1), margins=(0.75, 0.2, 0.35, 0.45), header=0.2, footer=0.1)
+    n = len(content["repeats"])
+    add_heading(figure, f"mean over {n} seeds with its 95 % interval" if n > 1 else "one seed")
+    for axis, (title, label, rows, random) in zip(axes, curves):
+        if random:
+            _band(axis, random, _OTHER, "random, same objective")
+        _band(axis, rows, _OURS, content["request"]["algorithm"])
+        axis.set(title=title, xlabel="architectures evaluated", ylabel=label if len(label) < 30 else "objective")
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        _short_numbers(axis.yaxis)
+        axis.legend(loc="lower right")
+    return figure
+
+
+def _band(axis: Axes, rows: Sequence[Mapping[str, Any]], colour: str, label: str) -> None:
+    known = [row for row in rows if row["mean"] is not None]
+    x = [row["evaluations"] for row in known]
+    axis.plot(x, [row["mean"] for row in known], color=colour, marker=".", linewidth=1.1, label=label)
+    if known and all(row["low"] is not None for row in known):
+        axis.fill_between(
+            x, [row["low"] for row in known], [row["high"] for row in known], color=colour, alpha=0.18, linewidth=0
+        )
+
+
+@styled
+def population_over_time(content: Content) -> Figure:
+    """Median and span of the objective in the population of the first seed, and every architecture when it came."""
+    values = [row["value"] for row in content["history"]]
+    figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.3, 0.45), footer=0.05)
+    known = [(place, value) for place, value in enumerate(values, 1) if value is not None]
+    axis.plot(*zip(*known), ".", color=GREY, markersize=2.5, alpha=0.6, label="evaluated")
+    rows = [
+        (row["evaluations"], some)
+        for row in content["population"]
+        if (some := [values[place] for place in row["members"] if values[place] is not None])
+    ]
+    if rows:
+        x, groups = zip(*rows)
+        low, middle, high = (np.array([np.percentile(some, share) for some in groups]) for share in (0, 50, 100))
+        axis.fill_between(x, low, high, color=_OURS, alpha=0.15, linewidth=0, label="population")
+        axis.plot(x, middle, color=_OURS, linewidth=1.1, label="its median")
+    axis.set(xlabel="architectures evaluated", ylabel="objective")
+    _short_numbers(axis.yaxis)
+    axis.legend(loc="lower right")
+    return figure
+
+
+@styled
+def pareto(content: Content, cost: str) -> Figure:
+    """Objective against one cost: all that was evaluated, what nothing beats in both, and the pick."""
+    figure, (axis,) = panels(1, 1, (4.6, 3.0), margins=(0.75, 0.2, 0.3, 0.5), footer=0.05)
+    every = pairs(content["history"], cost)
+    axis.plot(*zip(*every), ".", color=GREY, markersize=3, alpha=0.6, label="evaluated")
+    front = best_of(every)
+    axis.plot(*zip(*front), "o-", color=_FRONT, markersize=3.5, linewidth=0.9, label="not beaten in both")
+    best = content["best"]
+    axis.plot(best["costs"][cost], best["value"], "*", color=_OTHER, markersize=11, label="the pick")
+    axis.set(xlabel=cost, ylabel="objective")
+    _short_numbers(axis.xaxis)
+    _short_numbers(axis.yaxis)
+    axis.legend(loc="lower right")
+    return figure
+
+
+def _short_numbers(axis: Axis) -> None:
+    """Large numbers with k, M or G."""
+    if max(map(abs, axis.get_view_interval())) >= 1e4:
+        axis.set_major_formatter(EngFormatter(sep=" "))
+
+
+def pairs(rows: Sequence[Mapping[str, Any]], cost: str) -> list[tuple[float, float]]:
+    """Cost and objective of every row that has both."""
+    both = [(row["costs"].get(cost), row["value"]) for row in rows]
+    return [(float(x), float(y)) for x, y in both if x is not None and y is not None]
+
+
+def best_of(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Those that no other beats by a lower cost and a higher objective, by rising cost."""
+    front: list[tuple[float, float]] = []
+    for x, y in sorted(set(points), key=lambda point: (point[0], -point[1])):
+        if not front or y > front[-1][1]:
+            front.append((x, y))
+    return front
+
+
+@styled
+def cell_graph(space: NASBench201, arch: str) -> Figure:
+    """The cell as a graph: four nodes, an arrow for every operation that is not ``none``."""
+    figure, (axis,) = panels(1, 1, (4.6, 2.2), margins=(0.1, 0.1, 0.1, 0.1), footer=0)
+    edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    for (start, end), operation in zip(edges, space.parse(arch)):
+        if operation != "none":
+            _arrow(axis, start, end, operation)
+    for node, (x, y) in _NODES.items():
+        axis.plot(x, y, "o", color="white", markeredgecolor="black", markersize=17, zorder=3)
+        axis.text(x, y, {0: "in", 3: "out"}.get(node, str(node)), ha="center", va="center", zorder=4)
+    axis.set(xlim=(-0.35, 3.35), ylim=(-1.35, 1.35))
+    axis.set_axis_off()
+    return figure
+
+
+def _arrow(axis: Axes, start: int, end: int, operation: str) -> None:
+    bend = 0.0 if (start, end) != (0, 3) else -0.05
+    arrow = FancyArrowPatch(
+        _NODES[start],
+        _NODES[end],
+        connectionstyle=f"arc3,rad={bend}",
+        arrowstyle="-|>",
+        mutation_scale=11,
+        shrinkA=9,
+        shrinkB=9,
+        color=_COLOURS[operation],
+        linewidth=1.6,
+    )
+    axis.add_patch(arrow)
+    share = {(0, 2): 0.35, (1, 3): 0.65, (0, 3): 0.3, (1, 2): 0.25}.get((start, end), 0.5)
+    (x0, y0), (x1, y1) = _NODES[start], _NODES[end]
+    axis.text(
+        x0 + share * (x1 - x0),
+        y0 + share * (y1 - y0),
+        _SHORT[operation],
+        ha="center",
+        va="center",
+        fontsize=LABEL_SIZE,
+        color=_COLOURS[operation],
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+        zorder=2.5,
+    )

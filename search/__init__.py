@@ -1,0 +1,66 @@
+"""Searches that consume a ranking: algorithms, budgets, objectives, and what a search was worth."""
+
+if __name__ == "search":  # imported from the source folder: this would be a second copy of the package
+    raise ImportError(
+        "Given: 'import search'. Expected: 'import zcbench.search'. Install zcbench and import it from there."
+    )
+
+from zcbench.search.ageing_evolution import AgeingEvolution
+from zcbench.search.architectures import Architectures, BudgetError
+from zcbench.search.conduct import ALGORITHMS, PRESETS, Found, Settings, conduct
+from zcbench.search.costs import Costs, quantity
+from zcbench.search.document import check_free, describe, document, read, write
+from zcbench.search.evaluation import Evaluation, Values, scoring, stored
+from zcbench.search.judging import Truth, judge, validation_name
+from zcbench.search.latency import HERE, LatencyTable, Timing
+from zcbench.search.local_search import LocalSearch
+from zcbench.search.loop import Algorithm, Domain, Evaluated, SearchError, Trace, curve, first_value, pick, search
+from zcbench.search.nsga2 import NSGA2
+from zcbench.search.objective import Objective
+from zcbench.search.random_search import RandomSearch
+from zcbench.search.study import Trained, at_random, held_against, repeated
+
+__all__ = [
+    "ALGORITHMS",
+    "HERE",
+    "NSGA2",
+    "PRESETS",
+    "AgeingEvolution",
+    "Algorithm",
+    "Architectures",
+    "BudgetError",
+    "Costs",
+    "Domain",
+    "Evaluated",
+    "Evaluation",
+    "Found",
+    "LatencyTable",
+    "LocalSearch",
+    "Objective",
+    "RandomSearch",
+    "SearchError",
+    "Settings",
+    "Timing",
+    "Trace",
+    "Trained",
+    "Truth",
+    "Values",
+    "at_random",
+    "check_free",
+    "conduct",
+    "curve",
+    "describe",
+    "document",
+    "first_value",
+    "held_against",
+    "judge",
+    "pick",
+    "quantity",
+    "read",
+    "repeated",
+    "scoring",
+    "search",
+    "stored",
+    "validation_name",
+    "write",
+]

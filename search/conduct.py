@@ -1,0 +1,219 @@
+"""One search over architectures, from its settings to what it found."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from zcbench.errors import unknown
+from zcbench.search.ageing_evolution import AgeingEvolution
+from zcbench.search.architectures import Architectures
+from zcbench.search.evaluation import Evaluation
+from zcbench.search.local_search import LocalSearch
+from zcbench.search.loop import STEP, Algorithm, Evaluated, Fitness, SearchError, Trace, Watch, curve, pick, search
+from zcbench.search.nsga2 import NSGA2
+from zcbench.search.objective import Objective
+from zcbench.search.pareto import front
+from zcbench.search.random_search import RandomSearch, draw_new
+from zcbench.streams import numpy_stream
+
+ALGORITHMS = ("random", "evolution", "local", "nsga2")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to search.
+
+    Attributes:
+        algorithm: a name of `ALGORITHMS`.
+        evaluations: most different architectures.
+        step: architectures that are asked for at a time, however many workers there are.
+        population: how many live at a time (evolution, nsga2).
+        tournament: how many are drawn for the fittest to become a parent (evolution).
+        crossover: share of children with two parents; the algorithm's own default if None.
+        reference: size of the sample that ranks are taken against; 0 for ranks within the population.
+
+    Raises:
+        UnknownNameError: no algorithm has this name.
+        SearchError: the reference sample is of a negative size.
+    """
+
+    algorithm: str = "evolution"
+    evaluations: int = 1000
+    step: int = STEP
+    population: int = 36
+    tournament: int = 8
+    crossover: float | None = None
+    reference: int = 0
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise unknown("search algorithm", self.algorithm, ALGORITHMS)
+        if self.reference < 0:
+            raise SearchError(f"A reference sample of {self.reference} was given. Expected 0 (none) or more.")
+
+
+PRESETS: Mapping[str, Settings] = MappingProxyType(
+    {"diswot": Settings("evolution", evaluations=1000, population=36, tournament=8)}
+)
+"""Settings by name. ``diswot``: those of its search on NAS-Bench-201, arXiv:2303.15678; a mutation changes one edge."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What one search found.
+
+    Attributes:
+        seed: names its random stream.
+        trace: all that it did.
+        values: the objective for every architecture of the history, minus infinity where there is none.
+        best: position of the pick in the history.
+        front: positions of those that no other beats in the objective and in every cost that was to be small.
+        points: after how many evaluations which position was the pick.
+        reference: the sample that ranks were taken against.
+        wall_seconds: time from start to end.
+    """
+
+    seed: int
+    trace: Trace[str]
+    values: np.ndarray
+    best: int
+    front: tuple[int, ...]
+    points: tuple[tuple[int, int], ...]
+    reference: tuple[str, ...]
+    wall_seconds: float
+
+    @property
+    def arch(self) -> str:
+        """The pick."""
+        return self.trace.history[self.best].candidate
+
+    def position_at(self, evaluations: int) -> int | None:
+        """Position of the pick of a search that had ended after so many evaluations; None before the first step."""
+        before = [position for done, position in self.points if done <= evaluations]
+        return before[-1] if before else None
+
+    def pick_at(self, evaluations: int) -> str | None:
+        """The pick of a search that had ended after so many evaluations; None before the first step."""
+        position = self.position_at(evaluations)
+        return None if position is None else self.trace.history[position].candidate
+
+
+def conduct(
+    domain: Architectures,
+    evaluation: Evaluation,
+    objective: Objective,
+    settings: Settings,
+    seed: int = 0,
+    watch: Watch[str] | None = None,
+) -> Found:
+    """Search ``domain`` for the architecture with the highest objective; no accuracy is looked at.
+
+    With ``nsga2``, the costs that ``evaluation`` minimises are objectives too, and the pick is the member of the front
+    with the highest objective.
+
+    Args:
+        domain: architectures within the budget.
+        evaluation: gives the members of the objective.
+        objective: what is maximised.
+        settings: how.
+        seed: names the random stream of the search; the reference sample is the same for every seed.
+        watch: called with the trace after every step.
+
+    Raises:
+        SearchError: the settings do not fit the domain, or no architecture got a value.
+    """
+    start = time.monotonic()
+    sample = _reference(domain, evaluation, objective, settings)
+    fitness: Fitness[str] = objective.against(sample) if sample else objective.within
+    algorithm = _algorithm(domain, evaluation, settings, seed, fitness)
+    trace = search(algorithm, evaluation, settings.evaluations, step=settings.step, watch=watch)
+    best = pick(trace.history, fitness)
+    if best is None:
+        raise _nothing(trace.history, objective)
+    values = fitness(trace.history)
+    return Found(
+        seed,
+        trace,
+        values,
+        best,
+        tuple(front(_goals(trace.history, evaluation, values))),
+        tuple(curve(trace, fitness)),
+        tuple(one.candidate for one in sample),
+        time.monotonic() - start,
+    )
+
+
+def _reference(
+    domain: Architectures, evaluation: Evaluation, objective: Objective, settings: Settings
+) -> list[Evaluated[str]]:
+    """The reference sample, evaluated; empty where ranks are within the population."""
+    if not objective.needs_group:
+        return []
+    if settings.algorithm == "nsga2" and not settings.reference:
+        raise SearchError(
+            f"NSGA-II compares generations, and {objective.formula} has no value without a group. Expected a reference "
+            f"sample that is fixed, such as 256 architectures; ask for one, or name a single proxy."
+        )
+    stream = numpy_stream("search reference", domain.space.name, settings.reference)
+    drawn = draw_new(domain, stream, settings.reference, {})
+    return [one for at in range(0, len(drawn), settings.step) for one in evaluation(drawn[at : at + settings.step])]
+
+
+def _algorithm(
+    domain: Architectures, evaluation: Evaluation, settings: Settings, seed: int, fitness: Fitness[str]
+) -> Algorithm[str]:
+    rng = numpy_stream("search", settings.algorithm, domain.space.name, seed)
+    if settings.algorithm == "random":
+        return RandomSearch(domain, rng)
+    if settings.algorithm == "local":
+        return LocalSearch(domain, rng, fitness=fitness)
+    crossover = {} if settings.crossover is None else {"crossover": settings.crossover}
+    options: dict[str, Any] = {"population": settings.population, **crossover}
+    if settings.algorithm == "evolution":
+        return AgeingEvolution(domain, rng, tournament=settings.tournament, fitness=fitness, **options)
+    costs = len(evaluation.values.minimised)
+    return NSGA2(
+        domain,
+        rng,
+        objectives=1 + costs,
+        matrix=lambda group: _goals(group, evaluation, fitness(group)),
+        **options,
+    )
+
+
+def _goals(group: Sequence[Evaluated[str]], evaluation: Evaluation, values: np.ndarray) -> np.ndarray:
+    """All that is to be maximised: the objective, and minus every cost that is to be small."""
+    members = len(evaluation.values.members)
+    costs = np.array([one.values[members:] for one in group], dtype=float).reshape(len(group), -1)
+    return np.column_stack([values, costs])
+
+
+def _nothing(history: Sequence[Evaluated[str]], objective: Objective) -> SearchError:
+    first = next((one for one in history if one.status != "ok"), None)
+    why = f" The first failed with the status {first.status!r}: {first.reason}." if first else ""
+    return SearchError(
+        f"None of the {len(history)} architectures that were evaluated has a value of {objective.formula}.{why} "
+        f"Expected at least one; choose other proxies or another space."
+    )
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean over repeats, their standard deviation, and the 95 % interval of the mean by Student's t.
+
+    >>> {name: round(value, 3) for name, value in spread([1.0, 2.0, 3.0]).items()}
+    {'mean': 2.0, 'sd': 1.0, 'low': -0.484, 'high': 4.484}
+    """
+    from scipy.stats import t
+
+    known = np.array([value for value in values if math.isfinite(value)])
+    if len(known) < 2:
+        mean = float(known.mean()) if len(known) else math.nan
+        return {"mean": mean, "sd": math.nan, "low": math.nan, "high": math.nan}
+    mean, sd = float(known.mean()), float(known.std(ddof=1))
+    half = float(t.ppf(0.975, len(known) - 1)) * sd / math.sqrt(len(known))
+    return {"mean": mean, "sd": sd, "low": mean - half, "high": mean + half}

@@ -1,0 +1,120 @@
+"""From architectures to the values that a search looks at: sizes, stored scores, or scores that are made on the way."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from zcbench.benchmarks.evidence import SIZES
+from zcbench.benchmarks.run import OpenRun
+from zcbench.benchmarks.store import Row
+from zcbench.proxies import REGISTRY
+from zcbench.search.costs import Costs
+from zcbench.search.loop import Evaluated, SearchError
+from zcbench.search.objective import oriented
+
+Attempts = Callable[[Sequence[str]], pd.DataFrame]
+"""From architectures to attempts, columns ``arch, proxy, seed, value, status, reason, seconds``."""
+
+
+class Values(NamedTuple):
+    """What a search sees of an architecture, in the order of `Evaluated.values`: members, then costs turned round."""
+
+    members: tuple[str, ...]
+    minimised: tuple[str, ...]
+
+
+class Evaluation:
+    """Evaluates architectures: an oriented value of every member, and minus every cost that is to be small.
+
+    A proxy's value is the mean over its ok seeds. A member that failed leaves NaN, and the status of the architecture
+    is that of the first member that failed.
+
+    Args:
+        values: what to look at.
+        costs: of the space.
+        attempts: scores of the members that are no sizes; None if all are.
+    """
+
+    def __init__(self, values: Values, costs: Costs, attempts: Attempts | None = None) -> None:
+        self.values, self._costs, self._attempts = values, costs, attempts
+        self.scored = tuple(name for name in values.members if name not in SIZES)
+        if self.scored and attempts is None:
+            raise SearchError(f"{', '.join(self.scored)} need scores, and there is nothing to score with.")
+        self._directions = {name: REGISTRY.get(name).higher_is_better for name in self.scored}
+
+    def __call__(self, archs: Sequence[str]) -> list[Evaluated[str]]:
+        """One entry per architecture, in order."""
+        rows = self._attempts(archs) if self._attempts and self.scored else None
+        means = pd.DataFrame(index=list(archs)) if rows is None else oriented(rows, self._directions)
+        table = means.reindex(index=list(archs), columns=list(self.values.members))
+        for name in self.values.members:
+            if name in SIZES:
+                table[name] = self._costs.column(name, archs)
+        for name in self.values.minimised:
+            table[f"-{name}"] = -self._costs.column(name, archs)
+        failures = {} if rows is None else _failures(rows, table, self.scored)
+        seconds = {} if rows is None else rows.groupby("arch")["seconds"].sum().to_dict()
+        return [
+            Evaluated(arch, tuple(map(float, row)), *failures.get(arch, ("ok", "")), float(seconds.get(arch, 0.0)))
+            for arch, row in zip(archs, table.to_numpy(dtype=float))
+        ]
+
+
+def _failures(rows: pd.DataFrame, table: pd.DataFrame, scored: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Status and reason of each architecture that lacks a member, from the member's first failed attempt."""
+    found: dict[str, tuple[str, str]] = {}
+    for name in scored:
+        for arch in table.index[table[name].isna()]:
+            if arch not in found:
+                mine = rows[(rows["arch"] == arch) & (rows["proxy"] == name)]
+                status, reason = mine.iloc[0][["status", "reason"]] if len(mine) else ("not_scored", "no stored score")
+                found[str(arch)] = (str(status), f"{name}: {reason}")
+    return found
+
+
+def stored(frame: pd.DataFrame, members: Sequence[str]) -> tuple[Attempts, tuple[str, ...]]:
+    """Scores that are looked up, and the architectures that have an attempt at every member.
+
+    Args:
+        frame: attempts, as `zcbench.benchmarks.shipped.load` gives them.
+        members: proxies.
+
+    Raises:
+        SearchError: a member has no score at all, or no architecture has all members.
+    """
+    chosen = frame[frame["proxy"].isin(list(members))]
+    lacking = [name for name in members if name not in set(chosen["proxy"])]
+    tried = chosen.groupby("arch")["proxy"].nunique()
+    archs = tuple(map(str, tried.index[tried == len(members)]))
+    if lacking or not archs:
+        raise SearchError(
+            f"The stored scores have none of {', '.join(lacking) or 'all members for one architecture'}. Expected "
+            f"scores of {', '.join(members)}; they have {', '.join(sorted(set(frame['proxy'])))}."
+        )
+    groups = {str(arch): part for arch, part in chosen.groupby("arch")}
+    return lambda asked: pd.concat([groups[arch] for arch in asked if arch in groups] or [chosen.iloc[:0]]), archs
+
+
+def scoring(run: OpenRun, seeds: Sequence[int]) -> Attempts:
+    """Scores that are made on the way, in a run that is held open; what it has is not computed again."""
+
+    def attempts(archs: Sequence[str]) -> pd.DataFrame:
+        run.score(archs, seeds)
+        return pd.DataFrame(run.rows(), columns=list(Row._fields)).astype({"value": float})
+
+    return attempts
+
+
+def columns(history: Sequence[Evaluated[str]], values: Values) -> pd.DataFrame:
+    """What a search saw, one row per architecture: members oriented, costs as they are."""
+    names = (*values.members, *values.minimised)
+    table = np.array([one.values for one in history], dtype=float).reshape(len(history), len(names))
+    table[:, len(values.members) :] *= -1
+    return pd.DataFrame(table, index=[one.candidate for one in history], columns=list(names))
+
+
+def directions(members: Sequence[str]) -> Mapping[str, bool]:
+    """Whether higher is better, by member; a size is better when it is larger."""
+    return {name: name in SIZES or REGISTRY.get(name).higher_is_better for name in members}

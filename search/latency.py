@@ -1,0 +1,147 @@
+"""Latency and energy: looked up in the tables of HW-NAS-Bench, or taken by the clock of this machine.
+
+Li et al., "HW-NAS-Bench: Hardware-Aware Neural Architecture Search Benchmark", ICLR 2021, arXiv:2103.10584.
+"""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from zcbench.benchmarks.workers import one_thread
+from zcbench.errors import unknown
+from zcbench.search.loop import SearchError
+from zcbench.spaces import Space
+from zcbench.spaces.base import ImageShape
+
+HERE = "here"
+"""The device that is this machine."""
+
+_TABULATED = "nasbench201(channels=16,cells=5)"
+_FORWARDS, _WARM_UP = 9, 3
+
+
+class LatencyTable:
+    """One column of a table of measured costs.
+
+    Args:
+        table: columns ``arch`` and one per device and measure, such as ``raspi4_latency``.
+        device: a device of the table.
+        measure: ``latency`` (ms) or ``energy`` (mJ).
+        space: the space that is searched.
+
+    Raises:
+        SearchError: the table is about another space.
+        UnknownNameError: the table has no such device, or not this measure of it.
+    """
+
+    def __init__(self, table: pd.DataFrame, device: str, measure: str, space: Space) -> None:
+        if space.spec != _TABULATED:
+            raise SearchError(
+                f"The tables of measured {measure} are about {_TABULATED}, and the space is {space.spec}. Expected "
+                f"that space, or the device {HERE!r}, which times the network on this machine."
+            )
+        devices = [name.removesuffix(f"_{measure}") for name in map(str, table) if name.endswith(f"_{measure}")]
+        if device not in devices:
+            raise unknown(f"device with measured {measure}", device, [*devices, HERE])
+        self.instant = True
+        self._values = table.set_index("arch")[f"{device}_{measure}"]
+        self.about = {
+            "device": device,
+            "measure": measure,
+            "source": "HW-NAS-Bench, arXiv:2103.10584",
+            "not measurable": int(self._values.isna().sum()),
+        }
+
+    def __call__(self, archs: Sequence[str]) -> np.ndarray:
+        """The column's entries, NaN where the device could not run the network."""
+        return self._values.reindex(list(archs)).to_numpy(dtype=float)
+
+
+class Timing:
+    """Median time of a forward pass on this machine, in ms: one image, one thread, evaluation mode, float32.
+
+    Each architecture is timed once; a file keeps the times, so that a search that is started again sees the same ones.
+    Such a search can be repeated from its file, and not from its seed alone.
+
+    Args:
+        space: where the architectures are from.
+        num_classes: classes of the task.
+        image_shape: ``(C, H, W)``.
+        file: where times are kept; nowhere if None.
+
+    Raises:
+        SearchError: the file holds times of another task or machine.
+    """
+
+    def __init__(self, space: Space, num_classes: int, image_shape: ImageShape, file: Path | None = None) -> None:
+        self.instant = False
+        self._space, self._classes, self._shape, self._file = space, num_classes, image_shape, file
+        self.about: dict[str, Any] = {
+            "device": HERE,
+            "measure": "latency",
+            "source": f"median of {_FORWARDS} forward passes after {_WARM_UP} more, batch 1, one thread, float32",
+            "machine": f"{platform.system()} {platform.machine()}, torch {torch.__version__}",
+            "task": f"{space.spec}, {num_classes} classes, images {'x'.join(map(str, image_shape))}",
+        }
+        self._known: dict[str, float] = {}
+        if file is not None and file.is_file():
+            self._read(file)
+
+    def __call__(self, archs: Sequence[str]) -> np.ndarray:
+        """Times in ms, taken now where they are not known."""
+        for arch in archs:
+            if arch not in self._known:
+                self._known[arch] = 1000 * self._time(arch)
+                self._write(arch)
+        return np.array([self._known[arch] for arch in archs])
+
+    def _time(self, arch: str) -> float:
+        network = self._space.build(arch, self._classes, image_shape=self._shape).eval()
+        image = torch.zeros(1, *self._shape)
+        seconds = []
+        with one_thread(), torch.inference_mode():
+            for _ in range(_WARM_UP + _FORWARDS):
+                start = time.perf_counter()
+                network(image)
+                seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds[_WARM_UP:])
+
+    def _read(self, file: Path) -> None:
+        try:
+            about, *rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+            times = {row["arch"]: float(row["ms"]) for row in rows}
+        except (ValueError, TypeError, LookupError) as error:
+            raise SearchError(f"{file} holds no times: {error}. Delete it, and they are taken again.") from error
+        if about != self.about:
+            raise SearchError(
+                f"{file} holds times of {about.get('task')} on {about.get('machine')}. Expected {self.about['task']} "
+                f"on {self.about['machine']}; name another folder."
+            )
+        self._known = times
+
+    def _write(self, arch: str) -> None:
+        if self._file is None:
+            return
+        new = not self._file.exists()
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", encoding="utf-8") as lines:
+            for row in ([self.about] if new else []) + [{"arch": arch, "ms": self._known[arch]}]:
+                lines.write(json.dumps(row) + "\n")
+
+
+def table_name(device: str, dataset: str) -> tuple[str, str]:
+    """Device and data set of ``device`` or ``device/dataset``; the data set of the search unless it is named.
+
+    >>> table_name("raspi4", "cifar100"), table_name("raspi4/cifar10", "noise")
+    (('raspi4', 'cifar100'), ('raspi4', 'cifar10'))
+    """
+    name, _, named = device.partition("/")
+    return name, named or dataset

@@ -1,0 +1,183 @@
+"""The one loop of every search: ask for candidates, evaluate the new ones, tell the algorithm, keep a trace.
+
+It knows nothing of architectures. A candidate is anything hashable, an evaluation gives it one or more values of which
+higher is better, and a fitness turns the values of a group of candidates into one number for each.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from zcbench.errors import ZcbenchError
+
+C = TypeVar("C", bound=Hashable)
+
+STEP = 8
+"""Candidates that are asked for at a time, unless told otherwise; it decides the search, workers do not."""
+
+PATIENCE = 2000
+"""Proposals in a row without a new candidate after which a search ends."""
+
+
+class SearchError(ZcbenchError, ValueError):
+    """A search that cannot be carried out as asked."""
+
+
+@dataclass(frozen=True)
+class Evaluated(Generic[C]):
+    """A candidate and what its evaluation gave.
+
+    Attributes:
+        candidate: what was evaluated.
+        values: one or more numbers of which higher is better; NaN where there is none.
+        status: ``ok``, or the name of what went wrong.
+        reason: what is known about that.
+        seconds: time that the evaluation took.
+    """
+
+    candidate: C
+    values: tuple[float, ...]
+    status: str = "ok"
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every value is a finite number."""
+        return all(map(math.isfinite, self.values))
+
+
+class Algorithm(Protocol[C]):
+    """What proposes candidates. All its draws are from a generator that it was given."""
+
+    @property
+    def population(self) -> Sequence[C]:
+        """Candidates that the next proposals come from."""
+
+    def ask(self, n: int) -> list[C]:
+        """Up to ``n`` candidates, old ones among them perhaps; none when there is nothing left to propose."""
+
+    def tell(self, evaluated: Sequence[Evaluated[C]]) -> None:
+        """Take note of the candidates that were asked for, in that order."""
+
+
+class Domain(Protocol[C]):
+    """Where candidates are from."""
+
+    def sample(self, rng: np.random.Generator) -> C:
+        """A candidate drawn at random."""
+
+    def mutate(self, candidate: C, rng: np.random.Generator) -> C:
+        """Another candidate that differs little."""
+
+    def crossover(self, first: C, second: C, rng: np.random.Generator) -> C:
+        """A candidate that takes after both."""
+
+    def neighbours(self, candidate: C) -> Sequence[C]:
+        """All candidates that differ as little as can be."""
+
+
+Evaluate = Callable[[Sequence[C]], Sequence[Evaluated[C]]]
+Fitness = Callable[[Sequence[Evaluated[C]]], np.ndarray]
+
+
+@dataclass
+class Trace(Generic[C]):
+    """What a search did.
+
+    Attributes:
+        history: different candidates in the order of their evaluation.
+        steps: after every step, how many were evaluated so far, and the population.
+        proposals: candidates that the algorithm proposed, repeated ones included.
+        stopped: why it ended.
+    """
+
+    history: list[Evaluated[C]] = field(default_factory=list)
+    steps: list[tuple[int, tuple[C, ...]]] = field(default_factory=list)
+    proposals: int = 0
+    stopped: str = ""
+
+
+Watch = Callable[[Trace[C]], object]
+
+
+def first_value(group: Sequence[Evaluated[C]]) -> np.ndarray:
+    """The fitness of a single objective: its value, minus infinity where there is none."""
+    return np.array([one.values[0] if one.ok else -math.inf for one in group])
+
+
+def search(
+    algorithm: Algorithm[C],
+    evaluate: Evaluate[C],
+    evaluations: int,
+    *,
+    step: int = STEP,
+    patience: int = PATIENCE,
+    watch: Watch[C] | None = None,
+) -> Trace[C]:
+    """Let ``algorithm`` look for good candidates until ``evaluations`` different ones are evaluated.
+
+    A candidate that comes up again is told from memory and costs nothing. The trace depends on the algorithm with its
+    generator, the evaluation and ``step``; a search of fewer evaluations is the beginning of one of more.
+
+    Args:
+        algorithm: what proposes candidates.
+        evaluate: from new candidates to their values, in order.
+        evaluations: most different candidates.
+        step: how many are asked for at a time.
+        patience: proposals in a row without a new candidate after which the search ends.
+        watch: called with the trace after every step.
+
+    Raises:
+        SearchError: ``evaluations`` or ``step`` is less than 1.
+    """
+    for name, value in (("evaluations", evaluations), ("step", step)):
+        if value < 1:
+            raise SearchError(f"{name}={value} was given. Expected a whole number of at least 1; give one.")
+    trace, known = Trace[C](), dict[C, Evaluated[C]]()
+    stale = 0
+    while not trace.stopped:
+        asked = algorithm.ask(step)
+        new = [candidate for candidate in dict.fromkeys(asked) if candidate not in known]
+        new = new[: evaluations - len(known)]
+        for one in evaluate(new) if new else ():
+            known[one.candidate] = one
+            trace.history.append(one)
+        algorithm.tell([known[candidate] for candidate in asked if candidate in known])
+        trace.proposals += len(asked)
+        trace.steps.append((len(known), tuple(algorithm.population)))
+        stale = 0 if new else stale + len(asked)
+        trace.stopped = _why(asked, len(known), evaluations, stale, patience)
+        if watch:
+            watch(trace)
+    return trace
+
+
+def _why(asked: Sequence[object], done: int, evaluations: int, stale: int, patience: int) -> str:
+    if done >= evaluations:
+        return f"{evaluations} evaluations are done"
+    if not asked:
+        return "the algorithm has nothing left to propose"
+    return f"{stale} proposals in a row were known already" if stale >= patience else ""
+
+
+def pick(history: Sequence[Evaluated[C]], fitness: Fitness[C]) -> int | None:
+    """Position of the fittest candidate, the first of equal ones; None where none has a value."""
+    values = fitness(history) if history else np.array([])
+    return int(values.argmax()) if np.isfinite(values).any() else None
+
+
+def curve(trace: Trace[C], fitness: Fitness[C]) -> list[tuple[int, int]]:
+    """Positions of the pick as the search went on: after how many evaluations it became which.
+
+    The fitness of a group is asked for after every step, over all that was evaluated until then.
+    """
+    points: list[tuple[int, int]] = []
+    for done, _ in trace.steps:
+        best = pick(trace.history[:done], fitness)
+        if best is not None and (not points or points[-1][1] != best):
+            points.append((done, best))
+    return points

@@ -1,0 +1,121 @@
+"""A search repeated over seeds, then held against what was trained, and against what costs less."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from zcbench.search.architectures import Architectures
+from zcbench.search.conduct import Found, Settings, conduct
+from zcbench.search.evaluation import Evaluation
+from zcbench.search.judging import Truth, by_seconds, judge, largest_that_fits, trained_at_random
+from zcbench.search.objective import Objective
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What is known of trainings, for one truth.
+
+    Attributes:
+        table: accuracies that judge, columns ``arch, accuracy``.
+        validation: accuracies that a search by training chooses by; None where they are not known.
+        seconds: time that each training takes; None where it is not known.
+    """
+
+    table: pd.DataFrame
+    validation: pd.Series | None = None
+    seconds: pd.Series | None = None
+
+
+Progress = Callable[[str, int, int], object]
+"""Called with what is under way, evaluations done, and evaluations asked for."""
+
+
+def repeated(
+    domain: Architectures,
+    evaluation: Evaluation,
+    objective: Objective,
+    settings: Settings,
+    seeds: Sequence[int],
+    progress: Progress | None = None,
+) -> list[Found]:
+    """The same search once per seed; scores that one has made are there for the next.
+
+    Raises:
+        SearchError: the settings do not fit the domain, or no architecture got a value.
+    """
+    found = []
+    for number, seed in enumerate(seeds, 1):
+        what = f"{settings.algorithm}, seed {seed} ({number} of {len(seeds)})"
+
+        def watch(trace: Any, what: str = what) -> None:
+            if progress:
+                progress(what, len(trace.history), settings.evaluations)
+
+        found.append(conduct(domain, evaluation, objective, settings, seed, watch))
+    return found
+
+
+def held_against(
+    found: Sequence[Found],
+    trained: Mapping[str, Trained],
+    domain: Architectures,
+    evaluation: Evaluation,
+    random: Sequence[Found] = (),
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What each truth says of the picks and of the baselines; nothing goes back into the search.
+
+    Args:
+        found: the searches.
+        trained: accuracies by truth.
+        domain: what was searched.
+        evaluation: what was looked at.
+        random: random searches with the same objective and as many evaluations.
+
+    Returns:
+        Per truth the judgement, and per truth what depends on the time that scoring took.
+    """
+    truths: dict[str, Any] = {}
+    times: dict[str, Any] = {}
+    for name, about in trained.items():
+        truth = Truth(name, about.table, domain)
+        truths[name] = {
+            "protocol": _short(truth.protocol),
+            **judge(found, truth, domain, evaluation.values.minimised),
+            "baselines": _baselines(found, about, truth, domain, random, evaluation.values.minimised),
+        }
+        times[name] = by_seconds(found, truth)
+    return truths, {"by_seconds": {name: rows for name, rows in times.items() if rows}}
+
+
+def at_random(settings: Settings) -> Settings:
+    """The random search that a search is held against: as many evaluations, in steps of the same size."""
+    return replace(settings, algorithm="random")
+
+
+def _baselines(
+    found: Sequence[Found],
+    about: Trained,
+    truth: Truth,
+    domain: Architectures,
+    random: Sequence[Found],
+    minimised: Sequence[str],
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if not domain.by_clock:
+        result |= {f"largest by {size}": largest_that_fits(domain, truth, size) for size in ("params", "macs")}
+    if random:
+        judged = judge(random, truth, domain, minimised)
+        names = ("accuracy", "regret", "by_evaluations", "front")
+        result["random search, same objective"] = {name: judged[name] for name in names if name in judged}
+    if about.validation is not None:
+        seeds = [one.seed for one in found]
+        result["random search that trains"] = trained_at_random(domain, truth, about.validation, seeds, about.seconds)
+    return result
+
+
+def _short(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a truth's protocol that says what was trained."""
+    names = ("name", "space", "dataset", "split", "setting", "epochs", "aggregation", "source")
+    return {name: protocol[name] for name in names if name in protocol}

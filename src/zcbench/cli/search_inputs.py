@@ -1,0 +1,266 @@
+"""From the options of ``zcbench search`` to plain objects."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zcbench.cli.winners import PREFIX, winners
+from zcbench.specification import split_list
+
+if TYPE_CHECKING:
+    from zcbench.benchmarks.ensembles import Ensemble
+    from zcbench.datasets import Batch
+    from zcbench.search import Costs, Objective, Settings, Trained
+    from zcbench.search.evaluation import Attempts
+    from zcbench.spaces import Space
+    from zcbench.spaces.base import ImageShape
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Where scores come from.
+
+    Attributes:
+        attempts: gives them; None where only sizes are looked at.
+        about: protocol and origin, JSON-able.
+        archs: the only architectures that there are scores of; None where they are made.
+        task: classes and image shape.
+    """
+
+    attempts: "Attempts | None"
+    about: dict[str, Any]
+    archs: tuple[str, ...] | None
+    task: "tuple[int, ImageShape]"
+
+
+def settings(preset: str | None, **given: Any) -> "Settings":
+    """Those of the preset, or the usual ones, with what was given in their place."""
+    from zcbench.errors import unknown
+    from zcbench.search import PRESETS, Settings
+
+    if preset is not None and preset not in PRESETS:
+        raise unknown("preset of a search", preset, PRESETS)
+    usual = PRESETS[preset] if preset else Settings()
+    return replace(usual, **{name: value for name, value in given.items() if value is not None})
+
+
+def objective(
+    text: str, rule: str, space: str, data_dir: Path | None, transfer: bool
+) -> "tuple[Objective, list[dict[str, Any]]]":
+    """What is maximised, and where names that a ranking put first come from."""
+    from zcbench.search import Objective
+
+    terms: list[str | Ensemble] = []
+    rankings = []
+    for entry in split_list(text):
+        names = [entry]
+        if entry.startswith(PREFIX):
+            names, about = winners(entry, space, data_dir, transfer=transfer)
+            rankings.append(about)
+        terms += map(_term, names)
+    return Objective(tuple(dict.fromkeys(terms)), rule), rankings
+
+
+def _term(name: str) -> "str | Ensemble":
+    """A proxy, a size or an ensemble, in this order."""
+    from zcbench.benchmarks.ensembles import ENSEMBLES, named
+    from zcbench.benchmarks.evidence import SIZES
+    from zcbench.errors import unknown
+    from zcbench.proxies import REGISTRY
+
+    if name in SIZES or name in REGISTRY:
+        return name
+    if name in ENSEMBLES or "(" in name:
+        return named(name, REGISTRY.names())
+    raise unknown("proxy, size or ensemble", name, {*REGISTRY.names(), *ENSEMBLES.names(), *SIZES})
+
+
+def limits(**given: str | None) -> dict[str, float]:
+    """Numbers of the limits that were given."""
+    from zcbench.search import quantity
+
+    return {name: quantity(text) for name, text in given.items() if text is not None}
+
+
+def trained(names: Sequence[str], data_dir: Path | None) -> "dict[str, Trained]":
+    """Accuracies by truth, with those that a search by training would choose by, where they are known."""
+    from zcbench.benchmarks.truth import truth
+    from zcbench.search import Trained
+
+    found = {}
+    for name in names:
+        label = Path(name).name if Path(name).is_file() else name
+        table = truth(name, data_dir)
+        found[label] = Trained(table, _validation(name, data_dir), _seconds(name, data_dir))
+    return found
+
+
+def _validation(name: str, data_dir: Path | None) -> "Any":
+    from zcbench.benchmarks.truth import truth
+    from zcbench.errors import DataError, UnknownNameError
+    from zcbench.search import validation_name
+
+    if Path(name).is_file():
+        return None
+    try:
+        return truth(validation_name(name), data_dir).set_index("arch")["accuracy"]
+    except (DataError, UnknownNameError):
+        return None
+
+
+def _seconds(name: str, data_dir: Path | None) -> "Any":
+    """Training times, published for NAS-Bench-201 and 200 epochs."""
+    from zcbench.benchmarks.data import training_seconds
+    from zcbench.errors import DataError, UnknownNameError
+
+    space, _, rest = name.partition("/")
+    dataset, _, split = rest.partition("/")
+    if space != "nasbench201" or "@" in split or "@" in dataset:
+        return None
+    try:
+        return training_seconds(dataset, data_dir)
+    except (DataError, UnknownNameError):
+        return None
+
+
+def scored(goal: "Objective") -> list[str]:
+    """Members that need scores; sizes need none."""
+    from zcbench.benchmarks.evidence import SIZES
+
+    return [name for name in goal.members if name not in SIZES]
+
+
+def nothing(task: "tuple[int, ImageShape]", classes: int | None) -> Scores:
+    """No scores yet: what networks are for, and no more."""
+    return Scores(None, {}, None, (classes or task[0], task[1]))
+
+
+def looked_up(given: str, goal: "Objective", space: "Space") -> Scores:
+    """Scores from a run, a file, or what ships.
+
+    Raises:
+        SearchError: they are of another space, or lack a member.
+    """
+    from zcbench.benchmarks import shipped
+    from zcbench.search import SearchError, stored
+
+    protocol, frame, _ = shipped.load(given)
+    if protocol.space != space.spec:
+        raise SearchError(
+            f"The scores {given!r} are of {protocol.space}, and {space.spec} is searched. Expected scores of that "
+            f"space; leave out --scores, and they are made."
+        )
+    members = scored(goal)
+    attempts, archs = stored(frame, members) if members else (None, tuple(map(str, frame["arch"].unique())))
+    channels, height, width = protocol.image_shape
+    about = {"looked up in": given, "architectures": len(archs), "protocol": protocol.to_dict()}
+    return Scores(attempts, about, archs, (protocol.num_classes, (channels, height, width)))
+
+
+@contextmanager
+def made(
+    space: "Space", goal: "Objective", batch: "Batch", out: Path, inits: int, options: Mapping[str, Any]
+) -> "Iterator[Scores]":
+    """Scores that are made on the way, kept in the folder of the search."""
+    from zcbench.benchmarks.run import open_run
+    from zcbench.search import scoring
+
+    members = scored(goal)
+    notes = {"notes": {"architectures": "those that a search asked for"}}
+    with open_run(space, members, batch, out, notes=notes, **options) as run:
+        about = {"made on the way": members, "initialisations": inits, "protocol": run.protocol.to_dict()}
+        yield Scores(scoring(run, range(inits)), about, None, (batch.num_classes, batch.image_shape))
+
+
+def batch(
+    dataset: str, size: int, seed: int, image_size: int | None, classes: int | None, data_dir: Path | None
+) -> "Batch":
+    """Images to score with; ``classes`` in place of those of the data set.
+
+    Raises:
+        BatchError: fewer classes than the labels have.
+    """
+    from zcbench import datasets
+    from zcbench.errors import BatchError
+
+    images = datasets.batch(datasets.load(dataset, data_dir, image_size=image_size), size, seed)
+    if classes is not None and classes < images.num_classes:
+        raise BatchError(
+            f"{classes} classes were asked for, and {dataset} has {images.num_classes}. Expected as many or more."
+        )
+    return images if classes is None else replace(images, num_classes=classes)
+
+
+def costs(
+    space: "Space",
+    task: "tuple[int, ImageShape]",
+    wanted: Collection[str],
+    device: str | None,
+    dataset: str,
+    out: Path,
+    data_dir: Path | None,
+) -> "Costs":
+    """Costs of the space, with a source of latency and energy where they are looked at.
+
+    Raises:
+        SearchError: they are, and no device was named that has them.
+    """
+    from zcbench.search import HERE, Costs, SearchError, Timing
+
+    physical = [name for name in ("latency", "energy") if name in wanted]
+    if physical and device is None:
+        raise SearchError(f"{' and '.join(physical)} were asked for without a device. Name one by --latency-device.")
+    if device == HERE and "energy" in physical:
+        raise SearchError("Energy cannot be measured on this machine. Expected a device of the tables, as in eyeriss.")
+    if device == HERE:
+        measures: Any = {"latency": Timing(space, *task, out / "timings.jsonl")} if physical else {}
+    else:
+        measures = {name: _table(str(device), dataset, name, space, data_dir) for name in physical}
+    return Costs(space, *task, measures)
+
+
+def _table(device: str, dataset: str, measure: str, space: "Space", data_dir: Path | None) -> Any:
+    from zcbench.benchmarks.data import hardware_costs
+    from zcbench.search import LatencyTable
+    from zcbench.search.latency import table_name
+
+    name, images = table_name(device, dataset.partition("(")[0])
+    return LatencyTable(hardware_costs(images, data_dir), name, measure, space)
+
+
+def within(
+    given: str, space: "Space", tables: "Mapping[str, Trained]", scored: tuple[str, ...] | None
+) -> list[str] | None:
+    """Architectures to choose from; None for all.
+
+    Raises:
+        SearchError: there is nothing to choose from, or 'known' was given without a truth.
+    """
+    from zcbench.benchmarks.study import choose_architectures
+    from zcbench.search import SearchError
+
+    if given == "all":
+        return None if scored is None or len(scored) == len(space) else list(scored)
+    if given == "known" and not tables:
+        raise SearchError("--archs known was given without --truth. Expected a truth that knows them; name one.")
+    if given == "known":
+        common = set.intersection(*(set(map(str, one.table["arch"])) for one in tables.values()))
+        chosen = [str(arch) for arch in next(iter(tables.values())).table["arch"] if arch in common and arch in space]
+    else:
+        chosen = choose_architectures(space, given)[0]
+    able = chosen if scored is None else [arch for arch in chosen if arch in set(scored)]
+    if not able:
+        raise SearchError(f"Of the architectures {given!r} none has scores or accuracies. Expected some; name others.")
+    return able
+
+
+def teacher(goal: "Objective", space: "Space", given: str, seed: int, checkpoint: Path | None) -> Any:
+    """The teacher, where a member compares with one; else None."""
+    from zcbench.benchmarks.teachers import read_teacher
+    from zcbench.proxies import REGISTRY
+
+    if not any(REGISTRY.get(name).needs_teacher for name in scored(goal)):
+        return None
+    return read_teacher(given, space, seed, checkpoint=checkpoint)

@@ -1,0 +1,118 @@
+import io
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+import zcbench.spaces
+from zcbench.cli import main
+from zcbench.search import Architectures, Costs, Evaluated, Evaluation, Values
+from zcbench.spaces import NASBench201
+
+Bits = tuple[int, ...]
+
+
+class Strings:
+    """Strings of bits, the domain of the algorithms' own tests; a candidate here is no architecture."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def sample(self, rng: np.random.Generator) -> Bits:
+        return tuple(rng.integers(2, size=self.length).tolist())
+
+    def mutate(self, candidate: Bits, rng: np.random.Generator) -> Bits:
+        return self.neighbours(candidate)[int(rng.integers(self.length))]
+
+    def crossover(self, first: Bits, second: Bits, rng: np.random.Generator) -> Bits:
+        return tuple((first, second)[pick][place] for place, pick in enumerate(rng.integers(2, size=self.length)))
+
+    def neighbours(self, candidate: Bits) -> list[Bits]:
+        return [(*candidate[:i], 1 - candidate[i], *candidate[i + 1 :]) for i in range(self.length)]
+
+
+class Counted:
+    """An evaluation that counts its calls: the number of ones, and of zeros in the first half."""
+
+    def __init__(self, objectives: int = 1, failing: Bits | None = None) -> None:
+        self.objectives, self.failing = objectives, failing
+        self.seen: list[Bits] = []
+
+    def __call__(self, candidates: Sequence[Bits]) -> list[Evaluated[Bits]]:
+        self.seen += candidates
+        return [self._one(candidate) for candidate in candidates]
+
+    def _one(self, candidate: Bits) -> Evaluated[Bits]:
+        half = candidate[: len(candidate) // 2]
+        values = (float(sum(candidate)), float(len(half) - sum(half)))[: self.objectives]
+        if candidate == self.failing:
+            return Evaluated(candidate, (float("nan"),) * self.objectives, "error", "asked for")
+        return Evaluated(candidate, values)
+
+
+class Result(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: object, **environment: str) -> Result:
+    """Call what the console script calls, and catch what it prints and how it exits."""
+    out, err = io.StringIO(), io.StringIO()
+    argv, settings = ["zcbench", *map(str, arguments)], {**os.environ, "COLUMNS": "200", **environment}
+    with patch.object(sys, "argv", argv), patch.dict(os.environ, settings), redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def zcbench_command() -> object:
+    return command
+
+
+@pytest.fixture
+def fails() -> object:
+    """Run what must fail without a traceback, and give its message on one line."""
+
+    def run(*arguments: object, code: int = 1, **environment: str) -> str:
+        result = command(*arguments, **environment)
+        assert result.returncode == code, result.stderr
+        assert "Traceback" not in result.stderr
+        return " ".join(result.stderr.split())
+
+    return run
+
+
+@pytest.fixture
+def strings() -> type[Strings]:
+    return Strings
+
+
+@pytest.fixture
+def counted() -> type[Counted]:
+    return Counted
+
+
+@pytest.fixture(scope="session")
+def space() -> NASBench201:
+    return zcbench.spaces.get("nasbench201", channels=4, cells=1)
+
+
+@pytest.fixture
+def sizes(space: NASBench201) -> object:
+    """Domain and evaluation that look at sizes alone."""
+
+    def make(members: Sequence[str], limits: dict[str, float] | None = None, minimised: tuple[str, ...] = ()) -> object:
+        costs = Costs(space)
+        return Architectures(costs, limits, minimised), Evaluation(Values(tuple(members), minimised), costs)
+
+    return make

@@ -1,0 +1,179 @@
+"""After the search: accuracy, regret, baselines and fronts against an invented truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zcbench.search import (
+    Architectures,
+    Costs,
+    Evaluation,
+    Objective,
+    SearchError,
+    Settings,
+    Trained,
+    Truth,
+    Values,
+    conduct,
+    held_against,
+    judge,
+    repeated,
+    validation_name,
+)
+from zcbench.search.judging import by_seconds, trained_at_random
+from zcbench.search.pareto import covered, front, hypervolume
+from zcbench.search.study import at_random
+
+SMALL = Settings("evolution", evaluations=40, population=10, tournament=4)
+
+
+@pytest.fixture(scope="module")
+def table(space):
+    """Accuracy grows with the parameters up to a point, so that the largest is not the best."""
+    params = space.costs(space)["params"].to_numpy(dtype=float)
+    place = (params - params.min()) / np.ptp(params)
+    wave = np.random.default_rng(0).normal(0, 0.01, len(params))
+    return pd.DataFrame({"arch": list(space), "accuracy": 60 + 30 * (1 - (place - 0.6) ** 2) + wave})
+
+
+@pytest.fixture(scope="module")
+def study(space):
+    domain = Architectures(Costs(space))
+    evaluation = Evaluation(Values(("params",), ()), domain.costs)
+    goal = Objective(("params",))
+    return domain, evaluation, goal, repeated(domain, evaluation, goal, SMALL, range(4))
+
+
+def test_accuracy_and_regret_of_the_picks(study, table):
+    """Slow reference: looked up one by one; the best is the highest of the table."""
+    domain, _, _, found = study
+    judged = judge(found, Truth("toy", table, domain), domain)
+    accuracy = table.set_index("arch")["accuracy"]
+    for one, row in zip(found, judged["picks"]):
+        assert row["accuracy"] == pytest.approx(accuracy[one.arch], abs=1e-6)
+        assert row["regret"] == pytest.approx(accuracy.max() - accuracy[one.arch], abs=1e-6)
+    expected = [accuracy[one.arch] for one in found]
+    assert judged["accuracy"]["mean"] == pytest.approx(np.mean(expected), abs=1e-6)
+    assert judged["by_evaluations"][-1]["mean"] == judged["accuracy"]["mean"]
+
+
+def test_regret_is_against_what_the_budget_allows(space, table):
+    """Slow reference: the highest accuracy among those that fit."""
+    params = space.costs(space).set_index("arch")["params"]
+    limit = float(params.quantile(0.3))
+    domain = Architectures(Costs(space), {"params": limit})
+    truth = Truth("toy", table, domain)
+    accuracy = table.set_index("arch")["accuracy"]
+    assert truth.best == accuracy[params <= limit].max() < accuracy.max()
+    assert len(truth.fitting) == (params <= limit).sum()
+
+
+def test_the_search_is_the_same_whatever_the_truth_says(study, table):
+    """Invariance: nothing that a truth says changes a pick; judging by other accuracies changes no history."""
+    domain, evaluation, goal, found = study
+    before = [one.candidate for one in found[0].trace.history]
+    other = table.assign(accuracy=100 - table["accuracy"])
+    for accuracies in (table, other):
+        held_against(found, {"toy": Trained(accuracies)}, domain, evaluation)
+        again = conduct(domain, evaluation, goal, SMALL, 0)
+        assert [one.candidate for one in again.trace.history] == before
+
+
+def test_baselines(study, table, space):
+    """Closed form: the largest is the one with most parameters; all trained, the best by validation is the best."""
+    domain, evaluation, goal, found = study
+    random = repeated(domain, evaluation, goal, at_random(SMALL), range(4))
+    validation = table.set_index("arch")["accuracy"]
+    seconds = pd.Series(2.0, validation.index)
+    truths, times = held_against(found, {"toy": Trained(table, validation, seconds)}, domain, evaluation, random)
+    baselines = truths["toy"]["baselines"]
+    largest = space.costs(space).set_index("arch")["params"].idxmax()
+    assert baselines["largest by params"]["arch"] == largest
+    assert baselines["largest by params"]["accuracy"] == pytest.approx(validation[largest])
+    rows = {row["trainings"]: row for row in baselines["random search that trains"]}
+    assert rows[100]["training_seconds"] == 200.0
+    assert rows[1]["mean"] < rows[10]["mean"] < rows[1000]["mean"] <= validation.max()
+    assert set(baselines["random search, same objective"]) == {"accuracy", "regret", "by_evaluations"}
+    assert times == {"by_seconds": {}}
+
+
+def test_training_everything_finds_the_best(space, table):
+    """Closed form: with as many trainings as architectures the accuracy is the highest, in every draw."""
+    some = table.head(100)
+    domain = Architectures(Costs(space), within=list(some["arch"]))
+    rows = trained_at_random(domain, Truth("toy", some, domain), some.set_index("arch")["accuracy"], range(3))
+    assert rows[-1]["trainings"] == 100
+    assert rows[-1]["mean"] == pytest.approx(some["accuracy"].max(), abs=1e-6) and rows[-1]["sd"] == 0
+
+
+def test_by_seconds(space, table):
+    """Closed form: at one second a score, the accuracy after n seconds is that after n evaluations."""
+    domain = Architectures(Costs(space))
+    frame = pd.DataFrame({"arch": list(space), "proxy": "jacov", "seed": 0, "status": "ok", "reason": ""})
+    frame = (
+        frame.assign(value=space.costs(space)["params"].astype(float), seconds=1.0)
+        .set_index("arch", drop=False)
+        .rename_axis(None)
+    )
+    evaluation = Evaluation(Values(("jacov",), ()), domain.costs, lambda archs: frame.loc[list(archs)])
+    found = repeated(domain, evaluation, Objective(("jacov",)), SMALL, range(3))
+    truth = Truth("toy", table, domain)
+    rows = by_seconds(found, truth)
+    assert rows[-1]["seconds"] == pytest.approx(40)
+    for row in rows:
+        expected = [truth.accuracy(one.pick_at(int(row["seconds"] + 1e-6))) for one in found]
+        known = [value for value in expected if np.isfinite(value)]
+        assert row["n"] == len(known)
+        assert not known or row["mean"] == pytest.approx(np.mean(known), abs=1e-6)
+
+
+def test_a_truth_of_other_architectures(study, table):
+    """Closed form: none of the truth's architectures is of the space."""
+    domain = study[0]
+    with pytest.raises(SearchError, match="has 0 architectures"):
+        Truth("toy", table.assign(arch=[f"x{i}" for i in range(len(table))]), domain)
+
+
+def test_front_against_pairwise_comparison():
+    """Slow reference: a point stays if no other is nowhere smaller and somewhere larger; equal points count once."""
+    points = np.random.default_rng(0).integers(0, 6, size=(60, 3)).astype(float)
+    points[5] = np.nan
+    kept = {
+        tuple(row)
+        for row in points
+        if np.isfinite(row).all() and not any((other >= row).all() and (other > row).any() for other in points)
+    }
+    found = [tuple(points[place]) for place in front(points)]
+    assert set(found) == kept and len(found) == len(kept)
+    assert front(np.full((2, 2), np.nan)) == []
+
+
+def test_hypervolumes():
+    """Closed form: rectangles above a corner; a front covers itself in full, and a part of it less."""
+    points = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0], [0.5, 0.5]])
+    assert hypervolume(points, np.zeros(2)) == pytest.approx(6)
+    assert hypervolume(points[:1], np.zeros(2)) == pytest.approx(3)
+    assert hypervolume(np.full((1, 2), np.nan), np.zeros(2)) == 0
+    assert covered(points, points) == pytest.approx(1)
+    assert covered(points[:1], points) == pytest.approx(0.5 * 2.5 / (0.5 * 2.5 + 1 * 1.5 + 1 * 0.5))
+
+
+def test_the_true_front_is_covered_by_a_search_of_everything(space, table):
+    """Closed form: NSGA-II that evaluates all 200 listed architectures has the whole hypervolume."""
+    some = table.head(200)
+    domain = Architectures(Costs(space), needed=["macs"], within=list(some["arch"]))
+    frame = some.rename(columns={"accuracy": "value"}).assign(
+        proxy="jacov", seed=0, status="ok", reason="", seconds=0.0
+    )
+    frame = frame.set_index("arch", drop=False).rename_axis(None)
+    evaluation = Evaluation(Values(("jacov",), ("macs",)), domain.costs, lambda archs: frame.loc[list(archs)])
+    settings = Settings("nsga2", evaluations=200, population=20)
+    found = repeated(domain, evaluation, Objective(("jacov",)), settings, [0])
+    judged = judge(found, Truth("toy", some, domain), domain, ["macs"])
+    assert len(found[0].trace.history) > 150
+    assert judged["front"]["hypervolume ratio"]["mean"] > 0.97
+
+
+def test_names_of_validation():
+    """Closed form."""
+    assert validation_name("nasbench201/cifar100") == "nasbench201/cifar100/valid"

@@ -1,0 +1,310 @@
+"""``zcbench search`` as a user meets it: the contract, repetition, resumption, and bad input."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import zcbench
+from zcbench.benchmarks.store import Store
+from zcbench.streams import numpy_stream
+
+SPACE = "nasbench201(channels=4,cells=1)"
+SMALL = ["--space", SPACE, "--dataset", "noise", "--image-size", "8", "--batch-size", "8", "--no-report"]
+SHORT = ["--evaluations", 12, "--population", 6, "--tournament", 3, "--step", 3]
+CONTRACT = ["--space", "nasbench201", "--proxies", "macs", "--algorithm", "evolution", "--max-params", "1.0M"]
+
+
+def content(folder: Path) -> dict:
+    """``search.json`` without what depends on time."""
+    whole = json.loads((folder / "search.json").read_text())
+    assert "wall_seconds" in whole.pop("times")
+    return whole
+
+
+@pytest.fixture
+def truth(tmp_path):
+    """An invented accuracy that grows with the MACs, for every cell."""
+    space = zcbench.spaces.get("nasbench201")
+    costs = space.costs(space)
+    file = tmp_path / "truth.csv"
+    pd.DataFrame({"arch": costs["arch"], "accuracy": 50 + costs["macs"] / 1e7}).to_csv(file, index=False)
+    return file
+
+
+def test_the_contract(zcbench_command, tmp_path):
+    """The best obeys the budget and is the first of its kind in the trace; the same seed gives the same content."""
+    command = ["search", *CONTRACT, "--evaluations", 200, "--seed", 0, "--no-report", "--out"]
+    for name in ("one", "two"):
+        result = zcbench_command(*command, tmp_path / name, ZCBENCH_DATA=str(tmp_path))
+        assert result.returncode == 0, result.stderr
+    first = content(tmp_path / "one")
+    space, best = zcbench.spaces.get("nasbench201"), first["best"]
+    assert best["arch"] in space and space.params(best["arch"]) <= 1e6 and best["space"] == space.spec
+    assert len(first["history"]) == 200 == len({row["arch"] for row in first["history"]})
+    assert all(row["costs"]["params"] <= 1e6 for row in first["history"])
+    assert best["value"] == max(row["value"] for row in first["history"])
+    assert first == content(tmp_path / "two")
+
+
+def test_another_seed_is_another_search(zcbench_command, tmp_path):
+    """Invariance: the seed reaches the draws."""
+    for seed in (0, 1):
+        zcbench_command(
+            "search", *CONTRACT, "--evaluations", 20, "--seed", seed, "--no-report", "--out", tmp_path / str(seed)
+        )
+    assert content(tmp_path / "0")["history"] != content(tmp_path / "1")["history"]
+
+
+def test_workers_do_not_change_the_search(zcbench_command, tmp_path):
+    """Invariance: in this process and in two others the content is the same, scores bit for bit."""
+    for workers in (0, 2):
+        out = tmp_path / str(workers)
+        result = zcbench_command(
+            "search", *SMALL, *SHORT, "--proxies", "naswot,l2_norm", "--workers", workers, "--out", out
+        )
+        assert result.returncode == 0, result.stderr
+    assert content(tmp_path / "0") == content(tmp_path / "2")
+
+
+def test_an_interrupted_search_goes_on(zcbench_command, tmp_path, monkeypatch):
+    """Invariance: stopped half-way and started again it ends as if it had never stopped, and scores nothing twice."""
+    command = ["search", *SMALL, *SHORT, "--proxies", "log_rank(macs,naswot)", "--workers", 0, "--out"]
+    assert zcbench_command(*command, tmp_path / "whole").returncode == 0
+    scored = []
+    save = Store.save
+
+    def counting(self, rows):
+        rows = list(rows)
+        scored.extend((row.arch, row.seed, row.proxy) for row in rows)
+        if len(scored) == 7:
+            save(self, rows)
+            raise KeyboardInterrupt
+        save(self, rows)
+
+    monkeypatch.setattr(Store, "save", counting)
+    with pytest.raises((KeyboardInterrupt, AssertionError)):
+        assert zcbench_command(*command, tmp_path / "torn").returncode == 0
+    assert not (tmp_path / "torn" / "search.json").exists()
+    assert zcbench_command(*command, tmp_path / "torn").returncode == 0
+    assert content(tmp_path / "torn") == content(tmp_path / "whole")
+    assert len(scored) == len(set(scored)) == 12
+
+
+def test_a_finished_folder_is_not_taken_for_another_search(zcbench_command, fails, tmp_path):
+    """The same request is answered again; another one is refused with what differs."""
+    command = ["search", *CONTRACT, "--evaluations", 10, "--no-report", "--out", tmp_path]
+    assert zcbench_command(*command).returncode == 0
+    assert zcbench_command(*command).returncode == 0
+    assert "evaluations: 10 → 11" in fails("search", *CONTRACT, "--evaluations", 11, "--no-report", "--out", tmp_path)
+
+
+def test_truth_and_repeats(zcbench_command, truth, tmp_path):
+    """Closed form: accuracy grows with the MACs, so that evolution by MACs has no regret and the largest is best."""
+    command = ["search", *CONTRACT, "--evaluations", 300, "--repeats", 3, "--truth", truth, "--out", tmp_path / "out"]
+    result = zcbench_command(*command, "--formats", "png")
+    assert result.returncode == 0, result.stderr
+    judged = content(tmp_path / "out")["truths"]["truth.csv"]
+    assert judged["regret"]["mean"] == pytest.approx(0, abs=1e-6)
+    assert judged["baselines"]["largest by macs"]["regret"] == pytest.approx(0, abs=1e-6)
+    assert judged["baselines"]["random search, same objective"]["regret"]["mean"] > 0
+    assert "the picks" in result.stdout and (tmp_path / "out" / "report" / "index.html").is_file()
+
+
+def test_the_truth_does_not_steer(zcbench_command, truth, tmp_path):
+    """Invariance: with the accuracies turned round every pick and every proposal stays."""
+    turned = tmp_path / "turned.csv"
+    table = pd.read_csv(truth)
+    table.assign(accuracy=100 - table["accuracy"]).to_csv(turned, index=False)
+    for name, file in (("one", truth), ("other", turned)):
+        command = ["search", *CONTRACT, "--evaluations", 30, "--truth", file, "--no-report", "--out", tmp_path / name]
+        assert zcbench_command(*command).returncode == 0
+    one, other = content(tmp_path / "one"), content(tmp_path / "other")
+    assert one["history"] == other["history"] and one["best"] == other["best"]
+    assert one["truths"] != other["truths"]
+
+
+@pytest.fixture(scope="module")
+def run(zcbench_command, tmp_path_factory) -> Path:
+    """A ranked run of twelve small cells, against an accuracy that grows with the MACs."""
+    folder = tmp_path_factory.mktemp("ranked")
+    space = zcbench.spaces.get(SPACE)
+    archs = space.sample(numpy_stream("tests"), 12, subset="unique")
+    (folder / "archs.txt").write_text("\n".join(archs))
+    accuracy = [50 + space.macs(arch) / 1e6 for arch in archs]
+    pd.DataFrame({"arch": archs, "accuracy": accuracy}).to_csv(folder / "own.csv", index=False)
+    out = folder / "run"
+    result = zcbench_command(
+        *["bench", "--space", SPACE, "--dataset", "noise", "--image-size", 8, "--batch-size", 8, "--draws", 10],
+        *["--proxies", "macs,l2_norm,naswot", "--seeds", 1, "--workers", 0, "--formats", "png"],
+        *["--archs", folder / "archs.txt", "--truth", folder / "own.csv", "--out", out],
+    )
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+def test_the_best_of_a_ranking(zcbench_command, fails, run, tmp_path):
+    """The names are those of the ranking, the criterion is in the trace; another space is taken on demand only."""
+    common = [
+        "search",
+        *SHORT,
+        "--dataset",
+        "noise",
+        "--image-size",
+        8,
+        "--batch-size",
+        8,
+        "--no-report",
+        "--workers",
+        0,
+    ]
+    own = [*common, "--space", SPACE, "--out", tmp_path / "search", "--proxies"]
+    assert zcbench_command(*own, f"top:2@{run}:tau").returncode == 0
+    source = content(tmp_path / "search")["request"]["sources"]["rankings"][0]
+    assert source["names"][0] == "macs" and source["column"] == "tau" and source["truths"] == ["own.csv"]
+    other = [*common, "--space", "s0", "--out", tmp_path / "other", "--proxies", f"top:1@{run}"]
+    assert "is about the space nasbench201(channels=4,cells=1), and s0 is searched" in fails(*other)
+    assert zcbench_command(*other, "--transfer").returncode == 0
+    assert "Did you mean 'tau'" in fails(*own, f"top:2@{run}:tauu")
+    assert "There is no ranking in" in fails(*own, f"top:2@{tmp_path}/nowhere")
+    assert "Expected top:K@RUN" in fails(*own, "top:none@run")
+
+
+def test_stored_scores_are_searched(zcbench_command, fails, run, tmp_path):
+    """Only what has scores is proposed, nothing is computed, and scores of another space are refused."""
+    command = ["search", *SHORT, "--no-report", "--scores", run, "--proxies", "log_rank(macs,naswot)", "--out"]
+    result = zcbench_command(*command, tmp_path / "search", "--space", SPACE, "--algorithm", "random")
+    assert result.returncode == 0, result.stderr
+    found = content(tmp_path / "search")
+    archs = set((run.parent / "archs.txt").read_text().split())
+    assert {row["arch"] for row in found["history"]} == archs
+    assert not (tmp_path / "search" / "scores.sqlite").exists()
+    assert "and nasbench201(channels=16,cells=5) is searched" in fails(*command, tmp_path / "no")
+
+
+def test_a_proxy_that_fails_on_a_part(zcbench_command, tmp_path):
+    """The failing architectures keep their status, are never picked, and the search goes on."""
+    plugin = tmp_path / "moody.py"
+    plugin.write_text(
+        "from zcbench import proxy\n@proxy('moody', reads='costs', higher_is_better=True)\n"
+        "def moody(signals):\n    n = signals.costs.n_convs\n    return float('nan') if n > 10 else float(n)\n"
+    )
+    command = ["search", *SMALL, *SHORT, "--proxies", "moody", "--plugin", plugin, "--algorithm", "random", "--out"]
+    result = zcbench_command(*command, tmp_path / "out", "--evaluations", 40)
+    assert result.returncode == 0, result.stderr
+    found = content(tmp_path / "out")
+    failed = [row for row in found["history"] if "status" in row]
+    assert failed and all(row["status"] == "nan" and row["value"] is None for row in failed)
+    assert found["statuses"] == {"ok": 40 - len(failed), "nan": len(failed)}
+    assert found["best"]["value"] == max(row["value"] for row in found["history"] if row["value"] is not None) == 10
+
+
+def test_a_proxy_that_always_fails(fails, tmp_path):
+    """The status and the reason of the first failure stand in the message."""
+    plugin = tmp_path / "never.py"
+    plugin.write_text(
+        "from zcbench import proxy\n@proxy('never', reads='costs', higher_is_better=True)\n"
+        "def never(signals):\n    return float('nan')\n"
+    )
+    message = fails("search", *SMALL, *SHORT, "--proxies", "never", "--plugin", plugin, "--out", tmp_path / "out")
+    assert "None of the 12 architectures" in message and "'nan'" in message
+
+
+def test_a_teacher_aware_search(zcbench_command, fails, tmp_path):
+    """S0 under a teacher of another space; a teacher that is none, and one that is nowhere, are refused by name."""
+    command = ["search", "--space", "s0", *SMALL[2:], *SHORT, "--workers", 0, "--out", tmp_path / "out", "--proxies"]
+    result = zcbench_command(*command, "kd:diswot", "--teacher", "resnet:resnet14", "--evaluations", 6)
+    assert result.returncode == 0, result.stderr
+    found = content(tmp_path / "out")
+    assert found["request"]["sources"]["scores"]["protocol"]["teacher"] == "resnet14"
+    assert "resnet21" in fails(*command, "kd:diswot", "--teacher", "resnet:resnet21")
+    large = ["search", "--space", "resnet_large", *SMALL[2:], "--out", tmp_path / "large", "--proxies", "kd:kd"]
+    assert "Expected a teacher by name" in fails(*large)
+
+
+def test_a_latency_budget_by_the_clock(zcbench_command, tmp_path):
+    """All that is proposed was timed and fits; started again, the times are read and the result is the same."""
+    command = ["search", *SMALL, *SHORT, "--proxies", "params", "--max-latency", 1000, "--latency-device", "here"]
+    for _ in range(2):
+        assert zcbench_command(*command, "--out", tmp_path).returncode == 0
+    found = content(tmp_path)
+    assert all(0 < row["costs"]["latency"] <= 1000 for row in found["history"])
+    timed = {json.loads(line)["arch"] for line in (tmp_path / "timings.jsonl").read_text().splitlines()[1:]}
+    assert {row["arch"] for row in found["history"]} <= timed
+
+
+@pytest.mark.data
+def test_the_front_under_a_measured_latency(zcbench_command, data_dir, tmp_path):
+    """Published latencies: what the edge TPU could not run is not proposed; the share of the true front is one."""
+    command = ["search", "--algorithm", "nsga2", "--minimise", "latency", "--latency-device", "edgetpu", "--no-report"]
+    command += ["--proxies", "params", "--evaluations", 120, "--truth", "nasbench201/cifar10", "--out", tmp_path]
+    result = zcbench_command(*command, ZCBENCH_DATA=str(data_dir))
+    assert result.returncode == 0, result.stderr
+    found = content(tmp_path)
+    assert all(row["costs"]["latency"] > 0 for row in found["history"])
+    assert found["request"]["sources"]["costs"]["latency"]["not measurable"] > 0
+    assert 0.3 < found["truths"]["nasbench201/cifar10"]["front"]["hypervolume ratio"]["mean"] <= 1
+
+
+@pytest.mark.data
+def test_the_largest_cell(zcbench_command, data_dir, tmp_path):
+    """Published: without a budget the most MACs are those of the all-3x3 cell, whose CIFAR-10 accuracy is 93.76."""
+    command = ["search", "--proxies", "macs", "--evaluations", 300, "--truth", "nasbench201/cifar10", "--no-report"]
+    assert zcbench_command(*command, "--out", tmp_path, ZCBENCH_DATA=str(data_dir)).returncode == 0
+    found = content(tmp_path)
+    assert found["best"]["costs"] == {"params": 1531546, "macs": 220119680, "depth": 50}
+    judged = found["truths"]["nasbench201/cifar10"]
+    assert judged["accuracy"]["mean"] == pytest.approx(93.76, abs=0.005)
+    assert judged["accuracies"]["best"] == pytest.approx(94.3733, abs=1e-4)
+    rows = {row["trainings"]: row["mean"] for row in judged["baselines"]["random search that trains"]}
+    assert rows[1000] > 93.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--max-params", "10k"], "smallest values found are params 73,306 parameters"),
+        (["--max-params", "many"], "'many' was given as a limit"),
+        (["--proxies", "mcas"], "'mcas' is no known proxy, size or ensemble. Did you mean 'macs'"),
+        (["--proxies", ","], "The objective is made of nothing"),
+        (["--proxies", "log_rank(macs,sinflow)"], "Did you mean 'synflow'"),
+        (["--rule", "logrank"], "'logrank' is no known rule"),
+        (["--algorithm", "nsga"], "'nsga' is no known search algorithm. Did you mean 'nsga2'"),
+        (["--algorithm", "nsga2"], "NSGA-II was given 1 objective"),
+        (["--algorithm", "nsga2", "--minimise", "params", "--proxies", "macs,depth"], "no value without a group"),
+        (["--preset", "diswott"], "Did you mean 'diswot'"),
+        (["--population", "20000"], "A population of 20000 was asked for, and only"),
+        (["--tournament", "0"], "A tournament of 0"),
+        (["--evaluations", "0"], "evaluations=0"),
+        (["--max-latency", "5"], "without a device"),
+        (["--max-energy", "5", "--latency-device", "here"], "Energy cannot be measured"),
+        (["--archs", "known"], "without --truth"),
+        (["--minimise", "price", "--algorithm", "nsga2"], "'price' is no known cost"),
+        (["--scores", "nowhere"], "No scores at 'nowhere'"),
+        (["--space", "nasbench301"], "Did you mean 'nasbench201'"),
+        (["--truth", "nasbench201/cifar11"], "Did you mean"),
+        (["--formats", "gif"], "'gif' is no known figure format"),
+    ],
+)
+def test_bad_input_is_one_clear_message(arguments, message, fails, tmp_path):
+    """Each says what was given and what to do, and no result is left."""
+    defaults = ["search", "--proxies", "macs", "--evaluations", 20000, "--step", 500, "--out", tmp_path / "out"]
+    assert message in fails(*defaults, *arguments, ZCBENCH_DATA=str(tmp_path))
+    assert not (tmp_path / "out" / "search.json").exists()
+
+
+def test_help_explains_every_option(zcbench_command):
+    """Help is printed with its usage line."""
+    result = zcbench_command("search", "--help")
+    assert result.returncode == 0 and "Usage: zcbench search" in result.stdout and "top:K@RUN" in result.stdout
+
+
+def test_a_preset(zcbench_command, tmp_path):
+    """Published: population 36 and tournament 8 (arXiv:2303.15678); what is given besides wins."""
+    command = ["search", "--proxies", "macs", "--preset", "diswot", "--evaluations", 50, "--no-report"]
+    assert zcbench_command(*command, "--out", tmp_path).returncode == 0
+    request = content(tmp_path)["request"]
+    assert (request["population"], request["tournament"], request["evaluations"]) == (36, 8, 50)
+    assert np.ptp([row["evaluations"] for row in content(tmp_path)["curve"]]) >= 0
