@@ -23,7 +23,7 @@ COLUMNS = (
     *("tau", "tau_low", "tau_high", "rho", "rho_low", "rho_high", "pearson", "weighted_tau", "ndcg"),
     *("precision_at_k", "k", "best_rank_at_k", "worst_rank_at_k", "regret", "tau_top10"),
     *("tau_given_params", "tau_given_macs", "tau_given_n_convs"),
-    *("rho_given_params", "rho_given_macs", "rho_given_n_convs"),
+    *("rho_given_params", "rho_given_macs", "rho_given_n_convs", "rho_given_sizes"),
     *("tau_within_macs_bins", "reliability", "tau_sd_seeds", "tau_sd_batches", "information_gain", "seconds", "note"),
 )
 """Columns of the ranking table, in order."""

@@ -65,7 +65,8 @@ def _statistics(x: statistics.Array, y: statistics.Array, macs: statistics.Array
 
 
 def _partials(x: statistics.Array, y: statistics.Array, sizes: Mapping[str, statistics.Array]) -> dict[str, float]:
-    return {
+    together = {"rho_given_sizes": statistics.partial_spearman(x, y, sizes["params"], sizes["macs"])}
+    return together | {
         f"{label}_given_{name}": statistics.partial(*(_correlation(label, *pair) for pair in ((x, y), (x, z), (y, z))))
         for label in ("tau", "rho")
         for name, z in sizes.items()

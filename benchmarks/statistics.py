@@ -210,6 +210,31 @@ def partial(xy: float, xz: float, yz: float) -> float:
     return (xy - xz * yz) / math.sqrt((1 - xz**2) * (1 - yz**2))
 
 
+def partial_spearman(x: Array, y: Array, *controls: Array) -> float:
+    r"""Spearman correlation of x and y that remains when several quantities are held fixed together.
+
+    .. math::  r\bigl(R_x - \hat R_x,\; R_y - \hat R_y\bigr)
+
+    R are ranks, equal values at their mean rank, and the hatted ones their least-squares fit by the ranks of the
+    controls. With one control this is `partial` of the three rank correlations.
+
+    Args:
+        x: scores.
+        y: accuracies.
+        controls: sizes; one that orders as another does adds nothing.
+
+    Returns:
+        In [-1, 1]; NaN where the controls order the architectures exactly as x or y does, or x or y is constant.
+    """
+    ranks = [stats.rankdata(values) for values in (x, y, *controls)]
+    if len(x) < 3:
+        return NAN
+    design = np.column_stack([np.ones(len(x)), *ranks[2:]])
+    left = [rank - design @ np.linalg.lstsq(design, rank, rcond=None)[0] for rank in ranks[:2]]
+    floor = 1e-8 * np.linalg.norm(ranks[0])
+    return pearson(*left) if min(map(np.linalg.norm, left)) > floor else NAN
+
+
 def equal_count_bins(values: Array, bins: int) -> NDArray[np.intp]:
     """Bin of each value, 0 for the smallest: quantile bins, equal values together, so that there may be fewer."""
     return np.asarray(pd.qcut(values, bins, labels=False, duplicates="drop"), dtype=np.intp)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench import proxies
+from zcbench.benchmarks.memory import give_back
 from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.store import Row
 from zcbench.benchmarks.teachers import build_teacher
@@ -81,6 +82,8 @@ class Scorer:
             raise
         except Exception as error:  # the network itself cannot be built
             return failed(unit, chosen, status_of(error), f"{type(error).__name__}: {error}")
+        finally:
+            give_back()
 
     def _evaluate(self, unit: Unit, chosen: list[Proxy]) -> list[Score]:
         built = proxies.needs_network(chosen)

@@ -58,6 +58,9 @@ COLUMNS = (
     Column(
         "tau_given_n_convs", "τ | convs", "Partial τ-b: what is left when the number of convolutions is held fixed."
     ),
+    Column(
+        "rho_given_sizes", "ρ | params, MACs", "Partial ρ: what is left when parameters and MACs are both held fixed."
+    ),
     Column("tau_within_macs_bins", "τ in bins", "Mean τ-b among architectures of similar MACs."),
     Column("tau_top10", "τ top 10 %", "τ-b within the tenth of the architectures with the best accuracy.", paper=True),
     Column("weighted_tau", "weighted τ", "Weighted τ: pairs that involve the best architectures count more."),

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from zcbench.folders import replaced
 from zcbench.reports.style import add_heading, panels, render, styled
@@ -33,6 +33,8 @@ def training_curves(history: Sequence[Row], title: str = "") -> Figure:
         _line(losses, history, name, _NAMES.get(name, name), colour)
     if all(row[name] > 0 for row in history for name in terms if name in row):
         losses.set_yscale("log")
+        losses.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        losses.yaxis.set_minor_formatter(NullFormatter())
     for name, label, colour in zip(("train_accuracy", "test_accuracy"), ("training", "test"), _COLOURS):
         _line(accuracies, history, name, label, colour)
     for axis, label in ((losses, "loss"), (accuracies, "accuracy in %")):

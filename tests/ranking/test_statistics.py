@@ -226,3 +226,28 @@ def test_reliability_skips_failed_seeds():
 def test_count(k: float, n: int, expected: int):
     """Closed form."""
     assert statistics.count(k, n) == expected
+
+
+def test_partial_spearman_with_one_control_is_the_formula():
+    """Closed form: Spearman's partial correlation of three rank correlations."""
+    x, y, z = np.random.default_rng(0).normal(size=(3, 30)).round(1)
+    expected = statistics.partial(*(statistics.spearman(*pair) for pair in ((x, y), (x, z), (y, z))))
+    assert statistics.partial_spearman(x, y, z) == pytest.approx(expected)
+
+
+def test_partial_spearman_with_two_controls_is_the_recursion():
+    """Closed form: holding z fixed and then w, each correlation replaced by its partial one."""
+    x, y, z, w = np.random.default_rng(1).normal(size=(4, 40))
+    xy, xw, yw = (
+        statistics.partial(statistics.spearman(a, b), statistics.spearman(a, z), statistics.spearman(b, z))
+        for a, b in ((x, y), (x, w), (y, w))
+    )
+    assert statistics.partial_spearman(x, y, z, w) == pytest.approx(statistics.partial(xy, xw, yw))
+
+
+def test_partial_spearman_with_controls_that_say_the_same():
+    """Invariance: a control that orders as another does changes nothing; one that orders as x does leaves nothing."""
+    x, y, z = np.random.default_rng(2).normal(size=(3, 25))
+    assert statistics.partial_spearman(x, y, z, np.exp(z)) == pytest.approx(statistics.partial_spearman(x, y, z))
+    assert np.isnan(statistics.partial_spearman(x, y, z, x))
+    assert np.isnan(statistics.partial_spearman(x[:2], y[:2], z[:2]))

@@ -105,6 +105,7 @@ def _row(
     row |= {
         "tau_within_macs_bins": tau * 0.6,
         "reliability": np.nan if constant else 0.9 + 0.1 * rng.random(),
+        "rho_given_sizes": np.nan if constant else 0.3 * rng.random(),
         "tau_sd_seeds": np.nan if constant else 0.1 * rng.random(),
         "tau_sd_batches": np.nan if constant else 0.1 * rng.random(),
         "information_gain": rng.random() / 3,
