@@ -99,8 +99,8 @@ def _batch(draw: Draw | int) -> int:
     return draw.batch if isinstance(draw, Draw) else 0
 
 
-def _draws(seeds: pd.Series, protocol: Protocol) -> list[Draw]:
-    return [Draw(protocol.batch_seed, int(seed)) for seed in seeds]
+def _draws(seeds: pd.Series, protocol: Protocol) -> pd.Series:
+    return pd.Series([Draw(protocol.batch_seed, int(seed)) for seed in seeds], seeds.index, dtype=object)
 
 
 def _check(name: str, first: Protocol, other: Protocol) -> None:

@@ -36,7 +36,9 @@ def resample(ranking: Ranking, truth: str, size: int = 50, repeats: int = 10, se
         raise unknown("truth of the ranking", truth, ranking.accuracies.columns)
     kinds = ranking.table.drop_duplicates("proxy").set_index("proxy")["kind"]
     names = [
-        name for name in ranking.scores if kinds[name] != "supervised" and ranking.scores[name].notna().mean() >= 0.9
+        name
+        for name in map(str, ranking.scores)
+        if kinds[name] != "supervised" and ranking.scores[name].notna().mean() >= 0.9
     ]
     values = ranking.scores[names].assign(**{"": ranking.accuracies[truth]}).dropna()
     if not 3 <= size <= len(values):

@@ -1,4 +1,4 @@
-"""Distillation losses: the outputs of a student and its teacher in, one number out.
+"""Distillation losses: the outputs of a student and its teacher in, one number out; and the loop that trains with them.
 
 >>> import torch
 >>> teacher = Outputs(logits=torch.tensor([[2.0, 0.0]]))
@@ -14,9 +14,27 @@ if __name__ == "distill":  # imported from the source folder: this would be a se
 
 from zcbench.distill.adapters import ADAPTERS, Adapter, build_adapter
 from zcbench.distill.contract import ADAPTS, REGISTRY, Distiller, distiller, get, names
-from zcbench.distill.errors import BadLoss, DistillError, KnobError, MissingOutput, ShapeMismatch, TooFewImages
+from zcbench.distill.course import Running, Trained
+from zcbench.distill.errors import (
+    BadLoss,
+    CheckpointError,
+    DistillError,
+    DivergedLoss,
+    KnobError,
+    MissingOutput,
+    RecipeError,
+    ShapeMismatch,
+    TooFewImages,
+    TrainingStopped,
+    WeightError,
+)
+from zcbench.distill.images import TrainingData
 from zcbench.distill.knobs import Count, Positive
+from zcbench.distill.loop import train, train_together
 from zcbench.distill.outputs import OUTPUTS, Outputs, Shapes
+from zcbench.distill.recipe import Recipe
+from zcbench.distill.scenarios import train_in_turn
+from zcbench.distill.teaching import Teacher
 
 __all__ = [
     "ADAPTERS",
@@ -25,18 +43,31 @@ __all__ = [
     "REGISTRY",
     "Adapter",
     "BadLoss",
+    "CheckpointError",
     "Count",
     "DistillError",
     "Distiller",
+    "DivergedLoss",
     "KnobError",
     "MissingOutput",
     "Outputs",
     "Positive",
+    "Recipe",
+    "RecipeError",
+    "Running",
     "ShapeMismatch",
     "Shapes",
+    "Teacher",
     "TooFewImages",
+    "Trained",
+    "TrainingData",
+    "TrainingStopped",
+    "WeightError",
     "build_adapter",
     "distiller",
     "get",
     "names",
+    "train",
+    "train_in_turn",
+    "train_together",
 ]

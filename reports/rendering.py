@@ -1,6 +1,6 @@
 """Text from a template of this folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,10 +9,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 def rendered(
     template: str,
     content: Mapping[str, Any],
-    filters: Mapping[str, Callable[..., Any]],
-    tests: Mapping[str, Callable[..., Any]] | None = None,
+    filters: Mapping[str, Any],
+    tests: Mapping[str, Any] | None = None,
 ) -> str:
-    """The template filled in; every text is escaped where the template is of HTML, and an unknown name is an error."""
+    """The template filled in; every text is escaped where it is of HTML, and an unknown name is an error.
+
+    Args:
+        template: file name; ``.html`` in it says that it is of HTML.
+        content: values by name.
+        filters: functions by name.
+        tests: predicates by name.
+    """
     environment = Environment(
         loader=PackageLoader("zcbench.reports"),
         autoescape=".html" in template,

@@ -1,0 +1,99 @@
+"""The protocol of a truth: all that decides its accuracies, one in a folder."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import zcbench
+from zcbench.benchmarks.protocol import TeacherChoice
+from zcbench.benchmarks.truth_workers import TruthJob
+from zcbench.errors import ProtocolError, StoreError
+from zcbench.folders import replaced
+
+DESCRIPTION = "truth.json"
+
+
+def describe(job: TruthJob, dataset: str) -> dict[str, Any]:
+    """The protocol of a truth: all that decides an accuracy but architecture, setting and seed."""
+    recipe = {name: value for name, value in job.recipe.to_dict().items() if name != "seed"}
+    return {
+        "space": job.space.spec,
+        "dataset": dataset,
+        "data": job.data.description,
+        "data_sha256": job.data.sha256,
+        "recipe": recipe,
+        "init": job.init,
+        "device": job.device,
+        "distillation": dict(job.weights),
+        "teacher": None if job.teacher is None else _teacher(job.teacher, job),
+    }
+
+
+def _teacher(choice: TeacherChoice, job: TruthJob) -> dict[str, Any]:
+    return {
+        "arch": choice.label,
+        "space": None if choice.file else (choice.space or job.space).spec,
+        "seed": choice.seed,
+        "file_sha256": choice.file_sha256,
+        "checkpoint_sha256": choice.checkpoint_sha256,
+        "recipe": None if job.teacher_recipe is None else job.teacher_recipe.to_dict(),
+    }
+
+
+def request(
+    archs: Sequence[str], settings: Sequence[str], seeds: Sequence[int], workers: int, notes: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What is asked of a folder, and on which machine, for people."""
+    return {
+        "architectures": len(archs),
+        "settings": list(settings),
+        "seeds": list(seeds),
+        "workers": workers,
+        "notes": dict(notes or {}),
+        "zcbench": zcbench.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Write protocol and what is asked for into ``truth.json``, unless another protocol is there.
+
+    A teacher may come later, when the setting ``kd`` is added; without one the teacher that is there stays.
+
+    Raises:
+        ProtocolError: another protocol is there; the message names what differs.
+        StoreError: the folder cannot be written.
+    """
+    file, plain = folder / DESCRIPTION, json.loads(json.dumps(about))
+    stored = _stored(file)
+    before, requests = stored.get("protocol", plain), stored.get("requests", [])
+    free = {"teacher"} if None in (before.get("teacher"), plain["teacher"]) else set()
+    names = [name for name in plain if name not in free and before.get(name) != plain[name]]
+    if names:
+        told = "; ".join(f"{name} was {before.get(name)} and is {plain[name]} now" for name in names)
+        raise ProtocolError(
+            f"{folder} holds trainings of another protocol: {told}. Expected one protocol in a folder; give the same "
+            f"options, or name another folder."
+        )
+    protocol = plain | {"teacher": plain["teacher"] or before.get("teacher")}
+    content = {"protocol": protocol, "requests": requests if asked in requests else [*requests, dict(asked)]}
+    try:
+        with replaced(file) as draft:
+            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"Cannot write to {folder}: {error.strerror or error}. Expected a writable folder.") from error
+
+
+def _stored(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"Cannot read {file}: {error}. Expected what a run before wrote; name another folder."
+        ) from error

@@ -1,0 +1,73 @@
+"""From finished trainings to tables of accuracies, and how well the seeds of a table agree."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from zcbench.benchmarks.statistics import reliability
+from zcbench.benchmarks.truth_table import TruthTable
+from zcbench.benchmarks.truth_workers import KD, SETTINGS, VANILLA
+
+GAIN = "gain"
+
+
+def make_tables(trainings: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, TruthTable]:
+    """One table of single runs for each setting that has any, and their difference where runs can be paired.
+
+    Args:
+        trainings: rows with ``arch, setting, seed, status, accuracy, epochs``.
+        about: the protocol, as ``truth.json`` has it.
+    """
+    good = trainings[trainings["status"] == "ok"] if "accuracy" in trainings else trainings.iloc[:0]
+    runs = {setting: good[good["setting"] == setting] for setting in SETTINGS}
+    runs = {setting: rows[["arch", "seed", "accuracy", "epochs"]] for setting, rows in runs.items() if len(rows)}
+    if len(runs) == len(SETTINGS):
+        both = runs[KD].merge(runs[VANILLA], on=["arch", "seed"], suffixes=("", "_alone"))
+        gain = both.assign(accuracy=both["accuracy"] - both["accuracy_alone"])[["arch", "seed", "accuracy", "epochs"]]
+        runs |= {GAIN: gain} if len(gain) else {}
+    return {setting: TruthTable.from_rows(rows, _card(setting, rows, about)) for setting, rows in runs.items()}
+
+
+def _card(setting: str, rows: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Protocol of a table: what it is about, how it was made, and how well its seeds agree."""
+    space, epochs = str(about["space"]).partition("(")[0], int(rows["epochs"].iloc[0])
+    tail = "" if setting == VANILLA else f"/{setting}"
+    taught = setting != VANILLA
+    return {
+        "name": f"{space}/{about['dataset']}/test{tail}@{epochs}",
+        "space": space,
+        "dataset": about["dataset"],
+        "split": "test",
+        "setting": setting,
+        "epochs": epochs,
+        "aggregation": "single runs" if setting != GAIN else "kd minus vanilla of the same seed",
+        "source": "zcbench truth build",
+        "licence": "Apache-2.0",
+        "networks": about["space"],
+        "images": about["data"],
+        "recipe": ", ".join(f"{name}={value}" for name, value in about["recipe"].items()),
+        **({"distillation": about["distillation"], "teacher": about["teacher"]} if taught else {}),
+        **agreement(rows),
+    }
+
+
+def agreement(runs: pd.DataFrame) -> dict[str, Any]:
+    """How far the seeds of a truth agree, over the architectures that all of them have.
+
+    Args:
+        runs: rows with ``arch, seed, accuracy``.
+
+    Returns:
+        ``runs``, how many seeds; ``reliability``, that of the mean over the seeds by Spearman and Brown; and
+        ``ceiling``, its square root: the rank correlation with this mean that a perfect predictor of the expected
+        accuracy would reach. The latter two are None with one seed.
+    """
+    wide = runs.pivot(index="arch", columns="seed", values="accuracy").dropna()
+    value = reliability(wide)
+    known = value == value
+    return {
+        "runs": int(wide.shape[1]),
+        "reliability": round(value, 4) if known else None,
+        "ceiling": round(max(0.0, value) ** 0.5, 4) if known else None,
+    }

@@ -1,0 +1,45 @@
+"""How good a trained network is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+_CHUNK = 256
+
+
+class Quality(NamedTuple):
+    """Accuracy in percent and mean cross-entropy in nats over some images."""
+
+    accuracy: float
+    loss: float
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
+    """Accuracy and loss in evaluation mode and float32; the modes of the modules are given back.
+
+    Args:
+        network: gives logits ``(B, N)``.
+        images: ``(M, C, H, W)``, on the device of the network.
+        labels: ``(M,)``.
+    """
+    with evaluating(network):
+        logits = torch.cat([network(part) for part in images.split(_CHUNK)])
+    hits = int((logits.argmax(1) == labels).sum())
+    return Quality(100 * hits / len(labels), cross_entropy(logits, labels).item())
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Run a block with ``network`` in evaluation mode, and give the modes of its modules back."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

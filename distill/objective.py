@@ -1,0 +1,149 @@
+"""What a training minimises: a weighted sum of cross-entropy and distillation losses."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from zcbench.distill.contract import Distiller, get
+from zcbench.distill.errors import WeightError
+from zcbench.distill.outputs import Outputs, Shapes
+from zcbench.errors import ZcbenchError, nearest, unknown
+
+CE = "ce"
+
+#: How several teachers are weighed: all alike, or by how well each one knows the labels of the batch.
+MIXTURES = ("average", "adaptive")
+
+
+class Objective(nn.Module):
+    r"""Cross-entropy with the labels plus distillation losses, each with its weight.
+
+    .. math::  L = w_0 \operatorname{CE}(z^S, y) + \sum_i w_i \sum_k \alpha_k L_i(S, T_k)
+
+    :math:`\alpha_k` is 1/K for K teachers (``average``), or ``adaptive``
+    :math:`(1 - \mathrm{softmax}(\operatorname{CE}(z^{T}, y))_k) / (K - 1)` after Zhang et al., "Confidence-Aware
+    Multi-Teacher Knowledge Distillation", ICASSP 2022, arXiv:2201.00007, eq. 4, with the mean of the batch where the
+    paper has one weight per image. The adapters of the losses are modules of this one, trained with the student.
+
+    Args:
+        distillers: losses by name or as objects.
+        weights: of ``ce`` and of the losses by name; see `default_weights` for those that are not given.
+        label_smoothing: of the cross-entropy.
+        mixture: one of `MIXTURES`.
+
+    Raises:
+        WeightError: a weight is negative or not finite, all are zero, or one is of no term.
+        UnknownNameError: a distiller or mixture that is not known.
+    """
+
+    def __init__(
+        self,
+        distillers: Sequence[str | Distiller] = (),
+        weights: Mapping[str, float] | None = None,
+        label_smoothing: float = 0.0,
+        mixture: str = "average",
+    ) -> None:
+        super().__init__()
+        if mixture not in MIXTURES:
+            raise unknown("mixture of teachers", mixture, MIXTURES)
+        self.distillers = [get(item) if isinstance(item, str) else item for item in distillers]
+        self.weights = checked_weights([item.name for item in self.distillers], weights or {})
+        self.mixture, self._smoothing = mixture, label_smoothing
+        self._adapters: list[list[nn.Module | None]] = []
+        self.adapters = nn.ModuleList()
+
+    @property
+    def active(self) -> list[Distiller]:
+        """The losses whose weight is not zero."""
+        return [item for item in self.distillers if self.weights[item.name]]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The outputs that are read."""
+        return frozenset({"logits"}.union(*(item.reads for item in self.active)))
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of what `forward` returns: the total, the cross-entropy, and each loss."""
+        return ("loss", CE, *(item.name for item in self.active))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Weights by term, and the mixture; ready for JSON."""
+        return {"weights": self.weights, "mixture": self.mixture}
+
+    def adapt(self, student: Shapes, teachers: Sequence[Shapes], seed: int) -> None:
+        """Build the adapters that the losses need between networks of these shapes.
+
+        Raises:
+            ShapeMismatch: student and a teacher have different numbers of stages.
+        """
+        self._adapters = [[item.projectors(student, teacher, seed) for teacher in teachers] for item in self.active]
+        self.adapters = nn.ModuleList(module for row in self._adapters for module in row if module is not None)
+
+    def forward(self, student: Outputs, teachers: Sequence[Outputs], labels: Tensor) -> Tensor:
+        """Total, cross-entropy and every loss, without their weights: ``(2 + number of losses,)``."""
+        ce = cross_entropy(student.logits.float(), labels, label_smoothing=self._smoothing)
+        terms = [ce, *self._losses(student, teachers, labels)] if teachers else [ce]
+        weights = [self.weights[name] for name in self.terms[1:]]
+        total = sum((weight * term for weight, term in zip(weights, terms, strict=True)), ce.new_zeros(()))
+        return torch.stack([total, *terms])
+
+    def _losses(self, student: Outputs, teachers: Sequence[Outputs], labels: Tensor) -> list[Tensor]:
+        shares = self._shares(teachers, labels)
+        return [
+            torch.stack(
+                [
+                    share * item(student, teacher, labels if item.uses_labels else None, adapter=adapter)
+                    for share, teacher, adapter in zip(shares, teachers, adapters, strict=True)
+                ]
+            ).sum()
+            for item, adapters in zip(self.active, self._adapters, strict=True)
+        ]
+
+    def _shares(self, teachers: Sequence[Outputs], labels: Tensor) -> list[Tensor | float]:
+        count = len(teachers)
+        if count == 1 or self.mixture == "average":
+            return [1 / count] * count
+        errors = torch.stack([cross_entropy(teacher.logits.detach().float(), labels) for teacher in teachers])
+        return list((1 - errors.softmax(0)) / (count - 1))
+
+
+def default_weights(distillers: Sequence[str]) -> dict[str, float]:
+    """Weights where none are given: 1 each; for ``kd`` alone .1 of the cross-entropy and .9 of the loss.
+
+    The latter are those of Tian et al., "Contrastive Representation Distillation", ICLR 2020, arXiv:1910.10699, and of
+    most comparisons since.
+    """
+    if [name.partition("(")[0] for name in distillers] == ["kd"]:
+        return {CE: 0.1, distillers[0]: 0.9}
+    return dict.fromkeys([CE, *distillers], 1.0)
+
+
+def checked_weights(distillers: Sequence[str], given: Mapping[str, float]) -> dict[str, float]:
+    """Weights of the cross-entropy and of every distiller, in their order.
+
+    Raises:
+        WeightError: as in `Objective`.
+    """
+    weights, named = default_weights(distillers), {_full_name(name): weight for name, weight in given.items()}
+    for name, weight in named.items():
+        if name not in weights:
+            raise WeightError(f"A weight of {name!r} was given, which is no term. {nearest(name, weights)}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+            raise WeightError(f"Given the weight {name}={weight!r}. Expected a finite number of at least 0.")
+    weights |= {name: float(weight) for name, weight in named.items()}
+    if not any(weights.values()):
+        raise WeightError(f"All weights are zero: {', '.join(weights)}. Expected at least one above 0.")
+    return weights
+
+
+def _full_name(name: str) -> str:
+    """The name that the distiller of this specification has: ``kd(temperature=2)`` is ``kd(temperature=2.0)``."""
+    try:
+        return name if name == CE else get(name).name
+    except ZcbenchError:
+        return name

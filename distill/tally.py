@@ -1,0 +1,93 @@
+"""What an epoch adds up: losses and right answers; and the watch for a loss that is no longer finite."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zcbench.distill.errors import DivergedLoss
+
+_EVERY = {"cpu": 1}  # steps between two looks at the losses; a look makes a GPU wait
+_EVERY_ELSEWHERE = 50
+
+
+class Tally:
+    """Sums over the steps of one epoch.
+
+    Args:
+        terms: names of what each student's losses are, the total first.
+        students: how many there are.
+        device: where they are trained.
+        per_epoch: steps of an epoch.
+    """
+
+    def __init__(self, terms: Sequence[str], students: int, device: torch.device, per_epoch: int) -> None:
+        self._terms, self._per_epoch = tuple(terms), per_epoch
+        self._every = _EVERY.get(device.type, _EVERY_ELSEWHERE)
+        self._sums = torch.zeros(students, len(self._terms), dtype=torch.float64)
+        self._hits = torch.zeros(students, dtype=torch.int64, device=device)
+        self._images = 0
+        self._pending: list[Tensor] = []
+        self._last = 0
+
+    def add(self, step: int, terms: Tensor, logits: Sequence[Tensor], labels: Tensor) -> None:
+        """Count step number ``step``, from 1.
+
+        Args:
+            step: its number in the training.
+            terms: losses ``(students, terms)``.
+            logits: of each student, ``(B, N)``.
+            labels: ``(B,)``.
+
+        Raises:
+            DivergedLoss: a loss is NaN or infinite; the message names the first step at which one is.
+        """
+        self._pending.append(terms.detach())
+        self._hits += torch.stack([(own.detach().argmax(1) == labels).sum() for own in logits])
+        self._images += len(labels)
+        self._last = step
+        if len(self._pending) >= self._every:
+            self.look()
+
+    def look(self) -> None:
+        """Add up the losses of the last steps, once all are finite.
+
+        Raises:
+            DivergedLoss: one is not.
+        """
+        if not self._pending:
+            return
+        terms = torch.stack(self._pending).double().cpu()
+        if not bool(terms.isfinite().all()):
+            raise self._diverged(terms)
+        self._sums += terms.sum(0)
+        self._pending = []
+
+    def means(self, student: int) -> dict[str, float]:
+        """Mean of every term of a student over the epoch, and its accuracy in percent, in training mode."""
+        losses = dict(zip(self._terms, (self._sums[student] / self._per_epoch).tolist()))
+        return losses | {"train_accuracy": 100 * int(self._hits[student]) / self._images}
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes."""
+        self.look()
+        return {"sums": self._sums, "hits": self._hits, "images": self._images}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from where another tally was."""
+        self._sums, self._images = state["sums"], state["images"]
+        self._hits = state["hits"].to(self._hits.device)
+
+    def _diverged(self, terms: Tensor) -> DivergedLoss:
+        """Error about the first step that is not finite: about a single term, or about the total if that alone is."""
+        wrong = (~terms.isfinite()).nonzero().tolist()
+        row, student, column = min(wrong, key=lambda place: (place[0], place[2] == 0))
+        step = self._last - len(terms) + row + 1
+        name = {0: "the total", 1: "the cross-entropy"}.get(column, f"the distiller {self._terms[column]!r}")
+        value = terms[row, student, column].item()
+        return DivergedLoss(
+            f"At step {step} (epoch {math.ceil(step / self._per_epoch)}), {name} is {value}. Expected a finite loss; "
+            f"use a lower learning rate or weight, a warm-up, or precision='float32'."
+        )

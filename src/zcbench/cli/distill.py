@@ -1,0 +1,199 @@
+"""``zcbench distill``: train a student under a teacher."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from zcbench.cli import recipes
+from zcbench.cli.bench import DataDir
+from zcbench.cli.distilling import Job
+from zcbench.cli.students import read_distillers, read_student
+from zcbench.specification import split_list
+
+if TYPE_CHECKING:
+    from zcbench.distill.course import Trained
+
+NONE = "none"
+
+
+def distill(
+    student: Annotated[
+        str,
+        typer.Option(
+            help="An architecture, SPACE:ARCH, or the search.json of 'zcbench search', whose best it is.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the training; one that is there is resumed.", show_default=False)
+    ],
+    space: Annotated[str, typer.Option(help="Space of architectures that name none.")] = "nasbench201",
+    teacher: Annotated[
+        str,
+        typer.Option(
+            help="Teachers with commas: architectures of the space, SPACE:ARCH as resnet:resnet56, 'largest' or "
+            "FILE.py:FUNCTION; 'none' trains the student alone."
+        ),
+    ] = NONE,
+    teacher_checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(help="Weights of the teacher; once for each teacher.", show_default="trained first"),
+    ] = None,
+    teacher_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of a teacher that is trained first.", show_default="--epochs")
+    ] = None,
+    distillers: Annotated[
+        str,
+        typer.Option(
+            help="Losses with knobs, separated by commas, as kd(temperature=2),at; top:2@RUN takes the two best kd: "
+            "proxies of a ranking, by tau unless top:2@RUN:COLUMN says otherwise."
+        ),
+    ] = "kd",
+    weights: recipes.Weights = None,
+    scenario: Annotated[
+        str,
+        typer.Option(
+            help="teacher (one or several at once), self (born-again generations), mutual (students that teach each "
+            "other) or assistant (the teachers in a chain, each taught by the one before)."
+        ),
+    ] = "teacher",
+    mixture: Annotated[str, typer.Option(help="Weights of several teachers: average or adaptive.")] = "average",
+    generations: Annotated[int, typer.Option(min=2, help="Of 'self': networks in turn; of 'mutual': students.")] = 2,
+    dataset: Annotated[
+        str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
+    ] = "cifar10",
+    epochs: recipes.Epochs = 10,
+    batch_size: recipes.BatchSize = 128,
+    optimizer: recipes.Optimizer = "sgd",
+    lr: recipes.Rate = 0.1,
+    weight_decay: recipes.WeightDecay = 5e-4,
+    schedule: recipes.Schedule = "one_cycle",
+    warmup: recipes.Warmup = None,
+    label_smoothing: recipes.Smoothing = 0.0,
+    augmentation: recipes.Augmentation = "crop_flip",
+    precision: recipes.Precision = "float32",
+    layout: recipes.Layout = "channels_last",
+    seed: Annotated[int, typer.Option(min=0, help="Of initialisation, order of images and augmentation.")] = 0,
+    init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
+    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads on a CPU; part of what gives the same bits.")
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between two checkpoints.", show_default="an epoch")
+    ] = None,
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Epochs between two looks at the test images.")] = 1,
+    export: Annotated[
+        str, typer.Option(help="Files of the student: pt (weights), pt2 (torch.export), or both.")
+    ] = "pt",
+    tensorboard: Annotated[bool, typer.Option(help="Write a log for TensorBoard too.")] = False,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="Python file that defines distillers. May be repeated.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Train a student, alone or under a teacher; the folder gets weights, log, curves and result.json.
+
+    A training that was stopped or killed goes on where it was when the same command is run again.
+    """
+    import torch
+
+    from zcbench import datasets
+    from zcbench.distill.export import EXPORTS
+    from zcbench.distill.images import TrainingData
+    from zcbench.distill.objective import MIXTURES, Objective
+    from zcbench.distill.recipe import Recipe
+    from zcbench.distill.scenarios import SCENARIOS
+    from zcbench.errors import unknown
+    from zcbench.registry import load_file
+
+    for file in plugin or ():
+        load_file(file)
+    for given, known, what in (
+        ([scenario], SCENARIOS, "scenario"),
+        ([mixture], MIXTURES, "mixture of teachers"),
+        (split_list(export), EXPORTS, "file of a student"),
+    ):
+        for name in given:
+            if name not in known:
+                raise unknown(what, name, known)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    recipe = Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        lr=lr,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        warmup=warmup,
+        label_smoothing=label_smoothing,
+        augmentation=augmentation,
+        seed=seed,
+        precision=precision,
+        layout=layout,
+    )
+    who = read_student(student, space)
+    losses, origins = read_distillers(distillers, who.space.name, data_dir)
+    Objective(losses, recipes.read_weights(weights))  # refuses what is unknown before anything is read or trained
+    images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
+    job = Job(
+        student=who,
+        data=images,
+        recipe=recipe,
+        out=out,
+        teachers=[] if teacher == NONE else split_list(teacher),
+        checkpoints=list(teacher_checkpoint or ()),
+        teacher_recipe=recipe if teacher_epochs is None else replace(recipe, epochs=teacher_epochs, warmup=None),
+        losses=losses,
+        weights=recipes.read_weights(weights),
+        mixture=mixture,
+        generations=generations,
+        init=init,
+        checkpoint_every=checkpoint_every,
+        evaluate_every=evaluate_every,
+        device=device,
+        tensorboard=tensorboard,
+        console=Console(stderr=True),
+    )
+    result = job.carry_out(scenario)
+    _write(job, result, scenario, split_list(export), {"data set": dataset, "top": origins})
+
+
+def _write(job: Job, result: "Trained", scenario: str, exports: Sequence[str], origin: dict[str, Any]) -> None:
+    """Weights, program, curves and ``result.json``."""
+    from zcbench.distill.export import save_program, save_weights
+    from zcbench.distill.objective import checked_weights
+    from zcbench.folders import replaced
+    from zcbench.reports.training import write_curves
+
+    taught = bool(job.teachers) or scenario != "teacher"
+    content = {
+        "student": {"space": job.student.space.spec, "arch": job.student.arch, "seed": job.recipe.seed},
+        "scenario": scenario,
+        "teachers": job.teachers,
+        "weights": checked_weights(job.losses, job.weights) if taught else {"ce": 1.0},
+        "mixture": job.mixture,
+        "recipe": job.recipe.to_dict(),
+        "data": job.data.description,
+        **origin,
+        "test_accuracy": result.accuracy,
+        "test_loss": result.loss,
+        "train_accuracy": result.train_accuracy,
+        "seconds": result.seconds,
+    }
+    if "pt" in exports:
+        save_weights(result.network, job.out / "student.pt")
+    if "pt2" in exports:
+        save_program(result.network, job.data.image_shape, job.out / "student.pt2")
+    write_curves(result.history, job.out, f"{job.student.arch}, {scenario}")
+    with replaced(job.out / "result.json") as draft:
+        draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    typer.echo(
+        f"Test accuracy {result.accuracy:.2f} %, loss {result.loss:.4f}, after {result.steps:,} steps: {job.out}"
+    )

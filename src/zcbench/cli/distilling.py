@@ -1,0 +1,148 @@
+"""The trainings that ``zcbench distill`` is asked for, scenario by scenario."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from zcbench.cli.students import Student
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zcbench.distill.course import Observer, Running, Trained
+    from zcbench.distill.images import TrainingData
+    from zcbench.distill.recipe import Recipe
+
+STUDENT = "student"
+
+
+@dataclass
+class Job:
+    """What is to be trained, and how."""
+
+    student: Student
+    data: "TrainingData"
+    recipe: "Recipe"
+    out: Path
+    teachers: list[str]
+    checkpoints: list[Path]
+    teacher_recipe: "Recipe"
+    losses: list[str]
+    weights: dict[str, float]
+    mixture: str
+    generations: int
+    init: str
+    checkpoint_every: int | None
+    evaluate_every: int
+    device: str
+    tensorboard: bool
+    console: Console
+    stop: Callable[[], bool] | None = None
+
+    def __post_init__(self) -> None:
+        from zcbench.errors import ProtocolError
+
+        if self.checkpoints and len(self.checkpoints) != len(self.teachers):
+            raise ProtocolError(
+                f"{len(self.checkpoints)} checkpoints were given for {len(self.teachers)} teachers. Expected one for "
+                f"each, or none, and they are trained first."
+            )
+
+    def carry_out(self, scenario: str) -> "Trained":
+        """Train as the scenario says; what is finished in the folder is not trained again."""
+        from zcbench.benchmarks.folder import locked
+        from zcbench.benchmarks.session import Stop
+
+        ways: dict[str, Callable[[], Trained]] = {
+            "teacher": self._under_teachers,
+            "self": self._born_again,
+            "mutual": self._mutual,
+            "assistant": self._in_a_chain,
+        }
+        with locked(self.out), Stop() as stop:
+            self.stop = lambda: stop.asked
+            return ways[scenario]()
+
+    def _under_teachers(self) -> "Trained":
+        from zcbench.distill.loop import train
+
+        teachers = [self._teacher(number, name) for number, name in enumerate(self.teachers)]
+        taught: dict[str, Any] = {"distillers": self.losses, "weights": self.weights, "mixture": self.mixture}
+        options: dict[str, Any] = {"device": self.device, **(taught if teachers else {}), **self._running(STUDENT)}
+        return train(self._network(0), teachers or None, self.data, self.recipe, **options)
+
+    def _born_again(self) -> "Trained":
+        networks = [self._network(number) for number in range(self.generations)]
+        return self._in_turn(networks, None)
+
+    def _mutual(self) -> "Trained":
+        from zcbench.distill.loop import train_together
+
+        students = [self._network(number) for number in range(self.generations)]
+        options: dict[str, Any] = {"distillers": self.losses, "weights": self.weights, "device": self.device}
+        return train_together(students, self.data, self.recipe, **options, **self._running(STUDENT))[0]
+
+    def _in_a_chain(self) -> "Trained":
+        from zcbench.errors import ProtocolError
+
+        if len(self.teachers) < 2:
+            raise ProtocolError(
+                f"The scenario 'assistant' was given {len(self.teachers)} teachers. Expected a teacher and at least "
+                f"one assistant, from large to small, with commas."
+            )
+        assistants = [self._built(name) for name in self.teachers[1:]]
+        return self._in_turn([*assistants, self._network(0)], self._teacher(0, self.teachers[0]))
+
+    def _in_turn(self, networks: "Sequence[nn.Module]", teacher: "nn.Module | None") -> "Trained":
+        from zcbench.distill.scenarios import train_in_turn
+
+        def running(number: int) -> "Running":
+            return self._running(STUDENT if number == len(networks) - 1 else f"generation{number}")
+
+        options: dict[str, Any] = {"distillers": self.losses, "weights": self.weights, "device": self.device}
+        return train_in_turn(networks, teacher, self.data, self.recipe, running=running, **options)[-1]
+
+    def _network(self, number: int) -> "nn.Module":
+        """The student; ``number`` says which draw of its weights, from the seed of the recipe on."""
+        space, arch = self.student
+        return space.build(arch, self.data.num_classes, self.recipe.seed + number, self.data.image_shape, self.init)
+
+    def _built(self, name: str, checkpoint: Path | None = None) -> "nn.Module":
+        from zcbench.benchmarks.teachers import build_teacher, read_teacher
+
+        choice = read_teacher(name, self.student.space, self.recipe.seed, checkpoint=checkpoint)
+        return build_teacher(choice, self.student.space, self.init, self.data.num_classes, self.data.image_shape)
+
+    def _teacher(self, number: int, name: str) -> "nn.Module":
+        """A trained teacher: with its checkpoint, or trained here first."""
+        from zcbench.distill.export import save_weights
+        from zcbench.distill.loop import train
+
+        if self.checkpoints:
+            return self._built(name, self.checkpoints[number])
+        own = f"teacher{number}"
+        result = train(
+            self._built(name), None, self.data, self.teacher_recipe, device=self.device, **self._running(own)
+        )
+        save_weights(result.network, self.out / f"{own}.pt")
+        self.console.print(f"Teacher {name}: {result.accuracy:.2f} % on the test images.", highlight=False)
+        return result.network
+
+    def _running(self, name: str) -> "Running":
+        return {
+            "checkpoint": self.out / f"{name}.training",
+            "checkpoint_every": self.checkpoint_every,
+            "evaluate_every": self.evaluate_every,
+            "observers": self._observers(name),
+            "stop": self.stop,
+        }
+
+    def _observers(self, name: str) -> "Sequence[Observer]":
+        from zcbench.distill.observers import Logbook, StepBar, TensorBoard
+
+        folder = self.out if name == STUDENT else self.out / name
+        watching: list[Observer] = [Logbook(folder, {"training": name}), StepBar(self.console, name)]
+        return [*watching, TensorBoard(folder / "tensorboard")] if self.tensorboard else watching

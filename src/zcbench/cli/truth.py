@@ -1,0 +1,175 @@
+"""``zcbench truth``: train architectures into a table of accuracies."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from zcbench.cli import recipes
+from zcbench.cli.bench import DataDir
+from zcbench.specification import split_list
+
+if TYPE_CHECKING:
+    from zcbench.benchmarks.truth_building import Truth
+
+app = typer.Typer(
+    help="Train architectures, with and without a teacher, into truths of your own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``build`` a command of its own name."""
+
+
+@app.command()
+def build(
+    out: Annotated[Path, typer.Option(help="Folder of the truth; one that is there is resumed.", show_default=False)],
+    space: Annotated[
+        str, typer.Option(help="Architecture space, with options as in nasbench201(channels=8,cells=3).")
+    ] = "nasbench201",
+    archs: Annotated[
+        str, typer.Option(help="How many architectures to sample, 'all', or a text file with one a line.")
+    ] = "200",
+    subset: Annotated[str, typer.Option(help="Set that architectures are taken from: all, live or unique.")] = "all",
+    archs_seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+    sample: Annotated[
+        str, typer.Option(help="stratified over the number of parameters, or uniform, as 'zcbench bench' draws.")
+    ] = "stratified",
+    settings: Annotated[str, typer.Option(help="vanilla (no teacher), kd, or both with a comma.")] = "vanilla,kd",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture and setting, seeds 0, 1, …")] = 2,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16,images=10000,"
+            "test_images=5000). Accuracies are on the test split."
+        ),
+    ] = "cifar10",
+    label: Annotated[
+        str | None, typer.Option(help="What the table calls the data set.", show_default="its name, and the side given")
+    ] = None,
+    epochs: recipes.Epochs = 10,
+    batch_size: recipes.BatchSize = 128,
+    optimizer: recipes.Optimizer = "sgd",
+    lr: recipes.Rate = 0.1,
+    weight_decay: recipes.WeightDecay = 5e-4,
+    schedule: recipes.Schedule = "one_cycle",
+    warmup: recipes.Warmup = None,
+    label_smoothing: recipes.Smoothing = 0.0,
+    augmentation: recipes.Augmentation = "none",
+    precision: recipes.Precision = "float32",
+    layout: recipes.Layout = "channels_last",
+    distillers: recipes.Distillers = "kd",
+    weights: recipes.Weights = None,
+    teacher: Annotated[
+        str,
+        typer.Option(
+            help="Teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20, or "
+            "FILE.py:FUNCTION."
+        ),
+    ] = "largest",
+    teacher_checkpoint: Annotated[
+        Path | None, typer.Option(help="Its weights.", show_default="trained first, with the recipe")
+    ] = None,
+    teacher_seed: Annotated[int, typer.Option(help="Seed of its training.")] = 1000,
+    teacher_epochs: Annotated[int | None, typer.Option(help="Epochs of its training.", show_default="--epochs")] = None,
+    teacher_augmentation: Annotated[
+        str | None, typer.Option(help="Augmentation of its training.", show_default="--augmentation")
+    ] = None,
+    init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
+    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that one training may take.")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Retry time-outs, lack of memory and dead workers.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Train architectures and record accuracy, loss and time of every run; resumable at any moment.
+
+    The folder gets one table for each setting, which '--truth' of bench and rank takes: vanilla.parquet, kd.parquet and
+    gain.parquet; and trainings.csv with all that was recorded.
+    """
+    from dataclasses import replace
+
+    from zcbench import datasets, spaces
+    from zcbench.benchmarks.study import choose_architectures
+    from zcbench.benchmarks.teachers import read_teacher
+    from zcbench.benchmarks.truth_building import build_truth
+    from zcbench.distill.images import TrainingData
+    from zcbench.distill.recipe import Recipe
+
+    where, console = spaces.get(space), Console(stderr=True)
+    recipe = Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        lr=lr,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        warmup=warmup,
+        label_smoothing=label_smoothing,
+        augmentation=augmentation,
+        precision=precision,
+        layout=layout,
+    )
+    kinds, taught = split_list(settings), "kd" in split_list(settings)
+    if archs.isdecimal() and sample == "stratified":
+        from zcbench.benchmarks.sampling import stratified
+
+        chosen = stratified(where, int(archs), archs_seed, subset)
+        origin = f"{archs} of {subset!r}, stratified over parameters, seed {archs_seed}"
+    else:
+        chosen, origin = choose_architectures(where, archs, subset, archs_seed)
+    images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
+    result = build_truth(
+        where,
+        chosen,
+        images,
+        label or _label(dataset, images.image_shape[1]),
+        out,
+        settings=kinds,
+        seeds=range(seeds),
+        recipe=recipe,
+        distillers=split_list(distillers),
+        weights=recipes.read_weights(weights),
+        teacher=read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint) if taught else None,
+        teacher_recipe=replace(
+            recipe,
+            epochs=teacher_epochs or epochs,
+            augmentation=teacher_augmentation or augmentation,
+            seed=teacher_seed,
+            warmup=None if teacher_epochs else warmup,
+        ),
+        init=init,
+        device=device,
+        workers=workers,
+        timeout=timeout,
+        retry_failed=retry_failed,
+        notes={"architectures": origin, "data set": dataset},
+        console=console,
+    )
+    _print(result)
+
+
+def _label(dataset: str, side: int) -> str:
+    """Name of the data set in the table: its own, with the side in pixels where the images were brought to another."""
+    from zcbench.specification import read_specification
+
+    name, options = read_specification(dataset)
+    return f"{name}-{side}" if "side" in options else name
+
+
+def _print(result: "Truth") -> None:
+    for setting, table in result.tables.items():
+        about, accuracy = table.protocol, table["accuracy"]
+        agreed = (
+            "one run each"
+            if about["reliability"] is None
+            else (f"reliability {about['reliability']:.3f}, ceiling {about['ceiling']:.3f}")
+        )
+        typer.echo(
+            f"{setting}: {about['n']:,} architectures, {about['runs']} seeds; accuracy {accuracy.min():.2f} to "
+            f"{accuracy.max():.2f}, mean {accuracy.mean():.2f}; {agreed}: {result.folder / setting}.parquet"
+        )

@@ -1,0 +1,170 @@
+"""``zcbench distill`` and ``zcbench truth build`` from the command line."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from zcbench import spaces
+from zcbench.benchmarks.ranking import Ranking
+from zcbench.cli import app
+from zcbench.cli.students import read_distillers, read_student
+from zcbench.distill.errors import RecipeError, TrainingStopped
+from zcbench.errors import ArchitectureError, ProtocolError, RankingError, UnknownNameError
+
+SPACE = "nasbench201(channels=2,cells=1)"
+CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
+COMMON = ["--space", SPACE, "--dataset", "digits(images=96,test_images=50)", "--epochs", "1", "--batch-size", "32"]
+
+
+def run(*words: object) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=True)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def distilled(out: Path, *words: object) -> dict[str, object]:
+    run("distill", "--student", CELL, "--out", out, *COMMON, *words)
+    return dict(json.loads((out / "result.json").read_text()))
+
+
+def test_distill(tmp_path: Path) -> None:
+    """By construction: weights that load into a fresh build, log, curves, result; a second call trains nothing."""
+    words = ("--teacher", f"{SPACE}:{CELL}", "--distillers", "kd(temperature=2),at", "--weights", "ce=.5,at=10")
+    first = distilled(tmp_path, *words)
+    assert first["weights"] == {"ce": 0.5, "kd(temperature=2.0)": 1.0, "at": 10.0}
+    fresh = spaces.get(SPACE).build(CELL, image_shape=(3, 8, 8))
+    fresh.load_state_dict(torch.load(tmp_path / "student.pt", weights_only=True))
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made >= {"student.pt", "teacher0.pt", "log.csv", "log.json", "curves.png", "curves.svg", "result.json"}
+    assert distilled(tmp_path, *words) == first
+
+
+def test_teacher_from_a_checkpoint(tmp_path: Path) -> None:
+    """Invariance: the weights that a first call has trained give the student that training them again gives."""
+    first = distilled(tmp_path / "one", "--teacher", CELL)
+    second = distilled(tmp_path / "two", "--teacher", CELL, "--teacher-checkpoint", tmp_path / "one" / "teacher0.pt")
+    assert first["test_loss"] == second["test_loss"] and not (tmp_path / "two" / "teacher0.pt").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--scenario", "teacher"),
+        ("--scenario", "teacher", "--teacher", f"{CELL},{CELL}", "--mixture", "adaptive"),
+        ("--scenario", "self"),
+        ("--scenario", "mutual", "--distillers", "kd(temperature=1)"),
+        ("--scenario", "assistant", "--teacher", f"{CELL},{CELL}"),
+    ],
+)
+def test_scenarios(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """By construction: each ends with a student and its figures."""
+    result = distilled(tmp_path, *words)
+    assert result["scenario"] == words[1] and 0 <= float(str(result["test_accuracy"])) <= 100
+    assert (tmp_path / "student.pt").exists()
+
+
+def test_student_of_a_search(tmp_path: Path) -> None:
+    """By construction: best.arch, with the space beside it, in it, or that of the option."""
+    file = tmp_path / "search.json"
+    for content, given in (
+        ({"space": SPACE, "best": {"arch": CELL}}, "resnet"),
+        ({"best": {"arch": CELL, "space": SPACE}}, "resnet"),
+        ({"best": {"arch": CELL}}, SPACE),
+    ):
+        file.write_text(json.dumps(content))
+        student = read_student(str(file), given)
+        assert (student.space.spec, student.arch) == (SPACE, CELL)
+    assert read_student(f"{SPACE}:{CELL}", "resnet").space.spec == SPACE
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"best": {}}', '{"best": {"arch": "nonsense"}}'])
+def test_a_file_without_a_student(tmp_path: Path, content: str) -> None:
+    """Bad input: damaged, empty, or no architecture of the space."""
+    (tmp_path / "search.json").write_text(content)
+    with pytest.raises(ArchitectureError):
+        read_student(str(tmp_path / "search.json"), SPACE)
+    with pytest.raises(ArchitectureError, match="names no student"):
+        read_student(str(tmp_path / "missing.json"), SPACE)
+
+
+def ranking(folder: Path, taus: dict[str, float]) -> None:
+    rows = [
+        {"truth": "t", "subset": "all", "proxy": name, "kind": "proxy", "tau": tau, "tau_given_params": -tau}
+        for name, tau in taus.items()
+    ]
+    empty = pd.DataFrame({"proxy": [], "status": [], "count": [], "example_arch": [], "reason": []})
+    archs = pd.Index(["a", "b", "c"], name="arch")
+    sizes = pd.DataFrame(1, archs, ["params", "macs", "n_convs", "depth"])
+    scores, truth = pd.DataFrame(0.0, archs, list(taus)), pd.DataFrame({"t": [1.0, 2.0, 3.0]}, archs)
+    matrix = pd.DataFrame(0.0, list(taus), list(taus))
+    protocol = {"scores": {"space": SPACE}}
+    made = Ranking(pd.DataFrame(rows), scores, truth, sizes, {"all": matrix}, empty, protocol, {"all": ("a", "b", "c")})
+    made.save(folder / "ranking")
+
+
+def test_top_distillers_of_a_ranking(tmp_path: Path) -> None:
+    """By construction: the best kd: proxies by tau, or by another column; what is no distiller does not count."""
+    ranking(tmp_path, {"synflow": 0.9, "kd:at": 0.5, "kd:kd(temperature=2.0)": 0.7, "kd:sp": -0.2})
+    names, about = read_distillers(f"top:2@{tmp_path},cc", "resnet", None)
+    assert names == ["kd(temperature=2.0)", "at", "cc"] and about[0]["column"] == "tau"
+    assert read_distillers(f"top:1@{tmp_path}:given_params", "nasbench201", None)[0] == ["sp"]
+
+
+def test_a_ranking_without_distillers(tmp_path: Path) -> None:
+    """Bad input: a run that has no kd: proxy."""
+    ranking(tmp_path, {"synflow": 0.9, "macs": 0.8})
+    with pytest.raises(RankingError, match="has no name that begins with 'kd:'"):
+        read_distillers(f"top:2@{tmp_path}", "nasbench201", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        (("--scenario", "tutor"), UnknownNameError, "'tutor' is no known scenario"),
+        (("--mixture", "mean"), UnknownNameError, "mixture"),
+        (("--export", "onnx"), UnknownNameError, "'onnx'"),
+        (("--distillers", "kdd"), UnknownNameError, "'kd'"),
+        (("--schedule", "cosin"), UnknownNameError, "'cosine'"),
+        (("--scenario", "assistant", "--teacher", CELL), ProtocolError, "given 1 teachers"),
+        (("--teacher", CELL, "--teacher-checkpoint", "a", "--teacher-checkpoint", "b"), ProtocolError, "2 checkpoints"),
+        (("--batch-size", "128"), RecipeError, "96 training images and batch_size=128"),
+    ],
+)
+def test_wrong_options(tmp_path: Path, words: tuple[str, ...], error: type[Exception], message: str) -> None:
+    """Bad input: each is an error that names what was given."""
+    with pytest.raises(error, match=message):
+        distilled(tmp_path, *words)
+
+
+def test_weights_that_cannot_be_read(tmp_path: Path) -> None:
+    """Bad input: wrong usage, exit code 2."""
+    result = CliRunner().invoke(app, ["distill", "--student", CELL, "--out", str(tmp_path), *COMMON, "--weights", "ce"])
+    assert result.exit_code == 2 and "NAME=NUMBER" in result.output
+
+
+def test_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By construction: a wish to stop leaves a checkpoint from which the same command goes on."""
+    whole = distilled(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr("zcbench.benchmarks.session.Stop.__enter__", lambda self: setattr(self, "asked", True) or self)
+        with pytest.raises(TrainingStopped, match="start it again to go on"):
+            distilled(tmp_path / "run")
+    assert distilled(tmp_path / "run")["test_loss"] == whole["test_loss"]
+
+
+def test_truth_build_and_rank(tmp_path: Path) -> None:
+    """By construction: the tables are truths that 'bench' takes, for the architectures that the folder lists."""
+    out = tmp_path / "truth"
+    words = ["--archs", 4, "--seeds", 1, "--teacher", CELL, "--workers", 0, "--out", out]
+    told = run("truth", "build", *COMMON, *words)
+    assert "vanilla: 4 architectures, 1 seeds" in told and "one run each" in told
+    truths = f"{out / 'vanilla.parquet'},{out / 'kd.parquet'}"
+    bench = ["--archs", out / "archs.txt", "--proxies", "params,macs", "--dataset", "digits", "--workers", 0]
+    run("bench", "--space", SPACE, "--truth", truths, *bench, "--seeds", 1, "--draws", 10, "--out", tmp_path / "run")
+    assert set(Ranking.load(tmp_path / "run" / "ranking").accuracies) == {"vanilla.parquet", "kd.parquet"}
