@@ -215,7 +215,7 @@ def _parsed(text: str) -> Ensemble:
             f"{text!r} is no ensemble. Expected a rule with its members in parentheses, such as "
             f"'log_rank(macs,jacov)', or a registered name; rules are {', '.join(RULES)}."
         )
-    members = tuple(split_list(match[2]))
+    members = tuple(name.strip() for name in match[2].split(",")) if match[2].strip() else ()
     return Ensemble(f"{match[1]}({','.join(members)})", match[1], members)
 
 

@@ -1,8 +1,13 @@
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+
+from zcbench import distill, proxies
+from zcbench.benchmarks.ensembles import ENSEMBLES
 
 torch.set_num_threads(1)
 
@@ -16,3 +21,18 @@ def data_dir() -> Path:
     folder = Path(given).resolve()
     assert folder.is_dir(), f"ZCBENCH_DATA={given!r} is no folder"
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registries_as_before() -> Iterator[None]:
+    """What a module's tests register is forgotten after them: one process runs many modules, in any order."""
+    registries = (proxies.REGISTRY, distill.REGISTRY, ENSEMBLES)
+    before = [(registry, registry.names() and dict(registry._items)) for registry in registries]
+    plugins = {name for name in sys.modules if name.startswith("zcbench_plugin_")}
+    yield
+    for registry, items in before:
+        registry._items.clear()
+        registry._items.update(items)
+    for name in [name for name in sys.modules if name.startswith("zcbench_plugin_")]:
+        if name not in plugins:
+            del sys.modules[name]
