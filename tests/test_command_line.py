@@ -74,7 +74,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with a plug-in, two workers and a report."""
     out = tmp_path_factory.mktemp("runs") / "first"
-    result = zcbench_command("bench", *SMALL, *inputs(files), "--seeds", 2, "--plugin", files / "mine.py", "--out", out)
+    plugin, chosen = files / "mine.py", ["--proxies", "all,-kd:*"]
+    result = zcbench_command("bench", *SMALL, *inputs(files), *chosen, "--seeds", 2, "--plugin", plugin, "--out", out)
     assert result.returncode == 0, result.stderr
     return out
 
@@ -97,7 +98,7 @@ def test_bench_leaves_scores_ranking_and_report(run):
 def test_a_second_identical_run_computes_nothing(run, files):
     """The summary line counts no new scores."""
     again = ["bench", *SMALL, *inputs(files), "--seeds", 2, "--plugin", files / "mine.py", "--out", run]
-    assert "0 of them new" in zcbench_command(*again).stderr
+    assert "0 of them new" in zcbench_command(*again, "--proxies", "all,-kd:*", "--formats", "png").stderr
 
 
 def test_rank_and_report_read_what_is_there(run, files):
