@@ -116,7 +116,8 @@ _PLURALS = {
 def _tiles(ranking: Ranking) -> list[tuple[str, str]]:
     """The size of the study in a few numbers."""
     kinds = Counter(ranking.table.drop_duplicates("proxy")["kind"])
-    tiles = [(len(ranking.accuracies), "architectures"), (len(truths(ranking)), "truths")]
+    known = len(truths(ranking))
+    tiles = [(len(ranking.accuracies), "architectures"), (known, "truth" if known == 1 else "truths")]
     tiles[1:1] = [
         (kinds[kind], name if kinds[kind] == 1 else _PLURALS[name]) for kind, name in KIND_NAMES.items() if kinds[kind]
     ]
