@@ -79,6 +79,8 @@ def tau_spread(trials: pd.DataFrame, accuracy: statistics.Array) -> dict[str, fl
     Returns:
         ``tau_sd_seeds`` and ``tau_sd_batches``: standard deviations, non-negative; NaN with a single seed or batch.
     """
+    if trials.shape[1] < 2:
+        return {"tau_sd_seeds": statistics.NAN, "tau_sd_batches": statistics.NAN}
     by: dict[str, Callable[[Draw | int], int]] = {"tau_sd_seeds": _seed, "tau_sd_batches": _batch}
     return {name: _spread(trials.T.groupby(key).mean().to_numpy(), accuracy) for name, key in by.items()}
 

@@ -1,7 +1,7 @@
 """What DisWOT compares: how a teacher and its students relate the images of a batch, and the classes, to each other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def _compared(student: Similarity, teacher: Similarity) -> Similarity:
         float(np.linalg.norm(one - other))
         for one, other in ((student.images, teacher.images), (student.classes, teacher.classes))
     )
-    return Similarity(student.name, student.images, student.classes, relation, semantic)
+    return replace(student, relation=relation, semantic=semantic)
 
 
 def _normed(matrix: Tensor) -> Matrix:

@@ -11,8 +11,6 @@ import pandas as pd
 from zcbench.errors import StoreError
 
 FILE = "trainings.jsonl"
-#: Failures that another attempt may not meet again.
-TRANSIENT = ("timeout", "out_of_memory", "worker_died")
 
 
 class Key(NamedTuple):

@@ -15,7 +15,8 @@ from zcbench.benchmarks.pool import Ending, WorkerPool
 from zcbench.benchmarks.progress import Bar
 from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.session import Stop
-from zcbench.benchmarks.trainings import FILE, TRANSIENT, Key, TrainingLog
+from zcbench.benchmarks.store import TRANSIENT
+from zcbench.benchmarks.trainings import FILE, Key, TrainingLog
 from zcbench.benchmarks.truth_protocol import adopt, describe, request
 from zcbench.benchmarks.truth_runs import make_tables
 from zcbench.benchmarks.truth_table import TruthTable

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from zcbench.distill.evaluation import evaluating
 from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 from zcbench.proxies.passes import Values, missing, weight_tensors
 from zcbench.proxies.signals import Batch, Costs
@@ -28,18 +29,14 @@ def count_costs(network: nn.Module, batch: Batch) -> Values:
         if not isinstance(layer, nn.Linear):
             convolutions.append(name)
 
-    modes = [(module, module.training) for module in network.modules()]
     flops, plain_attention = FlopCounterMode(display=False), sdpa_kernel(SDPBackend.MATH)
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # the counter knows no fused attention of the CPU
-    network.eval()
     try:
-        with torch.no_grad(), plain_attention, flops, layer_outputs(weight_layers(network), count):
+        with torch.no_grad(), evaluating(network), plain_attention, flops, layer_outputs(weight_layers(network), count):
             network(batch.images[:1].clone())
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-        for module, training in modes:
-            module.training = training
     params = sum(parameter.numel() for parameter in network.parameters())
     return {"costs": Costs(params, flops.get_total_flops() // 2, len(convolutions))}
 

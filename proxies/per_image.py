@@ -1,7 +1,6 @@
 """The passes that tell the images of a batch apart: a gradient for each of them."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 from torch.overrides import TorchFunctionMode
 
+from zcbench.distill.evaluation import evaluating
 from zcbench.proxies.data_free import gaussian_state, standard_normal
 from zcbench.proxies.passes import Values, check_logits, weight_tensors
 from zcbench.proxies.signals import Batch, NotApplicable
@@ -81,7 +81,7 @@ def logit_jacobians(network: nn.Module, batch: Batch, seed: int) -> Values:
         return found[0], found[0]
 
     chunk = max(1, GRADIENTS_AT_ONCE // (len(images) * sum(state[name].numel() for name in names)))
-    with ImageByImage(), _evaluating(network):
+    with ImageByImage(), evaluating(network):
         return {"logit_jacobians": vmap(jacrev(logits, has_aux=True, chunk_size=chunk), (None, 0))(entries, images)}
 
 
@@ -94,17 +94,6 @@ def _untrained(network: nn.Module, stream: torch.Generator) -> dict[str, Tensor]
             state[f"{name}.running_mean"].zero_()
             state[f"{name}.running_var"].fill_(1)
     return state
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 class ImageByImage(TorchFunctionMode):

@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from zcbench.folders import replaced
 from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import Found, Settings
 from zcbench.search.evaluation import Evaluation, columns
@@ -145,16 +145,11 @@ def write(folder: Path, content: Mapping[str, Any]) -> Path:
         SearchError: the folder holds another search, or cannot be written.
     """
     check_free(folder, content["request"])
-    file, draft = folder / FILE, folder / f".{FILE}.{os.getpid()}.tmp"
+    file = folder / FILE
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(
-                json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-            )
-            os.replace(draft, file)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replaced(file) as draft:
+            draft.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SearchError(
             f"Cannot write {file}: {error}. Expected a folder with room that you may write to; name another one, and "

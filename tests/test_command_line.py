@@ -1,55 +1,23 @@
 """The command line as a user meets it: small runs, and the bad inputs."""
 
-import io
 import json
-import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
-from unittest.mock import patch
 
 import pandas as pd
 import pytest
 
 import zcbench
-from zcbench.cli import main
 from zcbench.streams import numpy_stream
+
+from .command import fails, zcbench_command
 
 SPACE = "nasbench201(channels=4,cells=1)"
 COMMANDS = [f"proxies {name}" for name in ("list", "show", "check")]
 COMMANDS += [f"data {name}" for name in ("list", "show", "fetch", "import", "verify")]
 COMMANDS += ["ensembles select", "scores compare"]
 SMALL = ["--space", SPACE, "--dataset", "noise", "--image-size", "8", "--batch-size", "8", "--draws", "20"]
-
-
-class Result(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def zcbench_command(*arguments: object, **environment: str) -> Result:
-    """Call what the console script calls, and catch what it prints and how it exits."""
-    out, err = io.StringIO(), io.StringIO()
-    argv = ["zcbench", *map(str, arguments)]
-    settings = {**os.environ, "COLUMNS": "200", **environment}
-    with patch.object(sys, "argv", argv), patch.dict(os.environ, settings), redirect_stdout(out), redirect_stderr(err):
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-    return Result(code, out.getvalue(), err.getvalue())
-
-
-def fails(*arguments: object, code: int = 1, **environment: str) -> str:
-    """Run what must fail without a traceback, and return its message on one line."""
-    result = zcbench_command(*arguments, **environment)
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    return " ".join(result.stderr.split())
 
 
 @pytest.fixture(scope="module")

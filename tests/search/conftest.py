@@ -1,18 +1,13 @@
-import io
-import os
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from typing import NamedTuple
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 import zcbench.spaces
-from zcbench.cli import main
 from zcbench.search import Architectures, Costs, Evaluated, Evaluation, Values
 from zcbench.spaces import NASBench201
+
+from .. import command
 
 Bits = tuple[int, ...]
 
@@ -55,41 +50,14 @@ class Counted:
         return Evaluated(candidate, values)
 
 
-class Result(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def command(*arguments: object, **environment: str) -> Result:
-    """Call what the console script calls, and catch what it prints and how it exits."""
-    out, err = io.StringIO(), io.StringIO()
-    argv, settings = ["zcbench", *map(str, arguments)], {**os.environ, "COLUMNS": "200", **environment}
-    with patch.object(sys, "argv", argv), patch.dict(os.environ, settings), redirect_stdout(out), redirect_stderr(err):
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-    return Result(code, out.getvalue(), err.getvalue())
-
-
 @pytest.fixture(scope="session")
 def zcbench_command() -> object:
-    return command
+    return command.zcbench_command
 
 
 @pytest.fixture
 def fails() -> object:
-    """Run what must fail without a traceback, and give its message on one line."""
-
-    def run(*arguments: object, code: int = 1, **environment: str) -> str:
-        result = command(*arguments, **environment)
-        assert result.returncode == code, result.stderr
-        assert "Traceback" not in result.stderr
-        return " ".join(result.stderr.split())
-
-    return run
+    return command.fails
 
 
 @pytest.fixture

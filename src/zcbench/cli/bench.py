@@ -145,7 +145,7 @@ def bench(
     try:
         choice = read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
     except TeacherError:  # a space too large to be listed has no largest
-        if teacher != "largest" or any(REGISTRY.get(name).needs_teacher for name in names):
+        if teacher != "largest" or teacher_checkpoint or any(REGISTRY.get(name).needs_teacher for name in names):
             raise
         choice = None
     images = datasets.load(dataset, data_dir, image_size=image_size)
