@@ -13,6 +13,7 @@ if __name__ == "distill":  # imported from the source folder: this would be a se
     )
 
 from zcbench.distill.adapters import ADAPTERS, Adapter, build_adapter
+from zcbench.distill.balancing import balanced_weights
 from zcbench.distill.contract import ADAPTS, REGISTRY, Distiller, distiller, get, names
 from zcbench.distill.course import Running, Trained
 from zcbench.distill.errors import (
@@ -63,6 +64,7 @@ __all__ = [
     "TrainingData",
     "TrainingStopped",
     "WeightError",
+    "balanced_weights",
     "build_adapter",
     "distiller",
     "get",

@@ -103,12 +103,7 @@ class Training:
         Raises:
             DivergedLoss: a loss is NaN or infinite.
         """
-        epoch, place = divmod(self.done, self.per_epoch)
-        first = place * self.recipe.batch_size
-        indices = self._order[first : first + self.recipe.batch_size]
-        images, labels = self._images(indices, epoch, first), self.data.labels[indices]
-        outputs = [reader(images) for reader in self._readers]
-        terms = torch.stack(self._losses(outputs, self._taught(images, indices), labels))
+        terms, logits, labels = self._ahead()
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(terms[:, 0].sum()).backward()
         self._scaler.step(self._optimizer)
@@ -116,7 +111,21 @@ class Training:
         self.done, self._rate = self.done + 1, self._optimizer.param_groups[0]["lr"]
         if self.done < self.total:
             self._schedule.step()
-        self._tally.add(self.done, terms, [own.logits for own in outputs], labels)
+        self._tally.add(self.done, terms, logits, labels)
+
+    def terms(self) -> Tensor:
+        """Terms of the step to come, one row for each student: total, cross-entropy, and every loss."""
+        return self._ahead()[0]
+
+    def _ahead(self) -> tuple[Tensor, list[Tensor], Tensor]:
+        """What the step to come looks at: terms, logits of each student, and labels."""
+        epoch, place = divmod(self.done, self.per_epoch)
+        first = place * self.recipe.batch_size
+        indices = self._order[first : first + self.recipe.batch_size]
+        images, labels = self._images(indices, epoch, first), self.data.labels[indices]
+        outputs = [reader(images) for reader in self._readers]
+        terms = torch.stack(self._losses(outputs, self._taught(images, indices), labels))
+        return terms, [own.logits for own in outputs], labels
 
     def _losses(self, outputs: list[Outputs], outside: list[Outputs], labels: Tensor) -> list[Tensor]:
         """The terms of each student, under the teachers from outside and the other students."""

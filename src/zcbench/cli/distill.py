@@ -54,7 +54,14 @@ def distill(
             "proxies of a ranking, by tau unless top:2@RUN:COLUMN says otherwise."
         ),
     ] = "kd",
-    weights: recipes.Weights = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights of the cross-entropy and of the losses, as ce=.1,kd=.9; or 'balanced': each loss then has a "
+            "gradient as long as that of the cross-entropy in the first step.",
+            show_default="1 each; ce=.1,kd=.9 for kd alone",
+        ),
+    ] = None,
     scenario: Annotated[
         str,
         typer.Option(
@@ -104,6 +111,8 @@ def distill(
     import torch
 
     from zcbench import datasets
+    from zcbench.distill.balancing import BALANCED
+    from zcbench.distill.errors import WeightError
     from zcbench.distill.export import EXPORTS
     from zcbench.distill.images import TrainingData
     from zcbench.distill.objective import MIXTURES, Objective
@@ -140,7 +149,14 @@ def distill(
     )
     who = read_student(student, space)
     losses, origins = read_distillers(distillers, who.space.name, data_dir)
-    Objective(losses, recipes.read_weights(weights))  # refuses what is unknown before anything is read or trained
+    balanced = weights == BALANCED
+    if balanced and (scenario != "teacher" or teacher == NONE):
+        raise WeightError(
+            "Given: weights 'balanced' without a teacher from outside. Expected '--scenario teacher' and '--teacher', "
+            "whose losses can be measured before the training; or give the weights as numbers."
+        )
+    given = {} if balanced else recipes.read_weights(weights)
+    Objective(losses, given)  # refuses what is unknown before anything is read or trained
     images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
     job = Job(
         student=who,
@@ -151,7 +167,8 @@ def distill(
         checkpoints=list(teacher_checkpoint or ()),
         teacher_recipe=recipe if teacher_epochs is None else replace(recipe, epochs=teacher_epochs, warmup=None),
         losses=losses,
-        weights=recipes.read_weights(weights),
+        weights=given,
+        balanced=balanced,
         mixture=mixture,
         generations=generations,
         init=init,

@@ -32,6 +32,7 @@ class Job:
     teacher_recipe: "Recipe"
     losses: list[str]
     weights: dict[str, float]
+    balanced: bool
     mixture: str
     generations: int
     init: str
@@ -70,9 +71,20 @@ class Job:
         from zcbench.distill.loop import train
 
         teachers = [self._teacher(number, name) for number, name in enumerate(self.teachers)]
+        student = self._network(0)
+        if self.balanced:
+            self._balance(student, teachers)
         taught: dict[str, Any] = {"distillers": self.losses, "weights": self.weights, "mixture": self.mixture}
         options: dict[str, Any] = {"device": self.device, **(taught if teachers else {}), **self._running(STUDENT)}
-        return train(self._network(0), teachers or None, self.data, self.recipe, **options)
+        return train(student, teachers or None, self.data, self.recipe, **options)
+
+    def _balance(self, student: "nn.Module", teachers: "Sequence[nn.Module]") -> None:
+        from zcbench.distill.balancing import balanced_weights
+
+        options: dict[str, Any] = {"mixture": self.mixture, "device": self.device}
+        self.weights = balanced_weights(student, teachers, self.data, self.losses, self.recipe, **options)
+        shown = ", ".join(f"{name} {weight:.4g}" for name, weight in self.weights.items())
+        self.console.print(f"Weights that balance the gradients: {shown}.", highlight=False)
 
     def _born_again(self) -> "Trained":
         networks = [self._network(number) for number in range(self.generations)]

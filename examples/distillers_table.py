@@ -1,0 +1,137 @@
+"""Which distiller teaches best, and does a ranking at initialisation know it? A table in Markdown.
+
+    python examples/distillers_table.py OUT --ranking RUN [--pairs resnet8,2-0.5] [--seeds 3] [--workers 2]
+
+A ResNet-20 is trained first, then every student under it with every distiller and seed, each by ``zcbench distill`` in
+a folder of OUT; a second call makes only what is missing. All losses but the row "kd, .1 and .9" have the weights that
+balance their gradients with that of the cross-entropy in the first step. Beside single distillers there are pairs: the
+two that RUN ranks first, by tau and by tau given parameters, and pairs drawn at random from those of the table.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from zcbench.reports.wording import slug
+
+STUDENTS = ("resnet:resnet8", "mobilenetv2:2-0.5")
+SINGLE = ("kd", "dkd", "dist", "fitnet", "at", "sp", "rkd", "pkd", "cwd", "review")
+DISWOT = "diswot_semantic,diswot_relation"
+DATASET = "cifar10(files=1,side=16,test_images=5000)"
+ALONE, PUBLISHED = "alone", "kd, .1 and .9"
+
+
+class Row(NamedTuple):
+    """One line of the table: its label, and what ``zcbench distill`` is told."""
+
+    label: str
+    options: tuple[str, ...]
+
+
+def main() -> None:
+    """Train what is missing, and print a table for every student."""
+    given = _arguments()
+    rows = _rows(given.ranking, given.random_pairs)
+    teacher = given.out / "teacher"
+    common = ["--dataset", given.dataset, "--teacher", "none"]
+    _train(teacher, "resnet:resnet20", [*common, "--epochs", str(given.teacher_epochs), "--seed", "1000"])
+    jobs = [(student, row, seed) for seed in range(given.seeds) for student in given.students for row in rows]
+    with ThreadPoolExecutor(given.workers) as pool:
+        results = list(pool.map(lambda job: _student(given, *job), jobs))
+    told = _train(teacher, "", [])["test_accuracy"]
+    print(f"Teacher: ResNet-20, {told:.2f} %.")
+    for student in given.students:
+        own = {job[1:]: result for job, result in zip(jobs, results, strict=True) if job[0] == student}
+        print(f"\n**{student.partition(':')[2]}**\n\n{_table(rows, own, given.seeds)}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--ranking", help="run, or packed scores with :COLUMN:TRUTH left to this script")
+    parser.add_argument("--students", nargs="+", default=STUDENTS)
+    parser.add_argument("--dataset", default=DATASET)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--teacher-epochs", type=int, default=25)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--random-pairs", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    return parser.parse_args()
+
+
+def _rows(ranking: str | None, random_pairs: int) -> list[Row]:
+    rows = [Row(ALONE, ("--teacher", "none")), Row(PUBLISHED, ("--distillers", "kd"))]
+    rows += [_balanced(name, name) for name in SINGLE] + [_balanced("diswot†", DISWOT)]
+    if ranking is not None:
+        truth = "s0/cifar100/kd"
+        rows += [_balanced(f"top 2 by {by}", f"top:2@{ranking}:{by}:{truth}") for by in ("tau", "given_params")]
+    pairs = list(combinations(SINGLE, 2))
+    drawn = np.random.default_rng(0).choice(len(pairs), random_pairs, replace=False)
+    return rows + [_balanced(f"random: {', '.join(pairs[i])}", ",".join(pairs[i])) for i in drawn]
+
+
+def _balanced(label: str, distillers: str) -> Row:
+    return Row(label, ("--distillers", distillers, "--weights", "balanced"))
+
+
+def _student(given: argparse.Namespace, student: str, row: Row, seed: int) -> dict[str, Any]:
+    weights = ["--teacher-checkpoint", str(given.out / "teacher" / "student.pt")]
+    taught = [] if row.label == ALONE else ["--teacher", "resnet:resnet20", *weights]
+    recipe = ["--dataset", given.dataset, "--epochs", str(given.epochs), "--augmentation", "none", "--seed", str(seed)]
+    return _train(given.out / slug(student) / slug(row.label) / str(seed), student, [*taught, *row.options, *recipe])
+
+
+def _train(out: Path, student: str, options: Sequence[str]) -> dict[str, Any]:
+    """Content of ``result.json``, made if it is not there."""
+    file = out / "result.json"
+    if not file.is_file():
+        command = [sys.executable, "-m", "zcbench", "distill", "--student", student, *options, "--out", str(out)]
+        command += ["--threads", "1", "--evaluate-every", "100"]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            raise SystemExit(f"{' '.join(command)}\n{ended.stderr[-2000:]}")
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def _table(rows: Sequence[Row], results: Mapping[tuple[Row, int], Mapping[str, Any]], seeds: int) -> str:
+    """Mean and spread of each row, its gain over plain training and over kd with the same seeds."""
+    accuracies = pd.DataFrame(
+        {row.label: [results[row, seed]["test_accuracy"] for seed in range(seeds)] for row in rows}
+    )
+    lines = ["| distiller | weights | accuracy (sd) | over plain training | over kd |", "|---|---|---:|---:|---:|"]
+    for row in sorted(rows, key=lambda row: -accuracies[row.label].mean()):
+        own = accuracies[row.label]
+        gains = [_interval(own - accuracies[other]) if row.label != other else "–" for other in (ALONE, PUBLISHED)]
+        weights = [results[row, seed]["weights"] for seed in range(seeds)]
+        lines.append(
+            f"| {row.label} | {_weights(weights)} | {own.mean():.2f} ({own.std():.2f}) | {' | '.join(gains)} |"
+        )
+    return "\n".join(lines)
+
+
+def _weights(given: Sequence[Mapping[str, float]]) -> str:
+    """Mean over the seeds of the weight of every loss."""
+    means = pd.DataFrame(list(given)).mean()
+    return ", ".join(f"{name} {value:.3g}" for name, value in means.items() if name != "ce" or value != 1) or "–"
+
+
+def _interval(differences: "pd.Series[float]") -> str:
+    """Mean and 95 % interval by Student's t of differences that are paired by seed."""
+    mean, error = differences.mean(), stats.sem(differences)
+    half = stats.t.ppf(0.975, len(differences) - 1) * error
+    return f"{mean:+.2f} ± {half:.2f}"
+
+
+if __name__ == "__main__":
+    main()
