@@ -7,9 +7,11 @@ if __name__ == "proxies":  # imported from the source folder: this would be a se
 
 from zcbench.proxies.checking import Finding, check
 from zcbench.proxies.contract import REGISTRY, Proxy, needs_network, proxy, resolve
+from zcbench.proxies.errors import NotApplicable, ScoreError, SingularScore
 from zcbench.proxies.evaluation import Score, ScoreFailure, Teacher, evaluate, score
 from zcbench.proxies.limits import ScoreTimeout
-from zcbench.proxies.signals import SIGNALS, Costs, NotApplicable, ScoreError, Signals, SingularScore
+from zcbench.proxies.signal_table import SIGNALS
+from zcbench.proxies.signals import Costs, Signals
 
 get = REGISTRY.get
 names = REGISTRY.names

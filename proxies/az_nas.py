@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import NotApplicable, Signals
+from zcbench.proxies.errors import NotApplicable
+from zcbench.proxies.signals import Signals
 from zcbench.proxies.spectra import eigenvalues, entropy
 
 FLOOR = 1e-6  # added to a spectral norm before it is inverted, as in the authors' code

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from zcbench.errors import ProtocolError
-from zcbench.proxies.signals import LABELLED, Signals, signal_names
+from zcbench.proxies.signal_table import LABELLED, signal_names
+from zcbench.proxies.signals import Signals
 from zcbench.registry import Registry, defined_at, import_package
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from zcbench.distill import DistillError, Outputs, get
 from zcbench.distill.diswot import class_map_distance, gradient_distance
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import NotApplicable, Signals
+from zcbench.proxies.errors import NotApplicable
+from zcbench.proxies.signals import Signals
 
 
 @proxy(

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import NotApplicable, Signals
+from zcbench.proxies.errors import NotApplicable
+from zcbench.proxies.signals import Signals
 
 ATTENTION = re.compile(r"(^|[._])(attn|attention|self_attn|qkv)([._]|$)")
 """Parts of a weight's name that say that it belongs to an attention layer."""

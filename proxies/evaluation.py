@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError
 from zcbench.proxies.borrowing import Snapshot, borrowed, seed_everything
 from zcbench.proxies.contract import REGISTRY, Proxy, resolve
+from zcbench.proxies.errors import ScoreError
 from zcbench.proxies.limits import time_limit
 from zcbench.proxies.planning import Thin, collect
-from zcbench.proxies.signals import Batch, Costs, ScoreError, Signals, check_batch
+from zcbench.proxies.signals import Batch, Costs, Signals, check_batch
 
 
 class Score(NamedTuple):

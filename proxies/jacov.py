@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import NotApplicable, Signals, SingularScore
+from zcbench.proxies.errors import NotApplicable, SingularScore
+from zcbench.proxies.signals import Signals
 
 
 @proxy(

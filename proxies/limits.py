@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from zcbench.proxies.signals import ScoreError
+from zcbench.proxies.errors import ScoreError
 
 
 class ScoreTimeout(ScoreError):

@@ -8,7 +8,8 @@ from collections import Counter
 import torch
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import NotApplicable, Signals
+from zcbench.proxies.errors import NotApplicable
+from zcbench.proxies.signals import Signals
 
 
 @proxy("naswot", reads="relu_codes", higher_is_better=True, uses_labels=False, source="arXiv:2006.04647, eq. 2")

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.proxies.data_free import standard_normal
+from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.passes import Values, missing
-from zcbench.proxies.signals import Batch, NotApplicable
+from zcbench.proxies.signals import Batch
 from zcbench.streams import torch_stream
 
 

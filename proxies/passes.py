@@ -14,7 +14,8 @@ from zcbench.distill.stages import StageTap
 from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 from zcbench.errors import BatchError
 from zcbench.proxies.activations import ActivationTap
-from zcbench.proxies.signals import Batch, Failure, NotApplicable
+from zcbench.proxies.errors import NotApplicable
+from zcbench.proxies.signals import Batch, Failure
 
 Values = dict[str, Any]
 

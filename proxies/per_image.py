@@ -11,8 +11,9 @@ from torch.overrides import TorchFunctionMode
 
 from zcbench.distill.evaluation import evaluating
 from zcbench.proxies.data_free import gaussian_state, standard_normal
+from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.passes import Values, check_logits, weight_tensors
-from zcbench.proxies.signals import Batch, NotApplicable
+from zcbench.proxies.signals import Batch
 from zcbench.streams import torch_stream
 
 GRADIENT_IMAGES = 16  # the 1.5 M weights of the largest NAS-Bench-201 cell make 98 MB of gradients

@@ -10,12 +10,13 @@ from torch import nn
 from zcbench.proxies.blocks import blocks
 from zcbench.proxies.borrowing import same_buffers, seed_everything
 from zcbench.proxies.data_free import count_costs, gaussian_response, linearised_gradients
+from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.halves import half_gradients
 from zcbench.proxies.limits import time_limit
 from zcbench.proxies.one_image import channel_maps
 from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
 from zcbench.proxies.per_image import image_gradients, logit_jacobians, tangent_kernel
-from zcbench.proxies.signals import Batch, Costs, Failure, NotApplicable, Signals
+from zcbench.proxies.signals import Batch, Costs, Failure, Signals
 from zcbench.proxies.thin import thin_codes
 
 Thin = Callable[[], nn.Module | None]

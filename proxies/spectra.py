@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from zcbench.proxies.signals import SingularScore
+from zcbench.proxies.errors import SingularScore
 
 
 def eigenvalues(matrices: Tensor) -> Tensor:

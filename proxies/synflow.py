@@ -7,7 +7,8 @@ arXiv:2006.05467, section 6; as a proxy for whole networks in Abdelfattah et al.
 import math
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import Signals, SingularScore
+from zcbench.proxies.errors import SingularScore
+from zcbench.proxies.signals import Signals
 
 
 @proxy(

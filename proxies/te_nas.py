@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import NotApplicable, Signals, SingularScore
+from zcbench.proxies.errors import NotApplicable, SingularScore
+from zcbench.proxies.signals import Signals
 
 
 @proxy(

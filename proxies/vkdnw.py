@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import Signals, SingularScore
+from zcbench.proxies.errors import SingularScore
+from zcbench.proxies.signals import Signals
 
 SMOOTHING = 0.05  # part of the uniform distribution in the class probabilities, as in the released code
 

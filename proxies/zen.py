@@ -4,7 +4,8 @@ Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", I
 """
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import Signals, SingularScore
+from zcbench.proxies.errors import SingularScore
+from zcbench.proxies.signals import Signals
 
 
 @proxy(

@@ -13,7 +13,7 @@ from zcbench.benchmarks.ranking import Ranking
 from zcbench.errors import DataError
 from zcbench.proxies import SIGNALS, Proxy
 from zcbench.proxies.checking import find_ground
-from zcbench.proxies.signals import RESTS_ON
+from zcbench.proxies.signal_table import RESTS_ON
 from zcbench.reports.docstrings import Documentation, blocks, inline, parse
 from zcbench.reports.markup import to_markdown
 from zcbench.reports.rendering import rendered
