@@ -1,8 +1,6 @@
 """The report of a search: figures, and one self-contained page."""
 
-import base64
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +8,14 @@ from matplotlib.figure import Figure
 
 from zcbench import __version__, spaces
 from zcbench.reports.page import ReportError
+from zcbench.reports.pictures import Picture, written
 from zcbench.reports.rendering import rendered
 from zcbench.reports.search_figures import best_of, best_so_far, cell_graph, pairs, pareto, population_over_time
-from zcbench.reports.style import FORMATS, render
+from zcbench.reports.style import FORMATS
 from zcbench.reports.wording import MISSING, truth_label
 from zcbench.spaces import NASBench201, ProductSpace
 
 _WIDE, _HIGH, _EDGE = 720, 400, 12
-
-
-@dataclass(frozen=True)
-class _Picture:
-    stem: str
-    title: str
-    caption: str
-    source: str
 
 
 def write_search_report(
@@ -46,7 +37,7 @@ def write_search_report(
     home = Path(folder)
     try:
         (home / "figures").mkdir(parents=True, exist_ok=True)
-        pictures = [_written(home / "figures", formats, *drawn) for drawn in _figures(content)]
+        pictures = [written(home / "figures", formats, *drawn) for drawn in _figures(content)]
         (home / "index.html").write_text(search_page(content, pictures, formats), encoding="utf-8", newline="\n")
     except OSError as error:
         raise ReportError(
@@ -56,7 +47,7 @@ def write_search_report(
     return home / "index.html"
 
 
-def search_page(content: Mapping[str, Any], pictures: Sequence[_Picture] = (), formats: Collection[str] = ()) -> str:
+def search_page(content: Mapping[str, Any], pictures: Sequence[Picture] = (), formats: Collection[str] = ()) -> str:
     """The page as HTML; every text is escaped."""
     return rendered(
         "search.html.j2",
@@ -108,14 +99,6 @@ def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Figure
     )
     caption = "Of the first seed. What is not beaten has no rival that is at once cheaper and higher."
     yield "pareto", f"Objective against {cost}", caption, pareto(content, cost)
-
-
-def _written(folder: Path, formats: Collection[str], stem: str, title: str, caption: str, figure: Figure) -> _Picture:
-    """Write one figure in all formats, and hold it as an SVG that can stand inside the page."""
-    svg = render(figure, "svg")
-    for kind in formats:
-        (folder / f"{stem}.{kind}").write_bytes(svg if kind == "svg" else render(figure, kind))
-    return _Picture(stem, title, caption, "data:image/svg+xml;base64," + base64.b64encode(svg).decode())
 
 
 def _choices(best: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -51,7 +51,8 @@ def distill(
         str,
         typer.Option(
             help="Losses with knobs, separated by commas, as kd(temperature=2),at; top:2@RUN takes the two best kd: "
-            "proxies of a ranking, by tau unless top:2@RUN:COLUMN says otherwise."
+            "proxies of a ranking, by tau unless top:2@RUN:COLUMN says otherwise; FILE.json the best that "
+            "'zcbench evolve-distiller' found."
         ),
     ] = "kd",
     weights: Annotated[
@@ -155,8 +156,8 @@ def distill(
             "Given: weights 'balanced' without a teacher from outside. Expected '--scenario teacher' and '--teacher', "
             "whose losses can be measured before the training; or give the weights as numbers."
         )
-    given = {} if balanced else recipes.read_weights(weights)
-    Objective(losses, given)  # refuses what is unknown before anything is read or trained
+    numbers = {} if balanced else recipes.read_weights(weights)
+    Objective(losses, numbers)  # refuses what is unknown before anything is read or trained
     images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
     job = Job(
         student=who,
@@ -167,7 +168,7 @@ def distill(
         checkpoints=list(teacher_checkpoint or ()),
         teacher_recipe=recipe if teacher_epochs is None else replace(recipe, epochs=teacher_epochs, warmup=None),
         losses=losses,
-        weights=given,
+        weights=numbers,
         balanced=balanced,
         mixture=mixture,
         generations=generations,

@@ -73,7 +73,7 @@ def show(name: Annotated[str, typer.Argument(show_default=False)], plugin: Plugi
     from zcbench.proxies import REGISTRY
 
     _load(plugin)
-    if name in ENSEMBLES or "(" in name:
+    if name in ENSEMBLES or ("(" in name and name not in REGISTRY):
         _show_ensemble(name)
         return
     if name not in REGISTRY:

@@ -64,18 +64,21 @@ def _from_file(file: Path, space: str) -> Student:
 
 
 def read_distillers(given: str, space: str, data_dir: Path | None) -> tuple[list[str], list[dict[str, Any]]]:
-    """Names of the losses, and where those come from that a ranking put first.
+    """Names of the losses, and where those come from that a ranking or a search put first.
 
     Args:
-        given: distillers with commas; ``top:K@RUN`` stands for the K best ``kd:`` proxies of a ranking.
+        given: distillers with commas; ``top:K@RUN`` stands for the K best ``kd:`` proxies of a ranking, and a JSON file
+            of ``zcbench evolve-distiller`` for the best one in it.
         space: name of the student's space.
         data_dir: folder with accuracies.
 
     Raises:
         RankingError: there is no such ranking, or no ``kd:`` proxy in it.
         UnknownNameError: no distiller has a name, or it has no such knob.
+        GenomeError: a file holds no genome, or is of another version.
     """
     from zcbench import distill
+    from zcbench.distill.genome import read_distiller
 
     names, origins = [], []
     for entry in split_list(given):
@@ -83,6 +86,9 @@ def read_distillers(given: str, space: str, data_dir: Path | None) -> tuple[list
             best, about = winners(entry, space, data_dir, transfer=True, prefix=_RECAST)
             origins.append(about)
             names += [name.removeprefix(_RECAST) for name in best]
+        elif entry.endswith(".json"):
+            names.append(read_distiller(entry).distiller.name)
+            origins.append({"asked": entry, "names": names[-1:]})
         else:
             names.append(entry.removeprefix(_RECAST))
     return list(dict.fromkeys(distill.get(name).name for name in names)), origins

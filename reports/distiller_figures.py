@@ -1,0 +1,111 @@
+"""Figures of a distiller search: each takes plain rows of ``distiller.json`` and draws them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from zcbench.reports.style import GREY, add_heading, label_at_right, panels, styled
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_MOST_BARS, _MOST_LINES = 12, 8
+_FAR = 3.0  # interquartile ranges beyond which a candidate is drawn at the edge
+
+
+@styled
+def best_so_far(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Fitness of the best by the number of candidates evaluated, one step curve per search."""
+    figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.2, 0.45), footer=0.05)
+    end = max((row["evaluations"] for rows in curves.values() for row in rows), default=1)
+    for colour, (label, rows) in zip(_COLOURS, curves.items()):
+        x, y = [row["evaluations"] for row in rows], [row["fitness"] for row in rows]
+        if rows:
+            axis.step([*x, max(end, x[-1])], [*y, y[-1]], where="post", color=colour, linewidth=1.2, label=label)
+            axis.plot(x, y, ".", color=colour, markersize=4)
+    axis.set(xlabel="candidates evaluated", ylabel="fitness of the best (lower is better)")
+    axis.legend(loc="upper right")
+    return figure
+
+
+@styled
+def operation_shares(operations: Mapping[str, Any]) -> Figure:
+    """For each part, the operations that are most frequent among the fittest, with their share in all."""
+    parts = {part: rows[:_MOST_BARS] for part, rows in operations["parts"].items() if rows}
+    figure, axes = panels(len(parts), 3, (1.7, 1.9), margins=(1.15, 0.15, 0.35, 0.4), header=0.2, footer=0.05)
+    add_heading(figure, f"bars: the {operations['top']} fittest; rings: all that were evaluated")
+    for axis, (part, rows) in zip(axes, parts.items()):
+        places = np.arange(len(rows))
+        axis.barh(places, [row["top"] for row in rows], color=_COLOURS[0], height=0.65)
+        axis.plot([row["all"] for row in rows], places, "o", markerfacecolor="none", color=GREY, markersize=4)
+        axis.set_yticks(places, [row["operation"] for row in rows])
+        axis.set(title=part, xlabel="share of genomes", ylim=(max(len(rows), 4) - 0.5, -0.5))
+        axis.set_xlim(left=0)
+    return figure
+
+
+@styled
+def shrinking(log: Sequence[Mapping[str, Any]], evaluations: int) -> Figure:
+    """Weights of the operations that shrank most, by the number of candidates evaluated."""
+    last = log[-1]["weights"]
+    least = sorted((weight, part, name) for part, row in last.items() for name, weight in row.items())[:_MOST_LINES]
+    figure, (axis,) = panels(1, 1, (4.2, 2.6), margins=(0.6, 0.2, 0.2, 0.45), side=1.6, footer=0.05)
+    x = [0, *(row["evaluations"] for row in log), evaluations]
+    ends = []
+    for colour, (_, part, name) in zip(_COLOURS * 2, least):
+        weights = [row["weights"].get(part, {}).get(name, 1.0) for row in log]
+        axis.step(x, [1.0, *weights, weights[-1]], where="post", color=colour, linewidth=1.0)
+        ends.append((weights[-1], f"{part} {name}", colour))
+    axis.set(xlabel="candidates evaluated", ylabel="weight in the draw", ylim=(0, 1.05), xlim=(0, evaluations))
+    if ends:
+        y, names, colours = zip(*ends)
+        label_at_right(axis, [evaluations] * len(y), y, names, colours)
+    return figure
+
+
+@styled
+def terms_scatter(content: Mapping[str, Any]) -> Figure:
+    """Cross-entropy against sharpness gap and CKA of every candidate, coloured by its rank by fitness."""
+    rows = [row for row in content["history"] if row["fitness"] is not None]
+    order = np.argsort(np.argsort([row["fitness"] for row in rows]))
+    alone = content["references"]["student alone"].get("terms")
+    form = {"exact": "sharpness", "absolute": "sharpness_absolute", "second_order": "sharpness_second_order"}
+    gap = form[content["search"]["fitness"]["sharpness"]]
+    pairs = (("ce", gap), ("ce", "cka"), ("cka", "accuracy"))
+    figure, axes = panels(len(pairs), 3, (2.1, 2.0), margins=(0.7, 0.2, 0.2, 0.45), side=0.75, footer=0.05)
+    for axis, (x, y) in zip(axes, pairs):
+        points = np.array([[row["terms"][x], row["terms"][y]] for row in rows])
+        drawn = axis.scatter(points[:, 0], points[:, 1], c=order + 1, cmap="viridis", s=10, linewidths=0)
+        best = points[int(order.argmin())]
+        axis.plot(*best, "*", color=_COLOURS[1], markersize=11)
+        if alone:
+            axis.plot(alone[x], alone[y], "s", markerfacecolor="none", color=_COLOURS[1], markersize=5)
+        axis.set(xlabel=_NAMES[x], ylabel=_NAMES[y])
+        _near(axis, points)
+    width, height = figure.get_size_inches()
+    bar = figure.colorbar(drawn, cax=figure.add_axes((1 - 0.6 / width, 0.5 / height, 0.1 / width, 2.0 / height)))
+    bar.set_label("rank by fitness")
+    return figure
+
+
+_NAMES = {
+    "ce": "cross-entropy",
+    "sharpness": "sharpness gap",
+    "sharpness_absolute": "sharpness gap, absolute",
+    "sharpness_second_order": "sharpness gap, second order",
+    "cka": "CKA with the teacher",
+    "accuracy": "validation accuracy, %",
+}
+
+
+def _near(axis: Axes, points: np.ndarray) -> None:
+    """Limits around the bulk of the points, so that a failed training does not squeeze the others."""
+    for values, limits, move in (
+        (points[:, 0], axis.get_xlim(), axis.set_xlim),
+        (points[:, 1], axis.get_ylim(), axis.set_ylim),
+    ):
+        low, high = np.percentile(values, [25, 75])
+        reach = _FAR * (high - low)
+        if reach > 0:
+            move(max(limits[0], low - reach), min(limits[1], high + reach))

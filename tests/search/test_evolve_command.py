@@ -1,0 +1,109 @@
+"""``zcbench evolve-distiller`` as a user meets it: the contract of its file, repetition, and bad input."""
+
+import json
+
+import pytest
+
+SMALL = ["--dataset", "digits(images=200,test_images=40)", "--batch-size", 32, "--teacher-epochs", 1]
+COMMAND = ["evolve-distiller", "--teacher", "resnet20", "--student", "resnet8", *SMALL, "--epochs", 1, "--seed", 0]
+HERE = ["--workers", 0, "--no-report"]
+
+
+def content(folder) -> dict:
+    return json.loads((folder / "distiller.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def made(zcbench_command, tmp_path_factory):
+    """The command of the documentation, on fewer images."""
+    folder = tmp_path_factory.mktemp("evolved")
+    result = zcbench_command(*COMMAND, "--evaluations", 6, *HERE, "--out", folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def test_the_contract(made, zcbench_command, tmp_path):
+    """The best holds formula and fitness with its terms; bare names are ResNets; the same seed gives the same bytes."""
+    folder, result = made
+    found = content(folder)
+    assert found["version"] == 1 and set(found["best"]["terms"]) == {"ce", "sharpness", "cka", "sum"}
+    assert found["best"]["formula"] in result.stdout and len(found["history"]) == 6
+    assert found["protocol"]["student"]["space"] == "resnet" == found["protocol"]["teacher"]["space"]
+    again = zcbench_command(*COMMAND, "--evaluations", 6, *HERE, "--out", tmp_path)
+    assert (
+        again.returncode == 0 and (tmp_path / "distiller.json").read_bytes() == (folder / "distiller.json").read_bytes()
+    )
+
+
+def test_the_same_command_again_trains_nothing(made, zcbench_command):
+    """Invariance: all is on the disk; the file is as it was."""
+    folder, _ = made
+    before, log = (folder / "distiller.json").read_bytes(), (folder / "trainings.jsonl").read_bytes()
+    result = zcbench_command(*COMMAND, "--evaluations", 6, *HERE, "--out", folder)
+    assert result.returncode == 0 and "0 of them new" in result.stderr
+    assert (folder / "distiller.json").read_bytes() == before
+    assert (folder / "trainings.jsonl").read_bytes() == log
+
+
+def test_what_is_found_trains_a_student(made, zcbench_command, tmp_path):
+    """Contract: ``zcbench distill --distillers DIR/distiller.json`` trains with the best genome, by its name."""
+    folder, _ = made
+    student = ["--student", "resnet:resnet8", "--teacher", "resnet:resnet20"]
+    checkpoint = ["--teacher-checkpoint", folder / "teacher.pt", "--augmentation", "none"]
+    given = ["--distillers", folder / "distiller.json", *SMALL[:4], "--epochs", 1, "--out", tmp_path]
+    result = zcbench_command("distill", *student, *checkpoint, *given)
+    assert result.returncode == 0, result.stderr
+    weights = json.loads((tmp_path / "result.json").read_text())["weights"]
+    assert weights == {"ce": 1.0, content(folder)["best"]["distiller"]: 1.0}
+
+
+def test_another_seed_is_another_search(made, zcbench_command, tmp_path):
+    """Invariance: the seed reaches the draws."""
+    folder, _ = made
+    result = zcbench_command(*COMMAND[:-1], 1, "--evaluations", 2, *HERE, "--out", tmp_path)
+    assert result.returncode == 0
+    first = [row["formula"] for row in content(folder)["history"]][:2]
+    assert [row["formula"] for row in content(tmp_path)["history"]] != first
+
+
+def test_switches_and_the_report_against_another_search(made, zcbench_command, tmp_path):
+    """Contract: every switch reaches the protocol, the given teacher is used, and the page shows both searches."""
+    folder, _ = made
+    off = ["--no-rejection", "--no-shrinkage", "--share", 0.5, "--no-early-stop", "--prescreen", 2]
+    terms = ["--fitness", "ce,cka", "--sharpness", "second_order", "--normalisation", "rank"]
+    checkpoint = ["--teacher-checkpoint", folder / "teacher.pt"]
+    result = zcbench_command(*COMMAND, *off, *terms, *checkpoint, "--evaluations", 2, *HERE, "--out", tmp_path / "off")
+    assert result.returncode == 0, result.stderr
+    found = content(tmp_path / "off")
+    assert found["protocol"]["rejection"] is None and found["protocol"]["share"] == 1
+    assert found["search"]["shrinkage"] is None and found["search"]["prescreen"] == 2
+    assert found["search"]["minimised"] == "CE - CKA" and set(found["best"]["terms"]) == {"ce", "cka", "sum"}
+    assert found["protocol"]["teacher"]["recipe"] is None
+    rand = [*COMMAND, "--evaluations", 6, "--algorithm", "random", "--workers", 0, "--formats", "svg"]
+    result = zcbench_command(*rand, "--against", folder, "--out", tmp_path / "random")
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "random" / "report" / "index.html").read_text()
+    assert content(folder)["best"]["formula"].split()[-1] in page or "Rejected" in page
+    assert content(tmp_path / "random")["search"]["shrinkage"] is None
+    assert (tmp_path / "random" / "report" / "figures" / "best_so_far.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--evaluations", 0], "evaluations=0"),
+        (["--validation", 0.01], "0 validation"),
+        (["--algorithm", "evolved"], "evolution, random"),
+        (["--fitness", "ce,ckaa"], "'cka'"),
+        (["--preset", "papers"], "'paper'"),
+        (["--student", "resnet9000"], "resnet9000"),
+        (["--teacher", "resnet:nothing"], "nothing"),
+        (["--tournament", 50], "tournament of 50"),
+        (["--share", 0], "share of 0"),
+        (["--against", "nowhere"], "no result of a distiller search"),
+    ],
+)
+def test_bad_input(fails, tmp_path, arguments, message):
+    """Contract: one clear message, and no folder of results."""
+    assert message in fails(*COMMAND, *HERE, *arguments, "--out", tmp_path / "out")
+    assert not (tmp_path / "out" / "distiller.json").exists()
