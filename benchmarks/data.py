@@ -16,6 +16,8 @@ from zcbench import folders
 from zcbench.benchmarks import importers, sources
 from zcbench.benchmarks.catalogue import PUBLISHED
 from zcbench.benchmarks.official import from_nas_bench_201, from_nats_bench
+from zcbench.benchmarks.packed_truths import read as read_packed
+from zcbench.benchmarks.packed_truths import shipped
 from zcbench.benchmarks.sources import BASE_URL, SOURCES, Source
 from zcbench.benchmarks.truth import from_sources, source_paths, table_path, tables_here
 from zcbench.benchmarks.truth_name import TruthName
@@ -29,21 +31,24 @@ __all__ = [
     "import_csv",
     "import_folder",
     "import_official",
+    "import_packed",
     "list_data",
     "training_seconds",
     "verify",
 ]
+
+SHIPS = "ships with zcbench"
 
 _HARDWARE = "hw-nas-bench:"
 _SILENT: Callable[[str], object] = str
 
 
 def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
-    """Every truth known: those of the catalogue, and your own.
+    """Every truth known: those of the catalogue, those that ship, and your own.
 
     Returns:
         Columns ``name, kind`` (mean, single runs, costs), ``source, licence, rows, where``: the path of the stored
-        table, the folder of the source files, or "not here".
+        table, the folder of the source files, "ships with zcbench", or "not here".
     """
     root = folders.data_folder(data_dir)
     here = {**tables_here(folders.user_folder()), **tables_here(root)}
@@ -51,6 +56,9 @@ def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
     for key in dict.fromkeys((*PUBLISHED, *here)):
         entry = _published_entry(key, root) if key in PUBLISHED else _own_entry(here[key])
         rows.append((key[0], "single runs" if key[1] else "mean", *entry[:3], str(here.get(key, entry[3]))))
+    for name, table in shipped().items():
+        if (name, True) not in here:
+            rows.append((name, "single runs", *_of_table(table), SHIPS))
     for source in _hardware_sources():
         path = root / source.place
         where = str(path) if path.exists() else "not here"
@@ -82,7 +90,7 @@ def fetch(
     """
     root = folders.data_folder(data_dir)
     base = base_url or os.environ.get("ZCBENCH_BASE_URL") or BASE_URL
-    wanted = list(dict.fromkeys(name for asked in names for name in _sources_of(asked)))
+    wanted = list(dict.fromkeys(name for asked in names for name in _sources_of(asked, progress)))
     for number, name in enumerate(wanted, 1):
         progress(f"{number}/{len(wanted)} {name} ({SOURCES[name].size / 1e6:.1f} MB)")
         _download(SOURCES[name], root, base)
@@ -123,6 +131,19 @@ def import_csv(path: str | Path, name: str, data_dir: str | Path | None = None) 
         UnknownNameError: ``name`` is not of the form SPACE/DATASET[/SPLIT][@EPOCHS].
     """
     return _save(TruthTable.from_csv(path, name), folders.data_folder(data_dir))
+
+
+def import_packed(path: str | Path, data_dir: str | Path | None = None) -> dict[str, Path]:
+    """Store every table of a packed truth, as ``zcbench truth pack`` writes it.
+
+    Returns:
+        The stored table's path by the name of the truth.
+
+    Raises:
+        DataError: the file cannot be read, or the data directory cannot be written to.
+    """
+    root = folders.data_folder(data_dir)
+    return {str(table.protocol["name"]): _save(table, root) for table in read_packed(path).values()}
 
 
 def import_official(path: str | Path, data_dir: str | Path | None = None, trust: bool = False) -> list[Path]:
@@ -202,23 +223,30 @@ def _own_entry(path: Path) -> tuple[str, str, int, str]:
         table = TruthTable.read(path)
     except DataError:
         return "damaged: see 'zcbench data verify'", "", 0, str(path)
-    return table.protocol["source"], table.protocol["licence"], len(table), str(path)
+    return *_of_table(table), str(path)
+
+
+def _of_table(table: TruthTable) -> tuple[str, str, int]:
+    return str(table.protocol["source"]), str(table.protocol["licence"]), len(table)
 
 
 def _hardware_sources() -> list[Source]:
     return [source for name, source in SOURCES.items() if name.startswith(_HARDWARE)]
 
 
-def _sources_of(asked: str) -> list[str]:
-    """Sources that a name stands for: itself, those of a truth, or all."""
+def _sources_of(asked: str, progress: Callable[[str], object]) -> list[str]:
+    """Sources that a name stands for: itself, those of a truth, or all; none for what ships."""
     if asked == "all":
         return list(SOURCES)
     if asked in SOURCES:
         return [asked]
-    known = ["all", *SOURCES, *(name for name, _ in PUBLISHED)]
+    own = shipped()
+    known = ["all", *SOURCES, *(name for name, _ in PUBLISHED), *own]
     full = str(TruthName.parse(asked)) if "/" in asked else asked
     names = [source for runs in (False, True) for source in _ingredients((full, runs))]
-    if not names:
+    if full in own:
+        progress(f"{full} ships with zcbench; there is nothing to download.")
+    elif not names:
         raise unknown("truth or source to fetch", asked, known)
     return names
 

@@ -10,7 +10,6 @@ turned into columns before it can be read by people.
 Everything is kept to the bit except ``seconds``, which are rounded to three significant digits.
 """
 
-import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import zcbench
+from zcbench.benchmarks.fingerprint import fingerprint
 from zcbench.benchmarks.folder import STORE, describe_run, load_run, locked
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.store import COLUMNS, TRANSIENT, Row, Store
@@ -77,7 +77,7 @@ def pack(
     frame = frame.assign(seconds=_rounded(frame["seconds"]))
     about = describe(protocol, frame, description)
     table = _wide(frame, about)
-    about["sha256"] = _fingerprint(table)
+    about["sha256"] = fingerprint(table)
     _write(table, about, Path(file))
     return about
 
@@ -92,7 +92,7 @@ def read(file: str | Path, *, all_versions: bool = False) -> Scores:
     about = card(path)
     try:
         table = pq.read_table(path, page_checksum_verification=True)
-        if _fingerprint(table) != about["sha256"]:
+        if fingerprint(table) != about["sha256"]:
             raise ValueError("its scores are not those that were packed")
         frame = _long(table, about["proxies"])
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
@@ -254,19 +254,6 @@ def _long(table: pa.Table, entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame
         parts.append(pd.concat([keys[tried], found[tried]], axis=1).assign(**about))
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
     return frame[list(COLUMNS)].astype(dict.fromkeys(("version", "seed"), "int64"))
-
-
-def _fingerprint(table: pa.Table) -> str:
-    """SHA-256 of names and content: page checksums leave out the headers between the pages."""
-    digest = hashlib.sha256()
-    for name, column in zip(table.column_names, table.columns):
-        digest.update(f"{name}: {column.type}\n".encode())
-        digest.update(column.is_valid().to_numpy().tobytes())
-        if pa.types.is_string(column.type):
-            digest.update("\0".join(column.fill_null("").to_pylist()).encode())
-        else:
-            digest.update(column.fill_null(0).to_numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _rounded(seconds: Iterable[float]) -> list[float]:

@@ -21,23 +21,33 @@ from zcbench.spaces import Space
 from zcbench.streams import numpy_stream
 
 UNSTATED = "user"  # what a truth from a file without a space says
+KNOWN = "known"  # the subset of what the truths know
 
 
-def choose_architectures(space: Space, wanted: str, subset: str = "all", seed: int = 0) -> tuple[list[str], str]:
+def choose_architectures(
+    space: Space,
+    wanted: str,
+    subset: str = "all",
+    seed: int = 0,
+    truths: Mapping[str, pd.DataFrame] | None = None,
+) -> tuple[list[str], str]:
     """Architectures, and a sentence that says which.
 
     Args:
         space: where they are from.
         wanted: how many to sample without replacement, ``"all"``, or the path of a text file with one a line.
-        subset: the set that they are sampled from.
+        subset: the set that they are taken from; ``"known"`` are those of the space that every truth has.
         seed: names the stream of the sample.
+        truths: trained accuracies by name.
 
     Raises:
-        ProtocolError: ``wanted`` is none of the three.
+        ProtocolError: ``wanted`` is none of the three, or nothing is known.
         ArchitectureError: a line of the file is no architecture.
         UnknownNameError: no subset has this name.
         SpaceError: the subset is smaller than the sample.
     """
+    if subset == KNOWN and not Path(wanted).is_file():
+        return _of_the_known(space, wanted, seed, truths or {})
     if wanted == "all":
         return list(space.subset(subset)), f"all of the subset {subset!r} of {space.spec}"
     if wanted.isdecimal():
@@ -49,7 +59,28 @@ def choose_architectures(space: Space, wanted: str, subset: str = "all", seed: i
         for arch in archs:
             space.parse(arch)
         return archs, f"the {len(archs)} architectures listed in {Path(wanted).name}"
-    raise ProtocolError(f"archs={wanted!r} was given. Expected a number, 'all', or a text file with one a line.")
+    raise _neither(wanted)
+
+
+def _of_the_known(space: Space, wanted: str, seed: int, truths: Mapping[str, pd.DataFrame]) -> tuple[list[str], str]:
+    """All, or a sample, of the architectures of the space that every truth has."""
+    common = set.intersection(*(set(map(str, table["arch"])) for table in truths.values())) if truths else set()
+    archs, what = sorted(arch for arch in common if arch in space), f"those that {' and '.join(truths)} have"
+    if wanted == "all" and archs:
+        return archs, f"all {len(archs):,} of {what}"
+    if not wanted.isdecimal() and archs:
+        raise _neither(wanted)
+    if not archs or not 1 <= int(wanted) <= len(archs):
+        raise ProtocolError(
+            f"archs={wanted!r} of the subset {KNOWN!r} was given, of which {space.name} has {len(archs):,}. Expected a "
+            f"truth that knows as many; name another one, or ask for fewer."
+        )
+    chosen = numpy_stream("sample", space.name, KNOWN, seed).choice(len(archs), int(wanted), replace=False)
+    return [archs[index] for index in sorted(chosen)], f"{wanted} sampled from {what} with seed {seed}"
+
+
+def _neither(wanted: str) -> ProtocolError:
+    return ProtocolError(f"archs={wanted!r} was given. Expected a number, 'all', or a text file with one a line.")
 
 
 def rank_run(
@@ -114,6 +145,7 @@ def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, An
     origins = [request.get("notes", {}).get("architectures") for request in description["requests"]]
     return {
         "architectures": "; ".join(dict.fromkeys(filter(None, origins))) or f"{scores['arch'].nunique()} architectures",
+        **({"images": last["notes"]["images"]} if "images" in last.get("notes", {}) else {}),
         "init seeds": seeds_of(scores),
         **protocol.to_dict(),
         "batch normalisation": "training mode, statistics of the batch",

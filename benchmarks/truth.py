@@ -1,4 +1,4 @@
-"""Look up a truth by name: in the stored tables, else in the sources' own files."""
+"""Look up a truth by name: in the stored tables, else in the sources' own files, else in what ships."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -7,6 +7,7 @@ from pathlib import Path
 from zcbench import folders
 from zcbench.benchmarks import sources
 from zcbench.benchmarks.catalogue import PUBLISHED
+from zcbench.benchmarks.packed_truths import shipped, shipped_truth
 from zcbench.benchmarks.sources import SOURCES, Published
 from zcbench.benchmarks.truth_name import TruthName, unknown_truth
 from zcbench.benchmarks.truth_table import TruthTable
@@ -20,7 +21,7 @@ def truth(name: str | Path, data_dir: str | Path | None = None, per_seed: bool =
 
     Args:
         name: ``SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]``, such as ``nasbench201/cifar10`` or ``s0/cifar100/kd``, or
-            the path of a ``.csv`` or ``.parquet`` file of your own.
+            the path of a ``.csv`` or ``.parquet`` file of your own. ``nasbench201/cifar10-16/kd`` ships.
         data_dir: where to look; the default is ``ZCBENCH_DATA``, then the user's data directory.
         per_seed: give the single runs (column ``seed``) instead of their mean.
 
@@ -85,7 +86,7 @@ def _from_sources(published: Published, stamps: tuple[tuple[Path, int], ...]) ->
 
 
 def _look_up(name: str, root: Path, per_seed: bool) -> TruthTable:
-    """The first table of that name: stored tables before sources, and means before single runs."""
+    """The first table of that name: stored tables, sources, what ships; and means before single runs."""
     full = str(TruthName.parse(name))
     places = dict.fromkeys((root, folders.user_folder()))
     for per_run in (True,) if per_seed else (False, True):
@@ -95,7 +96,14 @@ def _look_up(name: str, root: Path, per_seed: bool) -> TruthTable:
         published = PUBLISHED.get((full, per_run))
         if published and (paths := source_paths(published, root)):
             return from_sources(published, paths)
-    raise _missing(name, full, {*PUBLISHED, *(key for folder in places for key in tables_here(folder))}, per_seed, root)
+    if (table := shipped_truth(full)) is not None:
+        return table
+    known = {
+        *PUBLISHED,
+        *(key for folder in places for key in tables_here(folder)),
+        *((own, True) for own in shipped()),
+    }
+    raise _missing(name, full, known, per_seed, root)
 
 
 def _missing(name: str, full: str, known: set[tuple[str, bool]], per_seed: bool, root: Path) -> Exception:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from zcbench.benchmarks.catalogue import PUBLISHED
+from zcbench.benchmarks.shipped_truths import shipped_files
 from zcbench.errors import UnknownNameError, nearest, unknown
 
 _NAME = re.compile(
@@ -32,7 +33,7 @@ class TruthName:
 
     @classmethod
     def parse(cls, name: str) -> "TruthName":
-        """Name in its parts; without ``@EPOCHS`` the longest published training of that data set is meant.
+        """Name in its parts; without ``@EPOCHS`` the longest known training of that data set is meant.
 
         Raises:
             UnknownNameError: the text does not have the form of a truth name.
@@ -89,7 +90,8 @@ def unknown_truth(name: str, known: Iterable[str]) -> UnknownNameError:
 
 
 def _longest(space: str, dataset: str) -> int | None:
-    """Most epochs that any published truth of this data set was trained for."""
-    trained = [name.partition("@")[2] for name, _ in PUBLISHED if name.startswith(f"{space}/{dataset}/")]
+    """Most epochs that any truth of this data set was trained for, of those that are published or ship."""
+    known = [*(name for name, _ in PUBLISHED), *shipped_files()]
+    trained = [name.partition("@")[2] for name in known if name.startswith(f"{space}/{dataset}/")]
     epochs = [int(number) for number in trained if number]
     return max(epochs, default=None)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from zcbench.benchmarks.packed_truths import by_setting
 from zcbench.benchmarks.statistics import reliability
 from zcbench.benchmarks.truth_table import TruthTable
-from zcbench.benchmarks.truth_workers import KD, SETTINGS, VANILLA
+from zcbench.benchmarks.truth_workers import VANILLA
 
 GAIN = "gain"
 
@@ -19,13 +20,7 @@ def make_tables(trainings: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, 
         trainings: rows with ``arch, setting, seed, status, accuracy, epochs``.
         about: the protocol, as ``truth.json`` has it.
     """
-    good = trainings[trainings["status"] == "ok"] if "accuracy" in trainings else trainings.iloc[:0]
-    runs = {setting: good[good["setting"] == setting] for setting in SETTINGS}
-    runs = {setting: rows[["arch", "seed", "accuracy", "epochs"]] for setting, rows in runs.items() if len(rows)}
-    if len(runs) == len(SETTINGS):
-        both = runs[KD].merge(runs[VANILLA], on=["arch", "seed"], suffixes=("", "_alone"))
-        gain = both.assign(accuracy=both["accuracy"] - both["accuracy_alone"])[["arch", "seed", "accuracy", "epochs"]]
-        runs |= {GAIN: gain} if len(gain) else {}
+    runs = by_setting(trainings)
     return {setting: TruthTable.from_rows(rows, _card(setting, rows, about)) for setting, rows in runs.items()}
 
 

@@ -13,6 +13,7 @@ from zcbench.benchmarks.truth_table import TruthTable
 from zcbench.errors import DataError
 
 _SHOWN = ("name", "space", "dataset", "split", "setting", "epochs", "aggregation", "n", "source", "licence", "sha256")
+_AGREED = ("runs", "reliability", "ceiling")  # told by `_runs`
 
 
 def summary(name: str | Path, data_dir: str | Path | None = None) -> dict[str, str]:
@@ -42,7 +43,7 @@ def summary(name: str | Path, data_dir: str | Path | None = None) -> dict[str, s
         **_spread(table),
         "values": str(told["aggregation"]),
         **_runs(name, data_dir),
-        **{key: str(value) for key, value in table.protocol.items() if key not in _SHOWN},
+        **{key: str(value) for key, value in table.protocol.items() if key not in (*_SHOWN, *_AGREED)},
         "source": str(told["source"]),
         "licence": str(told["licence"]),
         "sha256": ", ".join(f"{file} {digest}" for file, digest in (told["sha256"] or {}).items()),
@@ -69,6 +70,8 @@ def _runs(name: str | Path, data_dir: str | Path | None) -> dict[str, str]:
         spread = float(np.sqrt(np.nanmean(wide.var(axis=1, ddof=1))))
         between = f"Spearman {np.mean(correlations):.3f} between two runs"
         texts["reliability"] = f"{between}; standard deviation {spread:.2f} within an architecture"
+        if (value := runs.protocol.get("reliability")) is not None:
+            texts["of the mean"] = f"reliability {value:.3f}, ceiling {runs.protocol['ceiling']:.3f}"
     return {**texts, "runs from": str(runs.protocol["source"])}
 
 

@@ -22,6 +22,9 @@ _INTEGERS = ("epochs", "seed", "n_runs")
 _DEFAULTS = {"setting": "vanilla", "split": "test", "epochs": None}
 _FORMAT = 1
 
+#: Where a packed truth, which holds several settings, keeps its card; see `zcbench.benchmarks.packed_truths`.
+CARD = b"zcbench trainings"
+
 
 class TruthTable(pd.DataFrame):
     """Trained accuracies, one row per architecture and run (or mean), as a data frame that carries its protocol.
@@ -99,9 +102,15 @@ class TruthTable(pd.DataFrame):
         file = Path(path)
         try:
             table = pq.read_table(file, page_checksum_verification=True)
-            stored = json.loads((table.schema.metadata or {}).get(b"zcbench", b"null"))
+            about = table.schema.metadata or {}
+            stored = json.loads(about.get(b"zcbench", b"null"))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise DataError(f"Cannot read {str(path)!r}: {' '.join(str(error).split())}. {_mend(file)}") from error
+        if CARD in about:
+            raise DataError(
+                f"{str(path)!r} is a packed truth of several settings. Expected one table; store them with 'zcbench "
+                f"data import {path}', and name them as it says."
+            )
         if stored and stored["format"] != _FORMAT:
             raise DataError(f"{str(path)!r} has the format {stored['format']}. Expected {_FORMAT}. {_mend(file)}")
         try:

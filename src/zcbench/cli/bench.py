@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zcbench.cli.embedded import choose
 from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from zcbench.benchmarks.ranking import Ranking
 
 Run = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
+TRUTH_HELP = (
+    "Accuracies to hold the scores against, such as nasbench201/cifar100 or nasbench201/cifar10/valid@12, or a CSV "
+    "file with the columns arch and accuracy. May be repeated, or separated by commas; 'zcbench data list' shows what "
+    "there is."
+)
 Truths = Annotated[
     list[str],
-    typer.Option(
-        "--truth",
-        help="Accuracies to hold the scores against, such as nasbench201/cifar100 or nasbench201/cifar10/valid@12, "
-        "or a CSV file with the columns arch and accuracy. May be repeated, or separated by commas; 'zcbench data "
-        "list' shows what there is.",
-    ),
+    typer.Option("--truth", help=TRUTH_HELP),
 ]
 DataDir = Annotated[
     Path | None,
@@ -65,15 +66,32 @@ DRAWS, QUICK = 1000, 200
 
 
 def bench(
-    out: Annotated[Path, typer.Option(help="Folder of the run; a run that is there is resumed.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the run; a run that is there is resumed.")] = Path("runs/bench"),
     space: Annotated[
-        str, typer.Option(help="Architecture space, with options as in nasbench201(channels=4,cells=1).")
-    ] = "nasbench201",
-    truth: Truths = TRUTH,
+        str | None,
+        typer.Option(
+            help="Architecture space, with options as in nasbench201(channels=4,cells=1).",
+            show_default="that of the truth",
+        ),
+    ] = None,
+    truth: Annotated[
+        list[str] | None,
+        typer.Option(help=TRUTH_HELP, show_default="those that ship; with --space or --archs, nasbench201/cifar10"),
+    ] = None,
     archs: Annotated[
-        str, typer.Option(help="How many architectures to sample, 'all', or a text file with one a line.")
-    ] = "1000",
-    subset: Annotated[str, typer.Option(help="Set that architectures are taken from: all, live or unique.")] = "all",
+        str | None,
+        typer.Option(
+            help="How many architectures to sample, 'all', or a text file with one a line.",
+            show_default="1000; of the truths that ship, all",
+        ),
+    ] = None,
+    subset: Annotated[
+        str | None,
+        typer.Option(
+            help="Set that architectures are taken from: all, live, unique, or known, those that every truth has.",
+            show_default="all; with the truths that ship, known",
+        ),
+    ] = None,
     archs_seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     proxies: Annotated[
         str,
@@ -82,14 +100,22 @@ def bench(
             "out, as in 'all,-vkdnw*'."
         ),
     ] = "all",
-    seeds: Annotated[int, typer.Option(min=1, help="Initialisations of each architecture, seeds 0, 1, …")] = 3,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Initialisations of each architecture, seeds 0, 1, …",
+            show_default="3; with the truths that ship, 1",
+        ),
+    ] = None,
     dataset: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Images of the batch: cifar10, cifar100, digits or noise; 'cifar10(files=2)' takes the first two "
-            "training files only, whatever else is there."
+            "training files only, whatever else is there.",
+            show_default="cifar10; with the truths that ship, at 16x16, or digits where it is not here",
         ),
-    ] = "cifar10",
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Images in the batch.")] = 64,
     batch_seed: Annotated[int, typer.Option(help="Seed that chooses the images.")] = 0,
     image_size: Annotated[int | None, typer.Option(help="Side length to bring images to.")] = None,
@@ -100,12 +126,13 @@ def bench(
     ] = "contiguous",
     device: Annotated[str, typer.Option(help="Where networks run: cpu or cuda.")] = "cpu",
     teacher: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Teacher of all students: an architecture of the space, 'largest' for the one with the most MACs, "
-            "SPACE:ARCH for one of another space as in resnet:resnet56, or FILE.py:FUNCTION for a network of your own."
+            "SPACE:ARCH for one of another space as in resnet:resnet56, or FILE.py:FUNCTION for a network of your own.",
+            show_default="largest",
         ),
-    ] = "largest",
+    ] = None,
     teacher_checkpoint: Annotated[
         Path | None,
         typer.Option(help="File with the teacher's weights, a state_dict.", show_default="drawn from the seed"),
@@ -128,7 +155,11 @@ def bench(
     title: Title = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Score architectures, rank the proxies against trained accuracies, and write the report."""
+    """Score architectures, rank the proxies against trained accuracies, and write the report.
+
+    Where neither --space nor --truth nor --archs is given, or --subset known, it does so for the networks whose
+    accuracies ship, trained with and without a teacher: docs/training.md.
+    """
     from zcbench import datasets, spaces
     from zcbench.benchmarks.run import score_run
     from zcbench.benchmarks.study import check_truths, choose_architectures
@@ -136,24 +167,26 @@ def bench(
     from zcbench.errors import TeacherError
     from zcbench.proxies import REGISTRY
 
-    where, console = spaces.get(space), Console(stderr=True)
-    truths = resolve_truths(truth, data_dir)
-    chosen, origin = choose_architectures(where, archs, subset, archs_seed)
+    asked, console = choose(space, truth, archs, subset, dataset, teacher, seeds, data_dir), Console(stderr=True)
+    where, truths = spaces.get(asked.space), resolve_truths(asked.truths, data_dir)
+    chosen, origin = choose_architectures(where, asked.archs, asked.subset, archs_seed, truths)
     check_truths(where, truths, chosen)
     kinds, names = figure_formats(formats), _proxies(proxies, plugin)
     how = _how(draws, confidence, top_k, ensembles, supervised, supervised_train, names)
     try:
-        choice = read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
+        choice = read_teacher(asked.teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
     except TeacherError:  # a space too large to be listed has no largest
-        if teacher != "largest" or teacher_checkpoint or any(REGISTRY.get(name).needs_teacher for name in names):
+        if asked.teacher != "largest" or teacher_checkpoint or any(REGISTRY.get(name).needs_teacher for name in names):
             raise
         choice = None
-    images = datasets.load(dataset, data_dir, image_size=image_size)
+    images = datasets.load(asked.dataset, data_dir, image_size=image_size)
+    for note in asked.notes.values():
+        console.print(f"Images: {note}.", highlight=False, soft_wrap=True)
     score_run(
         where,
         chosen,
         names,
-        range(seeds),
+        range(asked.seeds),
         datasets.batch(images, batch_size, batch_seed),
         out,
         init=init,
@@ -165,10 +198,10 @@ def bench(
         timeout=timeout,
         plugins=plugin or (),
         retry_failed=retry_failed,
-        notes={"architectures": origin},
+        notes={"architectures": origin, **asked.notes},
         console=console,
     )
-    ranking = _rank(out, truths, how)
+    ranking = _rank(out, truths, {**how, "subsets": asked.subsets})
     _report(ranking, out, kinds, title, console)
 
 

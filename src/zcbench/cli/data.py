@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 app = typer.Typer(
-    help="List, show, fetch, import and verify trained accuracies.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, compare, fetch, import and verify trained accuracies.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
+
+_SINGLE = {"first": "within the first", "second": "within the second", "between": "one of each"}
 
 FOLDED = ("path", "file", "reason", "licence")
 
@@ -54,6 +58,35 @@ def show(
 
 
 @app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A table of 'zcbench data list', or a file.", show_default=False)],
+    second: Annotated[str, typer.Argument(help="Another one of the same space.", show_default=False)],
+    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")] = 1000,
+    data_dir: DataDir = None,
+) -> None:
+    """How two tables order the same architectures, such as with and without a teacher, beside their own noise."""
+    from zcbench.benchmarks.relation import relate
+
+    found = relate(first, second, data_dir, draws)
+    one, other = found.reliability
+    single = ", ".join(f"{_figure(found.single[key])} {what}" for key, what in _SINGLE.items())
+    for heading, text in {
+        "architectures": f"{found.n:,}",
+        "Kendall's τ": "{:.3f} [{:.3f}, {:.3f}]".format(*found.tau),
+        "Spearman's ρ": "{:.3f} [{:.3f}, {:.3f}]".format(*found.rho),
+        "other order": f"{100 * found.discordant:.1f} % of the pairs",
+        "τ | params": _figure(found.given_params),
+        "ceiling of ρ": f"{_figure(found.ceiling)}, from the reliabilities {_figure(one)} and {_figure(other)}",
+        "τ of two runs": f"{single} (other seeds)",
+    }.items():
+        typer.echo(f"{heading + ':':<15}{text}")
+
+
+def _figure(value: float) -> str:
+    return "unknown" if value != value else f"{value:.3f}"
+
+
+@app.command()
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Truths or sources to download, or 'all'.", show_default=False)],
     data_dir: DataDir = None,
@@ -66,7 +99,10 @@ def fetch(
 
 @app.command("import")
 def import_data(
-    path: Annotated[Path, typer.Argument(help="Folder with sources, official file or folder, or CSV.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="Folder with sources, official file or folder, CSV, or file of 'zcbench truth pack'."),
+    ],
     name: Annotated[str | None, typer.Option(help="Name of your own table, for a CSV.")] = None,
     official: Annotated[bool, typer.Option(help="The path is an official NAS-Bench-201 or NATS-Bench file.")] = False,
     trust: Annotated[bool, typer.Option(help="Run the pickles in an official file; only if you trust it.")] = False,
@@ -82,6 +118,9 @@ def import_data(
         if name is None:
             raise typer.BadParameter("a CSV needs a name of the form SPACE/DATASET.", param_hint="--name")
         typer.echo(data.import_csv(path, name, data_dir))
+    elif path.suffix == ".parquet":
+        for name, stored in data.import_packed(path, data_dir).items():
+            typer.echo(f"{name}: {stored}")
     else:
         _print(data.import_folder(path, data_dir))
 
@@ -98,7 +137,10 @@ def verify(data_dir: DataDir = None) -> None:
 
 
 def _place(where: str) -> str:
-    return "no" if where == "not here" else "table" if where.endswith(".parquet") else "source"
+    from zcbench.benchmarks.data import SHIPS
+
+    words = {"not here": "no", SHIPS: "ships"}
+    return words.get(where) or ("table" if where.endswith(".parquet") else "source")
 
 
 def _print(frame: "pd.DataFrame") -> None:

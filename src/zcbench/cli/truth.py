@@ -153,6 +153,28 @@ def build(
     _print(result)
 
 
+@app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(help="Folder of 'zcbench truth build'.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File to write; ends in .parquet.", show_default=False)],
+) -> None:
+    """Write all trainings of a truth into one compact file, its protocol inside; the builder may still be at work.
+
+    'zcbench data import FILE' stores its tables on another machine.
+    """
+    from zcbench.benchmarks import truth_packing
+
+    about = truth_packing.pack(folder, out)
+    rest = f"; {about['left_out']:,} architectures are not finished and left out" if about["left_out"] else ""
+    typer.echo(
+        f"{about['trainings']:,} trainings of {about['architectures']:,} architectures in {out} "
+        f"({out.stat().st_size / 1e3:.0f} kB){rest}"
+    )
+    for table in about["tables"].values():
+        agreed = f"reliability {table['reliability']}, ceiling {table['ceiling']}"
+        typer.echo(f"{table['name']}: {table['n']:,} architectures, {table['runs']} seeds; {agreed}")
+
+
 def _label(dataset: str, side: int) -> str:
     """Name of the data set in the table: its own, with the side in pixels where the images were brought to another."""
     from zcbench.specification import read_specification

@@ -1,0 +1,92 @@
+"""What ``zcbench bench`` runs on when neither space nor truth nor architectures are named: the accuracies that ship.
+
+Space and architectures are those that were trained; the batch is drawn from the images of the training where those are
+here, else from scikit-learn's digits. One initialisation keeps it to a few minutes. The teacher is the largest
+architecture of the space: the ResNet-20 that taught in the training has other widths, and losses that compare feature
+maps do not apply to it.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from zcbench.specification import split_list
+
+EMBEDDED = "nasbench201/cifar10-16"
+
+IMAGES = "cifar10(files=1,side=16)"  # that the shipped accuracies were trained on
+INSTEAD = "digits(side=16)"
+LARGEST = "largest"
+
+
+class Choice(NamedTuple):
+    """What is scored, on which images, and what it is held against."""
+
+    space: str
+    truths: list[str]
+    archs: str
+    subset: str
+    dataset: str
+    teacher: str
+    seeds: int
+    notes: dict[str, str]
+    subsets: tuple[str, ...] | None = None
+
+
+def choose(
+    space: str | None,
+    truths: list[str] | None,
+    archs: str | None,
+    subset: str | None,
+    dataset: str | None,
+    teacher: str | None,
+    seeds: int | None,
+    data_dir: Path | None,
+) -> Choice:
+    """The options of ``zcbench bench``, with what stands for those that were not given.
+
+    Where a space, a truth or architectures are given, the rest is NAS-Bench-201 as published; ``subset="known"`` leaves
+    it at what ships. A truth that says which networks it is about (``zcbench truth build`` writes that) brings its own
+    space.
+    """
+    from zcbench.benchmarks.study import KNOWN
+    from zcbench.benchmarks.truth import truth
+
+    if space is None and truths is None and (archs is None or subset == KNOWN):
+        return _embedded(archs, subset, dataset, teacher, seeds, data_dir)
+    named = truths or ["nasbench201/cifar10"]
+    if space is None:
+        stated = truth(split_list(named)[0], data_dir).protocol.get("networks") if truths else None
+        space = str(stated or "nasbench201")
+    plain = (archs or "1000", subset or "all", dataset or "cifar10", teacher or LARGEST, seeds or 3)
+    return Choice(space, named, *plain, {})
+
+
+def _embedded(
+    archs: str | None,
+    subset: str | None,
+    dataset: str | None,
+    teacher: str | None,
+    seeds: int | None,
+    data_dir: Path | None,
+) -> Choice:
+    """All that was trained."""
+    from zcbench.benchmarks.study import KNOWN
+    from zcbench.benchmarks.truth import truth
+    from zcbench.benchmarks.truth_name import SETTINGS
+
+    truths = [f"{EMBEDDED}/{setting}" for setting in SETTINGS]
+    space = str(truth(truths[0], data_dir).protocol["networks"])
+    images, notes = (dataset, {}) if dataset else _images(data_dir)
+    chosen = (archs or "all", subset or KNOWN, images, teacher or LARGEST, seeds or 1)
+    return Choice(space, truths, *chosen, notes, ("all",))  # all of them are live and unique
+
+
+def _images(data_dir: Path | None) -> tuple[str, dict[str, str]]:
+    """The images of the training, or digits, and a sentence that says why."""
+    from zcbench.datasets.cifar import CIFAR10
+    from zcbench.folders import data_folder
+
+    if (data_folder(data_dir) / CIFAR10.folder / CIFAR10.train_files[0]).is_file():
+        return IMAGES, {"images": "those that the shipped accuracies were trained on"}
+    why = "scikit-learn's digits, since no CIFAR-10 is here; the shipped accuracies were trained on CIFAR-10"
+    return INSTEAD, {"images": why}
