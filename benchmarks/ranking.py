@@ -33,6 +33,9 @@ LOWER_IS_BETTER = frozenset(
 )
 """Columns of the ranking table whose small values are the good ones."""
 
+SAME = 0.999
+"""Size of tau between two proxies from which on they count as one under two names."""
+
 _FRAMES = ("table", "scores", "accuracies", "sizes", "failures")
 
 
@@ -96,6 +99,24 @@ class Ranking:
         rows = rows if kind else rows[rows["kind"] != "supervised"]
         means = rows.groupby("proxy")[by].mean().dropna().sort_index()
         return list(means.sort_values(ascending=by in LOWER_IS_BETTER, kind="stable").index[:n])
+
+    def distinct(self, names: Sequence[str], subset: str | None = None) -> list[str]:
+        """The names without those that order the architectures as an earlier one does, or the other way round.
+
+        Two names are one where the size of tau between them is at least `SAME`: sums with one dominant part, a distance
+        and the loss made of it.
+
+        Args:
+            names: proxies of the ranking, the one to keep before the others.
+            subset: one subset; the table's first if omitted.
+        """
+        between = self.correlations[subset or str(self.table["subset"].iloc[0])].abs()
+        between = between.reindex(index=names, columns=names)
+        kept: list[str] = []
+        for name in names:
+            if not (between.loc[name, kept] >= SAME).any():
+                kept.append(name)
+        return kept
 
     def save(self, folder: str | Path) -> None:
         """Write the ranking to ``folder``: Parquet tables and ``protocol.json``; what was there is overwritten.

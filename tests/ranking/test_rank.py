@@ -1,5 +1,6 @@
 """From scores and truths to a ranking: each test names its oracle."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -226,6 +227,17 @@ def test_partly_known_truth_is_said(scores: pd.DataFrame, truths: dict[str, pd.D
     """Closed form: 50 of 60 accuracies known; n and coverage are of those 50."""
     got = row(rank(scores, {"a": truths["a"][:50]}, sizes, draws=20), "noisy")
     assert (got["n"], got["coverage"], got["note"]) == (50, 1.0, "accuracy known for 50 of 60")
+
+
+def test_distinct_names(ranking: Ranking):
+    """By construction: a copy, its mirror image and a name without correlations; the first of equal ones stays."""
+    between = pd.DataFrame(np.eye(4), list("abcd"), list("abcd"))
+    between.loc["a", "b"] = between.loc["b", "a"] = 1.0
+    between.loc["c", "d"] = between.loc["d", "c"] = -1.0
+    made = dataclasses.replace(ranking, correlations=dict.fromkeys(ranking.correlations, between))
+    assert made.distinct(["b", "d", "a", "c", "elsewhere"]) == ["b", "d", "elsewhere"]
+    between.loc["a", "b"] = between.loc["b", "a"] = 0.99
+    assert made.distinct(["b", "a"]) == ["b", "a"]
 
 
 def test_top_names_the_best(ranking: Ranking):

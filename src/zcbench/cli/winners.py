@@ -34,6 +34,8 @@ def winners(
         transfer: whether a ranking of another space will do.
         prefix: only names that begin with it count, such as ``kd:``.
 
+    A name that orders the architectures as a better one does is passed over: several names may be one quantity.
+
     Raises:
         RankingError: the text has another form, RUN has no ranking, or it is of another space.
         UnknownNameError: the ranking has no such column or truth.
@@ -53,7 +55,7 @@ def winners(
             f"ranking of the same space; rank there, or say --transfer to take its winners all the same."
         )
     ranked_names = ranking.top(len(ranking.table), truth=match[4], by=column)
-    names = [name for name in ranked_names if name.startswith(prefix)][: int(match[1])]
+    names = ranking.distinct([name for name in ranked_names if name.startswith(prefix)])[: int(match[1])]
     if not names:
         which = f" that begins with {prefix!r}" if prefix else ""
         raise RankingError(
