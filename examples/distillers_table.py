@@ -1,11 +1,13 @@
 """Which distiller teaches best, and does a ranking at initialisation know it? A table in Markdown.
 
-    python examples/distillers_table.py OUT --ranking RUN [--pairs resnet8,2-0.5] [--seeds 3] [--workers 2]
+    python examples/distillers_table.py OUT --ranking RUN [--students resnet:resnet8 ...] [--seeds 3] [--workers 2]
+    python examples/distillers_table.py OUT --extra evolved=runs/evolved/distiller.json --single kd dist --seeds 5
 
 A ResNet-20 is trained first, then every student under it with every distiller and seed, each by ``zcbench distill`` in
-a folder of OUT; a second call makes only what is missing. All losses but the row "kd, .1 and .9" have the weights that
-balance their gradients with that of the cross-entropy in the first step. Beside single distillers there are pairs: the
-two that RUN ranks first, by tau and by tau given parameters, and pairs drawn at random from those of the table.
+a folder of OUT; a second call makes only what is missing. Losses have the weights that balance their gradients with
+that of the cross-entropy in the first step, except in the row "kd, .1 and .9", and those of --extra, files of evolved
+distillers, which have weight 1. Beside single distillers there are pairs: the two that RUN ranks first, by tau and by
+tau given parameters, and pairs drawn at random from those of the table.
 """
 
 import argparse
@@ -28,6 +30,7 @@ STUDENTS = ("resnet:resnet8", "mobilenetv2:2-0.5")
 SINGLE = ("kd", "dkd", "dist", "fitnet", "at", "sp", "rkd", "pkd", "cwd", "review")
 DISWOT = "diswot_semantic,diswot_relation"
 DATASET = "cifar10(files=1,side=16,test_images=5000)"
+RANKED_BY = "s0/cifar100/kd"
 ALONE, PUBLISHED = "alone", "kd, .1 and .9"
 
 
@@ -41,7 +44,7 @@ class Row(NamedTuple):
 def main() -> None:
     """Train what is missing, and print a table for every student."""
     given = _arguments()
-    rows = _rows(given.ranking, given.random_pairs)
+    rows = _rows(given)
     teacher = given.out / "teacher"
     common = ["--dataset", given.dataset, "--teacher", "none"]
     _train(teacher, "resnet:resnet20", [*common, "--epochs", str(given.teacher_epochs), "--seed", "1000"])
@@ -58,7 +61,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--ranking", help="run, or packed scores with :COLUMN:TRUTH left to this script")
+    parser.add_argument("--ranking", help=f"run or packed scores, ranked by {RANKED_BY}")
+    parser.add_argument("--single", nargs="+", default=SINGLE, help="distillers that are trained by themselves")
+    parser.add_argument("--extra", action="append", default=[], metavar="LABEL=FILE", help="an evolved distiller")
     parser.add_argument("--students", nargs="+", default=STUDENTS)
     parser.add_argument("--dataset", default=DATASET)
     parser.add_argument("--epochs", type=int, default=8)
@@ -69,14 +74,15 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rows(ranking: str | None, random_pairs: int) -> list[Row]:
+def _rows(given: argparse.Namespace) -> list[Row]:
     rows = [Row(ALONE, ("--teacher", "none")), Row(PUBLISHED, ("--distillers", "kd"))]
-    rows += [_balanced(name, name) for name in SINGLE] + [_balanced("diswot†", DISWOT)]
-    if ranking is not None:
-        truth = "s0/cifar100/kd"
-        rows += [_balanced(f"top 2 by {by}", f"top:2@{ranking}:{by}:{truth}") for by in ("tau", "given_params")]
-    pairs = list(combinations(SINGLE, 2))
-    drawn = np.random.default_rng(0).choice(len(pairs), random_pairs, replace=False)
+    rows += [_balanced(name, name) for name in given.single] + [_balanced("diswot†", DISWOT)]
+    if given.ranking is not None:
+        by = {column: f"top:2@{given.ranking}:{column}:{RANKED_BY}" for column in ("tau", "given_params")}
+        rows += [_balanced(f"top 2 by {column}", distillers) for column, distillers in by.items()]
+    rows += [Row(label, ("--distillers", file)) for label, file in (text.split("=", 1) for text in given.extra)]
+    pairs = list(combinations(given.single, 2))
+    drawn = np.random.default_rng(0).choice(len(pairs), given.random_pairs, replace=False)
     return rows + [_balanced(f"random: {', '.join(pairs[i])}", ",".join(pairs[i])) for i in drawn]
 
 
