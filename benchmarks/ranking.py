@@ -111,7 +111,7 @@ class Ranking:
             subset: one subset; the table's first if omitted.
         """
         between = self.correlations[subset or str(self.table["subset"].iloc[0])].abs()
-        between = between.reindex(index=names, columns=names)
+        between = between.reindex(index=list(names), columns=list(names))
         kept: list[str] = []
         for name in names:
             if not (between.loc[name, kept] >= SAME).any():
