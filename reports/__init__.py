@@ -14,7 +14,8 @@ from zcbench.reports.figures import (
     top_behaviour,
 )
 from zcbench.reports.markup import to_latex, to_markdown
-from zcbench.reports.page import FORMATS, ReportError, write_report
+from zcbench.reports.page import FORMATS, write_report
+from zcbench.reports.pictures import ReportError
 from zcbench.reports.reference import index_page, proxy_page, write_reference
 from zcbench.reports.tables import detail_table, failures_table, summary_table, write_tables
 

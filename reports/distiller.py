@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 
 from zcbench import __version__
 from zcbench.reports.distiller_figures import best_so_far, operation_shares, shrinking, terms_scatter
-from zcbench.reports.page import ReportError
-from zcbench.reports.pictures import Picture, written
+from zcbench.reports.pictures import Picture, report_folder, written
 from zcbench.reports.rendering import rendered
 from zcbench.reports.style import FORMATS
 from zcbench.reports.wording import MISSING
@@ -38,16 +37,9 @@ def write_distiller_report(
     Raises:
         ReportError: the folder cannot be written.
     """
-    home = Path(folder)
-    try:
-        (home / "figures").mkdir(parents=True, exist_ok=True)
+    with report_folder(folder) as home:
         pictures = [written(home / "figures", formats, *drawn) for drawn in _figures(content, curves)]
         (home / "index.html").write_text(distiller_page(content, pictures, formats), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ReportError(
-            f"The report cannot be written to {str(folder)!r}: {error}. Expected a folder with room that you may write "
-            "to; name another one."
-        ) from error
     return home / "index.html"
 
 

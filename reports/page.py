@@ -1,11 +1,9 @@
 """The report on disk: tables, figures, and one self-contained page that shows them."""
 
-import base64
 import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -14,19 +12,16 @@ import pandas as pd
 
 from zcbench import __version__
 from zcbench.benchmarks.ranking import Ranking
-from zcbench.errors import ZcbenchError, unknown
+from zcbench.errors import unknown
 from zcbench.reports.illustrations import Illustration, illustrations
+from zcbench.reports.pictures import Picture, ReportError, report_folder, written
 from zcbench.reports.rendering import rendered
 from zcbench.reports.selection import cutoff, described, intervals_named, labels, select, selections, subsets, truths
-from zcbench.reports.style import FORMATS, KIND_NAMES, render
+from zcbench.reports.style import FORMATS, KIND_NAMES
 from zcbench.reports.tables import COLUMNS, failures_table, summary_table, write_tables
 from zcbench.reports.wording import HYPHEN, MINUS, count, interval, percent, slug
 
 TITLE = "How well training-free scores rank architectures"
-
-
-class ReportError(ZcbenchError):
-    """A report that cannot be made or written."""
 
 
 def write_report(
@@ -52,36 +47,18 @@ def write_report(
             raise unknown("figure format", name, FORMATS)
     if ranking.table.empty:
         raise ReportError("The ranking has no rows. Expected at least one proxy against one truth; rank a run first.")
-    home = Path(folder)
-    try:
-        (home / "figures").mkdir(parents=True, exist_ok=True)
+    with report_folder(folder) as home:
         write_tables(ranking, home / "tables")
-        pictures = [_draw(one, home / "figures", formats) for one in illustrations(ranking)]
+        pictures = [(one, _drawn(one, home / "figures", formats)) for one in illustrations(ranking)]
         (home / "index.html").write_text(_page(ranking, pictures, formats, title), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ReportError(
-            f"The report cannot be written to {str(folder)!r}: {error}. Expected a folder with room that you may write "
-            "to; name another one."
-        ) from error
     return home / "index.html"
 
 
-@dataclass(frozen=True)
-class _Picture:
-    about: Illustration
-    source: str
+def _drawn(one: Illustration, folder: Path, formats: Collection[str]) -> Picture:
+    return written(folder, formats, one.stem, one.title, one.caption, one.draw())
 
 
-def _draw(one: Illustration, folder: Path, formats: Collection[str]) -> _Picture:
-    """Write one figure in all formats, and hold it as an SVG that can stand inside the page."""
-    figure = one.draw()
-    svg = render(figure, "svg")
-    for kind in formats:
-        (folder / f"{one.stem}.{kind}").write_bytes(svg if kind == "svg" else render(figure, kind))
-    return _Picture(one, "data:image/svg+xml;base64," + base64.b64encode(svg).decode())
-
-
-def _page(ranking: Ranking, pictures: list[_Picture], formats: Collection[str], title: str) -> str:
+def _page(ranking: Ranking, pictures: list[tuple[Illustration, Picture]], formats: Collection[str], title: str) -> str:
     """The page as HTML; every text is escaped."""
     content = {
         "title": title,

@@ -1,13 +1,37 @@
-"""A figure on disk, and the same figure to stand inside a page."""
+"""The folder of a report, a figure in it, and the same figure to stand inside a page."""
 
 import base64
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from zcbench.errors import ZcbenchError
 from zcbench.reports.style import render
+
+
+class ReportError(ZcbenchError):
+    """A report that cannot be made or written."""
+
+
+@contextmanager
+def report_folder(folder: str | Path) -> Iterator[Path]:
+    """The folder to write a report to, with a place for figures.
+
+    Raises:
+        ReportError: it cannot be made, or written to inside the block.
+    """
+    home = Path(folder)
+    try:
+        (home / "figures").mkdir(parents=True, exist_ok=True)
+        yield home
+    except OSError as error:
+        raise ReportError(
+            f"The report cannot be written to {str(folder)!r}: {error}. Expected a folder with room that you may write "
+            "to; name another one."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from zcbench import __version__, spaces
-from zcbench.reports.page import ReportError
-from zcbench.reports.pictures import Picture, written
+from zcbench.reports.pictures import Picture, report_folder, written
 from zcbench.reports.rendering import rendered
 from zcbench.reports.search_figures import best_of, best_so_far, cell_graph, pairs, pareto, population_over_time
 from zcbench.reports.style import FORMATS
@@ -34,16 +33,9 @@ def write_search_report(
     Raises:
         ReportError: the folder cannot be written.
     """
-    home = Path(folder)
-    try:
-        (home / "figures").mkdir(parents=True, exist_ok=True)
+    with report_folder(folder) as home:
         pictures = [written(home / "figures", formats, *drawn) for drawn in _figures(content)]
         (home / "index.html").write_text(search_page(content, pictures, formats), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ReportError(
-            f"The report cannot be written to {str(folder)!r}: {error}. Expected a folder with room that you may write "
-            "to; name another one."
-        ) from error
     return home / "index.html"
 
 

@@ -10,7 +10,7 @@ from typing import Generic
 
 import numpy as np
 
-from zcbench.search.loop import C, Domain, Evaluated, Fitness, SearchError, first_value
+from zcbench.search.loop import C, Domain, Evaluated, Fitness, SearchError, check_rates, first_value
 from zcbench.search.random_search import draw_new
 
 _AGAIN = 8
@@ -49,13 +49,7 @@ class AgeingEvolution(Generic[C]):
         crossover: float = 0.0,
         fitness: Fitness[C] = first_value,
     ) -> None:
-        if not 1 <= tournament <= population:
-            raise SearchError(
-                f"A tournament of {tournament} in a population of {population} was given. Expected at least 1 and at "
-                f"most the population; choose other numbers."
-            )
-        if not 0 <= crossover <= 1:
-            raise SearchError(f"crossover={crossover} was given. Expected a share from 0 to 1.")
+        check_rates(population, tournament, crossover)
         self._domain, self._rng, self._fitness = domain, rng, fitness
         self._size, self._tournament, self._crossover = population, tournament, crossover
         self._seen: dict[C, None] = {}

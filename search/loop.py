@@ -164,6 +164,21 @@ def _why(asked: Sequence[object], done: int, evaluations: int, stale: int, patie
     return f"{stale} proposals in a row were known already" if stale >= patience else ""
 
 
+def check_rates(population: int, tournament: int, crossover: float) -> None:
+    """Refuse numbers that no evolution can be carried out with.
+
+    Raises:
+        SearchError: as the sentence says.
+    """
+    if not 1 <= tournament <= population:
+        raise SearchError(
+            f"A tournament of {tournament} in a population of {population} was given. Expected at least 1 and at "
+            f"most the population; choose other numbers."
+        )
+    if not 0 <= crossover <= 1:
+        raise SearchError(f"crossover={crossover} was given. Expected a share from 0 to 1.")
+
+
 def pick(history: Sequence[Evaluated[C]], fitness: Fitness[C]) -> int | None:
     """Position of the fittest candidate, the first of equal ones; None where none has a value."""
     values = fitness(history) if history else np.array([])

@@ -8,25 +8,10 @@ from typing import Generic
 
 import numpy as np
 
-from zcbench.search.loop import C, Domain, Evaluated, Fitness, SearchError
+from zcbench.search.loop import C, Domain, Evaluated, Fitness, check_rates
 from zcbench.search.random_search import draw_new
 
 _AGAIN = 8
-
-
-def check_rates(population: int, tournament: int, crossover: float) -> None:
-    """Refuse numbers that no evolution can be carried out with.
-
-    Raises:
-        SearchError: as the sentence says.
-    """
-    if not 1 <= tournament <= population:
-        raise SearchError(
-            f"A tournament of {tournament} in a population of {population} was given. Expected at least 1 and at "
-            f"most the population; choose other numbers."
-        )
-    if not 0 <= crossover <= 1:
-        raise SearchError(f"crossover={crossover} was given. Expected a share from 0 to 1.")
 
 
 class Evolution(Generic[C]):

@@ -6,10 +6,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from zcbench.errors import unknown
-from zcbench.search.distillers.evolution import check_rates
 from zcbench.search.distillers.fitness import Fitness
 from zcbench.search.distillers.shrinkage import Shrinkage
-from zcbench.search.loop import SearchError
+from zcbench.search.loop import SearchError, check_rates
 
 ALGORITHMS = ("evolution", "random")
 
