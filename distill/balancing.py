@@ -60,7 +60,7 @@ def balanced_weights(
         >>> from zcbench import datasets, spaces
         >>> digits = TrainingData.of(datasets.load("digits"), datasets.load("digits", split="test"))
         >>> space = spaces.get("nasbench201(channels=4,cells=1)")
-        >>> teacher, student = (space.build(space[1462], seed=seed, image_shape=(1, 8, 8)) for seed in (0, 1))
+        >>> teacher, student = (space.build(space[1462], seed=seed, image_shape=digits.image_shape) for seed in (0, 1))
         >>> weights = balanced_weights(student, [teacher], digits, ["sp", "cc"])
         >>> weights["ce"], weights["sp"] > weights["cc"] > 0
         (1.0, True)
