@@ -1,6 +1,5 @@
 """The images that a training sees, as whole tensors in memory."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from zcbench.datasets import ImageSet
+from zcbench.datasets.base import content_sha256
 from zcbench.errors import BatchError
 
 _LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -75,10 +75,7 @@ class TrainingData:
     @cached_property
     def sha256(self) -> str:
         """Fingerprint of the content."""
-        digest = hashlib.sha256(repr((tuple(self.images.shape), self.num_classes)).encode())
-        for tensor in (self.images, self.labels, self.test_images, self.test_labels):
-            digest.update(tensor.cpu().contiguous().numpy().data)
-        return digest.hexdigest()
+        return content_sha256(self.num_classes, self.images, self.labels, self.test_images, self.test_labels)
 
     def to(self, device: str | torch.device, layout: str = "contiguous") -> "TrainingData":
         """The same images on a device, in a memory layout; itself if they are so already."""

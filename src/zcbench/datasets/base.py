@@ -97,10 +97,7 @@ class Batch:
     @cached_property
     def sha256(self) -> str:
         """Fingerprint of the content: SHA-256 over shape, images, labels and number of classes."""
-        digest = hashlib.sha256(repr((tuple(self.images.shape), self.num_classes)).encode())
-        digest.update(self.images.contiguous().numpy().tobytes())
-        digest.update(self.labels.contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return content_sha256(self.num_classes, self.images, self.labels)
 
 
 def batch(dataset: ImageSet, batch_size: int, seed: int = 0) -> Batch:
@@ -136,3 +133,11 @@ def resized(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] >= size and images.shape[-2] >= size:
         return functional.interpolate(images, size=(size, size), mode="area")
     return functional.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def content_sha256(num_classes: int, images: Tensor, *others: Tensor) -> str:
+    """Fingerprint of images and what belongs to them: SHA-256 over their shape, number of classes, and all bytes."""
+    digest = hashlib.sha256(repr((tuple(images.shape), num_classes)).encode())
+    for tensor in (images, *others):
+        digest.update(tensor.cpu().contiguous().numpy().data)
+    return digest.hexdigest()
