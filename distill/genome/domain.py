@@ -100,7 +100,11 @@ class GenomeDomain:
     def reweighted(self, probabilities: Probabilities) -> "GenomeDomain":
         """The same space with other probabilities; operations that are not named keep theirs."""
         merged = {
-            part: {**shares, **{_text(name): share for name, share in probabilities.get(part, {}).items()}}
+            part: {
+                **dict.fromkeys(_ALL[part], 0.0),  # what the space has not stays out
+                **shares,
+                **{_text(name): share for name, share in probabilities.get(part, {}).items()},
+            }
             for part, shares in self.probabilities.items()
         }
         rest = {part: shares for part, shares in probabilities.items() if part not in merged}

@@ -190,3 +190,12 @@ def test_it_is_the_domain_of_a_search(domain: GenomeDomain) -> None:
     trace = search(algorithm, evaluate, 150)  # type: ignore[arg-type]
     values = [one.values[0] for one in trace.history]
     assert len(values) == 150 and max(values[100:]) > max(values[:10])
+
+
+def test_other_probabilities_bring_nothing_back() -> None:
+    """Invariance: what was left out of the space is not in it again, and no genome is lost."""
+    space = GenomeDomain(inputs=["logits"], transforms=["no", "softmax_C"], weights=[1.0])
+    again = space.reweighted({"transform": {"no": 0.5}})
+    assert len(again) == len(space)
+    drawn = [again.sample(np.random.default_rng(seed)) for seed in range(30)]
+    assert {genome.input for genome in drawn} == {"logits"} and {genome.weight for genome in drawn} == {1.0}
