@@ -1,4 +1,4 @@
-"""The similarity matrices of a teacher and its students, as DisWOT shows them."""
+"""The similarity matrices of a teacher and its students, as DisWOT shows them, and the correlation of their logits."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,13 @@ from zcbench.benchmarks.similarity import Matrix, Similarity
 from zcbench.reports.style import LABEL_SIZE, add_heading, panels, styled
 from zcbench.reports.wording import number, shorten
 
+#: Matrices of a `Similarity`, and the field with the distance to the teacher's.
+_ROWS = (("images", "relation"), ("classes", "semantic"), ("logits", "logit"))
+
 
 @styled
 def similarity_matrices(networks: Sequence[Similarity], about: str = "") -> Figure:
-    """One column per network, the teacher first: similarities of images above, of classes below.
+    """One column per network, the teacher first: similarities of images, of classes, correlations of their logits.
 
     All matrices of a row share one scale; its colours end at the 99th percentile of their values, because the diagonal
     stands far above the rest.
@@ -24,11 +27,11 @@ def similarity_matrices(networks: Sequence[Similarity], about: str = "") -> Figu
     """
     count = len(networks)
     figure, axes = panels(
-        2 * count, count, (1.9, 1.9), margins=(0.35, 0.1, 0.45, 0.25), header=0.25, footer=0, side=0.7
+        len(_ROWS) * count, count, (1.9, 1.9), margins=(0.35, 0.1, 0.45, 0.25), header=0.25, footer=0, side=0.7
     )
     add_heading(figure, about)
-    for start, kind, distance in ((0, "images", "relation"), (count, "classes", "semantic")):
-        row = axes[start : start + count]
+    for place, (kind, distance) in enumerate(_ROWS):
+        row = axes[place * count : (place + 1) * count]
         matrices = [getattr(one, kind) for one in networks]
         low, high = np.percentile(np.concatenate([matrix.ravel() for matrix in matrices]), (1, 99))
         for axis, matrix, one in zip(row, matrices, networks):

@@ -13,6 +13,7 @@ from zcbench.search.distillers.settings import ALGORITHMS, PRESETS, DistillerSet
 from zcbench.search.distillers.shrinkage import DistillerSpace, Shrinkage
 from zcbench.search.distillers.splitting import held_out
 from zcbench.search.distillers.terms import SHARPNESS, TERMS, Measured, measure
+from zcbench.search.distillers.untrained import Known, RankingValue, Untrained
 
 __all__ = [
     "ALGORITHMS",
@@ -28,13 +29,16 @@ __all__ = [
     "DistillerSpace",
     "Evolution",
     "Fitness",
+    "Known",
     "Measured",
     "Prescreened",
     "Preset",
+    "RankingValue",
     "Rejection",
     "SearchInterrupted",
     "Shrinkage",
     "Step",
+    "Untrained",
     "best_so_far",
     "correlations",
     "cost",

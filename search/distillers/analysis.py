@@ -68,13 +68,7 @@ def on_one_scale(contents: Mapping[str, Content]) -> dict[str, list[Row]]:
         SearchError: their protocols or fitnesses differ.
     """
     first = next(iter(contents.values()))
-    for label, content in contents.items():
-        differing = _differing(first, content)
-        if differing:
-            raise SearchError(
-                f"The search {label!r} is of another protocol ({'; '.join(differing)}). Expected searches that differ "
-                f"in how they propose alone; run it again with the same options."
-            )
+    require_comparable(first["protocol"], first["search"]["fitness"], contents)
     chosen = Fitness(**{**first["search"]["fitness"], "terms": tuple(first["search"]["fitness"]["terms"])})
     joined = [row for content in contents.values() for row in content["history"]]
     values = iter((-chosen([_evaluated(row, chosen) for row in joined])).tolist())
@@ -85,11 +79,29 @@ def on_one_scale(contents: Mapping[str, Content]) -> dict[str, list[Row]]:
     return {label: best_so_far(rows) for label, rows in scaled.items()}
 
 
+def require_comparable(protocol: Content, fitness: Content, others: Mapping[str, Content]) -> None:
+    """Refuse searches by label that measure candidates in another way than this protocol and this fitness.
+
+    Raises:
+        SearchError: the message names the search, and what differs.
+    """
+    for label, other in others.items():
+        pairs = [(key, protocol[key], other["protocol"].get(key)) for key in protocol]
+        pairs.append(("fitness", fitness, other["search"]["fitness"]))
+        differing = [f"{key}: {one} and {another}" for key, one, another in pairs if one != another]
+        if differing:
+            raise SearchError(
+                f"The search {label!r} is of another protocol ({'; '.join(differing)}). Expected searches that differ "
+                f"in how they propose alone; run it again with the same options."
+            )
+
+
 def correlations(history: Sequence[Mapping[str, Any]], finals: Mapping[str, float] | None = None) -> list[Row]:
-    """Rank correlation of every term, of the fitness and of the proxy with an accuracy.
+    """Rank correlation of every term, of the fitness and of what is known before training with an accuracy.
 
     Args:
-        history: rows with ``formula``, ``fitness``, ``terms`` and ``proxy``.
+        history: rows with ``formula``, ``fitness``, ``terms``, ``proxy`` and ``ranking``; those that are not there
+            have no pairs.
         finals: final accuracies by formula, from full trainings; the validation accuracy after the shortened training
             if omitted.
 
@@ -144,7 +156,8 @@ def _quantities() -> Mapping[str, Any]:
 
     known = {name: term(name, sign) for name, sign in signs.items()}
     fitness = {"fitness": lambda row: None if row["fitness"] is None else -row["fitness"]}
-    return {**known, "agreement": term("agreement", 1), **fitness, "proxy": lambda row: row.get("proxy")}
+    before = {name: lambda row, name=name: row.get(name) for name in ("proxy", "ranking")}
+    return {**known, "agreement": term("agreement", 1), **fitness, **before}
 
 
 def _accuracy(row: Mapping[str, Any], finals: Mapping[str, float] | None) -> float | None:
@@ -157,12 +170,6 @@ def _evaluated(row: Mapping[str, Any], chosen: Fitness) -> Evaluated[str]:
     if row["fitness"] is None:
         return Evaluated(row["formula"], (math.nan,) * len(chosen.terms), row["status"])
     return Evaluated(row["formula"], oriented(Measured(**row["terms"]), chosen.terms, chosen.sharpness))
-
-
-def _differing(one: Content, other: Content) -> list[str]:
-    pairs = [(f"{key}", one["protocol"].get(key), other["protocol"].get(key)) for key in one["protocol"]]
-    pairs.append(("fitness", one["search"]["fitness"], other["search"]["fitness"]))
-    return [f"{key}: {before} and {after}" for key, before, after in pairs if before != after]
 
 
 def _finite(value: float) -> float | None:

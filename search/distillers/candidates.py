@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.teachers import build_teacher, load_weights
@@ -25,8 +25,7 @@ from zcbench.distill.errors import (
 from zcbench.distill.genome import Genome, GenomeError
 from zcbench.distill.images import TrainingData
 from zcbench.distill.objective import CE
-from zcbench.distill.outputs import Outputs, Shapes
-from zcbench.distill.reading import Reader
+from zcbench.distill.outputs import Outputs
 from zcbench.distill.recipe import Recipe
 from zcbench.distill.teaching import Teacher
 from zcbench.distill.training import Training
@@ -34,16 +33,12 @@ from zcbench.errors import ZcbenchError
 from zcbench.proxies.evaluation import status_of
 from zcbench.search.distillers.rejection import Recording, Rejection, Stopping
 from zcbench.search.distillers.terms import READS, Measured, measure
+from zcbench.search.distillers.untrained import Untrained
 from zcbench.search.loop import SearchError
 from zcbench.spaces import Space
-from zcbench.streams import seeded, torch_stream
 
 CANDIDATE, VANILLA = "candidate", "vanilla"
 REJECTED, UNFIT, DIVERGED, NOT_FINITE = "rejected", "unfit", "diverged", "nan"
-PROXY_IMAGES = 64
-"""Images on which a candidate's own loss at initialisation is taken."""
-
-_OPTIONAL = ("embedding", "features")
 _OWN_FAULT = (GenomeError, BadLoss, MissingOutput, ShapeMismatch, TooFewImages)
 
 
@@ -137,26 +132,11 @@ class CandidateMaker:
             found = {"status": status_of(error), "reason": f"{type(error).__name__}: {error}", "steps": 0}
         return {**key._asdict(), **found, "seconds": round(perf_counter() - start, 3)}
 
-    def own_value(self, genome: Genome) -> float:
-        """Minus the loss of the untrained student under the trained teacher; NaN where there is none.
-
-        This is the value of the genome as a proxy, ``kd:`` and its name, with the adapters that training would begin
-        with; the student is in training mode and the teacher in evaluation mode, as in the first step.
-        """
-        student, teacher, labels, shapes = self._before
-        try:
-            adapter = genome.distiller.projectors(*shapes, self._job.recipe.seed)
-            moved = None if adapter is None else adapter.to(labels.device)
-            with torch.no_grad():
-                given = labels if genome.distiller.uses_labels else None
-                return -genome.distiller(student, teacher, given, adapter=moved).item()
-        except ZcbenchError:
-            return math.nan
-
-    @property
-    def shapes(self) -> tuple[Shapes, Shapes]:
-        """Of student and teacher: what a genome must fit."""
-        return self._before[3]
+    @cached_property
+    def untrained(self) -> Untrained:
+        """Student and teacher before any training."""
+        teacher = self._teacher_network.to(self._data.images.device)
+        return Untrained(self._job.build_student().train(), teacher, self._data, self._job.recipe.seed)
 
     def teacher_quality(self) -> Measured:
         """The teacher on the validation images, measured against itself."""
@@ -165,8 +145,8 @@ class CandidateMaker:
     def _evaluated(self, genome: Genome | None) -> dict[str, Any]:
         job, found = self._job, dict[str, Any]()
         if genome is not None:
-            genome.require_fit(*self.shapes)
-            found["proxy"] = finite(self.own_value(genome))
+            genome.require_fit(*self.untrained.shapes)
+            found["proxy"] = finite(self.untrained.value(genome))
         network, recording = job.build_student(), self._recording(genome)
         teachers = [] if genome is None else [self._teacher(recording.reads)]
         training = Training([network], [recording], teachers, self._data, job.recipe, job.device)
@@ -215,21 +195,6 @@ class CandidateMaker:
     def _validation(self) -> Outputs:
         return _outputs(self._teacher_network, self._in_place_of_training, self._job.recipe.precision)
 
-    @cached_property
-    def _before(self) -> tuple[Outputs, Outputs, Tensor, tuple[Shapes, Shapes]]:
-        """Outputs of student and teacher before any training, the labels, and the shapes."""
-        job, stream = self._job, torch_stream("own value", self._job.recipe.seed)
-        chosen = torch.randperm(len(self._data), generator=stream)[:PROXY_IMAGES]
-        images, labels = self._data.images[chosen], self._data.labels[chosen]
-        student = job.build_student().to(images.device).train()
-        with seeded("own value", job.recipe.seed):
-            own, outside = (_all_outputs(one, images) for one in (student, self._placed_teacher))
-        return own, outside, labels, (own.shapes, outside.shapes)
-
-    @property
-    def _placed_teacher(self) -> nn.Module:
-        return self._teacher_network.to(self._data.images.device)
-
 
 def prepare(job: CandidateJob) -> Callable[[Task], dict[str, Any]]:
     """Make the present process a worker for ``job``: one thread."""
@@ -245,18 +210,6 @@ def failed(key: Key, status: str, reason: str) -> dict[str, Any]:
 def finite(value: float) -> float | None:
     """The number, or None where JSON has none for it."""
     return value if math.isfinite(value) else None
-
-
-def _all_outputs(network: nn.Module, images: Tensor) -> Outputs:
-    """Every output that a genome may read and the network has."""
-    there = {"logits"}
-    for name in _OPTIONAL:
-        try:
-            Reader(network, frozenset({name}), "float32", images[:1]).without_gradient(images[:2])
-            there.add(name)
-        except MissingOutput:
-            continue
-    return Reader(network, frozenset(there), "float32", images[:1]).without_gradient(images)
 
 
 def _outputs(network: nn.Module, data: TrainingData, precision: str) -> Outputs:

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from zcbench.search.distillers.prescreening import Prescreened
 from zcbench.search.distillers.settings import DistillerSettings
 from zcbench.search.distillers.shrinkage import DistillerSpace
 from zcbench.search.distillers.terms import SHARPNESS
+from zcbench.search.distillers.untrained import Known, RankingValue
 from zcbench.search.loop import Algorithm, Evaluated, SearchError, Trace, pick, search
 from zcbench.search.random_search import RandomSearch
 from zcbench.streams import numpy_stream
@@ -60,6 +62,8 @@ def evolve_distiller(
     workers: int = 2,
     timeout: float | None = None,
     retry_failed: bool = False,
+    known: Known | None = None,
+    against: Mapping[str, analysis.Content] | None = None,
     console: Console | None = None,
 ) -> DistillerFound:
     """Search the loss that trains a student best under a teacher; each result is kept as soon as it is there.
@@ -75,17 +79,23 @@ def evolve_distiller(
         workers: processes, one thread each; 0 evaluates in this process. The search is the same.
         timeout: seconds that one candidate may take in a worker; no limit if None.
         retry_failed: evaluate again what a worker's death, lack of time or of memory has prevented before.
+        known: architectures of known accuracy; how well each candidate ranks them is kept, and the pre-screen goes by
+            it, and not by the student's own loss.
+        against: other searches by label that this one will be compared with.
         console: where to show progress; nowhere if None.
 
     Raises:
-        SearchError: the settings cannot be carried out, the folder holds another search, or no candidate was measured.
+        SearchError: the settings cannot be carried out, the folder holds another search, one to compare with is of
+            another protocol, or no candidate was measured.
         StoreError: the folder is in use or cannot be written.
         SearchInterrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
     """
     start, folder = time.monotonic(), Path(out)
     trained = None if job.teacher.checkpoint is not None else (teacher_recipe or job.recipe)
     protocol = document.describe(job, None if trained is None else trained.to_dict(), dataset)
-    asked = asdict(settings)
+    asked = asdict(settings) | {"prescreen_by": None if known is None else known.to_dict()}
+    fitness = document.plain(asdict(settings.fitness))
+    analysis.require_comparable(document.plain(protocol), fitness, against or {})
     with locked(folder):
         document.adopt(folder, protocol, asked)
         log = TrainingLog(folder / LOG)
@@ -96,7 +106,7 @@ def evolve_distiller(
         with bar, Stop() as stop:
             options: dict[str, Any] = {"workers": workers, "timeout": timeout, "retry_failed": retry_failed}
             with CandidateEvaluation(job, settings.fitness, log, bar, stop, **options) as evaluation:
-                conducted = _Conducted(job, settings, evaluation, folder)
+                conducted = _Conducted(job, settings, evaluation, folder, known)
                 conducted.run()
         content = document.plain(
             {
@@ -116,12 +126,18 @@ class _Conducted:
     """One search: what it proposes from, how far it is, and what it found."""
 
     def __init__(
-        self, job: CandidateJob, settings: DistillerSettings, evaluation: CandidateEvaluation, folder: Path
+        self,
+        job: CandidateJob,
+        settings: DistillerSettings,
+        evaluation: CandidateEvaluation,
+        folder: Path,
+        known: Known | None,
     ) -> None:
         self._job, self._settings, self._evaluation, self._folder = job, settings, evaluation, folder
         with one_thread():
-            shapes = evaluation.maker.shapes
-            self._teacher = evaluation.maker.teacher_quality()
+            untrained = evaluation.maker.untrained
+            shapes, self._teacher = untrained.shapes, evaluation.maker.teacher_quality()
+        self._ranking = None if known is None else cache(RankingValue(untrained, known))
         self._space = DistillerSpace(GenomeDomain(pair=shapes), settings.shrinkage)
         self._algorithm = self._proposing()
         self._vanilla: Mapping[str, Any] = {}
@@ -191,11 +207,12 @@ class _Conducted:
                 crossover=how.crossover,
                 fitness=how.fitness,
             )
-        return algorithm if how.prescreen == 1 else Prescreened(algorithm, how.prescreen, self._own_value)
+        return algorithm if how.prescreen == 1 else Prescreened(algorithm, how.prescreen, self._screened)
 
-    def _own_value(self, genome: Genome) -> float:
+    def _screened(self, genome: Genome) -> float:
+        """By the ranking of known architectures if there are any, else by the student's own loss."""
         with one_thread():
-            return self._evaluation.maker.own_value(genome)
+            return (self._ranking or self._evaluation.maker.untrained.value)(genome)
 
     def _after_a_step(self, trace: Trace[Genome]) -> None:
         self._space.learn(trace.history, self._settings.fitness(trace.history))
@@ -208,6 +225,8 @@ class _Conducted:
         for one, value in zip(evaluated, fitness.tolist()):
             known = self._evaluation.row(one.candidate)
             row = {"formula": one.candidate.formula, "fitness": finite(value), "status": one.status}
+            if self._ranking is not None:
+                row["ranking"] = finite(self._screened(one.candidate))
             rows.append(row | {name: known.get(name) for name in ("reason", "proxy", "steps", "terms", "losses")})
         return rows
 

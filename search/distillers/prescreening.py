@@ -43,7 +43,7 @@ class Prescreened(Generic[C]):
     def rows(self) -> list[list[dict[str, Any]]]:
         """For each place its candidates with their values, as plain content; the first is the one that was kept."""
         return [
-            [{"formula": str(one), "proxy": value if math.isfinite(value) else None} for one, value in slot]
+            [{"formula": str(one), "value": value if math.isfinite(value) else None} for one, value in slot]
             for slot in self.log
         ]
 

@@ -26,7 +26,7 @@ class DistillerSettings:
         crossover: share of children with two parents.
         fitness: what is minimised; its first population is that of the search.
         shrinkage: how sampling weights shrink; they do not if None.
-        prescreen: candidates that compete for each place by their own loss at initialisation; 1 for no pre-screen.
+        prescreen: candidates that compete for each place by a value before any training; 1 for no pre-screen.
         seed: names the stream of all draws.
 
     Raises:

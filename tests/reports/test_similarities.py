@@ -54,9 +54,33 @@ def test_distances_are_those_of_the_proxies(setting, found):
 
 
 def test_figure_shows_every_network(found):
-    """Two pictures per network, and under each student's name its distance."""
+    """Three pictures per network, and under each student's name its distance."""
     figure = similarity_matrices(found, "sixteen digits")
     shown = [axis for axis in figure.axes if axis.images]
-    assert len(shown) == 2 * len(found)
+    assert len(shown) == 3 * len(found)
     assert np.array_equal(np.asarray(shown[1].images[0].get_array()), found[1].images)
     assert f".{round(found[1].relation * 1000):03d}" in shown[1].get_title()
+
+
+def test_logit_correlations_against_numpy(setting, found):
+    """Slow reference: ``np.corrcoef`` of logits, and the mean of what lies off the diagonal."""
+    space, students, teacher, batch = setting
+    networks = [space.build(teacher.arch, batch.num_classes, teacher.seed, batch.image_shape)]
+    networks.append(space.build(students[0], batch.num_classes, 3, batch.image_shape))
+    expected = [np.corrcoef(network(batch.images).detach().double().numpy().T) for network in networks]
+    assert found[1].logits == pytest.approx(expected[1], abs=1e-5)
+    away = [abs(expected[1] - expected[0])[a, b] for a in range(10) for b in range(10) if a != b]
+    assert found[1].logit == pytest.approx(np.mean(away), abs=1e-5)
+
+
+def test_a_trained_student(setting, tmp_path):
+    """Closed form: the teacher's own weights, read from a file, are at no distance from it, in evaluation mode."""
+    space, students, _, batch = setting
+    teacher = TeacherChoice(students[0], 5)
+    network = space.build(students[0], batch.num_classes, 5, batch.image_shape)
+    torch.save(network.state_dict(), tmp_path / "student.pt")
+    source, own, other = similarities(space, [f"{students[0]}@{tmp_path}/student.pt", students[0]], teacher, batch)
+    assert (own.relation, own.semantic, own.logit) == (0, 0, 0)
+    assert min(other.relation, other.semantic, other.logit) > 0
+    expected = np.corrcoef(network.eval()(batch.images).detach().double().numpy().T)
+    assert source.logits == pytest.approx(expected, abs=1e-5)

@@ -101,6 +101,8 @@ def test_switches_and_the_report_against_another_search(made, zcbench_command, t
         (["--tournament", 50], "tournament of 50"),
         (["--share", 0], "share of 0"),
         (["--against", "nowhere"], "no result of a distiller search"),
+        (["--known", "s0/cifar100/kdd"], "Did you mean 'kd'"),
+        (["--known", "nasbench201/cifar10-16/kd", "--known-archs", 3], "ranking of 3 arch"),
     ],
 )
 def test_bad_input(fails, tmp_path, arguments, message):

@@ -1,10 +1,12 @@
 """The distiller search as a whole: determinism, resumption, and what candidates are measured to be."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
 import torch
+from scipy.stats import kendalltau
 
 from zcbench import datasets
 from zcbench.benchmarks.protocol import TeacherChoice
@@ -15,18 +17,21 @@ from zcbench.search.distillers import (
     CandidateJob,
     CandidateMaker,
     DistillerSettings,
+    Known,
+    RankingValue,
     Rejection,
     Shrinkage,
     analysis,
-    candidates,
     evaluating,
     evolve_distiller,
     evolving,
     held_out,
     read,
+    untrained,
 )
 from zcbench.search.distillers.candidates import CANDIDATE, VANILLA, Task
 from zcbench.search.loop import SearchError
+from zcbench.streams import torch_stream
 
 SETTINGS = DistillerSettings(evaluations=6, step=2, population=2, tournament=1, shrinkage=Shrinkage(after=2))
 FITTING = Genome("logits", ("softmax_C", "no", "no"), "kl")
@@ -67,7 +72,7 @@ def test_a_candidate_is_trained_as_any_student(job, maker):
 def test_the_first_loss_is_minus_the_own_value(job, monkeypatch):
     """Invariance: the proxy is what training begins with, where both are of all images; and the loss by hand."""
     whole = replace(job, recipe=replace(job.recipe, batch_size=len(job.data)))
-    monkeypatch.setattr(candidates, "PROXY_IMAGES", len(job.data))
+    monkeypatch.setattr(untrained, "PROXY_IMAGES", len(job.data))
     found = row_of(CandidateMaker(whole), FITTING)
     with torch.no_grad():
         networks = whole.build_student().train(), whole.build_teacher()
@@ -182,6 +187,53 @@ def test_the_document(job, tmp_path):
     assert [row["formula"] for row in history] == kept
     assert read(tmp_path) == content == json.loads(json.dumps(content))
     assert {"distiller.json", "candidates.csv", "times.json", "trainings.jsonl"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def accuracies(space, count: int = 12) -> Known:
+    return Known("a truth", space, {space[index]: 10.0 + index for index in range(0, 1300 * count, 1300)})
+
+
+def test_the_ranking_value_by_hand(job, maker, space):
+    """Slow reference: one loss per architecture by PyTorch alone, and the partial tau by its formula."""
+    known, before = accuracies(space), maker.untrained
+    found = RankingValue(before, known)(FITTING)
+    images = job.data.images[torch.randperm(len(job.data), generator=torch_stream("own value", 0))[:64]]
+    losses, sizes = [], []
+    for arch in known.accuracies:
+        student = space.build(arch, job.data.num_classes, 0, job.data.image_shape).train()
+        with torch.no_grad():
+            logs = [network(images).softmax(1).log_softmax(1) for network in (student, job.build_teacher())]
+        losses.append(-torch.nn.functional.kl_div(*logs, log_target=True, reduction="batchmean").item())
+        sizes.append(sum(parameter.numel() for parameter in student.parameters()))
+    pairs = ((losses, list(known.accuracies.values())), (losses, sizes), (list(known.accuracies.values()), sizes))
+    xy, xz, yz = (kendalltau(*pair).statistic for pair in pairs)
+    assert found == pytest.approx((xy - xz * yz) / ((1 - xz**2) * (1 - yz**2)) ** 0.5)
+    assert math.isnan(RankingValue(before, known)(Genome("features", ("local_r4", "no", "no"), "l2")))
+
+
+def test_a_search_keeps_how_candidates_rank(job, tmp_path, space):
+    """Contract: each row has its value, the pre-screen goes by it, and the file says whose accuracies they are."""
+    settings = replace(SETTINGS, prescreen=2, algorithm="random")
+    content = found(job, tmp_path, settings, known=accuracies(space))
+    values = {row["formula"]: row["ranking"] for row in content["history"]}
+    kept = [slot[0] for slot in content["prescreen"]]
+    assert all(values[row["formula"]] == row["value"] for row in kept if row["formula"] in values)
+    assert all(
+        slot[0]["value"] == max(row["value"] for row in slot if row["value"] is not None)
+        for slot in content["prescreen"]
+        if slot[0]["value"] is not None
+    )
+    assert content["search"]["prescreen_by"] == {"truth": "a truth", "space": space.spec, "architectures": 12}
+    assert [row["quantity"] for row in content["correlations"]][-1] == "ranking"
+
+
+def test_a_search_to_compare_with_is_looked_at_first(job, tmp_path):
+    """Contract: one of another protocol is refused before anything is trained."""
+    other = found(job, tmp_path / "one")
+    longer = replace(job, recipe=replace(job.recipe, epochs=2))
+    with pytest.raises(SearchError, match="'one' is of another protocol"):
+        found(longer, tmp_path / "two", against={"one": other})
+    assert not (tmp_path / "two" / "trainings.jsonl").exists()
 
 
 def test_a_poor_teacher_is_a_warning(job, tmp_path, monkeypatch):

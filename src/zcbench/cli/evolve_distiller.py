@@ -1,6 +1,6 @@
 """``zcbench evolve-distiller``: search the loss that trains a student best under a teacher."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,8 +73,19 @@ def evolve_distiller(
     ] = "robust",
     prescreen: Annotated[
         int | None,
-        typer.Option(help="Candidates that compete for each training by their own loss at initialisation."),
+        typer.Option(
+            help="Candidates that compete for each training by a value before any: their own loss, or --known.",
+            show_default="1, no pre-screen",
+        ),
     ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            help="A truth, as s0/cifar100/kd: how well a candidate, as a proxy, ranks its architectures beyond their "
+            "size is kept, and a pre-screen goes by it."
+        ),
+    ] = None,
+    known_archs: Annotated[int, typer.Option(min=1, help="Architectures of --known, at most.")] = 50,
     rejection: Annotated[bool, typer.Option(help="End a training whose first losses are hopeless.")] = True,
     shrinkage: Annotated[
         bool | None,
@@ -118,7 +129,7 @@ def evolve_distiller(
     from zcbench.distill.images import TrainingData
     from zcbench.distill.recipe import Recipe
     from zcbench.errors import unknown
-    from zcbench.search.distillers import PRESETS, CandidateJob, Fitness, Rejection, held_out, read
+    from zcbench.search.distillers import PRESETS, CandidateJob, Fitness, Known, Rejection, held_out, read
     from zcbench.search.distillers import evolve_distiller as evolve
 
     kinds = figure_formats(formats)
@@ -137,7 +148,7 @@ def evolve_distiller(
         seed=seed,
         fitness=Fitness(tuple(split_list(fitness)), sharpness, normalisation),
     )
-    others = [(folder, read(folder)) for folder in against or ()]
+    others = {str(folder): read(folder) for folder in against or ()}
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -174,6 +185,8 @@ def evolve_distiller(
         workers=workers,
         timeout=timeout,
         retry_failed=retry_failed,
+        known=None if known is None else Known.read(known, known_archs, seed, data_dir),
+        against=others,
         console=Console(stderr=True),
     )
     _print(found.content)
@@ -206,13 +219,13 @@ def _teacher(given: str, space: str, seed: int, checkpoint: Path | None) -> "Tea
 
 
 def _report(
-    content: Mapping[str, Any], others: Sequence[tuple[Path, Mapping[str, Any]]], folder: Path, formats: tuple[str, ...]
+    content: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], folder: Path, formats: tuple[str, ...]
 ) -> Path:
     from zcbench.reports.distiller import write_distiller_report
     from zcbench.search.distillers import on_one_scale
 
     label = f"{content['search']['algorithm']} (this search)"
-    beside = {f"{other['search']['algorithm']} ({where.name})": other for where, other in others}
+    beside = {f"{other['search']['algorithm']} ({Path(where).name})": other for where, other in others.items()}
     curves = on_one_scale({label: content, **beside})
     return write_distiller_report(content, curves, folder, formats=formats)
 

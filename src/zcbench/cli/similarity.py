@@ -12,7 +12,11 @@ from zcbench.specification import split_list
 def similarity(
     students: Annotated[
         str,
-        typer.Option(help="Architectures of the students, separated by commas, chosen ones first.", show_default=False),
+        typer.Option(
+            help="Architectures of the students, separated by commas, chosen ones first; ARCH@FILE is trained, with "
+            "the weights in that file.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Figure to write: .png, .svg or .pdf.", show_default=False)],
     space: Annotated[str, typer.Option(help="Space of the students.")] = "nasbench201",
@@ -29,7 +33,8 @@ def similarity(
     """Draw the similarity matrices of a teacher and of students, and print how far they are apart.
 
     The formulas are those that the paper of DisWOT prints: images by their feature maps, classes by their class
-    activation maps, each matrix divided by its norm.
+    activation maps, each matrix divided by its norm. Beside them stands the correlation of the logits of any two
+    classes. Where a student is trained, it and the teacher are in evaluation mode.
     """
     from zcbench import datasets, spaces
     from zcbench.benchmarks.similarity import similarities
@@ -46,7 +51,7 @@ def similarity(
     batch = datasets.batch(datasets.load(dataset, data_dir), batch_size, batch_seed)
     found = similarities(where, split_list(students), choice, batch, seed, init)
     for one in found[1:]:
-        typer.echo(f"{one.name}: relation {one.relation:.4f}, semantic {one.semantic:.4f}")
+        typer.echo(f"{one.name}: relation {one.relation:.4f}, semantic {one.semantic:.4f}, logits {one.logit:.4f}")
     about = f"{where.spec}, seed {seed}, {init} init; {batch.description}"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(render(similarity_matrices(found, about), kind))
