@@ -34,16 +34,23 @@ class ForwardTap(TorchFunctionMode):
     """Listens to the functions of a forward pass: ReLU codes and the feature map before global pooling.
 
     It sees ``nn.ReLU`` and ``F.relu`` alike. The feature map is the input of the last pooling that reduces a map to
-    one position, or the last map of several positions that is flattened.
+    one position, or the last map of several positions that is flattened. A network may shrink its images to one
+    position before it pools them: where no map of several positions ends, the last map of one that is pooled counts.
     """
 
     def __init__(self, *, relu_codes: bool = False, features: bool = False) -> None:
         super().__init__()
         self.relu_codes: list[Tensor] = []
-        self.features: Tensor | None = None
+        self._map: Tensor | None = None
+        self._point: Tensor | None = None
         self._listen_relu = relu_codes
         self._listen_features = features
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Tensor]] = {}
+
+    @property
+    def features(self) -> Tensor | None:
+        """The feature map that was heard, ``(B, C, H, W)``; None if there is none."""
+        return self._point if self._map is None else self._map
 
     def renewed(self) -> "ForwardTap":
         """A tap for the same things that has heard nothing yet."""
@@ -59,7 +66,10 @@ class ForwardTap(TorchFunctionMode):
             self.relu_codes.append(self._code(source))
         result = func(*args, **kwargs)
         if self._listen_features and _ends_map(func, source, result):
-            self.features = source
+            if source[0, 0].numel() > 1:
+                self._map = source
+            elif func in POOLS:
+                self._point = source
         return result
 
     def _code(self, x: Tensor) -> Tensor:
@@ -73,8 +83,8 @@ class ForwardTap(TorchFunctionMode):
 
 
 def _ends_map(func: Callable[..., Any], source: Any, result: Any) -> bool:
-    """Whether ``func`` pools a feature map of several positions to one, or flattens it."""
-    if not (isinstance(source, Tensor) and isinstance(result, Tensor)) or source.ndim != 4 or source[0, 0].numel() < 2:
+    """Whether ``func`` pools a feature map to one position, or flattens it."""
+    if not (isinstance(source, Tensor) and isinstance(result, Tensor)) or source.ndim != 4:
         return False
     pools = func in POOLS and result.shape[:2] == source.shape[:2] and result.numel() == source.shape[:2].numel()
     return pools or (func in FLATTENS and result.ndim == 2)

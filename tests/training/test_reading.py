@@ -50,6 +50,16 @@ def test_outputs_are_the_signals_of_the_proxies(build, data: TrainingData) -> No
         assert all(tensor.requires_grad for tensor in found)
 
 
+def test_a_map_of_one_position() -> None:
+    """Slow reference: what a hook sees go into the last pooling of a network that leaves one position of 16x16."""
+    network = spaces.get("mobilenetv2").build("1-0.25", num_classes=3, image_shape=(3, 16, 16)).eval()
+    images, heard = torch.arange(2.0 * 3 * 256).sin().view(2, 3, 16, 16), []
+    pool = next(module for module in network.modules() if isinstance(module, nn.AdaptiveAvgPool2d))
+    pool.register_forward_pre_hook(lambda module, inputs: heard.append(inputs[0]))
+    found = Reader(network, EVERYTHING, "float32", images[:1])(images).features
+    assert found.shape[2:] == (1, 1) and torch.equal(found, heard[-1])
+
+
 def test_nothing_stays_on_the_network(data: TrainingData) -> None:
     """Invariance: no hook is left, the modes are as they were."""
     network = student()
