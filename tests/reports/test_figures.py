@@ -148,14 +148,18 @@ def test_heatmap_shows_the_matrix_in_another_order(ranking):
 
 
 def test_score_panels_keep_ranks_and_n(ranking):
-    """Table and order: one panel per row, its points ordered as score and accuracy are, tau and rho in its title."""
+    """Table and order: one panel per row, its points in it and ordered as score and accuracy are, tau and rho above."""
     figure = score_panels(ranking, subset="live")
     part = rows(ranking, subset="live")
     members = list(ranking.subsets["live"])
-    for axis, (_, row) in zip(figure.axes, part.iterrows()):
+    cloud = next(axis for axis in figure.axes if len(axis.collections)).collections[0]
+    clouds = np.split(np.ma.filled(cloud.get_offsets(), np.nan), len(part))
+    for axis, offsets, (_, row) in zip(figure.axes, clouds, part.iterrows()):
         name, numbers = axis.get_title().split("\n")
         assert name == row["proxy"]
-        offsets = np.ma.filled(axis.collections[0].get_offsets(), np.nan)
+        box = axis.get_position()
+        known = offsets[~np.isnan(offsets[:, 0])]
+        assert (known > box.p0).all() and (known < box.p1).all()
         score = ranking.scores.loc[members, name].to_numpy()
         accuracy = ranking.accuracies.loc[members, row["truth"]].to_numpy()
         np.testing.assert_array_equal(np.isnan(offsets[:, 0]), np.isnan(score))
