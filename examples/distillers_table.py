@@ -2,12 +2,14 @@
 
     python examples/distillers_table.py OUT --ranking RUN [--students resnet:resnet8 ...] [--seeds 3] [--workers 2]
     python examples/distillers_table.py OUT --extra evolved=runs/evolved/distiller.json --single kd dist --seeds 5
+    python examples/distillers_table.py OUT --ablate runs/evolved/distiller.json --single --random-pairs 0
 
-A ResNet-20 is trained first, then every student under it with every distiller and seed, each by ``zcbench distill`` in
-a folder of OUT; a second call makes only what is missing. Losses have the weights that balance their gradients with
-that of the cross-entropy in the first step, except in the row "kd, .1 and .9", and those of --extra, files of evolved
-distillers, which have weight 1. Beside single distillers there are pairs: the two that RUN ranks first, by tau and by
-tau given parameters, and pairs drawn at random from those of the table.
+The teacher, a ResNet-20 unless told otherwise, is trained first, then every student under it with every distiller and
+seed, each by ``zcbench distill`` in a folder of OUT; a second call makes only what is missing. Losses have the weights
+that balance their gradients with that of the cross-entropy in the first step, except in the row "kd, .1 and .9", and
+those of --extra and --ablate, files of evolved distillers, which have weight 1; --ablate puts one part of such a
+distiller at a time back to the plainest. Beside single distillers there are pairs: the two that RUN ranks first, by tau
+and by tau given parameters, and pairs drawn at random from those of the table.
 """
 
 import argparse
@@ -24,7 +26,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from zcbench.distill.genome import read_distiller
 from zcbench.reports.wording import slug
+from zcbench.search.distillers import ablations
 
 #: One of the teacher's family, and the cell of NAS-Bench-201 that is best on CIFAR-10; both have its three stages.
 STUDENTS = (
@@ -52,12 +56,12 @@ def main() -> None:
     rows = _rows(given)
     teacher = given.out / "teacher"
     common = ["--dataset", given.dataset, "--teacher", "none"]
-    _train(teacher, "resnet:resnet20", [*common, "--epochs", str(given.teacher_epochs), "--seed", "1000"])
+    train(teacher, given.teacher, [*common, "--epochs", str(given.teacher_epochs), "--seed", "1000"])
     jobs = [(student, row, seed) for seed in range(given.seeds) for student in given.students for row in rows]
     with ThreadPoolExecutor(given.workers) as pool:
         results = list(pool.map(lambda job: _student(given, *job), jobs))
-    told = _train(teacher, "", [])["test_accuracy"]
-    print(f"Teacher: ResNet-20, {told:.2f} %.")
+    told = train(teacher, "", [])["test_accuracy"]
+    print(f"Teacher: {given.teacher}, {told:.2f} %.")
     for student in given.students:
         own = {job[1:]: result for job, result in zip(jobs, results, strict=True) if job[0] == student}
         print(f"\n**{student.partition(':')[2]}**\n\n{_table(rows, own, given.seeds)}")
@@ -67,8 +71,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--ranking", help=f"run or packed scores, ranked by {RANKED_BY}")
-    parser.add_argument("--single", nargs="+", default=SINGLE, help="distillers that are trained by themselves")
+    parser.add_argument("--single", nargs="*", default=SINGLE, help="distillers that are trained by themselves")
     parser.add_argument("--extra", action="append", default=[], metavar="LABEL=FILE", help="an evolved distiller")
+    parser.add_argument("--ablate", help="an evolved distiller, whose parts are left out in turn", metavar="FILE")
+    parser.add_argument("--teacher", default="resnet:resnet20")
+    parser.add_argument("--diswot", action=argparse.BooleanOptionalAction, default=True, help="the row of DisWOT†")
     parser.add_argument("--students", nargs="+", default=STUDENTS)
     parser.add_argument("--dataset", default=DATASET)
     parser.add_argument("--epochs", type=int, default=8)
@@ -81,11 +88,16 @@ def _arguments() -> argparse.Namespace:
 
 def _rows(given: argparse.Namespace) -> list[Row]:
     rows = [Row(ALONE, ("--teacher", "none")), Row(PUBLISHED, ("--distillers", "kd"))]
-    rows += [_balanced(name, name) for name in given.single] + [_balanced("diswot†", DISWOT)]
+    rows += [_balanced(name, name) for name in given.single]
+    rows += [_balanced("diswot†", DISWOT)] if given.diswot else []
     if given.ranking is not None:
         by = {column: f"top:2@{given.ranking}:{column}:{RANKED_BY}" for column in ("tau", "given_params")}
         rows += [_balanced(f"top 2 by {column}", distillers) for column, distillers in by.items()]
     rows += [Row(label, ("--distillers", file)) for label, file in (text.split("=", 1) for text in given.extra)]
+    if given.ablate is not None:
+        found = read_distiller(given.ablate)
+        changed = {"whole": found} | ablations(found)
+        rows += [Row(label, ("--distillers", genome.distiller.name)) for label, genome in changed.items()]
     pairs = list(combinations(given.single, 2))
     drawn = np.random.default_rng(0).choice(len(pairs), given.random_pairs, replace=False)
     return rows + [_balanced(f"random: {', '.join(pairs[i])}", ",".join(pairs[i])) for i in drawn]
@@ -97,12 +109,12 @@ def _balanced(label: str, distillers: str) -> Row:
 
 def _student(given: argparse.Namespace, student: str, row: Row, seed: int) -> dict[str, Any]:
     weights = ["--teacher-checkpoint", str(given.out / "teacher" / "student.pt")]
-    taught = [] if row.label == ALONE else ["--teacher", "resnet:resnet20", *weights]
+    taught = [] if row.label == ALONE else ["--teacher", given.teacher, *weights]
     recipe = ["--dataset", given.dataset, "--epochs", str(given.epochs), "--augmentation", "none", "--seed", str(seed)]
-    return _train(given.out / slug(student) / slug(row.label) / str(seed), student, [*taught, *row.options, *recipe])
+    return train(given.out / slug(student) / slug(row.label) / str(seed), student, [*taught, *row.options, *recipe])
 
 
-def _train(out: Path, student: str, options: Sequence[str]) -> dict[str, Any]:
+def train(out: Path, student: str, options: Sequence[str]) -> dict[str, Any]:
     """Content of ``result.json``, made if it is not there."""
     file = out / "result.json"
     if not file.is_file():

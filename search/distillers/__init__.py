@@ -1,6 +1,14 @@
 """The search of a distillation loss: KD-Zero's evolution, its fitness and what makes it cheaper."""
 
-from zcbench.search.distillers.analysis import best_so_far, correlations, cost, fittest, frequencies, on_one_scale
+from zcbench.search.distillers.analysis import (
+    ablations,
+    best_so_far,
+    correlations,
+    cost,
+    fittest,
+    frequencies,
+    on_one_scale,
+)
 from zcbench.search.distillers.candidates import CandidateJob, CandidateMaker
 from zcbench.search.distillers.document import read
 from zcbench.search.distillers.evaluating import CandidateEvaluation, SearchInterrupted
@@ -39,6 +47,7 @@ __all__ = [
     "Shrinkage",
     "Step",
     "Untrained",
+    "ablations",
     "best_so_far",
     "correlations",
     "cost",

@@ -6,14 +6,17 @@ All functions take the content of ``distiller.json``, or its ``history``, and gi
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from zcbench.distill.genome import PARTS, Genome
+from zcbench.distill.genome import PARTS, Genome, GenomeError
 from zcbench.search.distillers.fitness import Fitness
 from zcbench.search.distillers.terms import Measured, oriented
 from zcbench.search.loop import Evaluated, SearchError
+
+_PLAIN = ("l2", "l1")
 
 Content = Mapping[str, Any]
 Row = dict[str, Any]
@@ -122,6 +125,38 @@ def correlations(history: Sequence[Mapping[str, Any]], finals: Mapping[str, floa
             row |= {"tau": _finite(kendalltau(x, y).statistic), "rho": _finite(spearmanr(x, y).statistic)}
         rows.append(row)
     return rows
+
+
+def ablations(genome: Genome) -> dict[str, Genome]:
+    """The genome with one part at a time left out, or put back to what is plainest.
+
+    Args:
+        genome: as found.
+
+    Returns:
+        Genomes by what was changed: no transforms, the distance l2 (l1 where it was l2), weight 1, temperature 1, no
+        calibration; only those that differ from the genome and make sense.
+
+    Example:
+        >>> [str(one) for one in ablations(Genome.parse("10 kl(no(no(softmax_C(logits))))")).values()]
+        ['10 kl(no(no(no(logits))))', '10 l2(no(no(softmax_C(logits))))', 'kl(no(no(softmax_C(logits))))']
+    """
+    plain: dict[str, dict[str, Any]] = {
+        "no transforms": {"transforms": ("no", "no", "no")},
+        f"distance {_PLAIN[genome.distance == _PLAIN[0]]}": {"distance": _PLAIN[genome.distance == _PLAIN[0]]},
+        "weight 1": {"weight": 1.0},
+        "temperature 1": {"temperature": 1.0},
+        "no calibration": {"calibration": "none"},
+    }
+    found: dict[str, Genome] = {}
+    for label, part in plain.items():
+        try:
+            other = replace(genome, **part)
+        except GenomeError:
+            continue
+        if other != genome:
+            found[label] = other
+    return found
 
 
 def cost(history: Sequence[Mapping[str, Any]], limit: int, steps: int) -> Row:

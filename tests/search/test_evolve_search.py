@@ -312,6 +312,19 @@ def test_correlations_by_hand():
     assert turned["ce"] == {"quantity": "ce", "n": 3, "tau": -1.0, "rho": -1.0}
 
 
+def test_ablations_by_hand():
+    """By hand: each part goes back to the plainest; what would change nothing, or make no genome, is not there."""
+    found = analysis.ablations(Genome("features", ("mm", "norm_C", "no"), "l2", 10, 4, "focal"))
+    assert {label: str(one) for label, one in found.items()} == {
+        "no transforms": "10 4^2 focal l2(no(no(no(features/4))))",
+        "distance l1": "10 4^2 focal l1(no(norm_C(mm(features/4))))",
+        "weight 1": "4^2 focal l2(no(norm_C(mm(features/4))))",
+        "temperature 1": "10 focal l2(no(norm_C(mm(features))))",
+        "no calibration": "10 4^2 l2(no(norm_C(mm(features/4))))",
+    }
+    assert analysis.ablations(Genome("logits")) == {"distance l1": Genome("logits", distance="l1")}
+
+
 def test_cost_by_hand():
     """Closed form: one of three was rejected after 2 of 10 steps, and the whole recipe has 40."""
     rows = [history_row(FITTING, fitness) for fitness in (1.0, None, 2.0)]
