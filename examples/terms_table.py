@@ -1,11 +1,12 @@
 """Does the fitness of a distiller search foretell the accuracy of a whole training, and which of its terms does?
 
-    python examples/terms_table.py SEARCH OUT [--candidates 20] [--seeds 1] [--workers 2]
+    python examples/terms_table.py SEARCH OUT [--candidates 20] [--seeds 1] [--epochs 8] [--workers 2]
 
 Of the measured candidates of a search (the folder of ``zcbench evolve-distiller``), ordered by fitness, one is drawn
 from each of as many parts of equal size. The student is trained with each of them for the whole recipe of the search,
-on all training images, by ``zcbench distill`` in a folder of OUT; a second call makes only what is missing. The table
-has the rank correlation of every quantity that the search knew with the accuracy on the test images.
+or for as many epochs as are named, on all training images, by ``zcbench distill`` in a folder of OUT; a second call
+makes only what is missing. The table has the rank correlation of every quantity that the search knew with the accuracy
+on the test images, over all of them and over those that end above an accuracy.
 """
 
 import argparse
@@ -39,13 +40,15 @@ def main() -> None:
         formula: float(np.mean([value for (own, _), value in zip(jobs, accuracies, strict=True) if own == formula]))
         for formula in chosen
     }
+    sound = {formula: accuracy for formula, accuracy in finals.items() if accuracy > given.above}
     print(
         f"{len(chosen)} candidates, {given.seeds} trainings each: {min(finals.values()):.2f} to "
-        f"{max(finals.values()):.2f} %.\n\n| quantity | n | tau | rho |\n|---|---:|---:|---:|"
+        f"{max(finals.values()):.2f} %; {len(sound)} above {given.above:g} %.\n\n"
+        f"| quantity | n | tau | rho | above: n | tau | rho |\n|---|---:|---:|---:|---:|---:|---:|"
     )
-    for row in correlations(content["history"], finals):
-        numbers = ("–" if row[name] is None else f"{row[name]:.2f}" for name in ("tau", "rho"))
-        print(f"| {row['quantity']} | {row['n']} | {' | '.join(numbers)} |")
+    both = (correlations(content["history"], values) for values in (finals, sound))
+    for rows in zip(*both, strict=True):
+        print(f"| {rows[0]['quantity']} | {' | '.join(_cells(row) for row in rows)} |")
 
 
 def _arguments() -> argparse.Namespace:
@@ -54,6 +57,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("--candidates", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int, help="of a whole training; those of the search if omitted")
+    parser.add_argument("--above", type=float, default=0.0, help="accuracy of a training that the loss did not break")
     parser.add_argument("--teacher-checkpoint", type=Path, help="the teacher's weights; those in SEARCH if omitted")
     parser.add_argument("--workers", type=int, default=2)
     return parser.parse_args()
@@ -71,9 +76,14 @@ def _trained(given: argparse.Namespace, protocol: Mapping[str, Any], formula: st
         "seed": seed,
     }
     options |= {key.replace("_", "-"): protocol["recipe"][key] for key in _RECIPE}
+    options |= {} if given.epochs is None else {"epochs": given.epochs}
     told = [str(part) for key, value in options.items() for part in (f"--{key}", value)]
     result = train(given.out / slug(formula) / str(seed), f"{student['space']}:{student['arch']}", told)
     return float(result["test_accuracy"])
+
+
+def _cells(row: Mapping[str, Any]) -> str:
+    return " | ".join([str(row["n"]), *("–" if row[name] is None else f"{row[name]:.2f}" for name in ("tau", "rho"))])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from zcbench.search.distillers.analysis import (
     on_one_scale,
 )
 from zcbench.search.distillers.candidates import CandidateJob, CandidateMaker
+from zcbench.search.distillers.distinct import Distinct
 from zcbench.search.distillers.document import read
 from zcbench.search.distillers.evaluating import CandidateEvaluation, SearchInterrupted
 from zcbench.search.distillers.evolution import Evolution
@@ -35,6 +36,7 @@ __all__ = [
     "DistillerFound",
     "DistillerSettings",
     "DistillerSpace",
+    "Distinct",
     "Evolution",
     "Fitness",
     "Known",

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from zcbench.distill.genome import Genome, GenomeDomain
 from zcbench.distill.recipe import Recipe
 from zcbench.search.distillers import analysis, document
 from zcbench.search.distillers.candidates import CandidateJob, finite
+from zcbench.search.distillers.distinct import Distinct
 from zcbench.search.distillers.evaluating import CandidateEvaluation
 from zcbench.search.distillers.evolution import Evolution
 from zcbench.search.distillers.prescreening import Prescreened
@@ -139,6 +140,7 @@ class _Conducted:
             shapes, self._teacher = untrained.shapes, evaluation.maker.teacher_quality()
         self._ranking = None if known is None else cache(RankingValue(untrained, known))
         self._space = DistillerSpace(GenomeDomain(pair=shapes), settings.shrinkage)
+        self._distinct = Distinct(self._space, self._signature)
         self._algorithm = self._proposing()
         self._vanilla: Mapping[str, Any] = {}
         self._trace = Trace[Genome]()
@@ -176,6 +178,7 @@ class _Conducted:
             },
             "stopped": trace.stopped,
             "proposals": trace.proposals,
+            "twins": {one.formula: first.formula for one, first in self._distinct.twins.items()},
             "statuses": dict(Counter(one.status for one in trace.history)),
             "cost": analysis.cost(history, self._job.limit, self._job.steps),
             "best_so_far": analysis.best_so_far(history),
@@ -197,10 +200,10 @@ class _Conducted:
         how, rng = self._settings, numpy_stream("distiller search", self._settings.seed)
         algorithm: Algorithm[Genome]
         if how.algorithm == "random":
-            algorithm = RandomSearch(self._space, rng)
+            algorithm = RandomSearch(self._distinct, rng)
         else:
             algorithm = Evolution(
-                self._space,
+                self._distinct,
                 rng,
                 population=how.population,
                 tournament=how.tournament,
@@ -208,6 +211,10 @@ class _Conducted:
                 fitness=how.fitness,
             )
         return algorithm if how.prescreen == 1 else Prescreened(algorithm, how.prescreen, self._screened)
+
+    def _signature(self, genome: Genome) -> Hashable:
+        with one_thread():
+            return self._evaluation.maker.untrained.signature(genome)
 
     def _screened(self, genome: Genome) -> float:
         """By the ranking of known architectures if there are any, else by the student's own loss."""

@@ -17,25 +17,25 @@ Array = NDArray[np.float64]
 _FARTHEST = 3.0
 
 
-def robust(values: Array, first: int) -> Array:
-    r"""Distance from the median of the first population in units of its interquartile range, at most 3 to either side.
+def robust(values: Array, first: int, most: float = math.inf) -> Array:
+    r"""Distance from the median of the first population in units of its interquartile range, at least -3.
 
     .. math::  \tilde v_i = \operatorname{clip}\Big(
-               \frac{v_i - \operatorname{median} u}{q_{75}(u) - q_{25}(u)}, -3, 3 \Big), \qquad u = (v_1, \dots, v_n)
+               \frac{v_i - \operatorname{median} u}{q_{75}(u) - q_{25}(u)}, -3, m \Big), \qquad u = (v_1, \dots, v_n)
 
     The first n candidates are drawn at random. A unit that later ones had a part in would shrink as a search settles,
     until differences that do not matter decide. Where half of the first are equal, their standard deviation is the
-    unit; where all are, everything is 0. The bound is there because a sharpness gap has none.
+    unit; where all are, everything is 0. The best side has a bound m only where the term itself has none.
 
-    >>> robust(np.array([0.0, 1.0, 2.0, 3.0, 1000.0]), 5).tolist()
-    [-1.0, -0.5, 0.0, 0.5, 3.0]
+    >>> robust(np.array([0.0, 1.0, 2.0, 3.0, -1000.0]), 5).tolist()
+    [-0.5, 0.0, 0.5, 1.0, -3.0]
     """
     seen = values[:first]
     unit = np.subtract(*np.percentile(seen, [75, 25])) or seen.std()
-    return np.clip((values - np.median(seen)) / unit, -_FARTHEST, _FARTHEST) if unit else np.zeros(len(values))
+    return np.clip((values - np.median(seen)) / unit, -_FARTHEST, most) if unit else np.zeros(len(values))
 
 
-def rank(values: Array, first: int) -> Array:
+def rank(values: Array, first: int, most: float = math.inf) -> Array:
     r"""Minus the share of all evaluated so far that is as good or better, ties shared.
 
     .. math::  \tilde v_i = -\frac1n \operatorname{rank}(v_i), \qquad \text{1 is the highest}
@@ -46,13 +46,14 @@ def rank(values: Array, first: int) -> Array:
     return -rankdata(-values) / len(values)
 
 
-def unscaled(values: Array, first: int) -> Array:
+def unscaled(values: Array, first: int, most: float = math.inf) -> Array:
     """The values as they are: the sum that the paper prints."""
     return values
 
 
-NORMALISATIONS: dict[str, Callable[[Array, int], Array]] = {"robust": robust, "rank": rank, "none": unscaled}
-"""How a term is scaled, given its values in the order of evaluation and how many of them are the first population."""
+NORMALISATIONS: dict[str, Callable[[Array, int, float], Array]] = {"robust": robust, "rank": rank, "none": unscaled}
+"""How a term is scaled, given its values in the order of evaluation, how many of them are the first population, and
+how much the best may count."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,13 @@ class Fitness:
         if good:
             table = np.array([group[place].values for place in good], dtype=float)
             scale = NORMALISATIONS[self.normalisation]
-            fitness[good] = sum(scale(column, self.first) for column in table.T)
+            columns = zip(self.terms, table.T, strict=True)
+            fitness[good] = sum(scale(column, self.first, self._most(term)) for term, column in columns)
         return fitness
+
+    def _most(self, term: str) -> float:
+        """A signed sharpness gap falls without end when all logits do; the other terms end at 0 or 1 by themselves."""
+        return _FARTHEST if term == "sharpness" and self.sharpness != "absolute" else math.inf
 
     @property
     def formula(self) -> str:

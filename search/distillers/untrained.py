@@ -1,7 +1,7 @@
 """What a genome says before any training: its own loss, and how well that ranks architectures of known accuracy."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,7 @@ class Untrained:
         chosen = torch.randperm(len(data), generator=torch_stream("own value", seed))[:PROXY_IMAGES]
         self._images, self._labels = data.images[chosen], data.labels[chosen]
         self._seed, self._classes, self._image_shape = seed, data.num_classes, data.image_shape
+        self._network = student.to(self._images.device)
         self._student, self._teacher = self.outputs(student), self.outputs(teacher)
 
     @property
@@ -55,7 +56,7 @@ class Untrained:
     def outputs(self, network: nn.Module) -> Outputs:
         """Every output that a genome may read and the network has."""
         with seeded("own value", self._seed):
-            return _all_outputs(network.to(self._images.device), self._images)
+            return _reader(network.to(self._images.device), self._images).without_gradient(self._images)
 
     def build(self, space: Space, arch: str) -> nn.Module:
         """An untrained network for these images, in training mode."""
@@ -67,15 +68,42 @@ class Untrained:
         This is the value of the genome as a proxy, ``kd:`` and its name, with the adapters that training would begin
         with.
         """
-        own = self._student if student is None else student
+        with torch.no_grad():
+            loss = self._loss(genome, self._student if student is None else student)
+        return math.nan if loss is None else -loss.item()
+
+    def signature(self, genome: Genome) -> Hashable:
+        r"""What a genome does to the untrained student; equal for genomes that are one function there.
+
+        Five digits each of the loss L and of :math:`\|\nabla L\|_1` and :math:`\|\nabla L\|_2`, the gradient being that
+        for the student's weights. A genome without a finite loss is its own signature.
+        """
+        outputs, weights = self._differentiable
+        loss = self._loss(genome, outputs)
+        if loss is None or not loss.isfinite():
+            return genome
+        flows: tuple[Tensor | None, ...] = ()
+        if loss.requires_grad:
+            flows = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+        gradient = torch.cat([flow.flatten() for flow in flows if flow is not None] or [loss.new_zeros(1)])
+        return tuple(f"{number.item():.4e}" for number in (loss, gradient.norm(1), gradient.norm(2)))
+
+    @cached_property
+    def _differentiable(self) -> tuple[Outputs, list[Tensor]]:
+        """The student's outputs with their gradient, and the weights that it is for."""
+        with seeded("own value", self._seed):
+            return _reader(self._network, self._images)(self._images), list(self._network.parameters())
+
+    def _loss(self, genome: Genome, student: Outputs) -> Tensor | None:
+        """With the adapters that training would begin with; None where the genome has none for these outputs."""
+        distiller = genome.distiller
         try:
-            adapter = genome.distiller.projectors(own.shapes, self._teacher.shapes, self._seed)
+            adapter = distiller.projectors(student.shapes, self._teacher.shapes, self._seed)
             moved = None if adapter is None else adapter.to(self._labels.device)
-            with torch.no_grad():
-                labels = self._labels if genome.distiller.uses_labels else None
-                return -genome.distiller(own, self._teacher, labels, adapter=moved).item()
+            labels = self._labels if distiller.uses_labels else None
+            return distiller(student, self._teacher, labels, adapter=moved)
         except ZcbenchError:
-            return math.nan
+            return None
 
 
 @dataclass(frozen=True)
@@ -166,7 +194,8 @@ class RankingValue:
         return self._known.space.costs(list(self._known.accuracies))["params"].to_numpy(float)
 
 
-def _all_outputs(network: nn.Module, images: Tensor) -> Outputs:
+def _reader(network: nn.Module, images: Tensor) -> Reader:
+    """Of every output that the network has."""
     there = {"logits"}
     for name in _OPTIONAL:
         try:
@@ -174,4 +203,4 @@ def _all_outputs(network: nn.Module, images: Tensor) -> Outputs:
             there.add(name)
         except MissingOutput:
             continue
-    return Reader(network, frozenset(there), "float32", images[:1]).without_gradient(images)
+    return Reader(network, frozenset(there), "float32", images[:1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zcbench.distill.genome import Genome, GenomeDomain
-from zcbench.search.distillers import DistillerSpace, Evolution, Prescreened, Rejection, Shrinkage, Step
+from zcbench.search.distillers import DistillerSpace, Distinct, Evolution, Prescreened, Rejection, Shrinkage, Step
 from zcbench.search.loop import Evaluated, SearchError, first_value, search
 from zcbench.search.random_search import RandomSearch
 
@@ -93,6 +93,18 @@ def test_the_space_shrinks_as_it_learns():
     drawn = [space.sample(rng).input for _ in range(2000)]
     assert drawn.count("features") / drawn.count("logits") == pytest.approx(0.1, abs=0.038)
     assert space.log == [{"evaluations": 8, "weights": {"input": {"features": 0.1}}}]
+
+
+def test_twins_are_one_candidate(strings, counted):
+    """Slow reference: bits that differ only beyond the first three are one; the first that came up stands for all."""
+    evaluate, space = counted(), Distinct(strings(12), lambda bits: bits[:3])
+    trace = search(RandomSearch(space, np.random.default_rng(0)), evaluate, 100, step=4, patience=8)
+    plain, rng, first = strings(12), np.random.default_rng(0), {}
+    for drawn in (plain.sample(rng) for _ in range(200)):
+        first.setdefault(drawn[:3], drawn)
+    assert [one.candidate for one in trace.history] == evaluate.seen == list(first.values())
+    assert all(one != other and one[:3] == other[:3] for one, other in space.twins.items())
+    assert len(space.neighbours(evaluate.seen[0])) == 4  # three that differ in a bit that counts, and itself
 
 
 def test_an_emptied_space():

@@ -189,6 +189,24 @@ def test_the_document(job, tmp_path):
     assert {"distiller.json", "candidates.csv", "times.json", "trainings.jsonl"} <= {p.name for p in tmp_path.iterdir()}
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("l2(no(no(no(logits))))", "l2(no(no(scale(logits))))", False),
+        ("l2(no(no(no(features))))", "4^2 l2(no(no(scale_r1(features/4))))", True),
+        ("l2(no(no(no(features))))", "l2(no(no(relu(features))))", True),
+        ("l2(no(no(no(logits))))", "l2(no(no(relu(logits))))", False),
+        ("kl(no(no(no(logits))))", "kl(no(no(logsoftmax_C(logits))))", True),
+        ("l2(no(norm_C(mm(features))))", "l2(norm_C(mm(batch(features))))", True),
+        ("l1(no(no(no(logits))))", "smooth_l1(no(no(no(logits))))", False),
+    ],
+)
+def test_signatures_of_twins(maker, one, other, alike):
+    """Closed form: what is the same function by algebra has one signature, what is not has two."""
+    signature = maker.untrained.signature
+    assert (signature(Genome.parse(one)) == signature(Genome.parse(other))) is alike
+
+
 def accuracies(space, count: int = 12) -> Known:
     return Known("a truth", space, {space[index]: 10.0 + index for index in range(0, 1300 * count, 1300)})
 

@@ -73,11 +73,18 @@ def test_fitness_is_the_sum_of_robust_terms():
 
 
 def test_later_candidates_do_not_move_the_scale():
-    """Invariance: the unit is that of the first population; what is far off counts as three units."""
+    """Invariance: the unit is that of the first population, 2; what is far worse counts as three units."""
     fitness = Fitness(("ce",), first=5)
     group = evaluated((1.0,), (2.0,), (3.0,), (4.0,), (5.0,))
-    more = fitness([*group, *evaluated((1000.0,), (-1000.0,))])
-    assert more.tolist() == [*fitness(group), 3.0, -3.0]
+    more = fitness([*group, *evaluated((1003.0,), (-1000.0,))])
+    assert more.tolist() == [*fitness(group), 500.0, -3.0]
+
+
+@pytest.mark.parametrize(("form", "most"), [("exact", 3.0), ("second_order", 3.0), ("absolute", 500.0)])
+def test_only_a_gap_without_end_is_bounded(form, most):
+    """Contract: no best candidates are alike but those whose signed gap has run away."""
+    group = evaluated((1.0,), (2.0,), (3.0,), (4.0,), (5.0,), (1003.0,))
+    assert Fitness(("sharpness",), sharpness=form, first=5)(group)[-1] == most
 
 
 def test_rank_and_plain_sum():

@@ -239,7 +239,7 @@ def _print(content: Mapping[str, Any]) -> None:
         f"Best: {best['formula']}",
         f"Fitness {best['fitness']:.4f}, minimised: {search['minimised']}, {search['fitness']['normalisation']} scale",
         f"Its terms: {terms}; found at evaluation {best['evaluation']}",
-        f"Candidates: {statuses}; {content['stopped']}",
+        f"Candidates: {statuses}; {len(content['twins']):,} twins of others passed over; {content['stopped']}",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(_references(content))
