@@ -18,11 +18,10 @@ _FAR = 3.0  # interquartile ranges beyond which a candidate is drawn at the edge
 def best_so_far(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Fitness of the best by the number of candidates evaluated, one step curve per search."""
     figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.2, 0.45), footer=0.05)
-    end = max((row["evaluations"] for rows in curves.values() for row in rows), default=1)
     for colour, (label, rows) in zip(_COLOURS, curves.items()):
         x, y = [row["evaluations"] for row in rows], [row["fitness"] for row in rows]
         if rows:
-            axis.step([*x, max(end, x[-1])], [*y, y[-1]], where="post", color=colour, linewidth=1.2, label=label)
+            axis.step(x, y, where="post", color=colour, linewidth=1.2, label=label)
             axis.plot(x, y, ".", color=colour, markersize=4)
     axis.set(xlabel="candidates evaluated", ylabel="fitness of the best (lower is better)")
     axis.legend(loc="upper right")

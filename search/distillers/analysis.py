@@ -64,6 +64,8 @@ def best_so_far(history: Sequence[Mapping[str, Any]]) -> list[Row]:
 def on_one_scale(contents: Mapping[str, Content]) -> dict[str, list[Row]]:
     """Best-so-far curves of several searches, their terms scaled alike: as if all were one, the first one first.
 
+    Each ends where its search does.
+
     Args:
         contents: searches by label; all of one protocol and one fitness.
 
@@ -79,7 +81,12 @@ def on_one_scale(contents: Mapping[str, Content]) -> dict[str, list[Row]]:
         label: [{**row, "fitness": _finite(next(values))} for row in content["history"]]
         for label, content in contents.items()
     }
-    return {label: best_so_far(rows) for label, rows in scaled.items()}
+    return {label: _to_the_end(best_so_far(rows), len(rows)) for label, rows in scaled.items()}
+
+
+def _to_the_end(points: list[Row], evaluations: int) -> list[Row]:
+    known = points and points[-1]["evaluations"] < evaluations
+    return [*points, {**points[-1], "evaluations": evaluations}] if known else points
 
 
 def require_comparable(protocol: Content, fitness: Content, others: Mapping[str, Content]) -> None:
