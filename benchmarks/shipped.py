@@ -72,6 +72,16 @@ def card(given: str | Path) -> dict[str, Any]:
     return packing.describe(*load_run(found)) if found.is_dir() else packing.card(found)
 
 
+def unpack(given: str | Path, folder: str | Path) -> dict[str, Any]:
+    """`packing.unpack` of a packed file or of scores that ship, so that a run goes on from them.
+
+    Raises:
+        StoreError: ``given`` is neither; or as `packing.unpack`.
+        DataError: as `packing.unpack`.
+    """
+    return packing.unpack(_locate(given), folder)
+
+
 def _locate(given: str | Path) -> Path:
     place, name = Path(given), str(given)
     if place.is_dir() or place.suffix == SUFFIX:

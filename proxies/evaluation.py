@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from zcbench.datasets import Batch as ImageBatch
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError
 from zcbench.proxies.borrowing import Snapshot, borrowed, seed_everything
 from zcbench.proxies.contract import REGISTRY, Proxy, resolve
@@ -75,7 +76,7 @@ class Teacher:
 
 def score(
     network: nn.Module,
-    batch: tuple[Tensor, Tensor],
+    batch: tuple[Tensor, Tensor] | ImageBatch,
     proxies: Iterable[str | Proxy] | None = None,
     *,
     teacher: nn.Module | Teacher | None = None,
@@ -85,7 +86,7 @@ def score(
 
     Args:
         network: any module that takes images ``(B, C, H, W)`` and returns logits ``(B, N)``. It is left as it was.
-        batch: images and labels; labels are class indices ``(B,)``.
+        batch: images and labels, a pair or a `zcbench.datasets.Batch`; labels are class indices ``(B,)``.
         proxies: names or `Proxy` objects; all that apply if omitted.
         teacher: the network that the teacher-aware proxies compare with.
         seed: stream of what is random inside a proxy.
@@ -115,7 +116,7 @@ def score(
 
 def evaluate(
     network: nn.Module | None,
-    batch: tuple[Tensor, Tensor],
+    batch: tuple[Tensor, Tensor] | ImageBatch,
     proxies: Iterable[str | Proxy],
     *,
     teacher: nn.Module | Teacher | None = None,
@@ -128,7 +129,7 @@ def evaluate(
 
     Args:
         network: the network, or None where ``costs`` are all that is read.
-        batch: images and labels.
+        batch: images and labels, a pair or a `zcbench.datasets.Batch`.
         proxies: names or `Proxy` objects.
         teacher: a network, or a `Teacher` that keeps its signals for the next student.
         costs: analytic counts; measured in a forward pass if omitted.
@@ -144,7 +145,7 @@ def evaluate(
         ProtocolError: a proxy needs a network or a teacher, and there is none.
     """
     chosen = resolve(proxies)
-    checked = check_batch(*batch)
+    checked = check_batch(*_pair(batch))
     reads = frozenset[str]().union(*(item.reads for item in chosen))
     if "teacher" in reads and teacher is None:
         names = ", ".join(item.name for item in chosen if item.needs_teacher)
@@ -247,6 +248,17 @@ def status_of(error: BaseException) -> str:
 def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, ZcbenchError) else f"{type(error).__name__}: {text}"
+
+
+def _pair(batch: object) -> tuple[Tensor, Tensor]:
+    if isinstance(batch, ImageBatch):
+        return batch.images, batch.labels
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        given = f"{len(batch)} values" if isinstance(batch, tuple | list) else type(batch).__name__
+        raise BatchError(
+            f"Given {given} as the batch. Expected the pair (images, labels), or a zcbench.datasets.Batch."
+        )
+    return batch[0], batch[1]
 
 
 def _on_network(network: nn.Module, batch: Batch) -> Batch:

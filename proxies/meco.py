@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zcbench.proxies.contract import proxy
 from zcbench.proxies.signals import Signals
-from zcbench.proxies.spectra import eigenvalues
+from zcbench.proxies.spectra import by_shape, eigenvalues
 
 CHANNELS = 8  # that meco_opt takes of each map, as in the authors' code
 
@@ -41,9 +41,7 @@ def meco(signals: Signals) -> float:
         correlates with nothing, and C ≥ H·W channels are always linearly dependent once centred: both give exactly 0,
         as in exact arithmetic. Symmetric eigen-solver, float64.
     """
-    distinct = {id(maps): maps for maps in signals.channel_maps}
-    smallest = dict(zip(distinct, smallest_eigenvalues(list(distinct.values()))))
-    return sum(smallest[id(maps)] for maps in signals.channel_maps)
+    return sum(smallest_eigenvalues(signals.channel_maps))
 
 
 @proxy("meco_opt", reads="channel_maps", higher_is_better=True, uses_labels=False, source="NeurIPS 2023, MeCo_opt")
@@ -72,20 +70,13 @@ def meco_opt(signals: Signals) -> float:
 
 def smallest_eigenvalues(maps: list[Tensor]) -> list[float]:
     """Smallest eigenvalue of the Pearson correlation matrix of the rows of each ``(C, D)``, in the given order."""
-    groups: dict[torch.Size, list[int]] = {}
-    for index, one in enumerate(maps):
-        groups.setdefault(one.shape, []).append(index)
-    values = [0.0] * len(maps)
-    for (rows, columns), members in groups.items():
-        if rows < columns:
-            found = _smallest(torch.stack([maps[index] for index in members]))
-            for index, value in zip(members, found.tolist()):
-                values[index] = value
-    return values
+    return by_shape(maps, _smallest)
 
 
 def _smallest(stack: Tensor) -> Tensor:
-    """Smallest eigenvalue of ``(n, C, D)`` each; 0 where a row is constant up to the rounding of its type."""
+    """Smallest eigenvalue of ``(n, C, D)`` each; 0 if C ≥ D, or if a row is constant up to rounding."""
+    if stack.shape[1] >= stack.shape[2]:
+        return stack.new_zeros(len(stack))
     rounding = torch.finfo(stack.dtype).eps * stack.double().norm(dim=2)
     centred = stack.double() - stack.double().mean(dim=2, keepdim=True)
     norms = centred.norm(dim=2)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zcbench.proxies.contract import proxy
 from zcbench.proxies.signals import Signals
-from zcbench.proxies.spectra import eigenvalues, entropy
+from zcbench.proxies.spectra import by_shape, entropy, singular_values
 
 
 @proxy(
@@ -51,17 +51,10 @@ def near(signals: Signals) -> float:
 
 
 def effective_ranks(matrices: list[Tensor]) -> list[float]:
-    """Exponential of the entropy of the normalised singular values of each matrix, in float64; 0 for zeros.
-
-    Matrices of one shape are taken together, by the eigenvalues of the smaller of their two Gram matrices.
-    """
-    groups: dict[torch.Size, list[Tensor]] = {}
-    for matrix in matrices:
-        groups.setdefault(matrix.shape, []).append(matrix)
-    return [rank for group in groups.values() for rank in _ranks(torch.stack(group).double())]
+    """Exponential of the entropy of the normalised singular values of each matrix, in float64; 0 for zeros."""
+    return by_shape(matrices, _ranks)
 
 
-def _ranks(stack: Tensor) -> list[float]:
-    gram = stack @ stack.mT if stack.shape[1] < stack.shape[2] else stack.mT @ stack
-    values = eigenvalues(gram).sqrt()
-    return torch.where(values.sum(1) > 0, entropy(values).exp(), 0).tolist()
+def _ranks(stack: Tensor) -> Tensor:
+    values = singular_values(stack)
+    return torch.where(values.sum(1) > 0, entropy(values).exp(), 0)

@@ -1,5 +1,7 @@
-"""The pass that shows the network one random image and keeps every map that its modules put out."""
+"""The passes that show the network one image: what its modules put out, and how its logits bend on a circle."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -7,8 +9,8 @@ from torch import Tensor, nn
 
 from zcbench.proxies.data_free import standard_normal
 from zcbench.proxies.errors import NotApplicable
-from zcbench.proxies.passes import Values, missing
-from zcbench.proxies.signals import Batch
+from zcbench.proxies.passes import Values, check_logits, missing
+from zcbench.proxies.signals import Batch, Failure
 from zcbench.streams import torch_stream
 
 
@@ -22,18 +24,73 @@ def channel_maps(network: nn.Module, batch: Batch, seed: int) -> Values:
         NotApplicable: the network cannot take a single image in training mode.
     """
     stream = torch_stream("channel_maps", seed, device=batch.images.device)
-    image = standard_normal(batch.images[:1].shape, batch.images, stream)
+    return {"channel_maps": _maps(network, standard_normal(batch.images[:1].shape, batch.images, stream))}
+
+
+def image_maps(network: nn.Module, batch: Batch) -> Values:
+    """`channel_maps` for the first image of the batch.
+
+    Raises:
+        NotApplicable: the network cannot take a single image in training mode.
+    """
+    return {"image_maps": _maps(network, batch.images[:1].clone())}
+
+
+def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
     heard = _Maps()
     handles = [module.register_forward_hook(heard) for module in network.modules()]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _alone():
             network(image)
-    except ValueError as error:  # what batch normalisation says of one position
-        raise NotApplicable(f"The network cannot take one image by itself in training mode: {error}") from error
     finally:
         for handle in handles:
             handle.remove()
-    return {"channel_maps": heard.maps or missing("No module puts out a feature map.")}
+    return heard.maps or missing("No module puts out a feature map.")
+
+
+def circle(network: nn.Module, batch: Batch, seed: int) -> Values:
+    r"""Velocity and acceleration of the logits z, ``(N,)`` each, at the beginning of a random circle of images.
+
+    .. math::  \dot z = \partial_t z(x_t)|_{t=0}, \qquad \ddot z = \partial_t^2 z(x_t)|_{t=0}, \qquad
+               x_t = u \cos t + w \sin t
+
+    u and w are orthonormal, of the shape of an image; their plane is drawn evenly from all planes. Both come from
+    ⟨y, z⟩, differentiated once and twice by t and then by y, so that no logit needs a backward pass of its own. (Two
+    forward-mode derivatives do not serve: through batch normalisation PyTorch's second one is wrong.)
+
+    Raises:
+        BatchError: the network does not return logits.
+        NotApplicable: the network cannot take a single image in training mode.
+    """
+    stream = torch_stream("circle", seed, device=batch.images.device)
+    shape = batch.images[:1].shape
+    plane, _ = torch.linalg.qr(standard_normal(torch.Size((shape.numel(), 2)), batch.images, stream).double())
+    u, w = (side.reshape(shape).to(batch.images.dtype) for side in plane.T)
+    t = torch.zeros((), dtype=batch.images.dtype, device=batch.images.device, requires_grad=True)
+    with _alone():
+        z = network(u * t.cos() + w * t.sin())
+    check_logits(z, Batch(batch.images[:1], batch.labels[:1]))
+    y = torch.zeros_like(z, requires_grad=True)
+    first = _derivative((y * z).sum(), t)
+    second = _derivative(first, t)
+    return {"circle": (_derivative(first, y)[0].detach(), _derivative(second, y)[0].detach())}
+
+
+def _derivative(scalar: Tensor, variable: Tensor) -> Tensor:
+    """∂ scalar / ∂ variable, which can be differentiated again; zero where the one does not depend on the other."""
+    if not scalar.requires_grad:
+        return torch.zeros_like(variable)
+    (found,) = torch.autograd.grad(scalar, variable, create_graph=True, materialize_grads=True)
+    return found
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Give what batch normalisation says of one position a name."""
+    try:
+        yield
+    except ValueError as error:
+        raise NotApplicable(f"The network cannot take one image by itself in training mode: {error}") from error
 
 
 class _Maps:

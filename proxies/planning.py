@@ -13,7 +13,7 @@ from zcbench.proxies.data_free import count_costs, gaussian_response, linearised
 from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.halves import half_gradients
 from zcbench.proxies.limits import time_limit
-from zcbench.proxies.one_image import channel_maps
+from zcbench.proxies.one_image import channel_maps, circle, image_maps
 from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
 from zcbench.proxies.per_image import image_gradients, logit_jacobians, tangent_kernel
 from zcbench.proxies.signals import Batch, Costs, Failure, Signals
@@ -47,6 +47,8 @@ PASSES = (
     Pass(frozenset({"linearised_gradients"}), "linearised", lambda t: linearised_gradients(t.network, t.batch)),
     Pass(frozenset({"gaussian_response"}), "Gaussian", lambda t: gaussian_response(t.network, t.batch, t.seed)),
     Pass(frozenset({"channel_maps"}), "one image", lambda t: channel_maps(t.network, t.batch, t.seed)),
+    Pass(frozenset({"image_maps"}), "first image", lambda t: image_maps(t.network, t.batch)),
+    Pass(frozenset({"circle"}), "circle", lambda t: circle(t.network, t.batch, t.seed)),
     Pass(frozenset({"blocks"}), "blocks", lambda t: blocks(t.network, t.batch, t.seed)),
     Pass(frozenset({"half_gradients"}), "halves", lambda t: half_gradients(t.network, t.batch)),
     Pass(frozenset({"image_gradients"}), "per image", lambda t: image_gradients(t.network, t.batch)),

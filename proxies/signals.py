@@ -215,6 +215,16 @@ class Signals:
         return self._read("channel_maps")
 
     @property
+    def image_maps(self) -> list[Tensor]:
+        """Output ``(C, H*W)`` of every call of a module for the first image of the batch, in order of execution."""
+        return self._read("image_maps")
+
+    @property
+    def circle(self) -> tuple[Tensor, Tensor]:
+        """First and second derivative of the logits by the angle of a random circle of images, ``(N,)`` each."""
+        return self._read("circle")
+
+    @property
     def activation_matrices(self) -> list[Tensor]:
         """C consecutive positions of each layer's and activation function's output, ``(C, C)`` or fewer rows."""
         return self._read("activation_matrices")

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def write_reference(
     proxies: Sequence[Proxy],
     ensembles: Sequence[Ensemble],
     folder: str | Path,
-    ranking: Ranking | None = None,
+    rankings: Sequence[Ranking] = (),
     command: str = "zcbench proxies docs",
 ) -> Path:
     """Write one page per proxy and an index, ``README.md``; the same input gives the same bytes.
@@ -42,7 +43,7 @@ def write_reference(
         proxies: what gets a page.
         ensembles: a section of the index.
         folder: where to write; pages that are there are replaced.
-        ranking: the numbers; pages say that there are none if omitted.
+        rankings: the numbers; a proxy has those of the first in which it is ranked, if there is one.
         command: how to make the pages again, for people.
 
     Returns:
@@ -52,8 +53,8 @@ def write_reference(
         DataError: the folder cannot be written.
     """
     home = Path(folder)
-    texts = {page_name(item): proxy_page(item, ranking, command) for item in proxies}
-    texts[INDEX] = index_page(proxies, ensembles, ranking, command)
+    texts = {page_name(item): proxy_page(item, rankings, command) for item in proxies}
+    texts[INDEX] = index_page(proxies, ensembles, rankings, command)
     try:
         home.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -76,7 +77,7 @@ def without_numbers(page: str) -> str:
     return _NUMBERS.sub(r"\1\2", page)
 
 
-def proxy_page(item: Proxy, ranking: Ranking | None = None, command: str = "zcbench proxies docs") -> str:
+def proxy_page(item: Proxy, rankings: Sequence[Ranking] = (), command: str = "zcbench proxies docs") -> str:
     """The page of one proxy as Markdown."""
     module = inspect.getdoc(inspect.getmodule(item.function)) or ""
     return _render(
@@ -88,7 +89,7 @@ def proxy_page(item: Proxy, ranking: Ranking | None = None, command: str = "zcbe
         ground=find_ground(item),
         source=inline(item.source) or "none given",
         signals=[_signal(name) for name in SIGNALS if name in item.reads],
-        numbers=None if ranking is None else _numbers(item, ranking),
+        numbers=next(filter(None, (_numbers(item, ranking) for ranking in rankings)), None),
         command=command,
     )
 
@@ -96,7 +97,7 @@ def proxy_page(item: Proxy, ranking: Ranking | None = None, command: str = "zcbe
 def index_page(
     proxies: Sequence[Proxy],
     ensembles: Sequence[Ensemble],
-    ranking: Ranking | None = None,
+    rankings: Sequence[Ranking] = (),
     command: str = "zcbench proxies docs",
 ) -> str:
     """The index as Markdown: all proxies, the ensembles, and how well each ranks."""
@@ -104,7 +105,7 @@ def index_page(
         "proxies.md.j2",
         proxies=[_entry(item) for item in sorted(proxies, key=lambda item: (item.baseline, item.name))],
         ensembles=ensembles,
-        numbers=None if ranking is None else _overview(ranking),
+        numbers=_overviews(rankings),
         command=command,
     )
 
@@ -145,7 +146,7 @@ def _numbers(item: Proxy, ranking: Ranking) -> dict[str, Any] | None:
         if len(found := own[(own["truth"] == truth) & (own["subset"] == subset)])
     ]
     return {
-        "protocol": _protocol(ranking),
+        "protocol": _protocol(ranking, item.needs_teacher),
         "version": ranking.protocol["ranking"].get("versions", {}).get(item.name),
         "cost": milliseconds(float(own["seconds"].iloc[0])),
         "table": to_markdown(pd.DataFrame(rows)),
@@ -157,6 +158,18 @@ def _numbers(item: Proxy, ranking: Ranking) -> dict[str, Any] | None:
 
 def _cells(row: pd.Series) -> dict[str, str]:
     return {column.heading: column.text(row) for column in COLUMNS if column.key in _SHOWN}
+
+
+def _overviews(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
+    """A table for every ranking that has something new, of what those before it do not rank."""
+    shown: set[str] = set()
+    found = []
+    for ranking in rankings:
+        new = ranking.table[~ranking.table["proxy"].isin(shown)]
+        if len(new):
+            found.append(_overview(replace(ranking, table=new)))
+        shown |= set(new["proxy"])
+    return found
 
 
 def _overview(ranking: Ranking) -> dict[str, Any]:
@@ -176,7 +189,7 @@ def _overview(ranking: Ranking) -> dict[str, Any]:
         "ms": [milliseconds(about.loc[name, "seconds"]) for name in names],
     }
     return {
-        "protocol": _protocol(ranking),
+        "protocol": _protocol(ranking, True),
         "subset": first,
         "given": next(iter(columns)),
         "table": to_markdown(pd.DataFrame(table)),
@@ -187,7 +200,7 @@ def _text(column: Any, rows: pd.DataFrame, name: str) -> str:
     return str(column.text(rows.loc[name])) if name in rows.index else MISSING
 
 
-def _protocol(ranking: Ranking) -> str:
+def _protocol(ranking: Ranking, with_teacher: bool) -> str:
     """Scores, truths and intervals in one paragraph."""
     card, how = ranking.protocol.get("scores", {}), ranking.protocol["ranking"]
     truth = "; ".join(
@@ -195,10 +208,11 @@ def _protocol(ranking: Ranking) -> str:
     )
     seeds = ", ".join(map(str, card.get("init seeds", ())))
     classes = card.get("classes of the bootstrap", how.get("cluster rule"))
+    teacher = f"Teacher: {card['teacher']}. " if with_teacher and card.get("teacher") else ""
     return inline(
         f"{count(len(ranking.scores))} architectures of {card.get('space')}, asked for: {card.get('architectures')}. "
         f"Batch: {card.get('batch')}; images {card.get('image_shape')}. Networks: initialisation {card.get('init')}, "
-        f"seeds {seeds}, {card.get('dtype')}, batch normalisation in training mode. Accuracies: {truth}. "
+        f"seeds {seeds}, {card.get('dtype')}, batch normalisation in training mode. {teacher}Accuracies: {truth}. "
         f"Intervals: {intervals_named(ranking)}, {how['draws']} bootstrap draws of {classes}."
     )
 

@@ -49,6 +49,7 @@ GROUPS = {
     "te_nas_regions": ["te_nas_regions"],
     "vkdnw, vkdnw_single": ["vkdnw", "vkdnw_single"],
     "meco, meco_opt": ["meco", "meco_opt"],
+    "dextr": ["dextr"],
     "az_nas, four parts": ["az_expressivity", "az_progressivity", "az_trainability", "az_complexity"],
 }
 ROUNDS = 3

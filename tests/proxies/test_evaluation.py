@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import zcbench
+from zcbench import datasets
 from zcbench.errors import BatchError, DuplicateNameError, ProtocolError, UnknownNameError
 from zcbench.proxies import REGISTRY, Proxy, ScoreFailure, Teacher, check, evaluate, needs_network, proxy
 
@@ -221,6 +222,20 @@ def test_a_batch_that_does_not_fit(images, labels, message, network):
     """The error says what was given and what was expected."""
     with pytest.raises(BatchError, match=message):
         evaluate(network, (images, labels), ["snip"])
+
+
+@pytest.mark.parametrize(("given", "message"), [(torch.zeros(4, 3, 8, 8), "Tensor"), ((1, 2, 3), "3 values")])
+def test_what_is_no_batch_is_refused(given, message, network):
+    """Images alone, or more than a pair: said so, with what is expected."""
+    with pytest.raises(BatchError, match=rf"Given {message} as the batch. Expected the pair \(images, labels\)"):
+        evaluate(network, given, ["snip"])
+
+
+def test_a_batch_of_the_data_sets_is_a_pair():
+    """`zcbench.datasets.batch` gives what `score` takes: the same bits as its images and labels."""
+    batch = datasets.batch(datasets.load("noise", image_size=8), 8)
+    network = make_network(num_classes=batch.num_classes)
+    assert zcbench.score(network, batch, ["snip"]) == zcbench.score(network, (batch.images, batch.labels), ["snip"])
 
 
 def test_networks_that_do_not_classify(batch):

@@ -1,4 +1,4 @@
-"""swap, near and meco against slow references, closed forms and invariances."""
+"""swap, near, meco and dextr against slow references, closed forms and invariances."""
 
 import copy
 import math
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import zcbench
 from zcbench.proxies import evaluate
+from zcbench.proxies.dextr import curvature, inverse_conditions
 from zcbench.proxies.meco import smallest_eigenvalues
 from zcbench.proxies.near import effective_ranks
 from zcbench.proxies.swap import count_patterns
@@ -199,3 +200,69 @@ def test_meco_needs_a_map_that_one_image_can_normalise(make_batch):
     for network in (flat, point):
         score = evaluate(network, (images, labels % 3), ["meco"])[0]
         assert (score.status, bool(score.reason)) == ("not_applicable", True)
+
+
+def smooth(*, inplace: bool) -> nn.Module:
+    """A classifier with next to no kinks, so that finite differences see what derivatives see."""
+    network = make_network()
+    network[1] = nn.SELU(inplace=inplace)
+    network[5] = nn.Softplus()
+    network[2].relu = network[6].relu = nn.Tanh()
+    return network
+
+
+def plane_of(batch, seed=0) -> tuple[Tensor, Tensor]:
+    """The two orthonormal images of the circle."""
+    shape = batch[0][:1].shape
+    normal = torch.randn(shape.numel(), 2, generator=torch_stream("circle", seed))
+    return tuple(side.reshape(shape) for side in torch.linalg.qr(normal.double())[0].T)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_dextr_equals_the_slow_reference(inplace, batch):
+    """Slow reference: singular values of what every module puts out, and finite differences of the logits' angle."""
+    network, ratios = smooth(inplace=inplace), 0.0
+    for output in outputs(network, batch[0][:1]):
+        if output.ndim == 4:
+            values = np.linalg.svd(output[0].flatten(1).double().numpy(), compute_uv=False)
+            ratios += values[-1] / values[0]
+    (u, w), h = plane_of(batch), 1e-4
+    twin = copy.deepcopy(network).double().train()
+    before, here, after = (twin(u * math.cos(t) + w * math.sin(t))[0].detach().numpy() for t in (-h, 0, h))
+    v, a = (after - before) / (2 * h), (after - 2 * here + before) / h**2
+    bend = math.sqrt((v @ v) * (a @ a) - (v @ a) ** 2) / (v @ v) ** 1.5
+    expected = math.log1p(ratios) * math.log1p(bend) / (math.log1p(ratios) + math.log1p(bend))
+    assert one(network, batch, "dextr") == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_linear_network_draws_an_ellipse(batch):
+    """Closed form: z = Wx has the velocity Wv and the acceleration -Wu; with W orthogonal, a circle of radius 1."""
+    eye = nn.Linear(192, 192, bias=False)
+    nn.init.eye_(eye.weight)
+    network = nn.Sequential(nn.Identity(), nn.Flatten(), eye)
+    values = np.linalg.svd(batch[0][0].flatten(1).double().numpy(), compute_uv=False)
+    a, b = math.log1p(values[-1] / values[0]), math.log(2)
+    assert one(network, batch, "dextr") == pytest.approx(a * b / (a + b), rel=1e-5)
+    eye.weight.data *= 4  # a circle of radius 4
+    b = math.log1p(1 / 4)
+    assert one(network, batch, "dextr") == pytest.approx(a * b / (a + b), rel=1e-5)
+
+
+def test_curvature_and_conditions_by_hand():
+    """Closed form: only what is across the path bends it; a map of zeros, or of two equal rows, counts 0."""
+    assert curvature(torch.tensor([2.0, 0.0]), torch.tensor([7.0, 12.0])) == pytest.approx(3)
+    tall = torch.tensor([[3.0, 0.0], [0.0, 4.0], [0.0, 0.0]])
+    assert inverse_conditions(torch.stack([tall, tall * 0])).tolist() == [0.75, 0]
+    assert inverse_conditions(torch.ones(1, 2, 5)).item() == pytest.approx(0, abs=1e-7)
+
+
+def test_dextr_says_what_it_cannot_bend(batch):
+    """Logits that do not see the image have no path; a network without maps is not applicable."""
+    still = make_network()
+    nn.init.zeros_(still[9].weight)
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
+    frozen = make_network().requires_grad_(False)
+    found = [evaluate(network, batch, ["dextr"])[0] for network in (still, flat, frozen, make_network())]
+    assert [score.status for score in found] == ["singular", "not_applicable", "ok", "ok"]
+    assert found[2].value == found[3].value
+    assert "do not move" in found[0].reason

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,14 +106,14 @@ def test_a_page_says_what_the_proxy_declares():
 
 def test_numbers_are_those_of_the_ranking(ranking):
     """Round trip: tau, its interval and coverage of every truth and subset stand in the page of the proxy."""
-    page = proxy_page(REGISTRY.get("grasp"), ranking, "zcbench proxies docs --scores x")
+    page = proxy_page(REGISTRY.get("grasp"), [ranking], "zcbench proxies docs --scores x")
     rows = ranking.table[ranking.table["proxy"] == "grasp"]
     assert len(rows) == 4
     for row in rows.itertuples():
         assert interval(row.tau, row.tau_low, row.tau_high) in page
     assert "CIFAR-100 valid | live" in page
     assert "zcbench proxies docs --scores x" in page
-    index = index_page([REGISTRY.get("grasp")], [], ranking)
+    index = index_page([REGISTRY.get("grasp")], [], [ranking])
     best = ranking.table.query("subset == 'all'").groupby("proxy")["tau"].mean().idxmax()
     lines = index.partition("<!-- numbers -->")[2].split("\n")
     first = lines[next(i for i, line in enumerate(lines) if line.startswith("|---")) + 1]
@@ -120,10 +121,24 @@ def test_numbers_are_those_of_the_ranking(ranking):
     assert "95 % confidence intervals" in page and "1000 bootstrap draws" in page
 
 
+def test_a_proxy_has_the_numbers_of_the_first_that_ranks_it(ranking):
+    """Two rankings, of which the first lacks grasp: its page has the second's, and the index lists it once, apart."""
+    first = replace(ranking, table=ranking.table[ranking.table["proxy"] != "grasp"])
+    second = replace(ranking, table=ranking.table.assign(seconds=7.0))
+    item, other = REGISTRY.get("grasp"), REGISTRY.get("snip")
+    assert "7000 ms per architecture" in proxy_page(item, [first, second])
+    assert proxy_page(other, [first, second]) == proxy_page(other, [first])
+    numbers = index_page([item, other], [], [first, second]).partition("<!-- numbers -->")[2]
+    before, after = numbers.split("What else was scored:")
+    assert "| snip |" in before and "| snip |" not in after
+    assert "| grasp |" in after and "| grasp |" not in before
+    assert "What else" not in index_page([item], [], [ranking, second])
+
+
 def test_numbers_change_nothing_else(ranking):
     """Invariance: with or without a ranking, the rest of a page is the same; without numbers it is what it was."""
     item = REGISTRY.get("grasp")
-    with_numbers, plain = proxy_page(item, ranking, "another command"), proxy_page(item)
+    with_numbers, plain = proxy_page(item, [ranking], "another command"), proxy_page(item)
     assert with_numbers != plain
     assert without_numbers(with_numbers) == without_numbers(plain)
     assert "<!-- numbers -->\n<!-- end of numbers -->" in without_numbers(plain)
@@ -132,13 +147,13 @@ def test_numbers_change_nothing_else(ranking):
 def test_all_pages_are_written(tmp_path: Path, ranking):
     """A page per proxy and an index that links to each; the same bytes again; a folder that cannot be made."""
     proxies, ensembles = BUILT_IN[:3], [Ensemble("mine", "rank_sum", ("macs", "jacov"), "Two | ranks.")]
-    index = write_reference(proxies, ensembles, tmp_path / "docs", ranking)
+    index = write_reference(proxies, ensembles, tmp_path / "docs", [ranking])
     content = {file.name: file.read_bytes() for file in index.parent.iterdir()}
     assert set(content) == {INDEX, *map(page_name, proxies)}
     text = content[INDEX].decode()
     assert all(f"[{item.name}]({page_name(item)})" in text for item in proxies)
     assert "| mine | rank_sum | macs, jacov | Two \\| ranks. |" in text
-    write_reference(proxies, ensembles, tmp_path / "docs", ranking)
+    write_reference(proxies, ensembles, tmp_path / "docs", [ranking])
     assert content == {file.name: file.read_bytes() for file in index.parent.iterdir()}
     (tmp_path / "blocked").write_text("")
     with pytest.raises(DataError, match="blocked"):

@@ -121,9 +121,10 @@ def check(
 def docs(
     out: Annotated[Path, typer.Option(help="Folder for the pages.", show_default=False)],
     scores: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Scores for the numbers: a run, a packed file, or a name of 'zcbench scores list'.",
+            help="Scores for the numbers: a run, a packed file, or a name of 'zcbench scores list'. May be "
+            "repeated, or separated by commas: a proxy has the numbers of the first that ranks it.",
             show_default="none",
         ),
     ] = None,
@@ -148,10 +149,10 @@ def docs(
 
     _load(plugin)
     names, chosen = split_list(truth or DEFAULT_TRUTHS), split_list([subsets])
-    command, ranking = f"zcbench proxies docs --out {out}", None
-    if scores is not None:
+    command, rankings, runs = f"zcbench proxies docs --out {out}", [], split_list(scores or [])
+    if runs:
         truths = {name: look_up(name, data_dir) for name in names}
-        ranking = rank_run(scores, truths, subsets=chosen, draws=draws)
-        command += f" --scores {scores} --truth {','.join(names)} --subsets {','.join(chosen)} --draws {draws}"
+        rankings = [rank_run(run, truths, subsets=chosen, draws=draws) for run in runs]
+        command += f" --scores {','.join(runs)} --truth {','.join(names)} --subsets {','.join(chosen)} --draws {draws}"
     items, ensembles = REGISTRY.usable()[0], ENSEMBLES.usable()[0]
-    typer.echo(f"Reference: {write_reference(items, ensembles, out, ranking, command)}")
+    typer.echo(f"Reference: {write_reference(items, ensembles, out, rankings, command)}")

@@ -74,13 +74,15 @@ def pack(
 
 @app.command()
 def unpack(
-    file: Annotated[Path, typer.Argument(help="File that 'zcbench scores pack' wrote.", show_default=False)],
+    scores: Annotated[
+        str, typer.Argument(help="Name of scores that ship, or file that 'pack' wrote.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="New folder of the run.", show_default=False)],
 ) -> None:
-    """Make the folder of a run from a packed file; 'zcbench bench' with the same protocol adds what is missing."""
-    from zcbench.benchmarks import packing
+    """Make the folder of a run from packed scores; 'zcbench bench' with the same protocol adds what is missing."""
+    from zcbench.benchmarks import shipped
 
-    typer.echo(f"{_told(packing.unpack(file, out))} in {out}")
+    typer.echo(f"{_told(shipped.unpack(scores, out))} in {out}")
 
 
 def _told(about: dict[str, Any]) -> str:
