@@ -4,6 +4,7 @@ Beside its two matrices, which are of maps and weights, stands the correlation o
 trained networks.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from zcbench.datasets import Batch
 from zcbench.distill.diswot import class_products
 from zcbench.distill.geometry import direction, image_products
 from zcbench.distill.reading import Reader
+from zcbench.errors import ArchitectureError
 from zcbench.spaces import Space
 from zcbench.streams import seeded
 
@@ -29,7 +31,7 @@ class Similarity:
     """The similarity matrices of one network, and how far they are from the teacher's.
 
     Attributes:
-        name: the architecture, and the file of its weights if it is trained.
+        name: its label; without one the architecture, and the file of its weights if it is trained.
         images: relation :math:`\\mathcal{A}` ``(B, B)``, its Frobenius norm 1; images ordered by class.
         classes: semantic similarity :math:`\\mathcal{G}` ``(N, N)``, its Frobenius norm 1.
         relation: Frobenius norm of the difference to the teacher's :math:`\\mathcal{A}`, from 0 to √2.
@@ -62,7 +64,7 @@ def similarities(
 
     Args:
         space: the space of the students.
-        students: their architectures; ``ARCH@FILE`` has the weights in that file.
+        students: their architectures; ``ARCH@FILE`` has the weights in that file, ``LABEL=ARCH@FILE`` a name too.
         teacher: the teacher.
         batch: labelled images.
         seed: names the stream of the students' initialisation.
@@ -73,16 +75,16 @@ def similarities(
         ArchitectureError: a student is no architecture of ``space``.
         TeacherError: a file holds no weights of its architecture.
     """
-    trained = any(_TRAINED in student for student in students)
+    described = [_read(student, space) for student in students]
+    trained = any(file for _, _, file in described)
     network = build_teacher(teacher, space, init, batch.num_classes, batch.image_shape).train(not trained)
     source = _similarity(f"teacher {teacher.arch}", network, batch, teacher.seed)
     found = [source]
-    for name in students:
-        arch, _, file = name.partition(_TRAINED)
-        student = space.build(arch, batch.num_classes, seed, batch.image_shape, init)
+    for label, arch, file in described:
+        network = space.build(arch, batch.num_classes, seed, batch.image_shape, init)
         if file:
-            load_weights(student.eval(), Path(file))
-        found.append(_compared(_similarity(name, student, batch, seed), source))
+            load_weights(network.eval(), Path(file))
+        found.append(_compared(_similarity(label, network, batch, seed), source))
     return found
 
 
@@ -118,6 +120,18 @@ def _similarity(name: str, network: nn.Module, batch: Batch, seed: int) -> Simil
     return Similarity(name, _normed(image_products(outputs)), _normed(class_products(outputs)), correlation)
 
 
+def _read(student: str, space: Space) -> tuple[str, str, str]:
+    """Label, architecture and file of ``[LABEL=]ARCH[@FILE]``; an architecture may have an @ of its own."""
+    found = re.fullmatch(r"(?:([^=@]+)=)?(.*)", student, re.DOTALL)
+    label, given = found.groups() if found else (None, student)
+    try:
+        space.canonical(given)
+    except ArchitectureError:
+        arch, at, file = given.rpartition("@")
+        return (label or student, arch, file) if at else (label or student, given, "")
+    return label or student, given, ""
+
+
 def _compared(student: Similarity, teacher: Similarity) -> Similarity:
     relation, semantic = (
         float(np.linalg.norm(one - other))
@@ -136,4 +150,3 @@ def _array(matrix: Tensor) -> Matrix:
 
 
 _READS = frozenset({"features", "classifier", "logits"})
-_TRAINED = "@"  # between an architecture and the file of its weights

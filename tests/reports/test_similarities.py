@@ -5,9 +5,10 @@ import pytest
 import torch
 
 import zcbench
-from zcbench import datasets
+from zcbench import datasets, spaces
 from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.similarity import similarities
+from zcbench.errors import ArchitectureError
 from zcbench.reports.similarities import similarity_matrices
 
 
@@ -79,8 +80,24 @@ def test_a_trained_student(setting, tmp_path):
     teacher = TeacherChoice(students[0], 5)
     network = space.build(students[0], batch.num_classes, 5, batch.image_shape)
     torch.save(network.state_dict(), tmp_path / "student.pt")
-    source, own, other = similarities(space, [f"{students[0]}@{tmp_path}/student.pt", students[0]], teacher, batch)
+    file = f"{students[0]}@{tmp_path}/student.pt"
+    source, own, other, named = similarities(space, [file, students[0], f"trained={file}"], teacher, batch)
+    assert [own.name, other.name, named.name] == [file, students[0], "trained"]
+    assert np.array_equal(named.images, own.images)
     assert (own.relation, own.semantic, own.logit) == (0, 0, 0)
     assert min(other.relation, other.semantic, other.logit) > 0
     expected = np.corrcoef(network.eval()(batch.images).detach().double().numpy().T)
     assert source.logits == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_architecture_with_a_sign_of_its_own(setting, tmp_path):
+    """The @ of 1-1-1@8-8-16-32 is not taken for a file; what follows a second one is."""
+    batch = setting[3]
+    space, arch = spaces.get("resnet"), "1-1-1@8-8-16-32"
+    torch.save(space.build(arch, batch.num_classes, 5, batch.image_shape).state_dict(), tmp_path / "a=b.pt")
+    teacher = TeacherChoice(arch, 5)
+    assert similarities(space, [arch], teacher, batch, 5)[1].relation == 0
+    own = similarities(space, [f"mine={arch}@{tmp_path}/a=b.pt"], teacher, batch)[1]
+    assert (own.name, own.relation) == ("mine", 0)
+    with pytest.raises(ArchitectureError, match="nonsense"):
+        similarities(space, ["mine=nonsense"], teacher, batch)

@@ -14,7 +14,7 @@ def similarity(
         str,
         typer.Option(
             help="Architectures of the students, separated by commas, chosen ones first; ARCH@FILE is trained, with "
-            "the weights in that file.",
+            "the weights in that file, and LABEL=ARCH@FILE has a name in the figure.",
             show_default=False,
         ),
     ],
