@@ -101,7 +101,7 @@ def _in_the_space(table: TruthTable, archs: "pd.Index[str]") -> "tuple[np.ndarra
     """Class and number of parameters of each architecture; each by itself where the space is not known."""
     names = list(map(str, archs))
     try:
-        space = spaces.get(str(table.protocol.get("networks") or table.protocol["space"]))
+        space = spaces.get(table.networks)
     except UnknownNameError:
         return np.array(names), None
     classes = np.array([space.canonical(arch) for arch in names])

@@ -43,6 +43,11 @@ class TruthTable(pd.DataFrame):
     def _constructor(self) -> type["TruthTable"]:
         return TruthTable
 
+    @property
+    def networks(self) -> str:
+        """Space that the trained networks were built of: the one that the protocol names, or that of the strings."""
+        return str(self.protocol.get("networks") or self.protocol["space"])
+
     @classmethod
     def from_rows(cls, rows: pd.DataFrame | Iterable[Mapping[str, Any]], protocol: Mapping[str, Any]) -> "TruthTable":
         """Checked table from rows that have at least ``arch`` and ``accuracy``; the protocol fills in the rest.

@@ -146,7 +146,7 @@ class Known:
             DataError: the truth is not here.
         """
         table = truth(name, data_dir)
-        space = get(str(table.protocol.get("networks") or table.protocol["space"]))
+        space = get(table.networks)
         measured = table.dropna(subset="accuracy")
         wanted = "all" if architectures >= len(measured) else str(architectures)
         archs, _ = choose_architectures(space, wanted, KNOWN, seed, {name: measured})

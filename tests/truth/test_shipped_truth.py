@@ -184,6 +184,12 @@ def test_what_bench_takes_when_something_is_named(tmp_path: Path) -> None:
     assert choose("nasbench201", shipped, *[None] * 5, tmp_path).space == "nasbench201"
 
 
+@pytest.mark.data
+def test_a_published_truth_brings_its_space(data_dir: Path) -> None:
+    """Closed form: the ResNets of DisWOT are of the space s0, whose name begins that of their truth."""
+    assert choose(None, ["s0/cifar100/kd"], *[None] * 5, data_dir).space == "s0"
+
+
 def test_architectures_that_the_truths_know() -> None:
     """By construction: what both tables have and the space too; a sample of it; more than there are is refused."""
     space = spaces.get("nasbench201")

@@ -16,6 +16,7 @@ EMBEDDED = "nasbench201/cifar10-16"
 IMAGES = "cifar10(files=1,side=16)"  # that the shipped accuracies were trained on
 INSTEAD = "digits(side=16)"
 LARGEST = "largest"
+NASBENCH201 = "nasbench201"
 
 
 class Choice(NamedTuple):
@@ -45,20 +46,30 @@ def choose(
     """The options of ``zcbench bench``, with what stands for those that were not given.
 
     Where a space, a truth or architectures are given, the rest is NAS-Bench-201 as published; ``subset="known"`` leaves
-    it at what ships. A truth that says which networks it is about (``zcbench truth build`` writes that) brings its own
-    space.
+    it at what ships. A truth of networks of another space brings that space.
     """
     from zcbench.benchmarks.study import KNOWN
     from zcbench.benchmarks.truth import truth
 
     if space is None and truths is None and (archs is None or subset == KNOWN):
         return _embedded(archs, subset, dataset, teacher, seeds, data_dir)
-    named = truths or ["nasbench201/cifar10"]
+    named = truths or [f"{NASBENCH201}/cifar10"]
     if space is None:
-        stated = truth(split_list(named)[0], data_dir).protocol.get("networks") if truths else None
-        space = str(stated or "nasbench201")
+        space = _known(truth(split_list(named)[0], data_dir).networks) if truths else NASBENCH201
     plain = (archs or "1000", subset or "all", dataset or "cifar10", teacher or LARGEST, seeds or 3)
     return Choice(space, named, *plain, {})
+
+
+def _known(space: str) -> str:
+    """``space``, or NAS-Bench-201 where it is none of ours, as that of a CSV file of accuracies."""
+    from zcbench import spaces
+    from zcbench.errors import UnknownNameError
+
+    try:
+        spaces.get(space)
+    except UnknownNameError:
+        return NASBENCH201
+    return space
 
 
 def _embedded(
@@ -75,7 +86,7 @@ def _embedded(
     from zcbench.benchmarks.truth_name import SETTINGS
 
     truths = [f"{EMBEDDED}/{setting}" for setting in SETTINGS]
-    space = str(truth(truths[0], data_dir).protocol["networks"])
+    space = truth(truths[0], data_dir).networks
     images, notes = (dataset, {}) if dataset else _images(data_dir)
     chosen = (archs or "all", subset or KNOWN, images, teacher or LARGEST, seeds or 1)
     return Choice(space, truths, *chosen, notes, ("all",))  # all of them are live and unique
