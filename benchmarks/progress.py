@@ -50,6 +50,12 @@ class Bar:
         """Statuses other than "ok" with their counts, most frequent first: ``12 nan, 1 timeout``."""
         return ", ".join(f"{count} {status}" for status, count in self._counts.most_common() if status != "ok")
 
+    def find(self, statuses: Iterable[str]) -> None:
+        """Count what was there before, where that comes to light one by one."""
+        before = list(statuses)
+        self._before += len(before)
+        self.add(before)
+
     def add(self, statuses: Iterable[str]) -> None:
         """Count what is newly finished."""
         self._counts.update(statuses)

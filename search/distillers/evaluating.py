@@ -47,7 +47,7 @@ class CandidateEvaluation:
         workers: processes, one thread each; 0 evaluates in this process. The results are the same.
         timeout: seconds that one candidate may take; no limit if None.
         retry_failed: evaluate again what a worker's death, lack of time or of memory has prevented before.
-        bar: counts what is finished.
+        bar: counts what is finished, and what this search finds finished in the log.
         stop: asked before each candidate.
     """
 
@@ -112,6 +112,9 @@ class CandidateEvaluation:
 
     def _carry_out(self, keys: Sequence[Key]) -> None:
         missing = [Task(key) for key in self._log.missing(keys, self._again) if key not in self._done]
+        known = dict.fromkeys(keys).keys() - {task.key for task in missing} - self._done.keys()
+        self._done |= dict.fromkeys(known)
+        self._bar.find(self._log.rows[key]["status"] for key in known)
         if self._workers == 0:
             self._here(missing)
         else:

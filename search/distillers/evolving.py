@@ -102,8 +102,7 @@ def evolve_distiller(
         log = TrainingLog(folder / LOG)
         if trained is not None:
             job = replace(job, teacher_file=_trained_teacher(job, trained, folder, log, console))
-        before = Counter(row["status"] for key, row in log.rows.items() if key.setting != TEACHER)
-        bar = Bar(console, settings.evaluations + 1, dict(before), "Evaluating", "trainings")
+        bar = Bar(console, settings.evaluations + 1, {}, "Evaluating", "trainings")
         with bar, Stop() as stop:
             options: dict[str, Any] = {"workers": workers, "timeout": timeout, "retry_failed": retry_failed}
             with CandidateEvaluation(job, settings.fitness, log, bar, stop, **options) as evaluation:

@@ -1,6 +1,7 @@
 """``zcbench evolve-distiller`` as a user meets it: the contract of its file, repetition, and bad input."""
 
 import json
+import shutil
 
 import pytest
 
@@ -40,9 +41,19 @@ def test_the_same_command_again_trains_nothing(made, zcbench_command):
     folder, _ = made
     before, log = (folder / "distiller.json").read_bytes(), (folder / "trainings.jsonl").read_bytes()
     result = zcbench_command(*COMMAND, "--evaluations", 6, *HERE, "--out", folder)
-    assert result.returncode == 0 and "0 of them new" in result.stderr
+    assert result.returncode == 0 and "7 of 7 trainings, 0 of them new" in result.stderr
     assert (folder / "distiller.json").read_bytes() == before
     assert (folder / "trainings.jsonl").read_bytes() == log
+
+
+def test_trainings_of_another_search_are_not_counted(made, zcbench_command, tmp_path):
+    """Closed form: six candidates and the student alone, though the log that was brought along has one row more."""
+    shutil.copytree(made[0], tmp_path / "copy")
+    log = tmp_path / "copy" / "trainings.jsonl"
+    row = json.loads(log.read_text().splitlines()[-1]) | {"arch": "l2(no(no(no(logits))))"}
+    log.write_text(log.read_text() + json.dumps(row) + "\n")
+    result = zcbench_command(*COMMAND, "--evaluations", 6, *HERE, "--out", tmp_path / "copy")
+    assert "7 of 7 trainings, 0 of them new" in result.stderr
 
 
 def test_what_is_found_trains_a_student(made, zcbench_command, tmp_path):
