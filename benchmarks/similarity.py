@@ -121,15 +121,18 @@ def _similarity(name: str, network: nn.Module, batch: Batch, seed: int) -> Simil
 
 
 def _read(student: str, space: Space) -> tuple[str, str, str]:
-    """Label, architecture and file of ``[LABEL=]ARCH[@FILE]``; an architecture may have an @ of its own."""
-    found = re.fullmatch(r"(?:([^=@]+)=)?(.*)", student, re.DOTALL)
-    label, given = found.groups() if found else (None, student)
-    try:
-        space.canonical(given)
-    except ArchitectureError:
-        arch, at, file = given.rpartition("@")
-        return (label or student, arch, file) if at else (label or student, given, "")
-    return label or student, given, ""
+    """Label, architecture and file of ``[LABEL=]ARCH[@FILE]``: the longest architecture, since both may have an @."""
+    label = re.match(r"([^=@]+)=", student)
+    name, given = (label[1], student[label.end() :]) if label else (student, student)
+    end = len(given)
+    while end >= 0:
+        try:
+            space.canonical(given[:end])
+        except ArchitectureError:
+            end = given.rfind("@", 0, end)
+        else:
+            return name, given[:end], given[end + 1 :]
+    return name, given, ""
 
 
 def _compared(student: Similarity, teacher: Similarity) -> Similarity:

@@ -56,7 +56,7 @@ def circle(network: nn.Module, batch: Batch, seed: int) -> Values:
 
     u and w are orthonormal, of the shape of an image; their plane is drawn evenly from all planes. Both come from
     ⟨y, z⟩, differentiated once and twice by t and then by y, so that no logit needs a backward pass of its own. (Two
-    forward-mode derivatives do not serve: through batch normalisation PyTorch's second one is wrong.)
+    forward-mode derivatives do not serve: through batch normalisation the second one of PyTorch 2.13.0 is wrong.)
 
     Raises:
         BatchError: the network does not return logits.

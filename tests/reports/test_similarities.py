@@ -91,13 +91,13 @@ def test_a_trained_student(setting, tmp_path):
 
 
 def test_an_architecture_with_a_sign_of_its_own(setting, tmp_path):
-    """The @ of 1-1-1@8-8-16-32 is not taken for a file; what follows a second one is."""
+    """The @ of 1-1-1@8-8-16-32 is not taken for a file; what follows a second one is, and may have more."""
     batch = setting[3]
     space, arch = spaces.get("resnet"), "1-1-1@8-8-16-32"
-    torch.save(space.build(arch, batch.num_classes, 5, batch.image_shape).state_dict(), tmp_path / "a=b.pt")
+    torch.save(space.build(arch, batch.num_classes, 5, batch.image_shape).state_dict(), tmp_path / "a=b@c.pt")
     teacher = TeacherChoice(arch, 5)
     assert similarities(space, [arch], teacher, batch, 5)[1].relation == 0
-    own = similarities(space, [f"mine={arch}@{tmp_path}/a=b.pt"], teacher, batch)[1]
+    own = similarities(space, [f"mine={arch}@{tmp_path}/a=b@c.pt"], teacher, batch)[1]
     assert (own.name, own.relation) == ("mine", 0)
     with pytest.raises(ArchitectureError, match="nonsense"):
         similarities(space, ["mine=nonsense"], teacher, batch)
