@@ -20,8 +20,9 @@ class Selection(NamedTuple):
 
     Attributes:
         members: of the chosen ensemble, in alphabetical order.
-        trace: the best ensemble of each size, columns ``size, members, tau`` and one column per truth: tau-b over the
-            training half, or partial tau-b where a size was held fixed.
+        trace: the best ensemble of each size, columns ``size, members, mean`` and one column per truth: the criterion
+            over the training half.
+        judged: the same ensembles over the judging half, computed once they were chosen.
         training: architectures that the choice looked at.
         judging: the others.
         protocol: rule, search and split in words, JSON-able.
@@ -29,6 +30,7 @@ class Selection(NamedTuple):
 
     members: Members
     trace: pd.DataFrame
+    judged: pd.DataFrame
     training: tuple[str, ...]
     judging: tuple[str, ...]
     protocol: dict[str, Any]
@@ -57,6 +59,7 @@ def select_ensemble(
     beam: int = 30,
     seed: int = 0,
     given: pd.Series | None = None,
+    pick_from: int | None = None,
 ) -> Selection:
     r"""Search for the log-rank ensemble with the highest mean tau-b on a training half.
 
@@ -65,7 +68,10 @@ def select_ensemble(
 
     Ranks run over all architectures that have every candidate's value (they look at no accuracy), tau over the training
     half of them. A beam search adds one member at a time to the best ensembles of the size before; up to the beam width
-    it sees every ensemble of that size. The accuracies of the judging half are never read.
+    it sees every ensemble of that size. The accuracies of the judging half are read when all is chosen.
+
+    A high tau is no good pick: it counts all pairs alike, a search wants the best. With ``pick_from`` the mean of
+    `statistics.expected_pick` takes the place of tau.
 
     Args:
         values: oriented scores, one column per proxy, by architecture.
@@ -76,15 +82,20 @@ def select_ensemble(
         beam: ensembles of each size that are carried on.
         seed: names the stream of the split.
         given: a size by architecture; then it is the partial tau-b given this size that counts.
+        pick_from: architectures that a search would score; then it is the accuracy to expect of the best-scored among
+            as many random ones that counts.
 
     Returns:
         A `Selection`.
 
     Raises:
-        RankingError: an option is out of range, or fewer than six architectures have every value and accuracy.
+        RankingError: an option is out of range, ``given`` and ``pick_from`` are both there, or fewer than six
+            architectures have every value and accuracy.
     """
     names = sorted(values.columns if candidates is None else candidates)
     _check(names, values, max_members, beam)
+    if given is not None and pick_from is not None:
+        raise RankingError("Both a size to hold fixed and picks to look at were given. Expected one of them or none.")
     complete = values[names].dropna().index.intersection(accuracies.dropna().index)
     if len(complete) < 6:
         raise RankingError(
@@ -92,28 +103,55 @@ def select_ensemble(
             f"leave out the candidates that fail often."
         )
     training, judging = split_classes(classes[complete], seed)
-    ranks = values.loc[complete, names].rank() / len(complete)
-    truths = accuracies.loc[training]
-    columns = {name: np.log(ranks.loc[training, name].to_numpy()) for name in names}
-    size = None if given is None else given.loc[training].to_numpy(float)
-    criteria = [_criterion(truths[name].to_numpy(float), size) for name in truths]
-    best = _beam_search(columns, criteria, max_members, beam)
-    trace = pd.DataFrame(best, columns=["size", "members", "tau", *truths.columns])
-    measure = "tau-b" if given is None else f"partial tau-b given {given.name}"
+    if pick_from is not None and not 1 <= pick_from <= min(len(training), len(judging)):
+        raise RankingError(
+            f"pick_from={pick_from} was given. Expected at least 1 and at most the {len(training)} architectures of "
+            f"the training half and the {len(judging)} of the judging half."
+        )
+    shares = np.log(values.loc[complete, names].rank() / len(complete))
+
+    def half(archs: list[str]) -> _Half:
+        size = None if given is None else given.loc[archs].to_numpy(float)
+        targets = (accuracies.loc[archs, name].to_numpy(float) for name in accuracies)
+        return _Half(
+            {name: shares.loc[archs, name].to_numpy() for name in names},
+            [_criterion(target, size, pick_from) for target in targets],
+        )
+
+    best = _beam_search(half(training), max_members, beam)
+    measured = half(judging)
+    judged = [[len(members), members, *measured(members)] for _, members, *_ in best]
+    columns = ["size", "members", "mean", *accuracies.columns]
+    measure = _measure(given, pick_from)
     protocol = {
         "rule": "log_rank",
-        "criterion": f"mean {measure} over {', '.join(map(str, truths.columns))} on the training half",
+        "measure": measure,
+        "criterion": f"mean {measure} over {', '.join(map(str, accuracies.columns))} on the training half",
         "candidates": names,
         "search": f"beam search, width {beam}, up to {max_members} members",
         "split": f"halves of the classes, seed {seed}",
         "architectures": {"training": len(training), "judging": len(judging)},
     }
-    members: Members = max(best, key=lambda row: row[2])[1]
-    return Selection(members, trace, tuple(training), tuple(judging), protocol)
+    return Selection(
+        members=max(best, key=lambda row: row[2])[1],
+        trace=pd.DataFrame(best, columns=columns),
+        judged=pd.DataFrame(judged, columns=columns),
+        training=tuple(training),
+        judging=tuple(judging),
+        protocol=protocol,
+    )
 
 
-def _criterion(target: statistics.Array, size: statistics.Array | None) -> Criterion:
-    """Tau-b with the accuracies, or what is left of it when a size is held fixed."""
+def _measure(given: pd.Series | None, pick_from: int | None) -> str:
+    if pick_from is not None:
+        return f"accuracy of the best-scored of {pick_from:,}"
+    return "tau-b" if given is None else f"partial tau-b given {given.name}"
+
+
+def _criterion(target: statistics.Array, size: statistics.Array | None, pick_from: int | None) -> Criterion:
+    """Tau-b with the accuracies, what is left of it when a size is held fixed, or the accuracy of a pick."""
+    if pick_from is not None:
+        return partial(statistics.expected_pick, accuracy=target, drawn=pick_from)
     if size is None:
         return partial(statistics.kendall, accuracy=target)
     yz = statistics.kendall(target, size)
@@ -131,23 +169,27 @@ def _check(names: Sequence[str], values: pd.DataFrame, max_members: int, beam: i
         raise RankingError("No candidates are left to choose from. Expected at least one proxy.")
 
 
-def _beam_search(
-    columns: Mapping[str, statistics.Array], criteria: Sequence[Criterion], max_members: int, beam: int
-) -> list[list[Any]]:
+class _Half(NamedTuple):
+    """Logarithms of rank shares by candidate, and what is asked of their sums, one criterion per truth."""
+
+    columns: Mapping[str, statistics.Array]
+    criteria: Sequence[Criterion]
+
+    def __call__(self, members: Members) -> list[float]:
+        """Mean of the criteria of an ensemble, below all others where one is undefined, and each of them."""
+        score = np.sum([self.columns[name] for name in members], axis=0)
+        found = [criterion(score) for criterion in self.criteria]
+        return [float(np.mean(found)) if np.isfinite(found).all() else -np.inf, *found]
+
+
+def _beam_search(training: _Half, max_members: int, beam: int) -> list[list[Any]]:
     """Per size the best ensemble: size, members, mean and value of each criterion; equal ones in alphabetical order."""
     kept: list[Members] = [()]
     best = []
-    for size in range(1, min(max_members, len(columns)) + 1):
-        grown = sorted({tuple(sorted((*some, name))) for some in kept for name in columns if name not in some})
-        sums = (np.sum([columns[name] for name in members], axis=0) for members in grown)
-        taus = [[criterion(column) for criterion in criteria] for column in sums]
-        order = sorted(range(len(grown)), key=lambda i: (-_mean(taus[i]), grown[i]))
+    for size in range(1, min(max_members, len(training.columns)) + 1):
+        grown = sorted({tuple(sorted((*some, name))) for some in kept for name in training.columns if name not in some})
+        found = [training(members) for members in grown]
+        order = sorted(range(len(grown)), key=lambda i: (-found[i][0], grown[i]))
         kept = [grown[i] for i in order[:beam]]
-        first = order[0]
-        best.append([size, grown[first], _mean(taus[first]), *taus[first]])
+        best.append([size, grown[order[0]], *found[order[0]]])
     return best
-
-
-def _mean(taus: Sequence[float]) -> float:
-    """Mean; below all others where one is undefined."""
-    return float(np.mean(taus)) if np.isfinite(taus).all() else -np.inf

@@ -139,11 +139,15 @@ def precision_at_k(score: Array, accuracy: Array, k: float = 10) -> float:
 
 def _expected_smallest(ranks: Array, picks: int, at_most: float) -> float:
     """Expected value of min(``at_most``, smallest of ``picks`` of ``ranks`` drawn without replacement)."""
-    size = ranks.size
-    left = np.arange(size, -1, -1)  # entries not smaller than the j-th smallest, j = 0..size
-    log_ways = special.gammaln(left + 1) - special.gammaln(np.maximum(left - picks, 0) + 1)
-    beyond = np.where(left >= picks, np.exp(log_ways - log_ways[0]), 0.0)  # P(all picks lie at or after position j)
-    return float(np.minimum(np.sort(ranks), at_most) @ -np.diff(beyond))
+    return float(np.minimum(np.sort(ranks), at_most) @ _chances(ranks.size, picks))
+
+
+def _chances(size: int, drawn: int) -> Array:
+    """Chance of each place, 1 to ``size``, to be the first among ``drawn`` places drawn without replacement."""
+    left = np.arange(size, -1, -1)  # places at or after the j-th
+    log_ways = special.gammaln(left + 1) - special.gammaln(np.maximum(left - drawn, 0) + 1)
+    none_before = np.where(left >= drawn, np.exp(log_ways - log_ways[0]), 0.0)  # P(all drawn lie at or after the j-th)
+    return -np.diff(none_before)
 
 
 def ranks_at_k(score: Array, accuracy: Array, k: float = 10) -> tuple[float, float]:
@@ -174,6 +178,28 @@ def regret(score: Array, accuracy: Array) -> float:
         In percentage points, >= 0; lower is better. Expected value over ties for the top score.
     """
     return NAN if constant(score, accuracy) else float(accuracy.max() - accuracy[score == score.max()].mean())
+
+
+def expected_pick(score: Array, accuracy: Array, drawn: int) -> float:
+    r"""Accuracy to expect of the best-scored among architectures drawn at random: what a random search ends with.
+
+    .. math::  \sum_{j=1}^{n} a_{(j)} \binom{n - j}{d - 1} \Big/ \binom{n}{d}
+
+    :math:`a_{(j)}` is the accuracy of the architecture with the j-th best score of n, d the number drawn without
+    replacement. It leans on every architecture that may be picked, where `regret` leans on one.
+
+    Args:
+        score: oriented so that higher is better; NaN nowhere.
+        accuracy: in percent, in the same order.
+        drawn: d, from 1, for the mean accuracy, to n, for that of the one pick.
+
+    Returns:
+        In the unit of the accuracies; higher is better. Architectures with equal scores are as likely to be picked.
+    """
+    order = np.argsort(-score, kind="stable")
+    _, group = np.unique(-score[order], return_inverse=True)
+    chance = np.bincount(group, _chances(score.size, drawn))
+    return float(chance @ (np.bincount(group, accuracy[order]) / np.bincount(group)))
 
 
 def top_kendall(score: Array, accuracy: Array, share: float = 0.1) -> float:

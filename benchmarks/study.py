@@ -208,6 +208,7 @@ def select_run(
     beam: int = 30,
     seed: int = 0,
     given: str | None = None,
+    pick_from: int | None = None,
     draws: int = 1000,
 ) -> tuple[Selection, Ranking]:
     """Choose an ensemble on half of the architectures of a run, and rank it on the other half beside all else.
@@ -222,6 +223,7 @@ def select_run(
         beam: ensembles of each size that the search carries on.
         seed: names the stream of the split.
         given: a size, such as ``params``, that is held fixed: partial tau-b is what the choice maximises.
+        pick_from: architectures that a search would score: the accuracy of its pick is what the choice maximises.
         draws: bootstrap draws of the ranking.
 
     Returns:
@@ -248,6 +250,7 @@ def select_run(
         beam=beam,
         seed=seed,
         given=None if given is None else whole.sizes[given],
+        pick_from=pick_from,
     )
     known = set(map(str, whole.scores))
     best = [f"log_rank({','.join(members)})" for members in found.trace["members"] if len(members) > 1]

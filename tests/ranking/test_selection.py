@@ -37,7 +37,7 @@ def test_finds_what_trying_everything_finds(evidence):
 
     every = [m for size in (1, 2, 3) for m in itertools.combinations(sorted(values), size)]
     assert found.members == max(every, key=tau)
-    assert found.trace["tau"].max() == pytest.approx(max(map(tau, every)))
+    assert found.trace["mean"].max() == pytest.approx(max(map(tau, every)))
     assert list(found.trace["size"]) == [1, 2, 3]
 
 
@@ -60,9 +60,41 @@ def test_a_size_may_be_held_fixed(evidence):
 
     every = [m for size in (1, 2) for m in itertools.combinations(sorted(values), size)]
     assert found.members == max(every, key=left)
-    assert found.trace["tau"].max() == pytest.approx(max(map(left, every)))
+    assert found.trace["mean"].max() == pytest.approx(max(map(left, every)))
     assert found.members != ("size",)
     assert "partial tau-b given params" in found.protocol["criterion"]
+
+
+def test_a_search_wants_another_ensemble_than_a_ranking():
+    """By construction: s orders all but the best twenty of 200, top only these; slow reference: random searches."""
+    rng = np.random.default_rng(1)
+    accuracy = pd.Series(np.arange(200.0), [f"a{i:03}" for i in range(200)])
+    noise = pd.Series(rng.permutation(200) * 1.0, accuracy.index)
+    values = pd.DataFrame(
+        {"s": accuracy.where(accuracy < 180, 90 + noise / 10), "top": accuracy.where(accuracy >= 180, 0)}
+    )
+    truth, classes = accuracy.to_frame("one"), pd.Series(accuracy.index, accuracy.index)
+    assert select_ensemble(values, truth, classes, max_members=1).members == ("s",)
+    found = select_ensemble(values, truth, classes, max_members=1, pick_from=40)
+    assert found.members == ("top",)
+    assert "accuracy of the best-scored of 40" in found.protocol["criterion"]
+    for half, table in ((found.training, found.trace), (found.judging, found.judged)):
+        best = [max(rng.choice(half, 40, replace=False), key=values["top"].get) for _ in range(2000)]
+        assert table["mean"].item() == pytest.approx(accuracy[best].mean(), abs=0.3)
+
+
+def test_the_judging_half_is_judged_when_all_is_chosen(evidence):
+    """Slow reference: SciPy's tau over the judging half of each ensemble of the trace."""
+    values, truth, classes = evidence
+    found = select_ensemble(values, truth, classes, max_members=2)
+    logs = np.log(values.rank() / len(values)).loc[list(found.judging)]
+    assert list(found.judged["members"]) == list(found.trace["members"])
+    for row in found.judged.itertuples():
+        taus = [
+            kendalltau(logs[list(row.members)].sum(axis=1), truth.loc[logs.index, name]).statistic for name in truth
+        ]
+        assert [row.one, row.two] == pytest.approx(taus)
+        assert row.mean == pytest.approx(np.mean(taus))
 
 
 def test_the_judging_half_is_never_looked_at(evidence):
@@ -92,6 +124,9 @@ def test_classes_are_not_divided(evidence):
         ({"candidates": []}, "No candidates"),
         ({"max_members": 0}, "max_members=0"),
         ({"beam": 0}, "beam=0"),
+        ({"pick_from": 0}, "pick_from=0"),
+        ({"pick_from": 31}, "at most the 30 architectures"),
+        ({"pick_from": 5, "given": pd.Series(dtype=float, name="params")}, "one of them or none"),
     ],
 )
 def test_impossible_requests(evidence, options, message):

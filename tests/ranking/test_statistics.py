@@ -104,6 +104,27 @@ def test_tied_scores_give_the_expected_value(k: int):
     assert statistics.regret(score, accuracy) == pytest.approx(np.mean(regret))
 
 
+@pytest.mark.parametrize("drawn", [1, 2, 4, 6])
+def test_expected_pick_is_the_mean_over_all_draws(drawn):
+    """Slow reference: every subset of six architectures, the best-scored of it picked, ties shared."""
+    score, accuracy = np.array([2.0, 1, 1, 1, 1, 0]), np.array([50.0, 90, 80, 80, 10, 70])
+    picks = []
+    for subset in map(list, combinations(range(6), drawn)):
+        best = score[subset] == score[subset].max()
+        picks.append(accuracy[subset][best].mean())
+    assert statistics.expected_pick(score, accuracy, drawn) == pytest.approx(np.mean(picks))
+
+
+def test_expected_pick_of_one_and_of_all():
+    """Closed form: the mean accuracy of one drawn at random, the accuracy of the pick where all are drawn."""
+    score, accuracy = np.random.default_rng(0).normal(50, 10, size=(2, 15_625))
+    assert statistics.expected_pick(score, accuracy, 1) == pytest.approx(accuracy.mean())
+    assert statistics.expected_pick(score, accuracy, 15_625) == pytest.approx(accuracy[score.argmax()])
+    assert accuracy.max() - statistics.expected_pick(score, accuracy, 15_625) == pytest.approx(
+        statistics.regret(score, accuracy)
+    )
+
+
 def test_many_ties_do_not_overflow():
     """Closed form: with 9,999 scores tied, the best of 5,000 random picks ranks about 2nd, and BR@K is finite."""
     score, accuracy = np.zeros(10_000), np.arange(10_000.0)

@@ -41,6 +41,14 @@ def select(
         str | None,
         typer.Option(help="Size to hold fixed, such as params: the choice then maximises partial tau given it."),
     ] = None,
+    pick_from: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Maximise the accuracy to expect of the best-scored of so many random architectures in place of tau: "
+            "for a search of so many evaluations.",
+        ),
+    ] = None,
     batches: Batches = None,
     beside: Annotated[list[str] | None, typer.Option(help="Other scores to choose from. May be repeated.")] = None,
     out: Annotated[
@@ -53,7 +61,7 @@ def select(
     """Choose the log-rank ensemble that ranks one half of the architectures best, and judge it on the other half.
 
     Halves are of isomorphism classes. The choice maximises the mean Kendall tau over the truths that
-    are given, or what is left of it given a size.
+    are given, what is left of it given a size, or the accuracy of a search's pick.
     """
     from zcbench.benchmarks.study import select_run
     from zcbench.registry import load_file
@@ -71,26 +79,39 @@ def select(
         beam=beam,
         seed=seed,
         given=given,
+        pick_from=pick_from,
         draws=draws,
     )
     if out is not None:
         ranking.save(out / "ranking")
-        record = {**found.protocol, "chosen": list(found.members), "best of each size": found.trace.to_dict("records")}
+        record = {
+            **found.protocol,
+            "chosen": list(found.members),
+            "best of each size": found.trace.to_dict("records"),
+            "on the judging half": found.judged.to_dict("records"),
+        }
         (out / "selection.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print_ranking(ranking, "judging")
     _print_trace(found)
 
 
 def _print_trace(found: "Selection") -> None:
-    sizes = found.protocol["architectures"]
-    measure = found.protocol["criterion"].partition(" over ")[0]
-    title = f"Best ensemble of each size on the {sizes['training']:,} training architectures, {measure}"
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    sizes, measure = found.protocol["architectures"], found.protocol["measure"]
+    table = Table(
+        title=f"Best ensemble of each size, {measure}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0)
+    )
     truths = list(found.trace.columns[3:])
-    for heading in ("members", "mean", *truths):
-        table.add_column(heading, justify="left" if heading == "members" else "right", no_wrap=heading != "members")
-    for row in found.trace.itertuples(index=False):
-        table.add_row(escape(", ".join(row[1])), *(f"{value:.3f}" for value in row[2:]))
+    decimals = 2 if "accuracy" in measure else 3
+    for heading in ("members", "half", "mean", *truths):
+        words = heading in ("members", "half")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=heading != "members")
+    for chosen, judged in zip(found.trace.itertuples(index=False), found.judged.itertuples(index=False)):
+        for half, (_, members, *figures) in (("training", chosen), ("judging", judged)):
+            name = escape(", ".join(members)) if half == "training" else ""
+            table.add_row(name, half, *(f"{value:.{decimals}f}" for value in figures))
     console = table_console()
     console.print(table)
-    console.print(f"Chosen: log_rank({','.join(found.members)}), judged above on {sizes['judging']:,} architectures")
+    console.print(
+        f"Chosen on {sizes['training']:,} architectures: log_rank({','.join(found.members)}), "
+        f"judged on {sizes['judging']:,}"
+    )
