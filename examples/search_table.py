@@ -1,9 +1,11 @@
 """One search per objective on NAS-Bench-201, held against all three data sets: a table in Markdown.
 
-    python examples/search_table.py OUT [--scores nasbench201] [--repeats 20] [--evaluations 1000] [OBJECTIVE ...]
+    python examples/search_table.py OUT [--scores nasbench201] [--archs FILE] [--repeats 20] [--evaluations 1000]
+        [OBJECTIVE ...]
 
 Each search is kept in a folder of OUT; a second call makes only those that are missing. Scores are looked up: the
-seconds are those which they took when they were made. Without --scores only sizes can be searched by.
+seconds are those which they took when they were made. Without --scores only sizes can be searched by; --archs names
+the only architectures that a search may propose.
 """
 
 import argparse
@@ -13,21 +15,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zcbench.benchmarks.ensembles import choose
+from zcbench.benchmarks.shipped import load
 from zcbench.reports.wording import slug, truth_label
 from zcbench.search import read
 
 TRUTHS = ("nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/imagenet16-120")
 SIZES = ("params", "macs", "n_convs", "depth")
-SCORED = (
-    *("synflow", "naswot", "jacov", "zico", "snip", "swap_reg", "meco", "near", "diswot_semantic", "diswot_relation"),
-    *("diswot_rank", "log_rank(macs,jacov)", "az_nas", "vkdnw_agg"),
-)
 
 
 def main() -> None:
     """Search by every objective, and print the table."""
     given = _arguments()
-    objectives = given.objectives or (SIZES if given.scores is None else (*SIZES, *SCORED))
+    objectives = given.objectives or _all(given.scores)
     found = {name: _searched(name, given) for name in objectives}
     print("| objective | evaluations | scoring, s |", " | ".join(map(truth_label, TRUTHS)), "|")
     print("|---|---:|---:|" + "---|" * len(TRUTHS))
@@ -42,9 +42,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("objectives", nargs="*")
     parser.add_argument("--scores")
+    parser.add_argument("--archs", type=Path)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--evaluations", type=int, default=1000)
     return parser.parse_intermixed_args()
+
+
+def _all(scores: str | None) -> list[str]:
+    """The sizes, every proxy that has scores, and every named ensemble of them."""
+    scored = set() if scores is None else set(load(scores)[1]["proxy"])
+    ensembles = (item.name for item in choose("all", scored, scored))
+    return list(dict.fromkeys([*SIZES, *sorted(scored), *(ensembles if scored else ())]))
 
 
 def _searched(objective: str, given: argparse.Namespace) -> dict[str, Any]:
@@ -55,6 +63,7 @@ def _searched(objective: str, given: argparse.Namespace) -> dict[str, Any]:
         command += ["--evaluations", str(given.evaluations), "--repeats", str(given.repeats), "--formats", "png"]
         command += [part for truth in TRUTHS for part in ("--truth", truth)]
         command += ["--scores", given.scores] if given.scores else []
+        command += ["--archs", str(given.archs)] if given.archs else []
         subprocess.run([*command, "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
     return read(out)
 

@@ -14,6 +14,7 @@ from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
+    from zcbench.benchmarks.ranking import Ranking
     from zcbench.benchmarks.selection import Selection
 
 app = typer.Typer(help="Rank aggregations of several proxies.", no_args_is_help=True, rich_markup_mode=None)
@@ -52,7 +53,11 @@ def select(
     batches: Batches = None,
     beside: Annotated[list[str] | None, typer.Option(help="Other scores to choose from. May be repeated.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for selection.json and for the ranking, which 'zcbench report' draws.")
+        Path | None,
+        typer.Option(
+            help="Folder for selection.json, the two halves (training.txt, judging.txt), and the ranking, which "
+            "'zcbench report' draws."
+        ),
     ] = None,
     plugin: Plugins = None,
     draws: Draws = 200,
@@ -83,16 +88,22 @@ def select(
         draws=draws,
     )
     if out is not None:
-        ranking.save(out / "ranking")
-        record = {
-            **found.protocol,
-            "chosen": list(found.members),
-            "best of each size": found.trace.to_dict("records"),
-            "on the judging half": found.judged.to_dict("records"),
-        }
-        (out / "selection.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        _keep(found, ranking, out)
     print_ranking(ranking, "judging")
     _print_trace(found)
+
+
+def _keep(found: "Selection", ranking: "Ranking", out: Path) -> None:
+    ranking.save(out / "ranking")
+    record = {
+        **found.protocol,
+        "chosen": list(found.members),
+        "best of each size": found.trace.to_dict("records"),
+        "on the judging half": found.judged.to_dict("records"),
+    }
+    (out / "selection.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for half, archs in (("training", found.training), ("judging", found.judging)):
+        (out / f"{half}.txt").write_text("".join(f"{arch}\n" for arch in archs), encoding="utf-8")
 
 
 def _print_trace(found: "Selection") -> None:
