@@ -37,7 +37,7 @@ STUDENTS = (
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|",
 )
 SINGLE = ("kd", "dkd", "dist", "fitnet", "at", "sp", "rkd", "pkd", "cwd", "review")
-DISWOT = "diswot_semantic,diswot_relation"
+DISWOT_PARTS = "diswot_semantic,diswot_relation"
 DATASET = "cifar10(files=1,side=16,test_images=5000)"
 RANKED_BY = "s0/cifar100/kd"
 ALONE, PUBLISHED = "alone", "kd, .1 and .9"
@@ -75,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--extra", action="append", default=[], metavar="LABEL=FILE", help="an evolved distiller")
     parser.add_argument("--ablate", help="an evolved distiller, whose parts are left out in turn", metavar="FILE")
     parser.add_argument("--teacher", default="resnet:resnet20")
-    parser.add_argument("--diswot", action=argparse.BooleanOptionalAction, default=True, help="the row of DisWOT†")
+    parser.add_argument("--diswot", action=argparse.BooleanOptionalAction, default=True, help="the rows of DisWOT")
     parser.add_argument("--students", nargs="+", default=STUDENTS)
     parser.add_argument("--dataset", default=DATASET)
     parser.add_argument("--epochs", type=int, default=8)
@@ -89,7 +89,8 @@ def _arguments() -> argparse.Namespace:
 def _rows(given: argparse.Namespace) -> list[Row]:
     rows = [Row(ALONE, ("--teacher", "none")), Row(PUBLISHED, ("--distillers", "kd"))]
     rows += [_balanced(name, name) for name in given.single]
-    rows += [_balanced("diswot†", DISWOT)] if given.diswot else []
+    if given.diswot:
+        rows += [Row("DisWOT†", ("--distillers", "kd,diswot_distillation")), _balanced(DISWOT_PARTS, DISWOT_PARTS)]
     if given.ranking is not None:
         by = {column: f"top:2@{given.ranking}:{column}:{RANKED_BY}" for column in ("tau", "given_params")}
         rows += [_balanced(f"top 2 by {column}", distillers) for column, distillers in by.items()]

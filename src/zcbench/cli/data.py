@@ -33,6 +33,7 @@ DataDir = Annotated[
 @app.command("list")
 def list_data(data_dir: DataDir = None) -> None:
     """Every table that is known, its licence, and whether it is here; 'zcbench data show NAME' tells more."""
+    from zcbench import folders
     from zcbench.benchmarks import data
 
     known = data.list_data(data_dir)
@@ -42,6 +43,7 @@ def list_data(data_dir: DataDir = None) -> None:
         licence=known["licence"].str.replace(r";[^+]*", "", regex=True),
     )
     _print(shortened[["name", "values", "rows", "here", "licence"]])
+    typer.echo(f"Looked in {folders.data_folder(data_dir)}")
 
 
 @app.command()
