@@ -62,7 +62,7 @@ class ForwardTap(TorchFunctionMode):
         """Call ``func``, and note what it was given."""
         kwargs = kwargs or {}
         source: Any = args[0] if args else kwargs.get("input")
-        if self._listen_relu and func in RELUS:
+        if self._listen_relu and _rectifies(func, args, kwargs):
             self.relu_codes.append(self._code(source))
         result = func(*args, **kwargs)
         if self._listen_features and _ends_map(func, source, result):
@@ -80,6 +80,13 @@ class ForwardTap(TorchFunctionMode):
         code = (x.detach() > 0).flatten(1)
         self._known[id(x)] = (weakref.ref(x), x._version, code)
         return code
+
+
+def _rectifies(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether ``func`` is a ReLU; ``nn.ReLU6`` calls a hard tangent from 0."""
+    if func in (F.hardtanh, F.hardtanh_):
+        return (args[1] if len(args) > 1 else kwargs.get("min_val", -1.0)) == 0
+    return func in RELUS
 
 
 def _ends_map(func: Callable[..., Any], source: Any, result: Any) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 from zcbench.proxies.contract import proxy
 from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.signals import Signals
-from zcbench.proxies.spectra import eigenvalues, entropy
+from zcbench.proxies.spectra import eigenvalues, entropy, wide
 
 FLOOR = 1e-6  # added to a spectral norm before it is inverted, as in the authors' code
 
@@ -168,5 +168,4 @@ def _unshuffle(maps: Tensor, size: torch.Size) -> Tensor:
 
 def _channels(maps: Tensor) -> Tensor:
     """``(B, C, H, W)`` as ``(C, B*H*W)``, in float32 or better."""
-    rows = maps.transpose(0, 1).flatten(1)
-    return rows.float() if rows.dtype.itemsize < 4 else rows
+    return wide(maps.transpose(0, 1).flatten(1))

@@ -16,13 +16,14 @@ from zcbench.streams import derive
 def borrowed(network: nn.Module) -> Iterator[nn.Module]:
     """The network in training mode with all weights differentiable; modes, flags and randomness are given back.
 
-    Parameters and their ``grad`` are never written to by the passes, whose buffers `same_buffers` gives back; a proxy
-    that is handed the network itself is watched by `Snapshot`.
+    Within the block gradients are recorded, also where the caller has switched that off. Parameters and their ``grad``
+    are never written to by the passes, whose buffers `same_buffers` gives back; a proxy that is handed the network
+    itself is watched by `Snapshot`.
     """
     modes = [(module, module.training) for module in network.modules()]
     weights = [layer.weight for layer in weight_layers(network).values()]
     flags = [(weight, weight.requires_grad) for weight in weights]
-    with own_randomness():
+    with own_randomness(), torch.inference_mode(False), torch.enable_grad():
         try:
             network.train()
             for weight in weights:

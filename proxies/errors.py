@@ -15,6 +15,12 @@ class SingularScore(ScoreError):
     status = "singular"
 
 
+class NotANumber(ScoreError):
+    """What the score is made of is not a number: the network or its images have NaNs, or infinities that meet."""
+
+    status = "nan"
+
+
 class NotApplicable(ScoreError):
     """The network or the batch lacks what the proxy is about: no ReLU, no feature map, one image, no teacher."""
 

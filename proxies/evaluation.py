@@ -16,7 +16,7 @@ from zcbench.proxies.contract import REGISTRY, Proxy, resolve
 from zcbench.proxies.errors import ScoreError
 from zcbench.proxies.limits import time_limit
 from zcbench.proxies.planning import Thin, collect
-from zcbench.proxies.signals import Batch, Costs, Signals, check_batch
+from zcbench.proxies.signals import Batch, Costs, Signals, check_batch, own_copy
 
 
 class Score(NamedTuple):
@@ -67,11 +67,15 @@ class Teacher:
         """
         same = self._batch is not None and all(torch.equal(a, b) for a, b in zip(self._batch, batch))
         if self._known is None or not same or not reads <= self._reads:
-            self._reads = reads | (self._reads if same else frozenset())
-            self._batch = batch
+            wanted = reads | (self._reads if same else frozenset())
             with borrowed(self.network):
-                self._known = collect(self.network, batch, self._reads, seed=self._seed)
+                known = collect(self.network, own_copy(batch), wanted, seed=self._seed)
+            self._known, self._batch, self._reads = known, own_copy(batch), wanted
         return self._known
+
+    def forget(self) -> None:
+        """Let the next signals be computed anew, such as after somebody has written to these."""
+        self._known = None
 
 
 def score(
@@ -87,7 +91,7 @@ def score(
     Args:
         network: any module that takes images ``(B, C, H, W)`` and returns logits ``(B, N)``. It is left as it was.
         batch: images and labels, a pair or a `zcbench.datasets.Batch`; labels are class indices ``(B,)``.
-        proxies: names or `Proxy` objects; all that apply if omitted.
+        proxies: names or `Proxy` objects; if omitted, all that apply to the network and are given what they need.
         teacher: the network that the teacher-aware proxies compare with.
         seed: stream of what is random inside a proxy.
 
@@ -109,6 +113,8 @@ def score(
     else:
         chosen = resolve(proxies)
     scores = evaluate(network, batch, chosen, teacher=teacher, seed=seed)
+    if proxies is None:
+        scores = [item for item in scores if item.status != "not_applicable"]
     if any(item.status != "ok" for item in scores):
         raise ScoreFailure(scores)
     return {item.proxy: item.value for item in scores}
@@ -158,22 +164,30 @@ def evaluate(
     checked = _on_network(network, checked)
     student = Teacher(teacher) if isinstance(teacher, nn.Module) else teacher
 
-    def fresh_signals() -> Signals:
-        signals = collect(network, checked, reads, costs=costs, thin=thin, seed=seed, timeout=timeout)
+    def fresh_signals() -> tuple[Signals, list[Tensor]]:
+        signals = collect(network, own_copy(checked), reads, costs=costs, thin=thin, seed=seed, timeout=timeout)
         if student is not None and "teacher" in reads:
             signals.meet(_taught(signals, student, checked, _teacher_reads(chosen)))
-        return signals
+        return signals, list(signals.tensors())
 
     with borrowed(network):
-        signals, scores = fresh_signals(), []
+        (signals, shared), scores = fresh_signals(), []
         for item in chosen:
-            before = signals.written()
+            before = _written(shared)
             scores.append(_score(item, signals, network, seed, timeout))
-            if scores[-1].status != "changed_network" and signals.written() != before:
-                reason = "It wrote to the signals that all proxies share; they were computed anew."
-                scores[-1] = scores[-1]._replace(value=math.nan, status="changed_network", reason=reason)
-                signals = fresh_signals()
+            if _written(shared) != before:
+                if scores[-1].status != "changed_network":
+                    reason = "It wrote to the signals that all proxies share; they were computed anew."
+                    scores[-1] = scores[-1]._replace(value=math.nan, status="changed_network", reason=reason)
+                if student is not None:
+                    student.forget()
+                signals, shared = fresh_signals()
         return scores
+
+
+def _written(tensors: Iterable[Tensor]) -> int:
+    """How often any of the tensors was written to: it grows when a proxy breaks the rule."""
+    return sum(tensor._version for tensor in tensors)
 
 
 def _taught(student: Signals, teacher: Teacher, batch: Batch, reads: frozenset[str]) -> Signals:

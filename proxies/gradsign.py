@@ -4,6 +4,7 @@ Zhang and Jia, "GradSign: Model Performance Inference with Theoretical Insights"
 """
 
 from zcbench.proxies.contract import proxy
+from zcbench.proxies.errors import NotANumber
 from zcbench.proxies.signals import Signals
 
 
@@ -25,10 +26,14 @@ def gradsign(signals: Signals) -> float:
 
     Raises:
         NotApplicable: a batch normalisation sees one value per channel, which has no variance.
+        NotANumber: a gradient has entries that are not a number.
 
     Note:
         The authors forward one image at a time in training mode, so batch normalisation sees each image by itself; so
         do we. The sum over weights is the paper's; of the versions of the code one takes it too, another the mean over
         weights, which ranks NAS-Bench-201 the other way round. b is 16 (the first images of the batch), theirs 128.
     """
-    return sum(g.sign().sum(0).abs().sum().item() for g in signals.image_gradients.values())
+    gradients = signals.image_gradients.values()
+    if any(g.numel() and g.amax().isnan() for g in gradients):
+        raise NotANumber("A gradient has entries that are not a number, and so no sign.")
+    return sum(g.sign().sum(0).abs().sum().item() for g in gradients)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotApplicable, SingularScore
+from zcbench.proxies.errors import NotANumber, NotApplicable, SingularScore
 from zcbench.proxies.signals import Signals
 
 
@@ -44,12 +44,15 @@ def correlations(rows: Tensor) -> Tensor:
 
     Raises:
         NotApplicable: there is one row only.
+        NotANumber: an entry is infinite or not a number.
         SingularScore: a row is constant, so that its correlations are undefined.
     """
     if len(rows) < 2:
         raise NotApplicable("Correlations between images need at least two images in the batch.")
     centred = rows.double() - rows.double().mean(dim=1, keepdim=True)
     norms = centred.norm(dim=1, keepdim=True)
+    if not torch.isfinite(norms).all():
+        raise NotANumber("An input gradient has entries that are infinite or not a number.")
     if not (norms > 0).all():
         raise SingularScore("An image has a constant input gradient, so its correlations are undefined.")
     unit = centred / norms

@@ -14,8 +14,10 @@ from zcbench.distill.stages import StageTap
 from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
 from zcbench.errors import BatchError
 from zcbench.proxies.activations import ActivationTap
-from zcbench.proxies.errors import NotApplicable
+from zcbench.proxies.borrowing import seed_everything
+from zcbench.proxies.errors import NotANumber, NotApplicable
 from zcbench.proxies.signals import Batch, Failure
+from zcbench.proxies.spectra import wide
 
 Values = dict[str, Any]
 
@@ -67,7 +69,7 @@ class SharedPass:
     first_order = frozenset({"gradients", "classifier_gradient", "channel_saliency"})
 
     def __init__(self, network: nn.Module, batch: Batch, wanted: frozenset[str], clock: Clock, seed: int = 0) -> None:
-        self._network, self._batch, self._clock = network, batch, clock
+        self._network, self._batch, self._clock, self._seed = network, batch, clock, seed
         self._jacobian, self._hessian = "input_jacobian" in wanted, "hessian_gradient" in wanted
         self._backward = self._hessian or bool(wanted & self.first_order)
         self._saliency = "channel_saliency" in wanted
@@ -114,7 +116,8 @@ class SharedPass:
             return self._network(images.clone()), images
 
     def _start_over_with_copies(self) -> None:
-        """A layer's output was overwritten in place, so let the network work on a copy of each."""
+        """A layer's output was overwritten in place, so let the network work on a copy of each, with the same draws."""
+        seed_everything("passes", self._seed)
         self._copy_outputs = True
         self._tap = self._tap.renewed()
         self._activations = self._activations and self._activations.renewed()
@@ -128,7 +131,7 @@ class SharedPass:
         return {
             "logits": logits.detach(),
             "num_classes": logits.shape[1],
-            "relu_codes": self._tap.relu_codes or missing("No ReLU is called in the forward pass."),
+            "relu_codes": heard_codes(self._tap, logits) or missing("No ReLU is called in the forward pass."),
             "activation_matrices": matrices or missing("No layer or activation function is called."),
             "features": missing("There is no feature map and no sequence of tokens before the classifier.")
             if features is None
@@ -146,7 +149,7 @@ class SharedPass:
         self._outputs.append((output, output._version))
 
         def add_product(gradient: Tensor) -> None:
-            product = output.detach() * gradient.detach()
+            product = wide(output.detach()) * wide(gradient.detach())
             total = product.flatten(2).sum(2) if product.ndim > 2 else product
             self._products[name] = self._products[name] + total if name in self._products else total
 
@@ -209,6 +212,13 @@ def check_logits(logits: Any, batch: Batch) -> None:
             f"Given the label {int(batch.labels.max())}, but the network has {logits.shape[1]} classes. "
             f"Expected labels from 0 to {logits.shape[1] - 1}; build the network for more classes."
         )
+
+
+def heard_codes(tap: ForwardTap, logits: Tensor) -> list[Tensor] | Failure:
+    """ReLU codes of a forward pass; a unit that is not a number is neither active nor inactive."""
+    if tap.relu_codes and torch.isnan(logits).any():
+        return Failure(NotANumber("Units of the network are not a number, so they have no code."))
+    return tap.relu_codes
 
 
 def missing(reason: str) -> Failure:

@@ -1,11 +1,11 @@
 """Which passes serve the signals that are asked for, and what they have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from zcbench.proxies.blocks import blocks
 from zcbench.proxies.borrowing import same_buffers, seed_everything
@@ -17,6 +17,7 @@ from zcbench.proxies.one_image import channel_maps, circle, image_maps
 from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
 from zcbench.proxies.per_image import image_gradients, logit_jacobians, tangent_kernel
 from zcbench.proxies.signals import Batch, Costs, Failure, Signals
+from zcbench.proxies.spectra import wide
 from zcbench.proxies.thin import thin_codes
 
 Thin = Callable[[], nn.Module | None]
@@ -59,6 +60,12 @@ PASSES = (
 )
 
 
+#: Sums over weights: what a half-precision network computed is added up in float32, or most of it would be lost.
+WIDE = frozenset(
+    {"parameters", "gradients", "classifier_gradient", "hessian_gradient", "image_gradients"} | {"half_gradients"}
+)
+
+
 def collect(
     network: nn.Module,
     batch: Batch,
@@ -82,7 +89,17 @@ def collect(
     for item in PASSES:
         if task.wanted & item.gives:
             attempt(values, item.gives, partial(_carry_out, item, task, timeout))
+    values |= {name: _widened(values[name]) for name in WIDE & values.keys()}
     return Signals(values, batch, reads, task.clock.parts)
+
+
+def _widened(value: Any) -> Any:
+    """The same with every tensor in float32 or better."""
+    if isinstance(value, Tensor):
+        return wide(value)
+    if isinstance(value, Mapping):
+        return {name: wide(tensor) for name, tensor in value.items()}
+    return tuple(map(_widened, value)) if type(value) is tuple else value
 
 
 def _carry_out(item: Pass, task: Task, timeout: float | None) -> Values:

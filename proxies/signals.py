@@ -92,9 +92,11 @@ class Signals:
         changed = {name: Failure(new) for name, value in failed.items() if value.error is old}
         return Signals({**self._values, **changed}, Batch(self.images, self._labels), self._reads, self._parts)
 
-    def written(self) -> int:
-        """How often any tensor among these signals was written to: it grows when a proxy breaks the rule."""
-        return sum(tensor._version for name in self._reads for tensor in _tensors(self._values.get(name)))
+    def tensors(self) -> Iterator[Tensor]:
+        """All that proxies share here: images, labels, and the tensors of every signal, those of the teacher too."""
+        yield from (self.images, self._labels)
+        for name in sorted(self._reads):
+            yield from _tensors(self._values.get(name))
 
     def meet(self, teacher: "Signals") -> None:
         """Let ``teacher`` be the signals that a student is compared with.
@@ -302,9 +304,16 @@ def _tensors(value: object) -> Iterator[Tensor]:
     """Tensors in a signal: itself, or what its lists and mappings hold; those of a network are watched elsewhere."""
     if isinstance(value, Tensor):
         yield value
+    elif isinstance(value, Signals):
+        yield from value.tensors()
     elif isinstance(value, Mapping | list | tuple):
         for part in value.values() if isinstance(value, Mapping) else value:
             yield from _tensors(part)
+
+
+def own_copy(batch: Batch) -> Batch:
+    """A copy that nobody else writes to."""
+    return Batch(batch.images.clone(), batch.labels.clone())
 
 
 def check_batch(images: Tensor, labels: Tensor) -> Batch:

@@ -8,6 +8,11 @@ from torch import Tensor
 from zcbench.proxies.errors import SingularScore
 
 
+def wide(tensor: Tensor) -> Tensor:
+    """The tensor itself, in float32 if it has half precision."""
+    return tensor.float() if tensor.dtype.itemsize < 4 and tensor.is_floating_point() else tensor
+
+
 def eigenvalues(matrices: Tensor) -> Tensor:
     """Eigenvalues of symmetric positive semi-definite ``(..., n, n)``, ascending, in float64: ``(..., n)``.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.distill.taps import ForwardTap
-from zcbench.proxies.passes import Values, missing
+from zcbench.proxies.passes import Values, heard_codes, missing
 from zcbench.proxies.signals import Batch
 from zcbench.streams import torch_stream
 
@@ -21,8 +21,10 @@ def thin_codes(thin: Callable[[], nn.Module | None] | None, batch: Batch, seed: 
         reason = "There is no thin network of the architecture: its space builds none, or evaluate was given no thin=."
         return {"thin_codes": missing(reason)}
     with torch.no_grad(), ForwardTap(relu_codes=True) as tap:
-        network.to(batch.images).train()(_crops(batch.images, seed))
-    return {"thin_codes": tap.relu_codes or missing("No ReLU is called in the forward pass of the thin network.")}
+        logits = network.to(batch.images).train()(_crops(batch.images, seed))
+    return {
+        "thin_codes": heard_codes(tap, logits) or missing("No ReLU is called in the forward pass of the thin network.")
+    }
 
 
 def _crops(images: Tensor, seed: int) -> Tensor:

@@ -4,7 +4,7 @@ Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", I
 """
 
 from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import SingularScore
+from zcbench.proxies.errors import NotANumber, SingularScore
 from zcbench.proxies.signals import Signals
 
 
@@ -33,7 +33,8 @@ def zen(signals: Signals) -> float:
 
     Raises:
         NotApplicable: there is no feature map.
-        SingularScore: the feature map does not move.
+        NotANumber: the feature map has entries that are infinite or not a number.
+        SingularScore: it does not move.
 
     Note:
         As in the paper's algorithm the change is a Euclidean norm and the variances are those of the batch; the
@@ -42,6 +43,8 @@ def zen(signals: Signals) -> float:
         and is left out. Its author says that it is not meaningful on NAS-Bench-201.
     """
     change, variances = signals.gaussian_response
+    if not change.isfinite().all():
+        raise NotANumber("The feature map has entries that are infinite or not a number.")
     if not change.double().mean() > 0:
         raise SingularScore("The feature map does not react to the image, so its complexity is zero.")
     scales = [variance.double().mean() for variance in variances]

@@ -118,6 +118,56 @@ def test_a_misbehaving_proxy_is_a_status(function, reads, status, reason, networ
     assert math.isnan(mine.value) == (status != "ok")
 
 
+def scale_images(signals):
+    signals.images.mul_(3)
+    return 1.0
+
+
+def clear_labels(signals):
+    signals.labels.zero_()
+    return 1.0
+
+
+def clip_the_teacher(signals):
+    signals.teacher.features.zero_()
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("function", "reads"), [(scale_images, ()), (clear_labels, "labels"), (clip_the_teacher, ("teacher", "features"))]
+)
+def test_what_is_shared_outlives_a_proxy_that_writes_to_it(function, reads, network, teacher, batch):
+    """Invariance: the proxies after it, and the next student under the same teacher and batch, are as if without it."""
+    names, kept = ["snip", "naswot", "diswot_relation"], [tensor.clone() for tensor in batch]
+    alone = values(evaluate(network, batch, names, teacher=teacher))
+    shared = Teacher(teacher)
+    mine, *others = evaluate(network, batch, [own(function, reads), *names], teacher=shared)
+    assert (mine.status, "It wrote to the signals" in mine.reason) == ("changed_network", True)
+    assert values(others) == alone
+    assert values(evaluate(network, batch, names, teacher=shared)) == alone
+    assert all(map(torch.equal, batch, kept))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_callers_gradient_mode_changes_nothing(mode, network, teacher, make_batch):
+    """Invariance: the same bits where recording is switched off, also for a batch that was made there."""
+    names = REGISTRY.names()
+    usual = values(evaluate(network, make_batch(), names, teacher=teacher))
+    with mode():
+        batch = make_batch()
+        assert values(evaluate(network, batch, names, teacher=teacher)) == usual
+        assert not torch.is_grad_enabled()
+
+
+def test_all_that_apply(network, batch, teacher):
+    """By construction: every proxy with a value, none that is for transformers, teachers only where there is one."""
+    alone, taught = zcbench.score(network, batch), zcbench.score(network, batch, teacher=teacher)
+    assert {"snip", "synflow", "zen", "vkdnw"} <= set(alone) < set(taught)
+    assert "dss" not in taught and "diswot_relation" in set(taught) - set(alone)
+    with pytest.raises(ScoreFailure, match="dss"):
+        zcbench.score(network, batch, ["dss"])
+
+
 def test_exit_and_exhaustion_are_statuses(network, batch):
     """SystemExit does not end the process, and lack of memory has its own name."""
 
@@ -203,6 +253,30 @@ def test_a_teacher_sees_another_batch_anew(network, teacher, make_batch):
     for size in (8, 12, 8):
         fresh = evaluate(network, make_batch(size), ["diswot_relation"], teacher=teacher)
         assert values(evaluate(network, make_batch(size), ["diswot_relation"], teacher=prepared)) == values(fresh)
+    images, labels = make_batch(8)
+    assert values(evaluate(network, (images, labels), ["diswot_relation"], teacher=prepared)) == values(fresh)
+    images.mul_(torch.arange(8.0)[:, None, None, None])  # the caller's own buffer, filled with other images
+    fresh = evaluate(network, (images, labels), ["diswot_relation"], teacher=teacher)
+    assert values(evaluate(network, (images, labels), ["diswot_relation"], teacher=prepared)) == values(fresh)
+
+
+def test_a_teacher_that_was_interrupted_has_forgotten_nothing_and_kept_nothing(network, teacher, make_batch):
+    """Invariance: stopped while it sees a second batch, it sees that batch anew."""
+    calls = []
+
+    class Stopped(nn.Module):
+        def forward(self, x):
+            calls.append(len(x))
+            if calls.count(12) == 1 and calls[-1] == 12:
+                raise KeyboardInterrupt
+            return teacher(x)
+
+    prepared, names = Teacher(Stopped()), ["kd:kd"]
+    evaluate(network, make_batch(8), names, teacher=prepared)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(network, make_batch(12), names, teacher=prepared)
+    fresh = evaluate(network, make_batch(12), names, teacher=teacher)
+    assert values(evaluate(network, make_batch(12), names, teacher=prepared)) == values(fresh)
 
 
 @pytest.mark.parametrize(

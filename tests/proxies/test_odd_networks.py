@@ -1,8 +1,10 @@
 """Networks and batches that are out of the ordinary: each score is right, or it is refused by name."""
 
+import copy
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from zcbench.streams import seeded
 from .conftest import Residual, make_network
 
 ALL = REGISTRY.names()
+NO_PASS = {"params", "macs", "n_convs", "l2_norm", "az_complexity"}  # what is known without a forward pass
 REFUSALS = {"not_applicable", "singular", "infinite", "nan"}
 
 
@@ -129,9 +132,84 @@ def test_one_class_in_the_batch(network, teacher, batch):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision(dtype, network, teacher, batch):
     """Invariance: label, status and order of magnitude of float32, or refused by name."""
+    single = scores(copy.deepcopy(network), batch, copy.deepcopy(teacher))
     half = scores(network.to(dtype), batch, teacher.to(dtype))
     for name, score in half.items():
         assert score.status == "ok" or score.status in REFUSALS, f"{name}: {score.status} {score.reason}"
+    for name in (
+        "params",
+        "l2_norm",
+        "grad_norm",
+        "snip",
+        "fisher",
+        "fisher_channel",
+        "gradsign",
+        "zico",
+        "naswot",
+        "near",
+    ):
+        assert (half[name].status, half[name].value) == ("ok", pytest.approx(single[name].value, rel=0.2))
+
+
+def test_half_precision_adds_up_in_float32():
+    """Closed form: what 40,000 weights of 3 add up to, squares of 1e-4, and signs, beyond float16's range."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(200, 200, bias=False)).half()
+    nn.init.constant_(network[1].weight, 3.0)
+    batch = torch.full((16, 1, 10, 20), 1.0).half(), torch.zeros(16).long()
+    found = {s.proxy: s.value for s in evaluate(network, batch, ["l2_norm", "snip", "gradsign", "fisher_channel"])}
+    assert found["l2_norm"] == pytest.approx(600)
+    assert found["gradsign"] == 16 * 40_000
+    # the gradient of the logits is 1/200 - [class 0], the same for every image: divided by 16, over 200 inputs of 1
+    assert found["snip"] == pytest.approx(200 * 3 * (199 / 200 + 199 / 200), rel=1e-2)
+    saliency = 600 / 16 * np.array([199 / 200] + [1 / 200] * 199)
+    assert found["fisher_channel"] == pytest.approx((saliency**2).sum() / 2, rel=1e-2)
+
+
+def test_relu6_is_heard_as_module_and_as_function(batch):
+    """Invariance: the module, which calls a hard tangent, and the function have the same codes; tanh has none."""
+
+    class Clipped(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.relu6(x)
+
+    def network(activation: nn.Module) -> nn.Module:
+        with seeded("relu6"):
+            return nn.Sequential(nn.Conv2d(3, 8, 3), activation, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+
+    names = ["naswot", "swap"]
+    module, function = (evaluate(network(a), batch, names) for a in (nn.ReLU6(), Clipped()))
+    assert [s.value for s in module] == [s.value for s in function] and module[0].status == "ok"
+    assert evaluate(network(nn.ReLU6(inplace=True)), batch, names)[0].value == module[0].value
+    assert evaluate(network(nn.Hardtanh()), batch, names)[0].status == "not_applicable"
+
+
+def test_dropout_behind_a_layer_that_is_overwritten(batch):
+    """Invariance: the saliency of fisher needs a second forward pass here; dropout draws the same in it."""
+    with seeded("dropout"):
+        network = nn.Sequential(
+            nn.Flatten(), nn.Linear(192, 32), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(32, 5)
+        )
+    alone = {name: evaluate(network, batch, [name])[0].value for name in ("snip", "fisher", "naswot")}
+    assert {s.proxy: s.value for s in evaluate(network, batch, list(alone))} == alone
+
+
+def test_what_is_not_a_number_has_no_score(network, teacher, batch):
+    """By name: one image with a NaN, and a network that makes them; none becomes a count or a constant gradient."""
+    spoiled = batch[0].clone()
+    spoiled[3, 0, 0, 0] = math.nan
+    codes = ["naswot", "swap", "swap_reg", "jacov", "epe_nas"]
+    assert {s.status for s in evaluate(network, (spoiled, batch[1]), codes)} == {"nan"}
+
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network, self.scale = make_network(), nn.Parameter(torch.tensor(math.nan))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.network(x * self.scale)
+
+    given = {s.proxy: s.value for s in scores(Broken(), batch, teacher).values() if s.status == "ok"}
+    assert set(given) == NO_PASS, given
 
 
 def test_frozen_parameters_change_nothing(teacher, batch):
