@@ -185,11 +185,11 @@ def hardware_costs(dataset: str, data_dir: str | Path | None = None) -> pd.DataF
     if dataset.lower() not in known:
         raise unknown("data set of the hardware costs", dataset, known)
     source = SOURCES[_HARDWARE + dataset.lower()]
-    places = dict.fromkeys((folders.data_folder(data_dir), folders.user_folder()))
-    for path in (folder / source.place for folder in places):
-        if path.is_file():
-            return importers.hardware(sources.check(path, source))
-    raise DataError(f"The costs for {dataset!r} are not here. Run 'zcbench data fetch {source.name}' to download them.")
+    path = _found(source, data_dir)
+    if path is None:
+        hint = f"Run 'zcbench data fetch {source.name}' to download them."
+        raise DataError(f"The costs for {dataset!r} are not here. {hint}")
+    return importers.hardware(sources.check(path, source))
 
 
 def training_seconds(dataset: str, data_dir: str | Path | None = None) -> pd.Series:
@@ -204,10 +204,16 @@ def training_seconds(dataset: str, data_dir: str | Path | None = None) -> pd.Ser
     if dataset not in tasks:
         raise unknown("data set with training times", dataset, tasks)
     source = SOURCES["constrained-tpe"]
-    path = folders.data_folder(data_dir) / source.place
-    if not path.is_file():
+    path = _found(source, data_dir)
+    if path is None:
         raise DataError(f"The training times are not here. Run 'zcbench data fetch {source.name}' to download them.")
     return importers.training_seconds(sources.check(path, source), tasks[dataset])
+
+
+def _found(source: Source, data_dir: str | Path | None) -> Path | None:
+    """The file of ``source``, in the data folder or else in the user's own; None where it is in neither."""
+    places = (folder / source.place for folder in (folders.data_folder(data_dir), folders.user_folder()))
+    return next((path for path in places if path.is_file()), None)
 
 
 def _published_entry(key: tuple[str, bool], root: Path) -> tuple[str, str, int, str]:

@@ -169,7 +169,8 @@ class OpenRun:
         self.store.request(archs, seeds, [(proxy.name, proxy.version) for proxy in session.proxies.values()])
         units = _units(self.store.missing(self.retry), session.proxies, session.job)
         total = len(archs) * len(seeds) * len(session.proxies)
-        with Bar(console, total, self.store.tally()) as session.bar:
+        done = {status: n for status, n in self.store.tally().items() if status not in self.retry}
+        with Bar(console, total, done) as session.bar:
             session.carry_out(units, self.workers)
         result = RunResult(self.folder, self.protocol, total, self.store.tally(), session.fresh - fresh)
         if session.stop.asked and sum(len(unit.proxies) for unit in units) > result.fresh:

@@ -108,13 +108,13 @@ def select_ensemble(
             f"pick_from={pick_from} was given. Expected at least 1 and at most the {len(training)} architectures of "
             f"the training half and the {len(judging)} of the judging half."
         )
-    shares = np.log(values.loc[complete, names].rank() / len(complete))
+    shares = values.loc[complete, names].rank() / len(complete)
 
     def half(archs: list[str]) -> _Half:
         size = None if given is None else given.loc[archs].to_numpy(float)
-        targets = (accuracies.loc[archs, name].to_numpy(float) for name in accuracies)
+        targets = (accuracies[name].loc[archs].to_numpy(float) for name in accuracies)
         return _Half(
-            {name: shares.loc[archs, name].to_numpy() for name in names},
+            {name: np.log(shares.loc[archs, name].to_numpy()) for name in names},
             [_criterion(target, size, pick_from) for target in targets],
         )
 

@@ -16,10 +16,10 @@ from zcbench.benchmarks.store import Row, Store
 from zcbench.benchmarks.workers import Job, Scorer, Unit, failed, one_thread, prepare
 from zcbench.errors import ProtocolError
 from zcbench.proxies import Proxy, needs_network
+from zcbench.proxies.planning import PASSES
 
 _HEARTBEAT = 0.2  # seconds until a request to stop is noticed
 _GRACE = 10.0  # seconds beyond all time limits inside a worker before it is killed
-_PASSES = 5  # most separate passes that have the time limit of their own
 _CHUNK = 1000  # units per transaction where no network is built
 _STATUS = {"died": "worker_died", "timeout": "timeout"}
 
@@ -92,7 +92,7 @@ class Session:
 
     def _limit(self, unit: Unit) -> float | None:
         timeout = self.job.timeout
-        return None if timeout is None else timeout * (len(unit.proxies) + _PASSES) + _GRACE
+        return None if timeout is None else timeout * (len(unit.proxies) + len(PASSES)) + _GRACE
 
     def _settle(self, ending: Ending[Unit]) -> tuple[list[Row], list[Unit]]:
         """Rows to keep and units to try again: first every proxy alone, to spare those that are not to blame."""

@@ -1,7 +1,6 @@
 """The log of finished trainings: one JSON object a line, on the disk before the next one is asked for."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from zcbench.errors import StoreError
+from zcbench.growing import GrowingFile
 
 FILE = "trainings.jsonl"
 
@@ -36,9 +36,11 @@ class TrainingLog:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.rows: dict[Key, dict[str, Any]] = {}
-        content = self._content()
-        self._end = content.rfind(b"\n") + 1
-        for number, line in enumerate(content[: self._end].splitlines(), 1):
+        try:
+            self._lines = GrowingFile(file)
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"Cannot read {file}: {error}. Expected a readable file of JSON lines.") from error
+        for number, line in enumerate(self._lines.lines, 1):
             self._remember(self._parsed(number, line))
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -47,21 +49,13 @@ class TrainingLog:
         Raises:
             StoreError: the disk is full or the file cannot be written; the rows before are kept.
         """
-        line = json.dumps(dict(row), ensure_ascii=False).encode() + b"\n"
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("r+b" if self.file.exists() else "w+b") as file:
-                file.truncate(self._end)
-                file.seek(self._end)
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+            self._lines.add([row])
         except OSError as error:
             raise StoreError(
                 f"Cannot write to {self.file}: {error.strerror or error}. All trainings finished so far are kept. Make "
                 f"room, or the folder writable, and run the same command again."
             ) from error
-        self._end += len(line)
         self._remember(row)
 
     def missing(self, keys: Iterable[Key], again: Iterable[str] = ()) -> list[Key]:
@@ -73,13 +67,7 @@ class TrainingLog:
         """All rows as a table, in the order in which they were first finished."""
         return pd.DataFrame(list(self.rows.values()))
 
-    def _content(self) -> bytes:
-        try:
-            return self.file.read_bytes() if self.file.exists() else b""
-        except OSError as error:
-            raise StoreError(f"Cannot read {self.file}: {error.strerror}. Expected a readable file.") from error
-
-    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
+    def _parsed(self, number: int, line: str) -> dict[str, Any]:
         try:
             row = json.loads(line)
             Key(str(row["arch"]), str(row["setting"]), int(row["seed"]))

@@ -119,7 +119,7 @@ def build_truth(
         init: initialisation scheme of the networks.
         device: where to train.
         workers: processes, one thread each; 0 trains in this process. The accuracies are the same.
-        timeout: seconds that one training may take; no limit if None.
+        timeout: seconds that one training may take in a worker; no limit if None.
         retry_failed: train again what a worker's death, lack of time or of memory has prevented before.
         notes: kept in ``truth.json`` for people, such as how the architectures were chosen.
         console: where to show progress; nowhere if None.
@@ -150,11 +150,12 @@ def build_truth(
         folder=folder.absolute(),
     )
     with locked(folder):
-        log, about = TrainingLog(folder / FILE), describe(job, dataset)
-        adopt(folder, about, request(archs, settings, seeds, workers, notes))
+        log = TrainingLog(folder / FILE)
+        about = adopt(folder, describe(job, dataset), request(archs, settings, seeds, workers, notes))
         wanted = [Key(arch, setting, seed) for arch in archs for seed in seeds for setting in settings]
         builder = _Builder(job, log, retry_failed)
-        before = Counter(log.rows[key]["status"] for key in wanted if key in log.rows)
+        done = [key for key in wanted if key not in set(log.missing(wanted, builder.again))]
+        before = Counter(log.rows[key]["status"] for key in done)
         with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
             finished = builder.carry_out(wanted, workers, timeout, bar, stop)
         result = _result(folder, log, about, wanted, builder.fresh)
@@ -168,12 +169,12 @@ class _Builder:
 
     def __init__(self, job: TruthJob, log: TrainingLog, retry_failed: bool) -> None:
         self._job, self._log = job, log
-        self._again = TRANSIENT if retry_failed else ()
+        self.again = TRANSIENT if retry_failed else ()
         self.fresh = 0
 
     def carry_out(self, wanted: Sequence[Key], workers: int, timeout: float | None, bar: Bar, stop: Stop) -> bool:
         """Train what is missing, the teacher before all that needs it; whether nothing is left to do."""
-        missing = [Training(key) for key in self._log.missing(wanted, self._again)]
+        missing = [Training(key) for key in self._log.missing(wanted, self.again)]
         first = self._teacher_first(missing)
         self._bar = bar
         if workers == 0:
@@ -266,6 +267,10 @@ def _require(
         raise ProtocolError(f"workers={workers} was given. Expected 0 (this process) or more.")
     if timeout is not None and not timeout > 0:
         raise ProtocolError(f"timeout={timeout} was given. Expected seconds above 0, or None for no limit.")
+    if timeout is not None and workers == 0:
+        raise ProtocolError(
+            "A time limit was given without workers, and only those can be ended. Expected one or more."
+        )
     for arch in archs:
         space.index(arch)
 

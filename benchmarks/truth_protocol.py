@@ -61,10 +61,13 @@ def request(
     }
 
 
-def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Write protocol and what is asked for into ``truth.json``, unless another protocol is there.
 
     A teacher may come later, when the setting ``kd`` is added; without one the teacher that is there stays.
+
+    Returns:
+        The protocol of all that the folder holds.
 
     Raises:
         ProtocolError: another protocol is there; the message names what differs.
@@ -88,6 +91,7 @@ def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> N
             draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"Cannot write to {folder}: {error.strerror or error}. Expected a writable folder.") from error
+    return protocol
 
 
 def _stored(file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import nn
 from zcbench.distill.errors import CheckpointError
 from zcbench.folders import replaced
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save(file: Path, about: Mapping[str, Any], state: Mapping[str, Any]) -> None:
@@ -87,5 +87,10 @@ def content_sha256(network: nn.Module) -> str:
     """Fingerprint of a network's state."""
     digest = hashlib.sha256(shapes_sha256(network).encode())
     for tensor in network.state_dict().values():
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def network_sha256(network: nn.Module) -> str:
+    """Fingerprint of a network: its modules, which need not have a state to make a difference, and its state."""
+    return hashlib.sha256(f"{content_sha256(network)} {network}".encode()).hexdigest()

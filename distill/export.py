@@ -40,7 +40,7 @@ def save_program(network: nn.Module, image_shape: tuple[int, int, int], file: st
     ``torch.export.load(file).module()`` runs it without this package.
 
     Args:
-        network: a copy of it is exported, on the CPU.
+        network: what is written; while that is done it is on the CPU and in evaluation mode.
         image_shape: ``(C, H, W)`` of an image.
         file: where to; ends in ``.pt2``.
 

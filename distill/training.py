@@ -59,6 +59,7 @@ class Training:
         self.total, self.done = recipe.epochs * self.per_epoch, 0
         self.data = data.to(self.device, recipe.layout)
         self.students, self.objectives, self.teachers = students, objectives, list(teachers)
+        self._began = [checkpoints.network_sha256(student) for student in students]
         self.history: list[list[Row]] = [[] for _ in students]
         self._reads = frozenset[str]().union(*(objective.reads for objective in objectives))
         self._memory = torch.channels_last if recipe.layout == "channels_last" else torch.contiguous_format
@@ -224,7 +225,7 @@ class Training:
         return recipe | {
             "data": self.data.sha256,
             "objective": [objective.to_dict() for objective in self.objectives],
-            "student": [checkpoints.shapes_sha256(student) for student in self.students],
+            "student as it began": self._began,
             "teacher": [checkpoints.content_sha256(teacher.network) for teacher in self.teachers],
             "device": self.device.type,
         }

@@ -120,7 +120,7 @@ def resolve(proxies: Iterable[str | Proxy]) -> list[Proxy]:
 
     Raises:
         UnknownNameError: a name that no proxy has.
-        DuplicateNameError: two different proxies of one name.
+        ProtocolError: two different proxies of one name.
     """
     found: dict[str, Proxy] = {}
     for given in [proxies] if isinstance(proxies, str | Proxy) else proxies:

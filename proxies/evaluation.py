@@ -141,7 +141,8 @@ def evaluate(
         costs: analytic counts; measured in a forward pass if omitted.
         thin: builds the same architecture with one channel, as `Space.thin` does; needed by ``thin_codes`` only.
         seed: stream of what is random inside a pass or a proxy.
-        timeout: seconds for the passes together, and again for each proxy; enforced in the main thread only.
+        timeout: seconds for each pass over the network, and for each proxy; enforced in the main thread only. A
+            teacher's passes have no limit.
 
     Returns:
         One `Score` per proxy, in the order asked for.

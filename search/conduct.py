@@ -114,7 +114,7 @@ def conduct(
     """Search ``domain`` for the architecture with the highest objective; no accuracy is looked at.
 
     With ``nsga2``, the costs that ``evaluation`` minimises are objectives too, and the pick is the member of the front
-    with the highest objective.
+    with the highest objective: of equal ones the cheapest, by the first cost first.
 
     Args:
         domain: architectures within the budget.
@@ -131,8 +131,9 @@ def conduct(
     sample = _reference(domain, evaluation, objective, settings)
     fitness: Fitness[str] = objective.against(sample) if sample else objective.within
     algorithm = _algorithm(domain, evaluation, settings, seed, fitness)
+    order = _cheapest_of_equal(evaluation, fitness) if evaluation.values.minimised else fitness
     trace = search(algorithm, evaluation, settings.evaluations, step=settings.step, watch=watch)
-    best = pick(trace.history, fitness)
+    best = pick(trace.history, order)
     if best is None:
         raise _nothing(trace.history, objective)
     values = fitness(trace.history)
@@ -142,7 +143,7 @@ def conduct(
         values,
         best,
         tuple(front(_goals(trace.history, evaluation, values))),
-        tuple(curve(trace, fitness)),
+        tuple(curve(trace, order)),
         tuple(one.candidate for one in sample),
         time.monotonic() - start,
     )
@@ -191,6 +192,18 @@ def _goals(group: Sequence[Evaluated[str]], evaluation: Evaluation, values: np.n
     members = len(evaluation.values.members)
     costs = np.array([one.values[members:] for one in group], dtype=float).reshape(len(group), -1)
     return np.column_stack([values, costs])
+
+
+def _cheapest_of_equal(evaluation: Evaluation, fitness: Fitness[str]) -> Fitness[str]:
+    """Places by fitness and, where that is equal, by the costs that are minimised; −∞ where there is no fitness."""
+
+    def places(group: Sequence[Evaluated[str]]) -> np.ndarray:
+        goals = _goals(group, evaluation, fitness(group))
+        found, known = np.full(len(goals), np.nan), np.isfinite(goals[:, 0])
+        found[known] = np.unique(goals[known], axis=0, return_inverse=True)[1].ravel()
+        return np.where(known, found, -np.inf)
+
+    return places
 
 
 def _nothing(history: Sequence[Evaluated[str]], objective: Objective) -> SearchError:

@@ -17,6 +17,7 @@ import torch
 
 from zcbench.benchmarks.workers import one_thread
 from zcbench.errors import unknown
+from zcbench.growing import GrowingFile
 from zcbench.search.loop import SearchError
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
@@ -78,12 +79,12 @@ class Timing:
         file: where times are kept; nowhere if None.
 
     Raises:
-        SearchError: the file holds times of another task or machine.
+        SearchError: the file holds times of another task or machine, or cannot be read; or written, once times come.
     """
 
     def __init__(self, space: Space, num_classes: int, image_shape: ImageShape, file: Path | None = None) -> None:
         self.instant = False
-        self._space, self._classes, self._shape, self._file = space, num_classes, image_shape, file
+        self._space, self._classes, self._shape = space, num_classes, image_shape
         self.about: dict[str, Any] = {
             "device": HERE,
             "measure": "latency",
@@ -92,8 +93,7 @@ class Timing:
             "task": f"{space.spec}, {num_classes} classes, images {'x'.join(map(str, image_shape))}",
         }
         self._known: dict[str, float] = {}
-        if file is not None and file.is_file():
-            self._read(file)
+        self._lines = None if file is None else self._read(file)
 
     def __call__(self, archs: Sequence[str]) -> np.ndarray:
         """Times in ms, taken now where they are not known."""
@@ -114,10 +114,13 @@ class Timing:
                 seconds.append(time.perf_counter() - start)
         return statistics.median(seconds[_WARM_UP:])
 
-    def _read(self, file: Path) -> None:
+    def _read(self, file: Path) -> GrowingFile:
         try:
-            about, *rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+            lines = GrowingFile(file)
+            about, *rows = map(json.loads, lines.lines or [json.dumps(self.about)])
             times = {row["arch"]: float(row["ms"]) for row in rows}
+        except OSError as error:
+            raise SearchError(f"Cannot read {file}: {error.strerror or error}. Expected a readable file.") from error
         except (ValueError, TypeError, LookupError) as error:
             raise SearchError(f"{file} holds no times: {error}. Delete it, and they are taken again.") from error
         if about != self.about:
@@ -126,15 +129,19 @@ class Timing:
                 f"on {self.about['machine']}; name another folder."
             )
         self._known = times
+        return lines
 
     def _write(self, arch: str) -> None:
-        if self._file is None:
+        if self._lines is None:
             return
-        new = not self._file.exists()
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as lines:
-            for row in ([self.about] if new else []) + [{"arch": arch, "ms": self._known[arch]}]:
-                lines.write(json.dumps(row) + "\n")
+        heading = [] if len(self._lines) else [self.about]
+        try:
+            self._lines.add([*heading, {"arch": arch, "ms": self._known[arch]}])
+        except OSError as error:
+            raise SearchError(
+                f"Cannot write to {self._lines.path}: {error.strerror or error}. The times taken so far are kept. Make "
+                f"room, or the folder writable, and run the same command again."
+            ) from error
 
 
 def table_name(device: str, dataset: str) -> tuple[str, str]:

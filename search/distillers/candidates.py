@@ -158,7 +158,7 @@ class CandidateMaker:
             pass
         except DivergedLoss as error:
             status = DIVERGED if job.rejection is None else REJECTED
-            return found | {"status": status, "reason": f"not finite: {error}", "steps": training.done + 1}
+            return found | {"status": status, "reason": f"not finite: {error}", "steps": training.done}
         found |= {"steps": training.done, "losses": [list(step) for step in recording.seen]}
         if stopping.verdict:
             return found | {"status": REJECTED, "reason": stopping.verdict}

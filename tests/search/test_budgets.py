@@ -158,6 +158,14 @@ def test_times_are_taken_once_and_kept(space, tmp_path):
     assert len(file.read_text().splitlines()) == 4
     with pytest.raises(SearchError, match="holds times of"):
         Timing(space, 100, (3, 16, 16), file)
+    with file.open("a") as lines:
+        lines.write('{"arch": "cut o')
+    assert (Timing(space, 10, (3, 16, 16), file)(archs) == first).all()
+    for kept in (b"", b'{"dev'):  # a process that ended before its first line was whole
+        file.write_bytes(kept)
+        Timing(space, 10, (3, 16, 16), file)(archs[:1])
+        assert len(file.read_text().splitlines()) == 2
+        assert Timing(space, 10, (3, 16, 16), file)(archs[:1]) > 0
     file.write_text("nothing\n")
     with pytest.raises(SearchError, match="holds no times"):
         Timing(space, 10, (3, 16, 16), file)

@@ -174,6 +174,23 @@ def test_the_true_front_is_covered_by_a_search_of_everything(space, table):
     assert judged["front"]["hypervolume ratio"]["mean"] > 0.97
 
 
+def test_the_pick_of_a_front_is_on_it(space):
+    """By construction: all have the same objective, so that the front is the smallest network, and the pick is that."""
+    archs = space.subset("live")[:40]
+    domain = Architectures(Costs(space), needed=["macs"], within=archs)
+    frame = pd.DataFrame(
+        {"arch": archs, "proxy": "swap", "seed": 0, "status": "ok", "reason": "", "value": 7.0, "seconds": 0.0}
+    )
+    frame = frame.set_index("arch", drop=False).rename_axis(None)
+    evaluation = Evaluation(Values(("swap",), ("macs",)), domain.costs, lambda archs: frame.loc[list(archs)])
+    (found,) = repeated(domain, evaluation, Objective(("swap",)), Settings("nsga2", evaluations=40, population=8), [0])
+    seen = [one.candidate for one in found.trace.history]
+    macs = dict(zip(seen, space.costs(seen)["macs"]))
+    assert found.best in found.front and macs[found.arch] == min(macs.values())
+    for done, position in found.points:
+        assert macs[seen[position]] == min(macs[arch] for arch in seen[:done])
+
+
 def test_names_of_validation():
     """Closed form."""
     assert validation_name("nasbench201/cifar100") == "nasbench201/cifar100/valid"

@@ -1,5 +1,6 @@
 """Checkpoints: the same bits after a stop at any step and after a kill; what is refused; a full disk."""
 
+import copy
 import hashlib
 import pickle
 import resource
@@ -16,6 +17,8 @@ import pytest
 import torch
 from torch import nn
 
+from zcbench import spaces
+from zcbench.distill.checkpoint import network_sha256
 from zcbench.distill.errors import CheckpointError, TrainingStopped
 from zcbench.distill.images import TrainingData
 from zcbench.distill.loop import train, train_together
@@ -132,7 +135,9 @@ def test_killed(tmp_path: Path) -> None:
         ({"weights": {"kd": 0.5}}, "objective was"),
         ({"distillers": ["dist"]}, "objective was"),
         ({"teacher": make_network(8)}, "teacher was"),
-        ({"student": make_network(width=5)}, "student was"),
+        ({"student": make_network(width=5)}, "student as it began was"),
+        ({"student": make_network(1)}, "student as it began was"),
+        ({"student": make_network(dropout=0.1)}, "student as it began was"),
         ({"data": make_data(44)}, "data was"),
     ],
 )
@@ -144,6 +149,29 @@ def test_resumed_with_something_else(tmp_path: Path, change: dict[str, Any], mes
         train(**given, stop=after(2))
     with pytest.raises(CheckpointError, match=rf"is of another training: .*{message}.*Expected the same one"):
         train(**given | change)
+
+
+def test_architectures_with_states_alike_are_told_apart(tmp_path: Path) -> None:
+    """Bad input: where one cell passes on, the other pools; the weights of one fit the other."""
+    space, data = spaces.get("nasbench201(channels=2,cells=1)"), make_data()
+    one, other = (
+        f"|nor_conv_3x3~0|+|{first}~0|{second}~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|"
+        for first, second in (("nor_conv_3x3", "skip_connect"), ("nor_conv_3x3", "avg_pool_3x3"))
+    )
+    networks = [space.build(arch, 3, 0, data.image_shape) for arch in (one, other)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    train(networks[0], None, data, RECIPE, checkpoint=tmp_path / "state")
+    with pytest.raises(CheckpointError, match="student as it began was"):
+        train(networks[1], None, data, RECIPE, checkpoint=tmp_path / "state")
+
+
+def test_a_network_in_half_precision_has_a_fingerprint() -> None:
+    """Invariance: the same for a copy, another for other values."""
+    network = make_network().to(torch.bfloat16)
+    first = network_sha256(network)
+    assert network_sha256(copy.deepcopy(network)) == first
+    network[1].num_batches_tracked += 1
+    assert network_sha256(network) != first
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The truth builder: a resumable run whose tables the benchmark takes."""
 
+import io
 import json
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from zcbench import spaces
 from zcbench.benchmarks.protocol import TeacherChoice
@@ -92,6 +94,27 @@ def test_a_row_does_not_depend_on_the_rest(built: Truth, tmp_path: Path) -> None
     whole = rows(built)
     expected = whole[whole["arch"].isin([ARCHS[2], TEACHER.arch])].reset_index(drop=True)
     pd.testing.assert_frame_equal(rows(result), expected)
+
+
+def test_seeds_added_without_a_teacher_keep_it_in_the_tables(tmp_path: Path) -> None:
+    """Invariance: a table that says who taught says so still when plain trainings are added to its folder."""
+    build(tmp_path / "one", ARCHS[:1], seeds=(0,))
+    before = truth(tmp_path / "one" / "kd.parquet").protocol
+    build(tmp_path / "one", ARCHS[:1], seeds=(0, 1), settings=["vanilla"], teacher=None)
+    assert truth(tmp_path / "one" / "kd.parquet").protocol["teacher"] == before["teacher"] is not None
+    gain = truth(tmp_path / "one" / "gain.parquet").protocol
+    assert gain["teacher"] == before["teacher"]
+
+
+def test_what_is_tried_again_is_counted_once(tmp_path: Path) -> None:
+    """Closed form: two trainings, one of which lacked the time, are two when it is tried again."""
+    done = build(tmp_path / "one", ARCHS[:1], settings=["vanilla"], teacher=None)
+    (_, second), log = done.trainings.to_dict("records"), TrainingLog(tmp_path / "one" / FILE)
+    log.add({**second, "status": "timeout", "reason": "", "accuracy": None})
+    console = Console(file=io.StringIO(), width=200)
+    options = {"settings": ["vanilla"], "teacher": None, "retry_failed": True, "console": console}
+    assert build(tmp_path / "one", ARCHS[:1], **options).statuses == {"ok": 2}
+    assert "2 of 2 trainings, 1 of them new" in console.file.getvalue() and "no failures" in console.file.getvalue()
 
 
 SCRIPT = """
