@@ -36,6 +36,7 @@ from zcbench.distill.objective import Objective
 from zcbench.distill.recipe import Recipe
 from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.folders import replaced
+from zcbench.registry import load_file
 from zcbench.spaces import Space
 
 _HEARTBEAT = 0.2  # seconds until a request to stop is noticed
@@ -92,6 +93,7 @@ def build_truth(
     device: str = "cpu",
     workers: int = 2,
     timeout: float | None = None,
+    plugins: Sequence[str | Path] = (),
     retry_failed: bool = False,
     notes: Mapping[str, Any] | None = None,
     console: Console | None = None,
@@ -120,6 +122,7 @@ def build_truth(
         device: where to train.
         workers: processes, one thread each; 0 trains in this process. The accuracies are the same.
         timeout: seconds that one training may take in a worker; no limit if None.
+        plugins: Python files that define distillers, loaded here and in every worker; part of the protocol.
         retry_failed: train again what a worker's death, lack of time or of memory has prevented before.
         notes: kept in ``truth.json`` for people, such as how the architectures were chosen.
         console: where to show progress; nowhere if None.
@@ -128,12 +131,15 @@ def build_truth(
         ArchitectureError: a string that is no architecture of ``space``.
         ProtocolError: the folder has trainings of another protocol, or this request cannot be carried out.
         DistillError: recipe, weights and distillers do not fit together or to the networks.
+        PluginError: a plug-in is missing or fails to load.
         StoreError: the folder is in use or cannot be written.
         TruthInterrupted: Ctrl-C or SIGTERM; all finished trainings are kept, the teacher's to its last epoch.
     """
     archs, seeds, folder = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds))), Path(out)
     settings, recipe = list(dict.fromkeys(settings)), recipe or Recipe()
     _require(space, archs, settings, seeds, teacher, workers, timeout)
+    for plugin in plugins:
+        load_file(plugin)
     known = Objective(distillers, weights)  # refuses what is not known before anything is trained
     recipe.steps_per_epoch(len(data))
     own_recipe = teacher_recipe or recipe
@@ -148,6 +154,7 @@ def build_truth(
         teacher=teacher,
         teacher_recipe=None if teacher is None or teacher.checkpoint is not None else own_recipe,
         folder=folder.absolute(),
+        plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
     )
     with locked(folder):
         log = TrainingLog(folder / FILE)

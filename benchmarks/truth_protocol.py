@@ -1,5 +1,6 @@
 """The protocol of a truth: all that decides its accuracies, one in a folder."""
 
+import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,8 @@ DESCRIPTION = "truth.json"
 def describe(job: TruthJob, dataset: str) -> dict[str, Any]:
     """The protocol of a truth: all that decides an accuracy but architecture, setting and seed."""
     recipe = {name: value for name, value in job.recipe.to_dict().items() if name != "seed"}
-    return {
+    files = {Path(plugin).name: hashlib.sha256(Path(plugin).read_bytes()).hexdigest() for plugin in job.plugins}
+    return ({"plugins": files} if files else {}) | {
         "space": job.space.spec,
         "dataset": dataset,
         "data": job.data.description,

@@ -21,6 +21,7 @@ from zcbench.distill.teaching import Teacher
 from zcbench.errors import ZcbenchError
 from zcbench.folders import replaced
 from zcbench.proxies.evaluation import status_of
+from zcbench.registry import load_file
 from zcbench.spaces import Space
 
 VANILLA, KD, TEACHER = "vanilla", "kd", "teacher"
@@ -49,6 +50,7 @@ class TruthJob:
         teacher: of the setting ``kd``.
         teacher_recipe: how the teacher is trained; None for one that comes with a checkpoint.
         folder: where the teacher's weights are kept.
+        plugins: Python files that define distillers, loaded where a training is made.
     """
 
     space: Space
@@ -61,6 +63,7 @@ class TruthJob:
     teacher: TeacherChoice | None = None
     teacher_recipe: Recipe | None = None
     folder: Path = Path()
+    plugins: tuple[str, ...] = ()
 
     @property
     def teacher_file(self) -> Path:
@@ -73,6 +76,8 @@ class TruthMaker:
 
     def __init__(self, job: TruthJob) -> None:
         self._job = job
+        for plugin in job.plugins:
+            load_file(plugin)
         self._data = job.data.to(job.device, job.recipe.layout)
 
     def __call__(self, training: Training) -> dict[str, Any]:

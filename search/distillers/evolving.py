@@ -91,6 +91,8 @@ def evolve_distiller(
         StoreError: the folder is in use or cannot be written.
         SearchInterrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
     """
+    if timeout is not None and workers == 0:
+        raise SearchError("A time limit was given without workers, and only those can be ended. Expected one or more.")
     start, folder = time.monotonic(), Path(out)
     trained = None if job.teacher.checkpoint is not None else (teacher_recipe or job.recipe)
     protocol = document.describe(job, None if trained is None else trained.to_dict(), dataset)

@@ -111,6 +111,7 @@ def test_switches_and_the_report_against_another_search(made, zcbench_command, t
         (["--teacher", "resnet:nothing"], "nothing"),
         (["--tournament", 50], "tournament of 50"),
         (["--share", 0], "share of 0"),
+        (["--timeout", 5, "--workers", 0], "without workers"),
         (["--against", "nowhere"], "no result of a distiller search"),
         (["--known", "s0/cifar100/kdd"], "Did you mean 'kd'"),
         (["--known", "nasbench201/cifar10-16/kd", "--known-archs", 3], "ranking of 3 arch"),

@@ -117,6 +117,23 @@ def test_what_is_tried_again_is_counted_once(tmp_path: Path) -> None:
     assert "2 of 2 trainings, 1 of them new" in console.file.getvalue() and "no failures" in console.file.getvalue()
 
 
+def test_a_distiller_of_ones_own(tmp_path: Path) -> None:
+    """Invariance: from a file, in two workers, the bits of the same loss that is built in; another file is refused."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from zcbench.distill import distiller\nfrom zcbench.distill.kd import kd\n\n\n"
+        "@distiller('kd_again', reads='logits')\n"
+        "def kd_again(student, teacher):\n    return kd.function(student, teacher)\n"
+    )
+    options = {"seeds": (0,), "settings": ["kd"]}
+    own = {**options, "distillers": ["kd_again"], "weights": {"ce": 0.1, "kd_again": 0.9}, "plugins": [file]}
+    mine, theirs = build(tmp_path / "mine", workers=2, **own), build(tmp_path / "theirs", **options)
+    pd.testing.assert_frame_equal(rows(mine), rows(theirs))
+    file.write_text(file.read_text() + "# another version")
+    with pytest.raises(ProtocolError, match="plugins was"):
+        build(tmp_path / "mine", **own)
+
+
 SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -187,6 +204,7 @@ def test_a_teacher_that_diverges(tmp_path: Path) -> None:
         ({"teacher": None}, ProtocolError, "'kd' needs a teacher"),
         ({"workers": -1}, ProtocolError, "workers=-1"),
         ({"timeout": 0}, ProtocolError, "timeout=0"),
+        ({"timeout": 5}, ProtocolError, "without workers"),
         ({"distillers": ["kdd"]}, UnknownNameError, "'kd'"),
         ({"distillers": ["kd(temperature=0)"]}, KnobError, "temperature=0"),
         ({"weights": {"kd": -1}}, WeightError, "kd=-1"),

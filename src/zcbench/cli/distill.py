@@ -100,9 +100,7 @@ def distill(
         str, typer.Option(help="Files of the student: pt (weights), pt2 (torch.export), or both.")
     ] = "pt",
     tensorboard: Annotated[bool, typer.Option(help="Write a log for TensorBoard too.")] = False,
-    plugin: Annotated[
-        list[Path] | None, typer.Option(help="Python file that defines distillers. May be repeated.")
-    ] = None,
+    plugin: recipes.Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
     """Train a student, alone or under a teacher; the folder gets weights, log, curves and result.json.

@@ -110,7 +110,7 @@ def evolve_distiller(
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
-    timeout: Annotated[float | None, typer.Option(help="Seconds that one candidate may take.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that one candidate may take in a worker.")] = None,
     retry_failed: Annotated[bool, typer.Option(help="Retry time-outs, lack of memory and dead workers.")] = False,
     against: Annotated[
         list[Path] | None,

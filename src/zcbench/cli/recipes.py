@@ -1,5 +1,6 @@
 """Options of a training recipe, shared by the commands that train."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,10 @@ Weights = Annotated[
         help="Weights of the cross-entropy and of the losses, as ce=.1,kd=.9.",
         show_default="1 each; ce=.1,kd=.9 for kd alone",
     ),
+]
+
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="Python file that defines distillers. May be repeated.")
 ]
 
 

@@ -82,8 +82,9 @@ def build(
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
-    timeout: Annotated[float | None, typer.Option(help="Seconds that one training may take.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that one training may take in a worker.")] = None,
     retry_failed: Annotated[bool, typer.Option(help="Retry time-outs, lack of memory and dead workers.")] = False,
+    plugin: recipes.Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
     """Train architectures and record accuracy, loss and time of every run; resumable at any moment.
@@ -146,6 +147,7 @@ def build(
         device=device,
         workers=workers,
         timeout=timeout,
+        plugins=plugin or (),
         retry_failed=retry_failed,
         notes={"architectures": origin, "data set": dataset},
         console=console,
