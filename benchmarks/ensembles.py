@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,9 @@ import pandas as pd
 from zcbench.benchmarks.evidence import SIZES
 from zcbench.errors import RankingError, unknown
 from zcbench.registry import Registry
-from zcbench.specification import split_list
+from zcbench.specification import split_at_commas, split_list
 
-_CALL = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*")
+_CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*")
 _DIGITS = 12  # sums that differ only by the order of their terms are equal
 
 
@@ -203,20 +204,26 @@ def named(text: str, known: Collection[str]) -> Ensemble:
         return ENSEMBLES.get(text)
     found = _parsed(text)
     for member in found.members:
-        if member not in {*known, *SIZES}:
+        if member.partition("(")[0] not in {*known, *SIZES} and member not in known:
             raise unknown("proxy", member, {*known, *SIZES})
     return ENSEMBLES.get(found.formula) if found.formula in ENSEMBLES else found
 
 
 def _parsed(text: str) -> Ensemble:
     match = _CALL.fullmatch(text)
-    if not match:
+    members = tuple(map(str.strip, split_at_commas(match[2]))) if match and match[2].strip() else ()
+    if not match or not all(map(_closes, members)):
         raise RankingError(
             f"{text!r} is no ensemble. Expected a rule with its members in parentheses, such as "
             f"'log_rank(macs,jacov)', or a registered name; rules are {', '.join(RULES)}."
         )
-    members = tuple(name.strip() for name in match[2].split(",")) if match[2].strip() else ()
     return Ensemble(f"{match[1]}({','.join(members)})", match[1], members)
+
+
+def _closes(name: str) -> bool:
+    """Whether every parenthesis in ``name`` is closed, and none before it is opened."""
+    depths = list(accumulate((letter == "(") - (letter == ")") for letter in name))
+    return not depths or (depths[-1] == 0 and min(depths) == 0)
 
 
 def choose(given: str | Sequence[str | Ensemble], known: Collection[str], scored: Collection[str]) -> list[Ensemble]:

@@ -213,7 +213,7 @@ def rank(
             its row holds NaN and says so in ``note``. A member of an ensemble was not scored.
         UnknownNameError: no regression has a name of ``supervised``.
     """
-    options = _checked_options(confidence, draws, k, seed)
+    options = checked_options(confidence, draws, k, seed)
     supervision = Supervision(tuple(supervised), supervised_train, seed)
     attempts = newest_attempts(scores)
     evidence = gather(scores, attempts, truths, sizes, clusters, directions or {}, kinds or {}, notes)
@@ -250,7 +250,12 @@ def _how(evidence: Evidence, attempts: pd.DataFrame, subsets: Mapping[str, tuple
     }
 
 
-def _checked_options(confidence: float, draws: int, k: float, seed: int) -> dict[str, Any]:
+def checked_options(confidence: float, draws: int, k: float, seed: int = 0) -> dict[str, Any]:
+    """The options of `rank`, once they are in range.
+
+    Raises:
+        RankingError: one is not.
+    """
     for name, value, good, expected in (
         ("confidence", confidence, 0 < confidence < 1, "a number between 0 and 1, such as 0.95"),
         ("draws", draws, draws >= 1, "a whole number of at least 1, such as 1000"),

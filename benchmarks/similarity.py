@@ -75,7 +75,7 @@ def similarities(
         ArchitectureError: a student is no architecture of ``space``.
         TeacherError: a file holds no weights of its architecture.
     """
-    described = [_read(student, space) for student in students]
+    described = [read_labelled(student, space) for student in students]
     trained = any(file for _, _, file in described)
     network = build_teacher(teacher, space, init, batch.num_classes, batch.image_shape).train(not trained)
     source = _similarity(f"teacher {teacher.arch}", network, batch, teacher.seed)
@@ -120,19 +120,24 @@ def _similarity(name: str, network: nn.Module, batch: Batch, seed: int) -> Simil
     return Similarity(name, _normed(image_products(outputs)), _normed(class_products(outputs)), correlation)
 
 
-def _read(student: str, space: Space) -> tuple[str, str, str]:
-    """Label, architecture and file of ``[LABEL=]ARCH[@FILE]``: the longest architecture, since both may have an @."""
+def read_labelled(student: str, space: Space) -> tuple[str, str, str]:
+    """Label, architecture and file of ``[LABEL=]ARCH[@FILE]``: the longest architecture, since both may have an @.
+
+    Raises:
+        ArchitectureError: none of it is an architecture of ``space``.
+    """
     label = re.match(r"([^=@]+)=", student)
     name, given = (label[1], student[label.end() :]) if label else (student, student)
-    end = len(given)
-    while end >= 0:
+    ends = [len(given), *(place for place in range(len(given) - 1, -1, -1) if given[place] == "@")]
+    errors = []
+    for end in ends:
         try:
             space.canonical(given[:end])
-        except ArchitectureError:
-            end = given.rfind("@", 0, end)
+        except ArchitectureError as error:
+            errors.append(error)
         else:
             return name, given[:end], given[end + 1 :]
-    return name, given, ""
+    raise errors[0]
 
 
 def _compared(student: Similarity, teacher: Similarity) -> Similarity:

@@ -15,6 +15,7 @@ from zcbench.benchmarks.evidence import SIZES
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.ranking import Ranking, rank
 from zcbench.benchmarks.selection import Selection, select_ensemble
+from zcbench.benchmarks.supervised import folds
 from zcbench.errors import ProtocolError, RankingError, unknown
 from zcbench.proxies import REGISTRY
 from zcbench.spaces import Space
@@ -129,7 +130,7 @@ def rank_run(
         truths,
         space.costs(archs, num_classes=protocol.num_classes, image_shape=shape),
         clusters={arch: space.canonical(arch) for arch in archs},
-        subsets=_chosen(_subsets(space, scores, archs), subsets),
+        subsets=_chosen(_subsets(space, scores, archs, truths), subsets),
         directions={name: item.higher_is_better for name, item in known.items()},
         kinds={name: "baseline" if item.baseline else "proxy" for name, item in known.items()},
         ensembles=choose(ensembles, REGISTRY.names(), known),
@@ -155,14 +156,18 @@ def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, An
     }
 
 
-def _subsets(space: Space, scores: pd.DataFrame, archs: list[str]) -> dict[str, list[str]]:
-    """The subsets that at least three of ``archs`` are in."""
+def _subsets(
+    space: Space, scores: pd.DataFrame, archs: list[str], truths: Mapping[str, pd.DataFrame]
+) -> dict[str, list[str]]:
+    """The subsets that hold at least three of ``archs`` that each truth knows."""
     members = {name: set(archs) if name == "all" else set(space.subset(name)) for name in space.subsets}
     tried = scores[["arch", "proxy"]].drop_duplicates().groupby("arch")["proxy"].size()
     if (lacking := tried < scores["proxy"].nunique()).any():
         members["sample"] = set(tried.index[~lacking])
     found = {name: [arch for arch in archs if arch in within] for name, within in members.items()}
-    return {name: own for name, own in found.items() if len(own) >= 3 or name == "all"}
+    known = [set(truth["arch"]) for truth in truths.values()]
+    enough = {name for name, own in found.items() if all(len(some.intersection(own)) >= 3 for some in known)}
+    return {name: own for name, own in found.items() if name in enough or name == "all"}
 
 
 def _chosen(
@@ -195,6 +200,19 @@ def check_truths(space: Space, truths: Mapping[str, pd.DataFrame], archs: Collec
                 f"The truth {name!r} knows {common} of the {len(set(archs))} architectures. Expected at least 3, or "
                 f"there is nothing to rank; give a truth for what is scored, or score what the truth knows."
             )
+
+
+def require_enough(
+    space: Space, truths: Mapping[str, pd.DataFrame], archs: Collection[str], learners: Collection[str]
+) -> None:
+    """Refuse regressions that would have too few accuracies to learn from; best before anything is scored.
+
+    Raises:
+        RankingError: as `zcbench.benchmarks.supervised.folds` says.
+    """
+    for truth in truths.values() if learners else ():
+        known = sorted(set(truth["arch"]) & set(archs))
+        folds(pd.Series([space.canonical(arch) for arch in known]))
 
 
 def select_run(
@@ -253,7 +271,10 @@ def select_run(
         pick_from=pick_from,
     )
     known = set(map(str, whole.scores))
-    best = [f"log_rank({','.join(members)})" for members in found.trace["members"] if len(members) > 1]
+    groups = [members for members in found.trace["members"] if len(members) > 1]
+    best = [
+        Ensemble(formula, "log_rank", members) for members in groups for formula in [f"log_rank({','.join(members)})"]
+    ]
     named = choose("all", known, known)
     ranking = rank_run(
         run,

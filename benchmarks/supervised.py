@@ -92,6 +92,23 @@ class Supervision:
             )
 
 
+def folds(classes: pd.Series, seed: int = 0) -> NDArray[np.intp]:
+    """Fold of each architecture, 0 to 4; a class is never divided.
+
+    Raises:
+        RankingError: without one of the folds fewer than `LEAST` architectures are left to learn from.
+    """
+    names, class_of = np.unique(classes.to_numpy(str), return_inverse=True)
+    fold_of = (numpy_stream("supervised folds", seed).permutation(len(names)) % FOLDS)[class_of]
+    fewest = len(fold_of) - int(np.bincount(fold_of, minlength=1).max())
+    if fewest < LEAST:
+        raise RankingError(
+            f"A supervised regression has {fewest} of {len(fold_of)} accuracies to learn from, once the classes it is "
+            f"judged on are held out. Expected at least {LEAST}; score more architectures, or leave it out."
+        )
+    return fold_of
+
+
 def out_of_fold(
     features: pd.DataFrame, accuracy: pd.Series, classes: pd.Series, learner: str, train: int = TRAIN, seed: int = 0
 ) -> pd.Series:
@@ -122,14 +139,7 @@ def out_of_fold(
     Note:
         The ranks of the features are taken over all architectures given: scores cost no training, so a user has them.
     """
-    names, class_of = np.unique(classes.to_numpy(str), return_inverse=True)
-    fold_of = (numpy_stream("supervised folds", seed).permutation(len(names)) % FOLDS)[class_of]
-    fewest = len(fold_of) - int(np.bincount(fold_of).max())
-    if fewest < LEAST:
-        raise RankingError(
-            f"A supervised regression has {fewest} of {len(fold_of)} accuracies to learn from, once the classes it is "
-            f"judged on are held out. Expected at least {LEAST}; score more architectures, or leave it out."
-        )
+    fold_of = folds(classes, seed)
     shares = (features.rank() / len(features)).to_numpy()
     predicted = np.empty(len(features))
     for fold in np.unique(fold_of):

@@ -1,8 +1,10 @@
 """Names of truths: ``SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]``."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from zcbench.benchmarks.catalogue import PUBLISHED
 from zcbench.benchmarks.shipped_truths import shipped_files
@@ -15,6 +17,18 @@ FORM = "SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]"
 
 #: How the networks of a truth were trained: alone, under a teacher, and the difference of the two.
 SETTINGS = ("vanilla", "kd", "gain")
+
+
+def labels(names: Iterable[str]) -> dict[str, str]:
+    """What each truth is called, and its name: a file goes by its own name, or by its path where two have the same.
+
+    >>> labels(["s0/cifar100/kd"])
+    {'s0/cifar100/kd': 's0/cifar100/kd'}
+    """
+    given = list(dict.fromkeys(names))
+    short = {name: Path(name).name if Path(name).is_file() else name for name in given}
+    often = Counter(short.values())
+    return {short[name] if often[short[name]] == 1 else name: name for name in given}
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,11 @@ class TrainingData:
         description = f"{train.description}; {test.description}; {train.image_shape[1]}x{train.image_shape[2]} pixels"
         return cls(train.images, train.labels, test.images, test.labels, train.num_classes, description, black)
 
+    def first(self, count: int) -> "TrainingData":
+        """The first ``count`` images of both splits."""
+        train, test = (self.images[:count], self.labels[:count]), (self.test_images[:count], self.test_labels[:count])
+        return TrainingData(*train, *test, self.num_classes, self.description, self.black)
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -13,9 +13,6 @@ and by tau given parameters, and pairs drawn at random from those of the table.
 """
 
 import argparse
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
@@ -24,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from once import once
 from scipy import stats
 
 from zcbench.distill.genome import read_distiller
@@ -56,12 +54,11 @@ def main() -> None:
     rows = _rows(given)
     teacher = given.out / "teacher"
     common = ["--dataset", given.dataset, "--teacher", "none"]
-    train(teacher, given.teacher, [*common, "--epochs", str(given.teacher_epochs), "--seed", "1000"])
+    learnt = train(teacher, given.teacher, [*common, "--epochs", str(given.teacher_epochs), "--seed", "1000"])
     jobs = [(student, row, seed) for seed in range(given.seeds) for student in given.students for row in rows]
     with ThreadPoolExecutor(given.workers) as pool:
         results = list(pool.map(lambda job: _student(given, *job), jobs))
-    told = train(teacher, "", [])["test_accuracy"]
-    print(f"Teacher: {given.teacher}, {told:.2f} %.")
+    print(f"Teacher: {given.teacher}, {learnt['test_accuracy']:.2f} %.")
     for student in given.students:
         own = {job[1:]: result for job, result in zip(jobs, results, strict=True) if job[0] == student}
         print(f"\n**{student.partition(':')[2]}**\n\n{_table(rows, own, given.seeds)}")
@@ -117,15 +114,8 @@ def _student(given: argparse.Namespace, student: str, row: Row, seed: int) -> di
 
 def train(out: Path, student: str, options: Sequence[str]) -> dict[str, Any]:
     """Content of ``result.json``, made if it is not there."""
-    file = out / "result.json"
-    if not file.is_file():
-        command = [sys.executable, "-m", "zcbench", "distill", "--student", student, *options, "--out", str(out)]
-        command += ["--threads", "1", "--evaluate-every", "100"]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            raise SystemExit(f"{' '.join(command)}\n{ended.stderr[-2000:]}")
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content
+    command = ["distill", "--student", student, *options, "--threads", "1", "--evaluate-every", "100"]
+    return once(out, "result.json", command)
 
 
 def _table(rows: Sequence[Row], results: Mapping[tuple[Row, int], Mapping[str, Any]], seeds: int) -> str:

@@ -9,16 +9,15 @@ the only architectures that a search may propose.
 """
 
 import argparse
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from once import once
+
 from zcbench.benchmarks.ensembles import choose
 from zcbench.benchmarks.shipped import load
 from zcbench.reports.wording import slug, truth_label
-from zcbench.search import read
 
 TRUTHS = ("nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/imagenet16-120")
 SIZES = ("params", "macs", "n_convs", "depth")
@@ -57,15 +56,12 @@ def _all(scores: str | None) -> list[str]:
 
 def _searched(objective: str, given: argparse.Namespace) -> dict[str, Any]:
     """Content of ``search.json``, made if it is not there."""
-    out = given.out / slug(objective)
-    if not (out / "search.json").is_file():
-        command = [sys.executable, "-m", "zcbench", "search", "--preset", "diswot", "--proxies", objective]
-        command += ["--evaluations", str(given.evaluations), "--repeats", str(given.repeats), "--formats", "png"]
-        command += [part for truth in TRUTHS for part in ("--truth", truth)]
-        command += ["--scores", given.scores] if given.scores else []
-        command += ["--archs", str(given.archs)] if given.archs else []
-        subprocess.run([*command, "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
-    return read(out)
+    command = ["search", "--preset", "diswot", "--proxies", objective]
+    command += ["--evaluations", str(given.evaluations), "--repeats", str(given.repeats), "--formats", "png"]
+    command += [part for truth in TRUTHS for part in ("--truth", truth)]
+    command += ["--scores", given.scores] if given.scores else []
+    command += ["--archs", str(given.archs)] if given.archs else []
+    return once(given.out / slug(objective), "search.json", command)
 
 
 def _line(objective: str, content: Mapping[str, Any]) -> str:

@@ -61,9 +61,10 @@ def _slopes(axis: Axes, found: Agreement, one: str, other: str) -> None:
     axis.set_xticks((0, 1), (one, other))
     ticks = (1, *range(10, n + 1, 10))
     axis.set_yticks([-place for place in ticks], list(map(str, ticks)))
-    large = change[np.abs(change) > 0.1 * n].sort_values(kind="stable").index
-    named = places.assign(colour=colours).loc[[*large[:_NAMED], *large[_NAMED:][-_NAMED:]]]
-    if max(map(len, map(str, places.index))) <= _LONGEST:
+    ordered = change.sort_values(kind="stable")
+    falls, rises = ordered.index[ordered < -0.1 * n], ordered.index[ordered > 0.1 * n]
+    named = places.assign(colour=colours).loc[[*falls[:_NAMED], *rises[-_NAMED:]]]
+    if max(map(len, map(str, places.index)), default=0) <= _LONGEST:
         label_at_right(
             axis, [1.0] * len(named), list(-named["place_second"]), list(map(str, named.index)), list(named["colour"])
         )

@@ -1,6 +1,7 @@
 """Figures of a distiller search: each takes plain rows of ``distiller.json`` and draws them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ _FAR = 3.0  # interquartile ranges beyond which a candidate is drawn at the edge
 def best_so_far(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Fitness of the best by the number of candidates evaluated, one step curve per search."""
     figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.2, 0.45), footer=0.05)
-    for colour, (label, rows) in zip(_COLOURS, curves.items()):
+    for colour, (label, rows) in zip(cycle(_COLOURS), curves.items()):
         x, y = [row["evaluations"] for row in rows], [row["fitness"] for row in rows]
         if rows:
             axis.step(x, y, where="post", color=colour, linewidth=1.2, label=label)

@@ -91,7 +91,8 @@ def illustrations(ranking: Ranking) -> Iterator[Illustration]:
     if len(ranking.accuracies) <= changes.MOST:
         first, *others = truths(ranking)
         for other in others:
-            yield _of_change(ranking, first, other)
+            if len(ranking.accuracies[[first, other]].dropna()) > 1:
+                yield _of_change(ranking, first, other)
     for subset in subsets(ranking):
         if subset in ranking.correlations:
             yield _of_subset(ranking, subset, figures.proxy_heatmap, "Which proxies say the same", _HEATMAP)

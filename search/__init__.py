@@ -18,7 +18,7 @@ from zcbench.search.loop import Algorithm, Domain, Evaluated, SearchError, Trace
 from zcbench.search.nsga2 import NSGA2
 from zcbench.search.objective import Objective
 from zcbench.search.random_search import RandomSearch
-from zcbench.search.study import Trained, at_random, held_against, repeated
+from zcbench.search.study import Trained, at_random, check_known, held_against, repeated
 
 __all__ = [
     "ALGORITHMS",
@@ -47,6 +47,7 @@ __all__ = [
     "Values",
     "at_random",
     "check_free",
+    "check_known",
     "conduct",
     "curve",
     "describe",

@@ -10,6 +10,7 @@ from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import Found, Settings, conduct
 from zcbench.search.evaluation import Evaluation
 from zcbench.search.judging import Truth, by_seconds, judge, largest_that_fits, trained_at_random
+from zcbench.search.loop import SearchError
 from zcbench.search.objective import Objective
 
 
@@ -55,6 +56,22 @@ def repeated(
 
         found.append(conduct(domain, evaluation, objective, settings, seed, watch))
     return found
+
+
+def check_known(trained: Mapping[str, Trained], domain: Architectures) -> None:
+    """Refuse a truth that knows nothing of what is to be searched; best before the search.
+
+    Raises:
+        SearchError: as `zcbench.search.judging.Truth` says. Where a cost is a clock's, only the space is looked at.
+    """
+    for name, about in trained.items():
+        if not domain.by_clock:
+            Truth(name, about.table, domain)
+        elif not any(arch in domain.space for arch in about.table["arch"]):
+            raise SearchError(
+                f"The truth {name!r} has no architecture of {domain.space.spec}. Expected a truth of what is searched; "
+                f"name another one, or search without a truth."
+            )
 
 
 def held_against(

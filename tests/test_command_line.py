@@ -1,6 +1,7 @@
 """The command line as a user meets it: small runs, and the bad inputs."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,69 @@ def test_architectures_that_are_none_or_too_few(files, tmp_path):
     two = tmp_path / "two.txt"
     two.write_text("\n".join((files / "archs.txt").read_text().split()[:2]))
     assert "knows 2 of the 2 architectures. Expected at least 3" in fails(*common, "--archs", two)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--top-k", 0], "k=0"),
+        (["--supervised", "ridge"], "accuracies to learn from"),
+        (["--proxies", "all,-snpi"], "Did you mean 'snip'"),
+    ],
+)
+def test_what_cannot_be_ranked_is_said_before_scoring(words, message, files, tmp_path):
+    """The message, and no score made."""
+    common = ["bench", *SMALL, *inputs(files), "--proxies", "params", "--out", tmp_path / "run"]
+    assert message in fails(*common, *words)
+    assert not (tmp_path / "run" / "scores.sqlite").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--space", SPACE]])
+def test_an_empty_truth(words, tmp_path):
+    """A shell's empty variable is no truth: one clear message."""
+    assert "No truth is named" in fails("bench", "--truth", "", *words, "--out", tmp_path / "run")
+
+
+def test_two_truths_of_one_file_name(run, files, tmp_path):
+    """Each is ranked, under its path; a single one goes by its name."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kd.csv").write_text((files / "truth.csv").read_text())
+    both = f"{tmp_path / 'a' / 'kd.csv'},{tmp_path / 'b' / 'kd.csv'}"
+    options = ["--plugin", files / "mine.py", "--draws", 5, "--out", tmp_path / "out"]
+    assert zcbench_command("rank", run, "--truth", both, *options).returncode == 0
+    table = pd.read_parquet(tmp_path / "out" / "ranking" / "table.parquet")
+    assert set(table["truth"]) == {str(tmp_path / name / "kd.csv") for name in ("a", "b")}
+
+
+def test_a_truth_that_knows_little_of_a_subset(run, files, tmp_path):
+    """The subset is left out and the others are ranked: here only those that are not their class's own form."""
+    space = zcbench.spaces.get(SPACE)
+    dead = [arch for arch in space if arch not in set(space.subset("live"))][:20]
+    known = pd.read_csv(files / "truth.csv").head(2)
+    others = pd.DataFrame({"arch": dead, "accuracy": range(20)})
+    pd.concat([known, others]).to_csv(tmp_path / "few.csv", index=False)
+    archs = tmp_path / "archs.txt"
+    archs.write_text("\n".join([*dead, *(files / "archs.txt").read_text().split()]))
+    common = ["bench", *SMALL, "--archs", archs, "--truth", tmp_path / "few.csv", "--proxies", "params,macs"]
+    assert zcbench_command(*common, "--seeds", 1, "--out", tmp_path / "run").returncode == 0
+    table = pd.read_parquet(tmp_path / "run" / "ranking" / "table.parquet")
+    assert set(table["subset"]) == {"all"} and table["n"].max() == 22
+
+
+def test_letters_that_a_pipe_cannot_write(run, files):
+    """A table with Greek letters into Latin-1: question marks, and the command ends well."""
+    words = ["rank", str(run), "--truth", str(files / "truth.csv"), "--plugin", str(files / "mine.py"), "--draws", "5"]
+    latin = {**os.environ, "PYTHONIOENCODING": "latin-1:strict"}
+    result = subprocess.run([sys.executable, "-m", "zcbench", *words], capture_output=True, env=latin, check=False)
+    assert result.returncode == 0 and b" ? " in result.stdout, result.stderr
+
+
+def test_a_readme_that_is_no_reference_is_kept(tmp_path):
+    """The folder is refused, the file as it was."""
+    (tmp_path / "README.md").write_text("# Mine")
+    assert "is no page of this reference" in fails("proxies", "docs", "--out", tmp_path)
+    assert (tmp_path / "README.md").read_text() == "# Mine" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_truth_for_other_architectures(files, tmp_path):

@@ -27,7 +27,7 @@ class GrowingFile:
         self.path = path
         content = path.read_bytes() if path.exists() else b""
         self._end = content.rfind(b"\n") + 1
-        self.lines = content[: self._end].decode().splitlines()
+        self.lines = content[: self._end].decode().split("\n")[:-1]
 
     def __len__(self) -> int:
         """Bytes of whole lines."""

@@ -127,7 +127,8 @@ class Registry(Generic[T]):
         list that begins so starts from all.
 
         Raises:
-            UnknownNameError: nothing matches a pattern. A plain name is taken as it is.
+            UnknownNameError: nothing matches a pattern, or there is no such name to leave out. Other plain names are
+                taken as they are.
         """
         chosen: dict[str, None] = {}
         for number, entry in enumerate(entries):
@@ -135,6 +136,9 @@ class Registry(Generic[T]):
             if not entry.startswith("-"):
                 chosen |= dict.fromkeys(found)
                 continue
+            for name in found:
+                if name not in self:
+                    raise unknown(self.kind, name, self.names())
             chosen = dict.fromkeys(self.names()) if number == 0 else chosen
             chosen = {name: None for name in chosen if name not in found}
         return list(chosen)

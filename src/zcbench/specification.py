@@ -1,12 +1,9 @@
 """Names with options, such as ``nasbench201(channels=4,cells=1)`` or ``kd(temperature=2.0)``."""
 
 import ast
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from zcbench.errors import ZcbenchError
-
-_COMMA_OUTSIDE = re.compile(r",(?![^()]*\))")
 
 
 class SpecificationError(ZcbenchError, ValueError):
@@ -38,11 +35,51 @@ def read_specification(text: str, example: str = "name(option=1)") -> tuple[str,
 def split_list(given: str | Iterable[str]) -> list[str]:
     """Entries of one list with commas, or of several; commas inside parentheses separate nothing.
 
-    >>> split_list("macs, log_rank(macs,jacov),kd:kd(temperature=2)")
-    ['macs', 'log_rank(macs,jacov)', 'kd:kd(temperature=2)']
+    >>> split_list("macs, log_rank(macs,kd:kd(temperature=2)),kd:at")
+    ['macs', 'log_rank(macs,kd:kd(temperature=2))', 'kd:at']
     """
     texts = [given] if isinstance(given, str) else given
-    return [part.strip() for text in texts for part in _COMMA_OUTSIDE.split(text) if part.strip()]
+    return [part.strip() for text in texts for part in split_at_commas(text) if part.strip()]
+
+
+def split_at_commas(text: str) -> Iterator[str]:
+    """Parts between the commas outside parentheses, empty ones and spaces included."""
+    start = depth = 0
+    for place, letter in enumerate(text):
+        depth = max(0, depth + (letter == "(") - (letter == ")"))
+        if letter == "," and depth == 0:
+            yield text[start:place]
+            start = place + 1
+    yield text[start:]
+
+
+def split_readable(given: str, read: Callable[[str], object]) -> list[str]:
+    """Entries of a list with commas that may have commas themselves: the longest that can be read is the next one.
+
+    Args:
+        given: the list.
+        read: raises a `ZcbenchError` for what is no entry. An entry without a comma is taken as it is.
+
+    >>> def read(text):
+    ...     if text not in ("a,b", "c"):
+    ...         raise SpecificationError(text)
+    >>> split_readable("a,b,c,d", read)
+    ['a,b', 'c', 'd']
+    """
+    parts, found = split_list(given), []
+    while parts:
+        length = next((n for n in range(len(parts), 1, -1) if _readable(",".join(parts[:n]), read)), 1)
+        found.append(",".join(parts[:length]))
+        parts = parts[length:]
+    return found
+
+
+def _readable(text: str, read: Callable[[str], object]) -> bool:
+    try:
+        read(text)
+    except ZcbenchError:
+        return False
+    return True
 
 
 def write_specification(name: str, options: Mapping[str, object]) -> str:

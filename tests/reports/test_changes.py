@@ -47,6 +47,31 @@ def test_figure_joins_every_discordant_pair(ranking):
     assert len(cloud.collections[0].get_segments()) == len(found.pairs) > 0
 
 
+def test_names_are_of_the_largest_changes(ranking):
+    """By construction: six rise and two fall by over a tenth; those two and the five that rise most are named."""
+    first, second = truths(ranking)[:2]
+    places = np.arange(40.0)
+    places[[10, 11]] += 20.5
+    places[[20, 22, 24, 26, 28, 30]] -= [6.5, 7.5, 8.5, 9.5, 10.5, 11.5]
+    archs = [f"a{number:02}" for number in range(40)]
+    accuracies = pd.DataFrame({first: 90 - np.arange(40.0), second: 90 - places}, index=archs)
+    slopes = rank_change(replace(ranking, accuracies=accuracies), first, second).axes[0]
+    assert {text.get_text() for text in slopes.texts} == {"a10", "a11", "a22", "a24", "a26", "a28", "a30"}
+
+
+def test_truths_with_nothing_in_common(ranking):
+    """By construction: no figure, and the report goes on."""
+    first, second = truths(ranking)[:2]
+    apart = ranking.accuracies.copy()
+    half = len(apart) // 2
+    apart.iloc[:half, apart.columns.get_loc(first)] = np.nan
+    apart.iloc[half:, apart.columns.get_loc(second)] = np.nan
+    few = replace(ranking, accuracies=apart.head(MOST))
+    stems = [one.stem for one in illustrations(few)]
+    assert not [stem for stem in stems if stem.startswith("rank_change") and second in stem.replace("-", "/")]
+    assert stems
+
+
 def test_report_has_it_where_it_can_be_read(ranking):
     """One figure for the first truth with each other, unless there are more architectures than lines can show."""
     few = [one.stem for one in illustrations(ranking) if one.stem.startswith("rank_change")]

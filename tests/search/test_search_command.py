@@ -285,6 +285,7 @@ def test_the_largest_cell(zcbench_command, data_dir, tmp_path):
         (["--scores", "nowhere"], "No scores at 'nowhere'"),
         (["--space", "nasbench301"], "Did you mean 'nasbench201'"),
         (["--truth", "nasbench201/cifar11"], "Did you mean"),
+        (["--space", "resnet", "--truth", "nasbench201/cifar10-16/kd"], "Expected a truth of what is searched"),
         (["--formats", "gif"], "'gif' is no known figure format"),
     ],
 )

@@ -12,7 +12,7 @@ from zcbench import spaces
 from zcbench.benchmarks.ranking import Ranking
 from zcbench.cli import app
 from zcbench.cli.students import read_distillers, read_student
-from zcbench.distill.errors import RecipeError, TrainingStopped
+from zcbench.distill.errors import RecipeError, ShapeMismatch, TrainingStopped
 from zcbench.errors import ArchitectureError, ProtocolError, RankingError, UnknownNameError
 
 SPACE = "nasbench201(channels=2,cells=1)"
@@ -132,6 +132,13 @@ def test_a_ranking_without_distillers(tmp_path: Path) -> None:
         (("--distillers", "kdd"), UnknownNameError, "'kd'"),
         (("--schedule", "cosin"), UnknownNameError, "'cosine'"),
         (("--scenario", "assistant", "--teacher", CELL), ProtocolError, "given 1 teachers"),
+        (("--scenario", "self", "--teacher", CELL), ProtocolError, "Expected none"),
+        (("--scenario", "mutual", "--teacher", CELL), ProtocolError, "Expected none"),
+        (
+            ("--scenario", "assistant", "--teacher", f"{CELL},{CELL}", *("--teacher-checkpoint", "a") * 2),
+            ProtocolError,
+            "given 2 checkpoints",
+        ),
         (("--teacher", CELL, "--teacher-checkpoint", "a", "--teacher-checkpoint", "b"), ProtocolError, "2 checkpoints"),
         (("--batch-size", "128"), RecipeError, "96 training images and batch_size=128"),
     ],
@@ -140,6 +147,31 @@ def test_wrong_options(tmp_path: Path, words: tuple[str, ...], error: type[Excep
     """Bad input: each is an error that names what was given."""
     with pytest.raises(error, match=message):
         distilled(tmp_path, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        (("--teacher", f"{CELL},resnet:resnt20"), ArchitectureError, "resnt20"),
+        (("--teacher", CELL, "--distillers", "kd", "--weights", "kd=0"), RecipeError, "no distiller"),
+        (("--teacher", "vgg:vgg8", "--distillers", "at"), ShapeMismatch, "stages"),
+        (("--teacher", f"vgg:vgg8,{CELL}", "--scenario", "assistant", "--distillers", "at"), ShapeMismatch, "stages"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_a_teacher_is_trained(
+    tmp_path: Path, words: tuple[str, ...], error: type[Exception], message: str
+) -> None:
+    """Bad input: a second teacher, a weight or a loss that cannot be; no teacher has been trained for it."""
+    with pytest.raises(error, match=message):
+        distilled(tmp_path, *words)
+    assert not list(tmp_path.glob("teacher0*"))
+
+
+def test_a_teacher_with_commas_in_its_name(tmp_path: Path) -> None:
+    """By construction: an AutoFormer, whose string has commas, beside another teacher; the student learns from both."""
+    transformer = "autoformer:192/" + ",".join(["3.5x3"] * 12)
+    words = ("--teacher", f"{transformer},resnet:resnet8", "--dataset", "digits(side=16,images=64,test_images=32)")
+    assert distilled(tmp_path, *words)["teachers"] == [transformer, "resnet:resnet8"]
 
 
 def test_weights_that_cannot_be_read(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from zcbench import spaces
 from zcbench.benchmarks.protocol import TeacherChoice
@@ -22,6 +23,7 @@ from zcbench.benchmarks.trainings import FILE, Key, TrainingLog
 from zcbench.benchmarks.truth import truth
 from zcbench.benchmarks.truth_building import Truth, TruthInterrupted, build_truth
 from zcbench.benchmarks.truth_runs import agreement, make_tables
+from zcbench.cli import app
 from zcbench.distill.errors import KnobError, RecipeError, WeightError
 from zcbench.distill.loop import train
 from zcbench.distill.recipe import Recipe
@@ -115,6 +117,23 @@ def test_what_is_tried_again_is_counted_once(tmp_path: Path) -> None:
     options = {"settings": ["vanilla"], "teacher": None, "retry_failed": True, "console": console}
     assert build(tmp_path / "one", ARCHS[:1], **options).statuses == {"ok": 2}
     assert "2 of 2 trainings, 1 of them new" in console.file.getvalue() and "no failures" in console.file.getvalue()
+
+
+def test_a_separator_of_lines_in_a_reason(tmp_path: Path) -> None:
+    """Invariance: letters that some take for the end of a line are letters of a row."""
+    log, row = (
+        TrainingLog(tmp_path / FILE),
+        {"arch": "a", "setting": "kd", "seed": 0, "reason": "one\u2028two\x85three"},
+    )
+    log.add(row)
+    assert TrainingLog(tmp_path / FILE).rows == {Key("a", "kd", 0): row}
+
+
+def test_a_way_of_sampling_that_is_misspelt(tmp_path: Path) -> None:
+    """Bad input: named, with what there is, before anything is trained."""
+    words = ["truth", "build", "--space", SPACE.spec, "--out", str(tmp_path / "run"), "--sample", "stratifed"]
+    result = CliRunner().invoke(app, words)
+    assert "Did you mean 'stratified'" in str(result.exception) and not (tmp_path / "run").exists()
 
 
 def test_a_distiller_of_ones_own(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The command line: it resolves names and hands plain objects to the rooms."""
 
+import io
 import sys
 
 import typer
@@ -60,7 +61,13 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; an error that zcbench foresees is one clear message and exit code 1."""
+    """Run the command line; an error that zcbench foresees is one clear message and exit code 1.
+
+    A letter that the terminal or pipe cannot write becomes a question mark: it must not end a run.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app(prog_name="zcbench")
     except ZcbenchError as error:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from zcbench.cli.embedded import choose
+from zcbench.cli.embedded import choose, named_truths
 from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
@@ -162,7 +162,7 @@ def bench(
     """
     from zcbench import datasets, spaces
     from zcbench.benchmarks.run import score_run
-    from zcbench.benchmarks.study import check_truths, choose_architectures
+    from zcbench.benchmarks.study import check_truths, choose_architectures, rank_run, require_enough
     from zcbench.benchmarks.teachers import read_teacher
     from zcbench.errors import TeacherError
     from zcbench.proxies import REGISTRY
@@ -173,6 +173,7 @@ def bench(
     check_truths(where, truths, chosen)
     kinds, names = figure_formats(formats), _proxies(proxies, plugin)
     how = _how(draws, confidence, top_k, ensembles, supervised, supervised_train, names)
+    require_enough(where, truths, chosen, how["supervised"])
     try:
         choice = read_teacher(asked.teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
     except TeacherError:  # a space too large to be listed has no largest
@@ -201,8 +202,10 @@ def bench(
         notes={"architectures": origin, **asked.notes},
         console=console,
     )
-    ranking = _rank(out, truths, {**how, "subsets": asked.subsets})
+    ranking = rank_run(out, truths, **how, subsets=asked.subsets)
+    ranking.save(out / "ranking")
     _report(ranking, out, kinds, title, console)
+    print_ranking(ranking)
 
 
 def rank(
@@ -282,8 +285,9 @@ def report(run: Run, formats: Formats = "png,svg,pdf", title: Title = None) -> N
 def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":
     """Tables of accuracies by name; each of ``names`` may be several with commas, or files."""
     from zcbench.benchmarks.truth import truth
+    from zcbench.benchmarks.truth_name import labels
 
-    return {Path(name).name if Path(name).is_file() else name: truth(name, data_dir) for name in split_list(names)}
+    return {label: truth(name, data_dir) for label, name in labels(named_truths(names)).items()}
 
 
 def _proxies(given: str, plugins: list[Path] | None) -> list[str]:
@@ -311,23 +315,15 @@ def _how(
 ) -> dict[str, Any]:
     """Options of the ranking, checked before anything is scored as far as the names of what is scored are known."""
     from zcbench.benchmarks.ensembles import choose
+    from zcbench.benchmarks.ranking import checked_options
     from zcbench.benchmarks.supervised import Supervision, names
     from zcbench.proxies import REGISTRY
 
     if scored is not None:
         choose(ensembles, REGISTRY.names(), scored)
     learners = Supervision(names(supervised), supervised_train).learners
-    options = {"draws": draws, "confidence": confidence, "k": top_k, "ensembles": ensembles}
+    options = checked_options(confidence, draws, top_k) | {"ensembles": ensembles}
     return options | {"supervised": learners, "supervised_train": supervised_train}
-
-
-def _rank(run: Path, truths: "dict[str, pd.DataFrame]", how: Mapping[str, Any]) -> "Ranking":
-    from zcbench.benchmarks.study import rank_run
-
-    ranking = rank_run(run, truths, **how)
-    ranking.save(run / "ranking")
-    print_ranking(ranking)
-    return ranking
 
 
 def _report(ranking: "Ranking", run: Path, formats: tuple[str, ...], title: str | None, console: Console) -> None:

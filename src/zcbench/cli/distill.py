@@ -13,7 +13,7 @@ from zcbench.cli import recipes
 from zcbench.cli.bench import DataDir
 from zcbench.cli.distilling import Job
 from zcbench.cli.students import read_distillers, read_student
-from zcbench.specification import split_list
+from zcbench.specification import split_list, split_readable
 
 if TYPE_CHECKING:
     from zcbench.distill.course import Trained
@@ -70,7 +70,9 @@ def distill(
             "other) or assistant (the teachers in a chain, each taught by the one before)."
         ),
     ] = "teacher",
-    mixture: Annotated[str, typer.Option(help="Weights of several teachers: average or adaptive.")] = "average",
+    mixture: Annotated[
+        str, typer.Option(help="Of the scenario teacher: weights of several teachers, average or adaptive.")
+    ] = "average",
     generations: Annotated[int, typer.Option(min=2, help="Of 'self': networks in turn; of 'mutual': students.")] = 2,
     dataset: Annotated[
         str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
@@ -110,6 +112,7 @@ def distill(
     import torch
 
     from zcbench import datasets
+    from zcbench.benchmarks.teachers import read_teacher
     from zcbench.distill.balancing import BALANCED
     from zcbench.distill.errors import WeightError
     from zcbench.distill.export import EXPORTS
@@ -162,7 +165,7 @@ def distill(
         data=images,
         recipe=recipe,
         out=out,
-        teachers=[] if teacher == NONE else split_list(teacher),
+        teachers=[] if teacher == NONE else split_readable(teacher, lambda name: read_teacher(name, who.space)),
         checkpoints=list(teacher_checkpoint or ()),
         teacher_recipe=recipe if teacher_epochs is None else replace(recipe, epochs=teacher_epochs, warmup=None),
         losses=losses,

@@ -1,7 +1,9 @@
 """The trainings that ``zcbench distill`` is asked for, scenario by scenario."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from zcbench.distill.recipe import Recipe
 
 STUDENT = "student"
+_AMONG_STUDENTS = ("self", "mutual")
 
 
 @dataclass
@@ -43,13 +46,30 @@ class Job:
     console: Console
     stop: Callable[[], bool] | None = None
 
-    def __post_init__(self) -> None:
+    def _require(self, scenario: str) -> None:
+        """Refuse what the scenario has no use for, and what it lacks."""
         from zcbench.errors import ProtocolError
 
-        if self.checkpoints and len(self.checkpoints) != len(self.teachers):
+        given, held = len(self.teachers), len(self.checkpoints)
+        if scenario in _AMONG_STUDENTS and given:
             raise ProtocolError(
-                f"{len(self.checkpoints)} checkpoints were given for {len(self.teachers)} teachers. Expected one for "
-                f"each, or none, and they are trained first."
+                f"The scenario {scenario!r} was given the teacher {self.teachers[0]!r}. Expected none: its networks "
+                f"teach each other; leave --teacher out, or take the scenario 'teacher' or 'assistant'."
+            )
+        if scenario == "assistant" and given < 2:
+            raise ProtocolError(
+                f"The scenario 'assistant' was given {given} teachers. Expected a teacher and at least one assistant, "
+                f"from large to small, with commas."
+            )
+        if scenario == "assistant" and held > 1:
+            raise ProtocolError(
+                f"The scenario 'assistant' was given {held} checkpoints. Expected that of the first teacher, or none: "
+                f"the assistants are trained."
+            )
+        if scenario == "teacher" and held not in (0, given):
+            raise ProtocolError(
+                f"{held} checkpoints were given for {given} teachers. Expected one for each, or none, and they are "
+                f"trained first."
             )
 
     def carry_out(self, scenario: str) -> "Trained":
@@ -57,6 +77,7 @@ class Job:
         from zcbench.benchmarks.folder import locked
         from zcbench.benchmarks.session import Stop
 
+        self._require(scenario)
         ways: dict[str, Callable[[], Trained]] = {
             "teacher": self._under_teachers,
             "self": self._born_again,
@@ -64,8 +85,27 @@ class Job:
             "assistant": self._in_a_chain,
         }
         with locked(self.out), Stop() as stop:
+            if self.teachers and not self.checkpoints:
+                self._rehearse(scenario)
             self.stop = lambda: stop.asked
             return ways[scenario]()
+
+    def _rehearse(self, scenario: str) -> None:
+        """One step of each training under a teacher, on networks of its own: what does not fit is said before hours."""
+        from zcbench.distill.errors import DivergedLoss
+        from zcbench.distill.loop import train
+
+        taught = self._taught() | ({"weights": {}} if self.balanced else {})
+        teachers = [self._built(name) for name in self.teachers]
+        chain = scenario == "assistant"
+        pairs = pairwise([*teachers, self._network(0)]) if chain else [(teachers, self._network(0))]
+        for above, student in pairs:
+            with suppress(DivergedLoss):
+                few = self.data.first(self.recipe.batch_size)
+                train(student, above, few, replace(self.recipe, epochs=1, warmup=None), device=self.device, **taught)
+
+    def _taught(self) -> dict[str, Any]:
+        return {"distillers": self.losses, "weights": self.weights, "mixture": self.mixture}
 
     def _under_teachers(self) -> "Trained":
         from zcbench.distill.loop import train
@@ -74,8 +114,8 @@ class Job:
         student = self._network(0)
         if self.balanced:
             self._balance(student, teachers)
-        taught: dict[str, Any] = {"distillers": self.losses, "weights": self.weights, "mixture": self.mixture}
-        options: dict[str, Any] = {"device": self.device, **(taught if teachers else {}), **self._running(STUDENT)}
+        taught = self._taught() if teachers else {}
+        options: dict[str, Any] = {"device": self.device, **taught, **self._running(STUDENT)}
         return train(student, teachers or None, self.data, self.recipe, **options)
 
     def _balance(self, student: "nn.Module", teachers: "Sequence[nn.Module]") -> None:
@@ -98,13 +138,6 @@ class Job:
         return train_together(students, self.data, self.recipe, **options, **self._running(STUDENT))[0]
 
     def _in_a_chain(self) -> "Trained":
-        from zcbench.errors import ProtocolError
-
-        if len(self.teachers) < 2:
-            raise ProtocolError(
-                f"The scenario 'assistant' was given {len(self.teachers)} teachers. Expected a teacher and at least "
-                f"one assistant, from large to small, with commas."
-            )
         assistants = [self._built(name) for name in self.teachers[1:]]
         return self._in_turn([*assistants, self._network(0)], self._teacher(0, self.teachers[0]))
 

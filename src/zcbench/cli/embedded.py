@@ -53,11 +53,25 @@ def choose(
 
     if space is None and truths is None and (archs is None or subset == KNOWN):
         return _embedded(archs, subset, dataset, teacher, seeds, data_dir)
-    named = truths or [f"{NASBENCH201}/cifar10"]
+    named = [f"{NASBENCH201}/cifar10"] if truths is None else named_truths(truths)
     if space is None:
-        space = _known(truth(split_list(named)[0], data_dir).networks) if truths else NASBENCH201
+        space = _known(truth(named[0], data_dir).networks) if truths else NASBENCH201
     plain = (archs or "1000", subset or "all", dataset or "cifar10", teacher or LARGEST, seeds or 3)
     return Choice(space, named, *plain, {})
+
+
+def named_truths(given: list[str]) -> list[str]:
+    """Names of truths in one list.
+
+    Raises:
+        RankingError: there is none, as where the variable of a shell was empty.
+    """
+    from zcbench.errors import RankingError
+
+    names = split_list(given)
+    if not names:
+        raise RankingError("No truth is named. Expected accuracies such as nasbench201/cifar10; 'zcbench data list'.")
+    return names
 
 
 def _known(space: str) -> str:

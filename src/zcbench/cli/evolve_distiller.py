@@ -225,7 +225,9 @@ def _report(
     from zcbench.search.distillers import on_one_scale
 
     label = f"{content['search']['algorithm']} (this search)"
-    beside = {f"{other['search']['algorithm']} ({Path(where).name})": other for where, other in others.items()}
+    names = {where: Path(where).name for where in others}
+    alike = len(set(names.values())) < len(names)
+    beside = {f"{c['search']['algorithm']} ({where if alike else names[where]})": c for where, c in others.items()}
     curves = on_one_scale({label: content, **beside})
     return write_distiller_report(content, curves, folder, formats=formats)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from zcbench.cli.output import table_console
@@ -42,9 +43,9 @@ def list_proxies(plugin: Plugins = None) -> None:
         better = "higher" if item.higher_is_better else "lower"
         labels = "yes" if item.uses_labels else "no"
         source = "size baseline" if item.baseline else item.source or REGISTRY.origin(item.name)
-        table.add_row(item.name, str(item.version), better, labels, ", ".join(sorted(item.reads)), source)
+        table.add_row(item.name, str(item.version), better, labels, ", ".join(sorted(item.reads)), escape(source))
     for name, error in broken.items():
-        table.add_row(name, "–", "–", "–", "–", f"[red]{error}[/]")
+        table.add_row(name, "–", "–", "–", "–", f"[red]{escape(str(error))}[/]")
     table_console().print(table)
     _list_ensembles()
 
@@ -59,9 +60,9 @@ def _list_ensembles() -> None:
     items, broken = ENSEMBLES.usable()
     for item in items:
         source = "free baseline" if item.baseline else item.source or ENSEMBLES.origin(item.name)
-        table.add_row(item.name, item.rule, ", ".join(item.members), source)
+        table.add_row(item.name, item.rule, ", ".join(item.members), escape(source))
     for name, error in broken.items():
-        table.add_row(name, "–", "–", f"[red]{error}[/]")
+        table.add_row(name, "–", "–", f"[red]{escape(str(error))}[/]")
     table_console().print(table)
 
 
@@ -103,16 +104,22 @@ def check(
 ) -> None:
     """Hold proxies to the contract on small networks; exit code 1 if one of them breaks it."""
     from zcbench import proxies
+    from zcbench.registry import PluginError
 
     _load(plugin)
     console, broken = Console(), 0
     for name in names or proxies.names():
-        findings = proxies.check(proxies.get(name))
+        console.print(f"[bold]{escape(name)}[/]")
+        try:
+            findings = proxies.check(proxies.get(name))
+        except PluginError as error:
+            broken += 1
+            console.print(f"  [red]BROKEN[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+            continue
         broken += any(not finding.passed for finding in findings)
-        console.print(f"[bold]{name}[/]")
         for finding in findings:
             mark = "[green]holds[/]" if finding.passed else "[red]BROKEN[/]"
-            console.print(f"  {mark} {finding.check}: {finding.detail}", highlight=False, soft_wrap=True)
+            console.print(f"  {mark} {finding.check}: {escape(finding.detail)}", highlight=False, soft_wrap=True)
     if broken:
         raise typer.Exit(1)
 

@@ -127,7 +127,17 @@ def search(
     from zcbench import spaces
     from zcbench.datasets import task
     from zcbench.registry import load_file
-    from zcbench.search import Architectures, Evaluation, Values, check_free, describe, document, held_against, write
+    from zcbench.search import (
+        Architectures,
+        Evaluation,
+        Values,
+        check_free,
+        check_known,
+        describe,
+        document,
+        held_against,
+        write,
+    )
 
     for file in plugin or ():
         load_file(file)
@@ -148,6 +158,7 @@ def search(
     source = inputs.looked_up(scores, goal, where) if scores else inputs.nothing(task(dataset, image_size), classes)
     costs = inputs.costs(where, source.task, {*limits, *minimised}, latency_device, dataset, out, data_dir)
     domain = Architectures(costs, limits, minimised, inputs.within(archs, where, trained, source.archs))
+    check_known(trained, domain)
     seeds = range(seed, seed + repeats)
     with ExitStack() as stack:
         if not scores and inputs.scored(goal):

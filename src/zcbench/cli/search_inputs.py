@@ -87,14 +87,13 @@ def limits(**given: str | None) -> dict[str, float]:
 def trained(names: Sequence[str], data_dir: Path | None) -> "dict[str, Trained]":
     """Accuracies by truth, with those that a search by training would choose by, where they are known."""
     from zcbench.benchmarks.truth import truth
+    from zcbench.benchmarks.truth_name import labels
     from zcbench.search import Trained
 
-    found = {}
-    for name in names:
-        label = Path(name).name if Path(name).is_file() else name
-        table = truth(name, data_dir)
-        found[label] = Trained(table, _validation(name, data_dir), _seconds(name, data_dir))
-    return found
+    return {
+        label: Trained(truth(name, data_dir), _validation(name, data_dir), _seconds(name, data_dir))
+        for label, name in labels(names).items()
+    }
 
 
 def _validation(name: str, data_dir: Path | None) -> "Any":

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from zcbench.cli.bench import DataDir
-from zcbench.specification import split_list
+from zcbench.specification import split_readable
 
 
 def similarity(
@@ -37,7 +37,7 @@ def similarity(
     classes. Where a student is trained, it and the teacher are in evaluation mode.
     """
     from zcbench import datasets, spaces
-    from zcbench.benchmarks.similarity import similarities
+    from zcbench.benchmarks.similarity import read_labelled, similarities
     from zcbench.benchmarks.teachers import read_teacher
     from zcbench.errors import unknown
     from zcbench.reports.similarities import similarity_matrices
@@ -49,7 +49,8 @@ def similarity(
     where = spaces.get(space)
     choice = read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
     batch = datasets.batch(datasets.load(dataset, data_dir), batch_size, batch_seed)
-    found = similarities(where, split_list(students), choice, batch, seed, init)
+    given = split_readable(students, lambda student: read_labelled(student, where))
+    found = similarities(where, given, choice, batch, seed, init)
     for one in found[1:]:
         typer.echo(f"{one.name}: relation {one.relation:.4f}, semantic {one.semantic:.4f}, logits {one.logit:.4f}")
     about = f"{where.spec}, seed {seed}, {init} init; {batch.description}"

@@ -13,6 +13,8 @@ from zcbench.specification import split_list
 if TYPE_CHECKING:
     from zcbench.benchmarks.truth_building import Truth
 
+SAMPLES = ("stratified", "uniform")
+
 app = typer.Typer(
     help="Train architectures, with and without a teacher, into truths of your own.",
     no_args_is_help=True,
@@ -100,6 +102,8 @@ def build(
     from zcbench.benchmarks.truth_building import build_truth
     from zcbench.distill.images import TrainingData
     from zcbench.distill.recipe import Recipe
+    from zcbench.errors import unknown
+    from zcbench.spaces.base import SpaceError
 
     where, console = spaces.get(space), Console(stderr=True)
     recipe = Recipe(
@@ -116,10 +120,15 @@ def build(
         layout=layout,
     )
     kinds, taught = split_list(settings), "kd" in split_list(settings)
+    if sample not in SAMPLES:
+        raise unknown("way of sampling", sample, SAMPLES)
     if archs.isdecimal() and sample == "stratified":
         from zcbench.benchmarks.sampling import stratified
 
-        chosen = stratified(where, int(archs), archs_seed, subset)
+        try:
+            chosen = stratified(where, int(archs), archs_seed, subset)
+        except SpaceError as error:
+            raise SpaceError(f"{error} A uniform sample, of --sample uniform, needs no list.") from error
         origin = f"{archs} of {subset!r}, stratified over parameters, seed {archs_seed}"
     else:
         chosen, origin = choose_architectures(where, archs, subset, archs_seed)
