@@ -8,6 +8,8 @@ import pandas as pd
 
 from zcbench.benchmarks import statistics
 
+_ROWS = 500  # compared with all others at once: 8 MB for each of a few comparisons
+
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
@@ -17,15 +19,26 @@ class Agreement:
         places: index arch, columns ``first, second`` (accuracies in percent), ``place_first, place_second`` (1 is the
             best; equal accuracies share their mean place) and ``discordant``, the share of the other architectures that
             one truth puts before it and the other behind; ordered by the first accuracy, best first.
-        pairs: the discordant pairs of architectures, the better one by the first accuracy first.
         tau: Kendall's tau-b between the two.
         rho: Spearman's rho between the two.
     """
 
     places: pd.DataFrame
-    pairs: list[tuple[str, str]]
     tau: float
     rho: float
+
+    @property
+    def discordant(self) -> int:
+        """Number of discordant pairs."""
+        return round(float(self.places["discordant"].sum()) * max(len(self.places) - 1, 1) / 2)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The discordant pairs of architectures, the better one by the first accuracy first: for a few hundred."""
+        y, z = (self.places[column].to_numpy(float) for column in ("first", "second"))
+        archs = list(map(str, self.places.index))
+        return [
+            (archs[i], archs[j]) for i, j in combinations(range(len(archs)), 2) if (y[i] - y[j]) * (z[i] - z[j]) < 0
+        ]
 
 
 def agreement(first: pd.Series, second: pd.Series) -> Agreement:
@@ -40,12 +53,17 @@ def agreement(first: pd.Series, second: pd.Series) -> Agreement:
     both = pd.DataFrame({"first": first, "second": second}).dropna()
     both = both.sort_values(["first", "second"], ascending=False, kind="stable")
     y, z = both["first"].to_numpy(float), both["second"].to_numpy(float)
-    against = np.sign(y[:, None] - y) * np.sign(z[:, None] - z) < 0
+    blocks = (slice(first, first + _ROWS) for first in range(0, len(both), _ROWS))
+    counts = [np.count_nonzero(_apart(y, z, rows), axis=1) for rows in blocks]
     ranks = both.rank(ascending=False).add_prefix("place_")
-    archs = list(map(str, both.index))
     return Agreement(
-        places=both.join(ranks).assign(discordant=against.sum(axis=1) / max(len(both) - 1, 1)),
-        pairs=[(archs[i], archs[j]) for i, j in combinations(range(len(archs)), 2) if against[i, j]],
+        places=both.join(ranks).assign(discordant=np.concatenate([*counts, np.zeros(0)]) / max(len(both) - 1, 1)),
         tau=statistics.kendall(y, z),
         rho=statistics.spearman(y, z),
     )
+
+
+def _apart(y: np.ndarray, z: np.ndarray, rows: slice) -> np.ndarray:
+    """Which architectures the two put on different sides of those in ``rows``."""
+    above, below = y[rows, None] > y, z[rows, None] < z
+    return (above & below) | ((y[rows, None] < y) & (z[rows, None] > z))

@@ -33,6 +33,7 @@ LOWER_IS_BETTER = frozenset(
 )
 """Columns of the ranking table whose small values are the good ones."""
 
+COVERED = 0.9  # least share of the architectures that a figure rests on where the best are chosen by it
 SAME = 0.999
 """Size of tau between two proxies from which on they count as one under two names."""
 
@@ -73,9 +74,10 @@ class Ranking:
     ) -> list[str]:
         """Names of the ``n`` proxies that are best by one column of the table, best first.
 
-        A proxy's figure is its mean over the truths, or that of one ``truth``; rows without a figure are left out, and
-        equal figures are ordered by name. Baselines count too, unless ``kind`` says otherwise: a ranking that the
-        number of MACs wins says so. What has learned accuracies counts only where it is asked for by kind.
+        A proxy's figure is its mean over the truths, or that of one ``truth``; equal figures are ordered by name. Left
+        out is what has no figure under one of the truths, or one that rests on less than nine in ten of the
+        architectures of the subset that the truth knows. Baselines count too, unless ``kind`` says otherwise: a ranking
+        that the number of MACs wins says so. What has learned accuracies counts only where it is asked for by kind.
 
         Args:
             n: how many at most.
@@ -97,7 +99,9 @@ class Ranking:
                 raise unknown(f"{column} of the ranking", name, set(self.table[column]))
             rows = rows if name is None else rows[rows[column] == name]
         rows = rows if kind else rows[rows["kind"] != "supervised"]
-        means = rows.groupby("proxy")[by].mean().dropna().sort_index()
+        known = self.accuracies.loc[list(self.subsets[str(wanted["subset"])])].notna().sum()
+        figures = rows[by].where(rows["n"] >= COVERED * rows["truth"].map(known))
+        means = figures.groupby(rows["proxy"]).mean(skipna=False).dropna().sort_index()
         return list(means.sort_values(ascending=by in LOWER_IS_BETTER, kind="stable").index[:n])
 
     def distinct(self, names: Sequence[str], subset: str | None = None) -> list[str]:

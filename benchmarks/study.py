@@ -13,7 +13,7 @@ from zcbench.benchmarks.draws import pool, seeds_of
 from zcbench.benchmarks.ensembles import Ensemble, choose
 from zcbench.benchmarks.evidence import SIZES
 from zcbench.benchmarks.protocol import Protocol
-from zcbench.benchmarks.ranking import Ranking, rank
+from zcbench.benchmarks.ranking import COVERED, Ranking, rank
 from zcbench.benchmarks.selection import Selection, select_ensemble
 from zcbench.benchmarks.supervised import folds
 from zcbench.errors import ProtocolError, RankingError, unknown
@@ -236,7 +236,8 @@ def select_run(
         truths: trained accuracies by name.
         batches: runs on other batches, as in `rank_run`.
         beside: other scores, as in `rank_run`.
-        candidates: proxies to choose from; by default those with a value for at least nine in ten architectures.
+        candidates: proxies to choose from; by default those with a value for at least nine in ten of the architectures
+            that every truth knows.
         max_members: largest ensemble.
         beam: ensembles of each size that the search carries on.
         seed: names the stream of the split.
@@ -255,8 +256,9 @@ def select_run(
     if given not in (None, *SIZES):
         raise unknown("size", str(given), SIZES)
     whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none", draws=1)
-    single = whole.table[whole.table["kind"] != "supervised"].drop_duplicates("proxy").set_index("proxy")
-    able = single.index[single["n"] >= 0.9 * len(whole.scores)]
+    single = whole.table.loc[whole.table["kind"] != "supervised", "proxy"].unique()
+    share = whole.scores.loc[whole.accuracies.dropna().index, list(single)].notna().mean()
+    able = share.index[share >= COVERED]
     space = spaces.get(whole.protocol["scores"]["space"])
     classes = pd.Series([space.canonical(arch) for arch in whole.scores.index], whole.scores.index)
     found = select_ensemble(

@@ -16,11 +16,13 @@ GAIN = "gain"
 def make_tables(trainings: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, TruthTable]:
     """One table of single runs for each setting that has any, and their difference where runs can be paired.
 
+    Rows are in the order of architecture and seed, whichever worker was first.
+
     Args:
         trainings: rows with ``arch, setting, seed, status, accuracy, epochs``.
         about: the protocol, as ``truth.json`` has it.
     """
-    runs = by_setting(trainings)
+    runs = {setting: rows.sort_values(["arch", "seed"]) for setting, rows in by_setting(trainings).items()}
     return {setting: TruthTable.from_rows(rows, _card(setting, rows, about)) for setting, rows in runs.items()}
 
 

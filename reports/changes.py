@@ -36,9 +36,9 @@ def rank_change(ranking: Ranking, first: str, second: str) -> Figure:
     figure, (slopes, cloud) = panels(2, 2, (3.3, 4.2), margins=(0.85, 0.75, 0.3, 0.5), header=0.25, footer=0.35)
     one, other = labels(ranking)[first], labels(ranking)[second]
     n = len(found.places)
-    share = len(found.pairs) / max(n * (n - 1) / 2, 1)
+    share = found.discordant / max(n * (n - 1) / 2, 1)
     heading = f"{count(n)} architectures, τ-b {number(found.tau)}, ρ {number(found.rho)}, "
-    add_heading(figure, f"{heading}{count(len(found.pairs))} discordant pairs ({percent(share)} %)")
+    add_heading(figure, f"{heading}{count(found.discordant)} discordant pairs ({percent(share)} %)")
     _slopes(slopes, found, one, other)
     _cloud(cloud, found, one, other)
     lines = [(_UP, "rises by over 10 % of the places"), (_DOWN, "falls by over 10 %"), (GREY, "smaller change")]
@@ -73,7 +73,7 @@ def _slopes(axis: Axes, found: Agreement, one: str, other: str) -> None:
 def _cloud(axis: Axes, found: Agreement, one: str, other: str) -> None:
     places = found.places
     points = places[["first", "second"]]
-    lines = [points.loc[list(pair)].to_numpy() for pair in found.pairs]
+    lines = [points.loc[list(pair)].to_numpy() for pair in found.pairs()]
     faint = float(np.clip(60 / max(len(lines), 1), 0.03, 0.5))
     axis.add_collection(LineCollection(lines, colors=GREY, linewidths=0.5, alpha=faint, rasterized=True))
     shares = 100 * places["discordant"]

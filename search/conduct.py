@@ -24,6 +24,13 @@ from zcbench.streams import numpy_stream
 ALGORITHMS = ("random", "evolution", "local", "nsga2")
 
 
+#: Algorithms to which ranks within a group are no fitness, and why.
+_NEED_VALUES = {
+    "nsga2": "NSGA-II compares generations",
+    "local": "Local search compares neighbourhoods, in which ranks may lead it in a circle",
+}
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to search.
@@ -155,10 +162,10 @@ def _reference(
     """The reference sample, evaluated; empty where ranks are within the population."""
     if not objective.needs_group:
         return []
-    if settings.algorithm == "nsga2" and not settings.reference:
+    if settings.algorithm in _NEED_VALUES and not settings.reference:
         raise SearchError(
-            f"NSGA-II compares generations, and {objective.formula} has no value without a group. Expected a reference "
-            f"sample that is fixed, such as 256 architectures; ask for one, or name a single proxy."
+            f"{_NEED_VALUES[settings.algorithm]}, and {objective.formula} has no value without a group. Expected a "
+            f"reference sample that is fixed, such as 256 architectures; ask for one, or name a single proxy."
         )
     stream = numpy_stream("search reference", domain.space.name, settings.reference)
     drawn = draw_new(domain, stream, settings.reference, {})

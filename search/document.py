@@ -1,5 +1,6 @@
 """What a search leaves behind: ``search.json``, for people, for the report, and for what trains the winner."""
 
+import hashlib
 import json
 import math
 from collections import Counter
@@ -43,7 +44,7 @@ def describe(
     return {
         "space": domain.space.spec,
         "task": {"classes": domain.costs.num_classes, "images": list(domain.costs.image_shape)},
-        "architectures": "all" if domain.within is None else f"{len(domain.within):,} that are listed and fit",
+        "architectures": _listed(domain),
         "objective": {
             "formula": objective.formula,
             "members": list(objective.members),
@@ -156,6 +157,13 @@ def write(folder: Path, content: Mapping[str, Any]) -> Path:
             f"what was scored is kept where it is."
         ) from error
     return file
+
+
+def _listed(domain: Architectures) -> str:
+    if domain.within is None:
+        return "all"
+    digest = hashlib.sha256("\n".join(sorted(domain.within)).encode()).hexdigest()
+    return f"{len(domain.within):,} that are listed and fit (sha256 {digest[:12]})"
 
 
 def check_free(folder: Path, request: Mapping[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks.truth_name import TruthName
 from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import Found, spread
 from zcbench.search.loop import SearchError
@@ -200,12 +202,11 @@ def _told(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
 
 
-def validation_name(truth: str) -> str:
-    """Name of the truth that chooses where this one judges.
+def validation_name(truth: str) -> str | None:
+    """Name of the truth that chooses where this one judges; None where this one is no test accuracy.
 
-    >>> validation_name("nasbench201/cifar100"), validation_name("nasbench201/cifar10/test@200")
-    ('nasbench201/cifar100/valid', 'nasbench201/cifar10/valid@200')
+    >>> validation_name("nasbench201/cifar100"), validation_name("nasbench201/cifar100/valid")
+    ('nasbench201/cifar100/valid@200', None)
     """
-    path, at, epochs = truth.partition("@")
-    parts = path.split("/")
-    return "/".join([*parts[:2], "valid", *parts[3:]]) + at + epochs
+    name = TruthName.parse(truth)
+    return str(replace(name, split="valid")) if name.split == "test" else None

@@ -134,12 +134,15 @@ def conv_depth(operations: Operations) -> int | None:
 
 
 def network_signature(operations: Operations) -> str:
-    """Text that two cells share if and only if they are one network at initialisation, up to the names of weights.
+    """Text that two cells share only if they are one network at initialisation, up to the names of weights.
 
     The output is a sum of terms ``x``, ``conv(sum)`` and ``pool(sum)``: a skip passes on the terms of its source and
     ``none`` has no term. Two convolutions of one sum are two terms, for their weights differ, but one convolution
     reached on two paths is one term twice. So convolutions that look alike are numbered, and the signature is the
     smallest text over all numberings: 5,260 classes.
+
+    Pooling is taken as it stands. It is linear, so pool(x + y) and pool(x) + pool(y) are one function; with it spread
+    over its sums 5,044 classes would be left.
     """
     operations = without_dead(operations)
     alike: dict[str, list[int]] = {}

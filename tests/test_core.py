@@ -130,3 +130,11 @@ def test_a_pattern_that_matches_nothing_is_refused() -> None:
     """The message has the pattern."""
     with pytest.raises(UnknownNameError, match=r"dk:\*"):
         Registry("number").select(["dk:*"])
+
+
+def test_a_name_to_leave_out_must_be_there() -> None:
+    """A misspelt name would be scored all the same; the message has the nearest."""
+    registry: Registry[int] = Registry("number")
+    registry.add("one", 1, "here.py:1")
+    with pytest.raises(UnknownNameError, match="Did you mean 'one'"):
+        registry.select(["all", "-oen"])

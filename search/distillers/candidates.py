@@ -165,7 +165,7 @@ class CandidateMaker:
         return found | self._measured(network)
 
     def _measured(self, network: nn.Module) -> dict[str, Any]:
-        own = _outputs(network, self._in_place_of_training, self._job.recipe.precision)
+        own = _outputs(network, self._in_place_of_training)
         terms = measure(own, self._validation, self._data.test_labels)
         wrong = [f"{name} is {value}" for name, value in terms._asdict().items() if not math.isfinite(value)]
         known = {"terms": {name: finite(value) for name, value in terms._asdict().items()}}
@@ -193,7 +193,7 @@ class CandidateMaker:
 
     @cached_property
     def _validation(self) -> Outputs:
-        return _outputs(self._teacher_network, self._in_place_of_training, self._job.recipe.precision)
+        return _outputs(self._teacher_network, self._in_place_of_training)
 
 
 def prepare(job: CandidateJob) -> Callable[[Task], dict[str, Any]]:
@@ -212,8 +212,8 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _outputs(network: nn.Module, data: TrainingData, precision: str) -> Outputs:
-    """What the terms read, for all training images of ``data``, in evaluation mode."""
-    outputs = Teacher(network).remembered(data, READS, precision)
+def _outputs(network: nn.Module, data: TrainingData) -> Outputs:
+    """What the terms read, for all training images of ``data``, in evaluation mode; in float32, as accuracies are."""
+    outputs = Teacher(network).remembered(data, READS, "float32")
     assert outputs is not None, "logits and embeddings are small"
     return outputs

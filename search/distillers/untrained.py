@@ -131,7 +131,14 @@ class Known:
             )
 
     @classmethod
-    def read(cls, name: str, architectures: int, seed: int = 0, data_dir: str | Path | None = None) -> "Known":
+    def read(
+        cls,
+        name: str,
+        architectures: int,
+        seed: int = 0,
+        data_dir: str | Path | None = None,
+        without: str | None = None,
+    ) -> "Known":
         """A seeded sample of the architectures of a truth.
 
         Args:
@@ -139,6 +146,8 @@ class Known:
             architectures: at most so many.
             seed: of the sample.
             data_dir: where to look.
+            without: an architecture that is left out, and with it all that are the same network: the student, whose own
+                accuracy must not choose its distiller.
 
         Raises:
             SearchError: there are too few.
@@ -148,6 +157,9 @@ class Known:
         table = truth(name, data_dir)
         space = get(table.networks)
         measured = table.dropna(subset="accuracy")
+        if without is not None and without in space:
+            own = space.canonical(without)
+            measured = measured[[space.canonical(str(arch)) != own for arch in measured["arch"]]]
         wanted = "all" if architectures >= len(measured) else str(architectures)
         archs, _ = choose_architectures(space, wanted, KNOWN, seed, {name: measured})
         accuracies = measured.set_index("arch")["accuracy"]

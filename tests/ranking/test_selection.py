@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import kendalltau
 
 import zcbench
+from zcbench.benchmarks import shipped
 from zcbench.benchmarks.selection import select_ensemble, split_classes
 from zcbench.benchmarks.study import select_run
 from zcbench.errors import RankingError
@@ -141,6 +142,16 @@ def test_too_few_complete_architectures(evidence):
     values.loc[values.index[5:], "a"] = np.nan
     with pytest.raises(RankingError, match="5 architectures have a value"):
         select_ensemble(values, truth, classes)
+
+
+@pytest.mark.data
+def test_coverage_is_of_what_the_truth_knows(data_dir):
+    """By construction: a truth that knows half of the scored architectures leaves all proxies to choose from."""
+    truth = zcbench.truth("nasbench201/cifar10", data_dir)
+    scored = set(shipped.scores("nasbench201")[1]["arch"])
+    half = truth[truth["arch"].isin(sorted(scored)[::2])]
+    found, _ = select_run("nasbench201", {"half": half}, max_members=1, draws=1)
+    assert {"snip", "macs", "az_progressivity"} <= set(found.protocol["candidates"])
 
 
 @pytest.mark.data

@@ -19,7 +19,7 @@ def test_agreement_by_hand():
     first = pd.Series({"a": 90.0, "b": 80.0, "c": 70.0, "d": 60.0, "e": 50.0})
     second = pd.Series({"a": 95.0, "b": 85.0, "c": 88.0, "d": 50.0})
     found = agreement(first, second)
-    assert found.pairs == [("b", "c")]
+    assert found.pairs() == [("b", "c")]
     assert found.places["place_first"].tolist() == [1, 2, 3, 4]
     assert found.places["place_second"].tolist() == [1, 3, 2, 4]
     assert found.places["discordant"].tolist() == [0, 1 / 3, 1 / 3, 0]
@@ -32,10 +32,20 @@ def test_agreement_against_loops():
     first, second = (pd.Series(stream.integers(0, 6, 20).astype(float), list(map(str, range(20)))) for _ in range(2))
     found = agreement(first, second)
     slow = [{i, j} for i, j in combinations(first.index, 2) if (first[i] - first[j]) * (second[i] - second[j]) < 0]
-    assert sorted(map(sorted, found.pairs)) == sorted(map(sorted, slow))
+    assert sorted(map(sorted, found.pairs())) == sorted(map(sorted, slow))
     assert found.tau == pytest.approx(stats.kendalltau(first, second).statistic)
     for arch, share in found.places["discordant"].items():
         assert share == sum(arch in pair for pair in slow) / 19
+
+
+def test_agreement_of_many_is_counted_in_blocks():
+    """Closed form: of 1,201 architectures without ties, tau is one minus twice the share of discordant pairs."""
+    rng = np.random.default_rng(0)
+    first = pd.Series(np.arange(1201.0), [f"a{n}" for n in range(1201)])
+    second = pd.Series(rng.permutation(1201) + 0.0, first.index)
+    found = agreement(first, second)
+    assert 1 - 2 * found.discordant / (1201 * 1200 / 2) == pytest.approx(found.tau)
+    assert found.discordant == len(found.pairs())
 
 
 def test_figure_joins_every_discordant_pair(ranking):
@@ -44,7 +54,7 @@ def test_figure_joins_every_discordant_pair(ranking):
     found = agreement(ranking.accuracies[first], ranking.accuracies[second])
     slopes, cloud = rank_change(ranking, first, second).axes[:2]
     assert len(slopes.collections[0].get_segments()) == len(found.places)
-    assert len(cloud.collections[0].get_segments()) == len(found.pairs) > 0
+    assert len(cloud.collections[0].get_segments()) == found.discordant > 0
 
 
 def test_names_are_of_the_largest_changes(ranking):

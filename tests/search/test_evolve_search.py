@@ -58,6 +58,12 @@ def row_of(maker: CandidateMaker, genome: Genome) -> dict:
     return maker(Task(Key(genome.formula, CANDIDATE, 0)))
 
 
+def test_terms_are_measured_in_float32(job, maker):
+    """Invariance: the precision of the training does not round the measurement of a network."""
+    half = CandidateMaker(replace(job, recipe=replace(job.recipe, precision="bfloat16")))
+    assert half.teacher_quality() == maker.teacher_quality()
+
+
 def test_a_candidate_is_trained_as_any_student(job, maker):
     """Slow reference: the same training by `zcbench.distill.train`, whose validation loss and accuracy it has."""
     found = row_of(maker, FITTING)

@@ -193,4 +193,7 @@ def test_the_pick_of_a_front_is_on_it(space):
 
 def test_names_of_validation():
     """Closed form."""
-    assert validation_name("nasbench201/cifar100") == "nasbench201/cifar100/valid"
+    assert validation_name("nasbench201/cifar100") == "nasbench201/cifar100/valid@200"
+    assert validation_name("s0/cifar100/kd") == "s0/cifar100/valid/kd"
+    for judged in ("nasbench201/cifar100/valid", "nasbench201/cifar100/valid+test", "nasbench201/cifar10/valid@12"):
+        assert validation_name(judged) is None  # the choice would see what judges it

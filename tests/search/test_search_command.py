@@ -274,6 +274,7 @@ def test_the_largest_cell(zcbench_command, data_dir, tmp_path):
         (["--algorithm", "nsga"], "'nsga' is no known search algorithm. Did you mean 'nsga2'"),
         (["--algorithm", "nsga2"], "NSGA-II was given 1 objective"),
         (["--algorithm", "nsga2", "--minimise", "params", "--proxies", "macs,depth"], "no value without a group"),
+        (["--algorithm", "local", "--proxies", "macs,depth"], "may lead it in a circle, and"),
         (["--preset", "diswott"], "Did you mean 'diswot'"),
         (["--population", "20000"], "A population of 20000 was asked for, and only"),
         (["--tournament", "0"], "A tournament of 0"),
@@ -294,6 +295,17 @@ def test_bad_input_is_one_clear_message(arguments, message, fails, tmp_path):
     defaults = ["search", "--proxies", "macs", "--evaluations", 20000, "--step", 500, "--out", tmp_path / "out"]
     assert message in fails(*defaults, *arguments, ZCBENCH_DATA=str(tmp_path))
     assert not (tmp_path / "out" / "search.json").exists()
+
+
+def test_another_list_of_as_many_is_another_search(zcbench_command, fails, tmp_path):
+    """The folder holds a search among ten architectures; ten others are refused."""
+    archs = zcbench.spaces.get("nasbench201").subset("live")[:20]
+    for name, some in (("one", archs[:10]), ("other", archs[10:])):
+        (tmp_path / name).write_text("\n".join(some))
+    command = ["search", "--proxies", "macs", "--evaluations", 5, "--population", 4, "--tournament", 2, "--no-report"]
+    command += ["--out", tmp_path / "out", "--archs"]
+    assert zcbench_command(*command, tmp_path / "one").returncode == 0
+    assert "another search" in fails(*command, tmp_path / "other")
 
 
 def test_help_explains_every_option(zcbench_command):

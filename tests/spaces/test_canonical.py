@@ -1,7 +1,7 @@
 """Which cells are one network."""
 
 import csv
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,43 @@ SEPARATE = "|nor_conv_3x3~0|+|none~0|none~1|+|nor_conv_3x3~0|skip_connect~1|none
 def test_number_of_classes(space: NASBench201, rule: str, classes: int) -> None:
     """Published: 6,466 by the authors' text; counted apart from this code: 4,930 flat, 5,260 with shared weights."""
     assert len({space.canonical(arch, rule) for arch in space}) == classes
+
+
+def test_pooling_is_taken_as_it_stands(space: NASBench201) -> None:
+    """Counted here: 216 more classes are one function, because the pooling of a sum is the sum of the poolings."""
+    pool_of_sum = "|nor_conv_3x3~0|+|skip_connect~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|"
+    sum_of_pools = "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|avg_pool_3x3~1|none~2|"
+    cells = [Cell(space.parse(arch), 2) for arch in (pool_of_sum, sum_of_pools)]
+    cells[1].load_state_dict(cells[0].state_dict())
+    images = torch.randn(2, 2, 6, 6, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(cells[0](images), cells[1](images))
+    assert space.canonical(pool_of_sum) != space.canonical(sum_of_pools)
+    assert len({spread(space.parse(arch)) for arch in space.subset("live")}) == 5044
+
+
+def spread(operations: tuple[str, ...]) -> str:
+    """The signature with a pooling for each term of the sum that it is fed."""
+    operations = cell.without_dead(operations)
+    edges = list(zip(cell.EDGES, operations))
+
+    def text(numbers: dict[int, int]) -> tuple[str, dict[int, str]]:
+        nodes: list[list[str]] = [["x"], [], [], []]
+        convolutions = {}
+        for edge, ((source, target), operation) in enumerate(edges):
+            if operation == "skip_connect":
+                nodes[target] += nodes[source]
+            elif operation == "avg_pool_3x3":
+                nodes[target] += [f"pool({term})" for term in nodes[source]]
+            elif operation != "none" and nodes[source]:
+                convolutions[edge] = f"{operation}{numbers.get(edge, '')}({'+'.join(sorted(nodes[source]))})"
+                nodes[target].append(convolutions[edge])
+        return "+".join(sorted(nodes[3])), convolutions
+
+    alike: dict[str, list[int]] = {}
+    for edge, term in text({})[1].items():
+        alike.setdefault(term, []).append(edge)
+    choices = product(*(permutations(own) for own in alike.values() if len(own) > 1))
+    return min(text({edge: n for own in chosen for n, edge in enumerate(own)})[0] for chosen in choices)
 
 
 @pytest.mark.data

@@ -12,7 +12,7 @@ from zcbench import spaces
 from zcbench.benchmarks.ranking import Ranking
 from zcbench.cli import app
 from zcbench.cli.students import read_distillers, read_student
-from zcbench.distill.errors import RecipeError, ShapeMismatch, TrainingStopped
+from zcbench.distill.errors import CheckpointError, RecipeError, ShapeMismatch, TrainingStopped
 from zcbench.errors import ArchitectureError, ProtocolError, RankingError, UnknownNameError
 
 SPACE = "nasbench201(channels=2,cells=1)"
@@ -69,6 +69,28 @@ def test_scenarios(tmp_path: Path, words: tuple[str, ...]) -> None:
     assert (tmp_path / "student.pt").exists()
 
 
+def test_the_result_says_what_was_trained(tmp_path: Path) -> None:
+    """Closed form: weights of 1 among students, the seed of the last generation, a mixture where two teach."""
+    mutual = distilled(tmp_path / "mutual", "--scenario", "mutual", "--distillers", "kd", "--weights", "kd=2")
+    assert (mutual["weights"], mutual["mixture"]) == ({"ce": 1.0, "kd": 2.0}, None)
+    own = distilled(tmp_path / "self", "--scenario", "self", "--generations", 3, "--seed", 4)
+    assert own["student"]["seed"] == own["recipe"]["seed"] == 6 and own["weights"] == {"ce": 0.1, "kd": 0.9}
+    chain = distilled(tmp_path / "chain", "--scenario", "assistant", "--teacher", f"{CELL},{CELL}", "--seed", 4)
+    assert (chain["student"]["seed"], chain["recipe"]["seed"]) == (4, 5)
+    both = distilled(tmp_path / "two", "--teacher", f"{CELL},{CELL}", "--mixture", "adaptive")
+    assert both["mixture"] == "adaptive" and both["student"]["seed"] == both["recipe"]["seed"] == 0
+
+
+def test_balanced_weights_are_kept_for_the_training_that_goes_on(tmp_path: Path) -> None:
+    """By construction: a second call reads them, as they might come out another way elsewhere."""
+    words = ("--teacher", CELL, "--distillers", "at", "--weights", "balanced")
+    first = distilled(tmp_path, *words)
+    assert json.loads((tmp_path / "balanced.json").read_text()) == first["weights"]
+    (tmp_path / "balanced.json").write_text('{"ce": 1.0, "at": 3.0}')
+    with pytest.raises(CheckpointError, match="objective was"):
+        distilled(tmp_path, *words)
+
+
 def test_student_of_a_search(tmp_path: Path) -> None:
     """By construction: best.arch, with the space beside it, in it, or that of the option."""
     file = tmp_path / "search.json"
@@ -95,7 +117,7 @@ def test_a_file_without_a_student(tmp_path: Path, content: str) -> None:
 
 def ranking(folder: Path, taus: dict[str, float]) -> None:
     rows = [
-        {"truth": "t", "subset": "all", "proxy": name, "kind": "proxy", "tau": tau, "tau_given_params": -tau}
+        {"truth": "t", "subset": "all", "proxy": name, "kind": "proxy", "n": 3, "tau": tau, "tau_given_params": -tau}
         for name, tau in taus.items()
     ]
     empty = pd.DataFrame({"proxy": [], "status": [], "count": [], "example_arch": [], "reason": []})

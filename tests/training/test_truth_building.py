@@ -48,6 +48,10 @@ def rows(result: Truth) -> pd.DataFrame:
     return result.trainings[COLUMNS].sort_values(["setting", "arch", "seed"], ignore_index=True)
 
 
+def about(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "truth.json").read_text())["protocol"])
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Truth:
     """Three cells, two settings, two seeds, in this process."""
@@ -84,8 +88,13 @@ def test_tables_are_truths(built: Truth) -> None:
 
 
 def test_workers_change_nothing(built: Truth, tmp_path: Path) -> None:
-    """Invariance: two worker processes give the same figures, bit for bit."""
-    pd.testing.assert_frame_equal(rows(build(tmp_path / "two", workers=2)), rows(built))
+    """Invariance: two worker processes give the same figures, bit for bit, and the same tables row by row."""
+    two = build(tmp_path / "two", workers=2)
+    pd.testing.assert_frame_equal(rows(two), rows(built))
+    mixed = make_tables(built.trainings.sample(frac=1, random_state=0), about(built.folder))
+    for setting, table in built.tables.items():
+        pd.testing.assert_frame_equal(pd.DataFrame(two.tables[setting]), pd.DataFrame(table))
+        pd.testing.assert_frame_equal(pd.DataFrame(mixed[setting]), pd.DataFrame(table))
 
 
 def test_a_row_does_not_depend_on_the_rest(built: Truth, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def distill(
         typer.Option(
             help="Weights of the cross-entropy and of the losses, as ce=.1,kd=.9; or 'balanced': each loss then has a "
             "gradient as long as that of the cross-entropy in the first step.",
-            show_default="1 each; ce=.1,kd=.9 for kd alone",
+            show_default="1 each; ce=.1,kd=.9 for kd alone under a teacher",
         ),
     ] = None,
     scenario: Annotated[
@@ -187,18 +187,11 @@ def distill(
 def _write(job: Job, result: "Trained", scenario: str, exports: Sequence[str], origin: dict[str, Any]) -> None:
     """Weights, program, curves and ``result.json``."""
     from zcbench.distill.export import save_program, save_weights
-    from zcbench.distill.objective import checked_weights
     from zcbench.folders import replaced
     from zcbench.reports.training import write_curves
 
-    taught = bool(job.teachers) or scenario != "teacher"
     content = {
-        "student": {"space": job.student.space.spec, "arch": job.student.arch, "seed": job.recipe.seed},
-        "scenario": scenario,
-        "teachers": job.teachers,
-        "weights": checked_weights(job.losses, job.weights) if taught else {"ce": 1.0},
-        "mixture": job.mixture,
-        "recipe": job.recipe.to_dict(),
+        **job.record(scenario),
         "data": job.data.description,
         **origin,
         "test_accuracy": result.accuracy,

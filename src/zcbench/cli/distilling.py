@@ -1,5 +1,6 @@
 """The trainings that ``zcbench distill`` is asked for, scenario by scenario."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -107,6 +108,26 @@ class Job:
     def _taught(self) -> dict[str, Any]:
         return {"distillers": self.losses, "weights": self.weights, "mixture": self.mixture}
 
+    def record(self, scenario: str) -> dict[str, Any]:
+        """What the student was trained with, as the scenario has it: seeds, weights, mixture."""
+        from zcbench.distill.contract import get
+        from zcbench.distill.objective import CE, checked_weights
+
+        last = {"self": self.generations - 1, "assistant": len(self.teachers) - 1}.get(scenario, 0)
+        weights = {CE: 1.0}
+        if self.teachers or scenario != "teacher":
+            ones = dict.fromkeys([CE, *(get(loss).name for loss in self.losses)], 1.0) if scenario == "mutual" else {}
+            weights = checked_weights(self.losses, ones | self.weights)
+        first = self.recipe.seed + (last if scenario == "self" else 0)
+        return {
+            "student": {"space": self.student.space.spec, "arch": self.student.arch, "seed": first},
+            "scenario": scenario,
+            "teachers": self.teachers,
+            "weights": weights,
+            "mixture": self.mixture if scenario == "teacher" and len(self.teachers) > 1 else None,
+            "recipe": replace(self.recipe, seed=self.recipe.seed + last).to_dict(),
+        }
+
     def _under_teachers(self) -> "Trained":
         from zcbench.distill.loop import train
 
@@ -120,9 +141,16 @@ class Job:
 
     def _balance(self, student: "nn.Module", teachers: "Sequence[nn.Module]") -> None:
         from zcbench.distill.balancing import balanced_weights
+        from zcbench.folders import replaced
 
-        options: dict[str, Any] = {"mixture": self.mixture, "device": self.device}
-        self.weights = balanced_weights(student, teachers, self.data, self.losses, self.recipe, **options)
+        file = self.out / "balanced.json"
+        if file.is_file() and (self.out / f"{STUDENT}.training").is_file():  # of the training that goes on
+            self.weights = dict(json.loads(file.read_text(encoding="utf-8")))
+        else:
+            options: dict[str, Any] = {"mixture": self.mixture, "device": self.device}
+            self.weights = balanced_weights(student, teachers, self.data, self.losses, self.recipe, **options)
+            with replaced(file) as draft:
+                draft.write_text(json.dumps(self.weights, indent=1) + "\n", encoding="utf-8")
         shown = ", ".join(f"{name} {weight:.4g}" for name, weight in self.weights.items())
         self.console.print(f"Weights that balance the gradients: {shown}.", highlight=False)
 

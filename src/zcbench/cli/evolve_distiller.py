@@ -185,7 +185,7 @@ def evolve_distiller(
         workers=workers,
         timeout=timeout,
         retry_failed=retry_failed,
-        known=None if known is None else Known.read(known, known_archs, seed, data_dir),
+        known=None if known is None else Known.read(known, known_archs, seed, data_dir, who.arch),
         against=others,
         console=Console(stderr=True),
     )

@@ -28,7 +28,7 @@ Weights = Annotated[
     str | None,
     typer.Option(
         help="Weights of the cross-entropy and of the losses, as ce=.1,kd=.9.",
-        show_default="1 each; ce=.1,kd=.9 for kd alone",
+        show_default="1 each; ce=.1,kd=.9 for kd alone under a teacher",
     ),
 ]
 

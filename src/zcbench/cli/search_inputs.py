@@ -101,10 +101,10 @@ def _validation(name: str, data_dir: Path | None) -> "Any":
     from zcbench.errors import DataError, UnknownNameError
     from zcbench.search import validation_name
 
-    if Path(name).is_file():
+    if Path(name).is_file() or (chooser := validation_name(name)) is None:
         return None
     try:
-        return truth(validation_name(name), data_dir).set_index("arch")["accuracy"]
+        return truth(chooser, data_dir).set_index("arch")["accuracy"]
     except (DataError, UnknownNameError):
         return None
 
