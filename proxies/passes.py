@@ -150,11 +150,19 @@ class SharedPass:
 
         def add_product(gradient: Tensor) -> None:
             product = wide(output.detach()) * wide(gradient.detach())
+            if isinstance(layer, nn.Linear):
+                product = self._channels_second(product)
             total = product.flatten(2).sum(2) if product.ndim > 2 else product
             self._products[name] = self._products[name] + total if name in self._products else total
 
         self._handles.append(output.register_hook(add_product))
         return output.clone() if self._copy_outputs else None
+
+    def _channels_second(self, tokens: Tensor) -> Tensor:
+        """``(B, C, ...)`` of the output of a linear layer, whose channels come last; some put images second."""
+        size = len(self._batch.images)
+        images_second = tokens.ndim > 2 and tokens.shape[0] != size and tokens.shape[1] == size
+        return (tokens.transpose(0, 1) if images_second else tokens).movedim(-1, 1)
 
     def _loss_backward(self, logits: Tensor) -> Values:
         keep = self._hessian or self._jacobian

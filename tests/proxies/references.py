@@ -51,6 +51,15 @@ class _Watched(nn.Module):
 
 
 def fisher(network, batch):
+    return sum(value * weight.numel() for value, weight in channel_information(network, batch))
+
+
+def fisher_channel(network, batch):
+    return sum(value for value, _ in channel_information(network, batch))
+
+
+def channel_information(network, batch):
+    """Half the mean over images of the squared sum over positions, and the weights of the channel, one by one."""
     twin = copy.deepcopy(network).train()
     watched = []
     for name, module in list(twin.named_modules()):
@@ -59,15 +68,16 @@ def fisher(network, batch):
             watched.append(_Watched(module))
             setattr(parent, name.rpartition(".")[2], watched[-1])
     F.cross_entropy(twin(batch[0].clone()), batch[1]).backward()
-    total = 0.0
+    found = []
     for w in watched:
         weight = w.layer.weight
+        output, gradient = (
+            t.movedim(-1, 1) if isinstance(w.layer, nn.Linear) else t for t in (w.output.detach(), w.output.grad)
+        )
         for channel in range(weight.shape[0]):
-            per_image = [
-                float((w.output[n, channel].detach() * w.output.grad[n, channel]).sum()) for n in range(len(batch[0]))
-            ]
-            total += 0.5 * float(np.mean(np.square(per_image))) * weight[channel].numel()
-    return total
+            per_image = [float((output[n, channel] * gradient[n, channel]).sum()) for n in range(len(batch[0]))]
+            found.append((0.5 * float(np.mean(np.square(per_image))), weight[channel]))
+    return found
 
 
 def grasp(network, batch, step=1e-7):

@@ -1,5 +1,6 @@
 """Transformers: their tokens as feature maps, and the stages that they have or are cut into."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,6 +9,8 @@ import zcbench
 from zcbench import proxies, spaces
 from zcbench.distill.tokens import token_map
 from zcbench.proxies import Proxy, evaluate
+
+from . import references
 
 READ = ("features", "embedding", "stages")
 
@@ -50,6 +53,22 @@ def signals(network, given):
     (score,) = evaluate(network, given, [Proxy("spy", spy, frozenset(READ), True, False)])
     assert score.status == "ok", score
     return found
+
+
+@pytest.mark.parametrize("name", ["autoformer", "pit"])
+def test_saliency_of_tokens_is_of_channels(name):
+    """Slow reference: the sum over tokens of each output channel, channel by channel."""
+    space, given = spaces.get(name), batch(side=16)
+    network = space.build(space.sample(np.random.default_rng(0), 1)[0], num_classes=10, image_shape=(3, 16, 16))
+    found = {s.proxy: s.value for s in evaluate(network, given, ["fisher", "fisher_channel"])}
+    assert found["fisher"] == pytest.approx(references.fisher(network, given), rel=1e-4)
+    assert found["fisher_channel"] == pytest.approx(references.fisher_channel(network, given), rel=1e-4)
+
+
+def test_images_may_come_second():
+    """Invariance: the same transformer with the tokens before the images has the same saliency."""
+    one, other = (evaluate(Transformer(batch_first=first), batch(), ["fisher"])[0] for first in (True, False))
+    assert other.value == pytest.approx(one.value, rel=1e-5)
 
 
 def hooked(network, images, names):

@@ -12,7 +12,7 @@ from zcbench.streams import numpy_stream
 from . import references
 from .conftest import make_network
 
-ALONE = ["l2_norm", "grad_norm", "snip", "plain", "fisher", "synflow", "jacov", "epe_nas", "naswot"]
+ALONE = ["l2_norm", "grad_norm", "snip", "plain", "fisher", "fisher_channel", "synflow", "jacov", "epe_nas", "naswot"]
 WITH_TEACHER = ["diswot_relation", "diswot_semantic"]
 
 
