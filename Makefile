@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade setuptools build
-	rm -rf build/wheel && $(BIN)/python -m build --quiet --wheel --no-isolation --outdir build/wheel .
+	rm -rf build/wheel build/lib build/bdist.* && $(BIN)/python -m build --quiet --wheel --no-isolation --outdir build/wheel .
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt build/wheel/*.whl
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
 	touch $@

@@ -23,6 +23,14 @@ def data_dir() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def same_draws() -> Iterator[None]:
+    """What a test draws from PyTorch's global stream does not depend on the tests before it in its process."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 @pytest.fixture(autouse=True, scope="module")
 def registries_as_before() -> Iterator[None]:
     """What a module's tests register is forgotten after them: one process runs many modules, in any order."""

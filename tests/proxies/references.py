@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zcbench.streams import torch_stream
+
 LAYERS = (nn.Conv2d, nn.Linear)
 
 
@@ -132,6 +134,44 @@ def epe_nas(network, batch):
         corr = np.atleast_2d(np.corrcoef(own))
         total += abs(sum(math.log(abs(corr[i, j]) + 1e-5) for i in range(len(own)) for j in range(len(own))))
     return total
+
+
+def epe_nas_many(network, batch):
+    """The authors' rule for more than 100 classes: means per image, compared between every two classes."""
+    rows, labels = jacobian(network, batch), batch[1].tolist()
+    sums = []
+    for label in sorted(set(labels)):
+        corr = np.atleast_2d(np.corrcoef(rows[[i for i, y in enumerate(labels) if y == label]]))
+        sums.append(sum(math.log(abs(c) + 1e-5) for c in corr.flatten()) / len(corr))
+    return sum(abs(one - other) for one in sums for other in sums) / len(sums)
+
+
+def zen(network, batch, seed=0):
+    """Gaussian weights and images from the stream of the pass, one after the other; hooks on normalisations."""
+    stream = torch_stream("gaussian_response", seed)
+    twin = copy.deepcopy(network).train()
+    for layer in layers(twin):
+        layer.weight.data = torch.randn(layer.weight.shape, generator=stream)
+    for module in twin.modules():
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+    shape = (16, *batch[0].shape[1:])
+    image, noise = torch.randn(shape, generator=stream), torch.randn(shape, generator=stream)
+    scales = []
+    norms = [module for module in twin.modules() if isinstance(module, nn.BatchNorm2d)]
+    handles = [
+        n.register_forward_pre_hook(lambda m, i: scales.append(i[0].double().var((0, 2, 3), correction=0).mean()))
+        for n in norms
+    ]
+    body = twin[:-3]  # up to the pooling
+    with torch.no_grad():
+        one = body(image)
+        for handle in handles:
+            handle.remove()
+        change = (one - body(image + 0.01 * noise)).flatten(1).double().norm(dim=1).mean()
+    return math.log(change) + sum(math.log(scale) / 2 for scale in scales)
 
 
 def naswot(network, batch):

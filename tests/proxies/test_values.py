@@ -51,7 +51,7 @@ def test_gradient_proxies_of_a_linear_classifier(make_batch):
     scores = zcbench.score(nn.Sequential(nn.Flatten(), layer), (images, labels), proxies=["grad_norm", "snip", "plain"])
 
     expected = [gradient.norm().item(), products.abs().sum().item(), products.sum().item()]
-    assert list(scores.values()) == pytest.approx(expected, rel=1e-5)
+    assert list(scores.values()) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_naswot_by_hand():
@@ -80,6 +80,21 @@ def test_zen_of_one_convolution(make_batch):
     """Closed form: Φ is linear, so the change is ε‖W x'‖, whose square has the mean ε² C_out C_in H W."""
     score = zcbench.score(gaussian_network(norm=False), make_batch(side=16), proxies=["zen"])["zen"]
     assert score == pytest.approx(math.log(0.01 * math.sqrt(64 * 3 * 256)), abs=0.1)
+
+
+def test_zen_of_several_normalisations(network, batch):
+    """Slow reference: three normalisations, all their scales; another seed draws other weights and images."""
+    for seed in (0, 1):
+        (score,) = zcbench.proxies.evaluate(network, batch, ["zen"], seed=seed)
+        assert score.value == pytest.approx(references.zen(make_network(), batch, seed), rel=1e-5)
+
+
+def test_epe_nas_of_many_classes(make_batch):
+    """Slow reference: the authors' other rule, beyond 100 classes."""
+    network, batch = make_network(num_classes=101), make_batch(size=24, classes=6)
+    assert zcbench.score(network, batch, ["epe_nas"])["epe_nas"] == pytest.approx(
+        references.epe_nas_many(network, batch), rel=1e-3
+    )
 
 
 def test_zen_gives_back_what_batch_norm_takes(make_batch):

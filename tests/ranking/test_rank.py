@@ -132,6 +132,49 @@ def test_partial_correlation_by_hand(ranking: Ranking, accuracy: np.ndarray, siz
     assert row(ranking, "noisy")["tau_given_macs"] == pytest.approx(expected)
 
 
+def test_every_column_is_its_own_statistic(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], accuracy: np.ndarray):
+    """Slow reference: each column by the function of its name, of sizes that differ, with another k and confidence."""
+    rng = np.random.default_rng(7)
+    names = ("params", "macs", "n_convs", "depth")
+    given = {name: np.floor(accuracy * (i + 1) / 9 + rng.normal(scale=5, size=N)) for i, name in enumerate(names)}
+    sizes, classes = pd.DataFrame({"arch": ARCHS} | given), {arch: f"class {int(arch[-2:]) // 3}" for arch in ARCHS}
+    got = rank(scores, truths, sizes, clusters=classes, draws=60, confidence=0.8, k=7, seed=5)
+    x, found = got.scores["noisy"].to_numpy(), row(got, "noisy")
+
+    def tau(one: np.ndarray, other: np.ndarray) -> float:
+        return float(scipy_stats.kendalltau(one, other).statistic)
+
+    def rho(one: np.ndarray, other: np.ndarray) -> float:
+        return float(scipy_stats.spearmanr(one, other).statistic)
+
+    for correlation, label in ((tau, "tau"), (rho, "rho")):
+        for name in ("params", "macs", "n_convs"):
+            xy, xz, yz = correlation(x, accuracy), correlation(x, given[name]), correlation(accuracy, given[name])
+            assert found[f"{label}_given_{name}"] == pytest.approx((xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2)))
+    best, worst = statistics.ranks_at_k(x, accuracy, 7)
+    assert best < worst
+    macs = given["macs"]
+    expected = {
+        "k": 7,
+        "weighted_tau": pytest.approx(statistics.weighted_kendall(x, accuracy)),
+        "ndcg": pytest.approx(statistics.ndcg(x, accuracy)),
+        "precision_at_k": pytest.approx(len({*np.argsort(-x)[:7]} & {*np.argsort(-accuracy)[:7]}) / 7),
+        "best_rank_at_k": pytest.approx(best),
+        "worst_rank_at_k": pytest.approx(worst),
+        "regret": pytest.approx(accuracy.max() - accuracy[x.argmax()]),
+        "tau_top10": pytest.approx(tau(x[np.argsort(-accuracy)[:6]], np.sort(accuracy)[::-1][:6])),
+        "tau_within_macs_bins": pytest.approx(statistics.kendall_within_bins(x, accuracy, macs)),
+        "information_gain": pytest.approx(statistics.information_gain(x, accuracy, macs)),
+        "rho_given_sizes": pytest.approx(statistics.partial_spearman(x, accuracy, given["params"], macs)),
+    }
+    assert {name: found[name] for name in expected} == expected
+    labels = np.array([classes[arch] for arch in ARCHS])
+    replicates = bootstrap(x[:, None], accuracy[:, None], labels, 60, 5)
+    for statistic, label in zip(replicates, ("tau", "rho")):
+        low, high = np.quantile(statistic[:, 0, 0], [0.1, 0.9])
+        assert (found[f"{label}_low"], found[f"{label}_high"]) == pytest.approx((low, high))
+
+
 def test_scored_sizes_are_one_row(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
     """Invariance: macs scored as a proxy is the baseline macs, with the seconds it took."""
     scored = pd.concat([scores, attempts("macs", sizes["macs"].to_numpy())])

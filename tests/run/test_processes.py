@@ -144,7 +144,7 @@ def test_proxies_that_kill_or_hang(run, plugin, archs, monkeypatch, values, tmp_
     """By construction: one kills its worker once, one always, one cannot be interrupted; the others are fine."""
     monkeypatch.setattr("zcbench.benchmarks.session._GRACE", 0.0)
     names = ["params", "synflow", "killed_once", "always_killed", "deaf", "patient"]
-    given = {"plugins": [plugin(DEADLY)], "proxies": names, "archs": archs[:1], "workers": 2, "timeout": 0.3}
+    given = {"plugins": [plugin(DEADLY)], "proxies": names, "archs": archs[:1], "workers": 2, "timeout": 2.0}
     scores = run(**given, seeds=[0]).scores().set_index("proxy")
 
     assert scores.status.to_dict() == {

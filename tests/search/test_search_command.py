@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -320,4 +319,4 @@ def test_a_preset(zcbench_command, tmp_path):
     assert zcbench_command(*command, "--out", tmp_path).returncode == 0
     request = content(tmp_path)["request"]
     assert (request["population"], request["tournament"], request["evaluations"]) == (36, 8, 50)
-    assert np.ptp([row["evaluations"] for row in content(tmp_path)["curve"]]) >= 0
+    assert len(content(tmp_path)["history"]) == 50

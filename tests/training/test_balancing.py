@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from typer.testing import CliRunner
 
-from tests.training.conftest import RECIPE, make_network, same, weights
 from zcbench import distill
 from zcbench.cli import app
 from zcbench.distill.balancing import balanced_weights
@@ -19,6 +18,8 @@ from zcbench.distill.errors import WeightError
 from zcbench.distill.images import TrainingData
 from zcbench.distill.outputs import Outputs
 from zcbench.streams import torch_stream
+
+from .conftest import RECIPE, make_network, same, weights
 
 SPACE = "nasbench201(channels=2,cells=1)"
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"

@@ -191,10 +191,13 @@ def test_stopped_and_started_again(built: Truth, tmp_path: Path, how: signal.Sig
         process.send_signal(how)
         _, told = process.communicate()
     kept = (tmp_path / "run" / FILE).read_bytes()
+    whole = kept.count(b"\n")
     if how is signal.SIGINT and b"TruthInterrupted" in told:
         assert b"trainings are finished and kept in" in told
     result = build(tmp_path / "run")
-    assert (tmp_path / "run" / FILE).read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+    lines = (tmp_path / "run" / FILE).read_bytes()
+    assert lines.startswith(kept[: kept.rfind(b"\n") + 1])
+    assert 4 <= whole <= lines.count(b"\n") == 13 and result.fresh == 13 - whole
     pd.testing.assert_frame_equal(rows(result), rows(built))
 
 
