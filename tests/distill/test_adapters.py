@@ -60,6 +60,55 @@ def test_named_adapters_are_reproducible(name: str, unlike: Pair) -> None:
     assert distill.get(name)(*unlike, adapter=kind).item() == one
 
 
+def normalised(maps: torch.Tensor, norm: nn.BatchNorm2d) -> torch.Tensor:
+    """Batch normalisation in training mode, written out."""
+    mean, variance = maps.mean((0, 2, 3), keepdim=True), maps.var((0, 2, 3), correction=0, keepdim=True)
+    scale, shift = (value[None, :, None, None] for value in (norm.weight, norm.bias))
+    return (maps - mean) / (variance + norm.eps).sqrt() * scale + shift
+
+
+def test_fusion_of_review_written_out(unlike: Pair) -> None:
+    """Slow reference: section 3.3 with the module's weights; a deeper stage is enlarged by repetition."""
+    module = distill.get("review").projectors(unlike.student.shapes, unlike.teacher.shapes)
+    assert module is not None
+    found, teacher = module.double()(unlike.student, unlike.teacher)
+    assert teacher is unlike.teacher
+    deeper, expected = None, []
+    for fusion, stage in reversed(list(zip(module.fusions, unlike.student.stages))):
+        fused = normalised(torch.einsum("oc,bchw->bohw", fusion.enter[0].weight[:, :, 0, 0], stage), fusion.enter[1])
+        if deeper is not None:
+            nearest = torch.arange(fused.shape[-1]) * deeper.shape[-1] // fused.shape[-1]
+            deeper = deeper[:, :, nearest][..., nearest]
+            layer = fusion.attention[0]
+            both = torch.einsum("oc,bchw->bohw", layer.weight[:, :, 0, 0], torch.cat([fused, deeper], 1))
+            shares = (both + layer.bias[None, :, None, None]).sigmoid()
+            fused = shares[:, :1] * fused + shares[:, 1:] * deeper
+        left = nn.functional.conv2d(fused, fusion.leave[0].weight, padding=1)
+        expected.append(normalised(left, fusion.leave[1]))
+        deeper = fused
+    for one, other in zip(found.stages, reversed(expected), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_connector_and_embeddings_written_out(unlike: Pair) -> None:
+    """Slow reference: convolution, normalisation and ReLU for srrl; two linear maps for crd."""
+    for name in ("srrl", "crd"):
+        module = distill.get(name).projectors(unlike.student.shapes, unlike.teacher.shapes)
+        assert module is not None
+        student, teacher = module.double()(unlike.student, unlike.teacher)
+        if name == "srrl":
+            weight = module.layers[0].weight[:, :, 0, 0]
+            mapped = torch.einsum("oc,bchw->bohw", weight, unlike.student.features)
+            torch.testing.assert_close(student.features, normalised(mapped, module.layers[1]).clamp(min=0))
+            assert teacher is unlike.teacher
+        else:
+            for given, layer, mapped in (
+                (unlike.student, module.student, student),
+                (unlike.teacher, module.teacher, teacher),
+            ):
+                torch.testing.assert_close(mapped.embedding, given.embedding @ layer.weight.T + layer.bias)
+
+
 def test_an_adapter_is_the_layer_it_names(unlike: Pair) -> None:
     """Independent computation: fitnet through conv1x1 is the squared distance after a matrix product over channels."""
     loss = distill.get("fitnet")

@@ -132,6 +132,29 @@ def test_stages_are_the_last_maps_of_each_size(batch):
     assert evaluate(make_network(), (batch[0], batch[1] % 5), [spy])[0].value == 2
 
 
+FAMILIES = [("resnet", "resnet8"), ("s0", "311"), ("wrn", "10-1"), ("vgg", "vgg8"), ("mobilenetv2", "1-0.25")]
+FAMILIES += [("shufflenet", "v1"), ("shufflenet", "v2-0.5"), ("resnet_large", "32/b3x16x1/b3x32x2/b3x64x1/b3x128x1")]
+
+
+@pytest.mark.parametrize(("name", "arch"), FAMILIES)
+def test_stages_of_each_family(name, arch):
+    """Slow reference: hooks on the parts that have convolutions; of those with maps of one size the last."""
+    network = zcbench.spaces.get(name).build(arch, num_classes=10, image_shape=(3, 64, 64)).train()
+    stream = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(2, 3, 64, 64, generator=stream), torch.tensor([0, 1])
+    heard, found = {}, []
+    twin = copy.deepcopy(network)
+    for module in twin.children():
+        if any(isinstance(layer, nn.Conv2d) for layer in module.modules()):
+            module.register_forward_hook(lambda m, i, o: heard.update({o.shape[2:]: o.detach().clone()}))
+    twin(images)
+    spy = proxies.Proxy("spy", lambda s: found.extend(s.stages) or 0.0, frozenset({"stages"}), True, False)
+    evaluate(network, (images, labels), [spy])
+    assert len(found) == len(heard)
+    for one, expected in zip(found, heard.values()):
+        torch.testing.assert_close(one, expected)
+
+
 def test_what_only_the_teacher_needs_is_computed_once(batch, teacher, monkeypatch):
     """Count: the decompositions of three students and, once, of their teacher: three stages each."""
     module, calls = sys.modules["zcbench.distill.kdsvd"], []
