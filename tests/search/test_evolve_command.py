@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from zcbench.reports import distiller
+
 SMALL = ["--dataset", "digits(images=200,test_images=40)", "--batch-size", 32, "--teacher-epochs", 1]
 COMMAND = ["evolve-distiller", "--teacher", "resnet20", "--student", "resnet8", *SMALL, "--epochs", 1, "--seed", 0]
 HERE = ["--workers", 0, "--no-report"]
@@ -77,7 +79,7 @@ def test_another_seed_is_another_search(made, zcbench_command, tmp_path):
     assert [row["formula"] for row in content(tmp_path)["history"]] != first
 
 
-def test_switches_and_the_report_against_another_search(made, zcbench_command, tmp_path):
+def test_switches_and_the_report_against_another_search(made, zcbench_command, tmp_path, monkeypatch):
     """Contract: every switch reaches the protocol, the given teacher is used, and the page shows both searches."""
     folder, _ = made
     off = ["--no-rejection", "--no-shrinkage", "--share", 0.5, "--no-early-stop", "--prescreen", 2]
@@ -90,11 +92,13 @@ def test_switches_and_the_report_against_another_search(made, zcbench_command, t
     assert found["search"]["shrinkage"] is None and found["search"]["prescreen"] == 2
     assert found["search"]["minimised"] == "CE - CKA" and set(found["best"]["terms"]) == {"ce", "cka", "sum"}
     assert found["protocol"]["teacher"]["recipe"] is None
+    drawn, plain = {}, distiller._figures
+    monkeypatch.setattr(distiller, "_figures", lambda own, curves: drawn.update(curves) or plain(own, curves))
     rand = [*COMMAND, "--evaluations", 6, "--algorithm", "random", "--workers", 0, "--formats", "svg"]
     result = zcbench_command(*rand, "--against", folder, "--out", tmp_path / "random")
     assert result.returncode == 0, result.stderr
-    page = (tmp_path / "random" / "report" / "index.html").read_text()
-    assert f"evolution ({folder.name})" in page and "random (this search)" in page
+    assert set(drawn) == {"random (this search)", f"evolution ({folder.name})"} and all(drawn.values())
+    assert (tmp_path / "random" / "report" / "index.html").is_file()
     assert content(tmp_path / "random")["search"]["shrinkage"] is None
     assert (tmp_path / "random" / "report" / "figures" / "best_so_far.svg").is_file()
 
