@@ -33,7 +33,9 @@ LOWER_IS_BETTER = frozenset(
 )
 """Columns of the ranking table whose small values are the good ones."""
 
-COVERED = 0.9  # least share of the architectures that a figure rests on where the best are chosen by it
+COVERED = 0.9
+"""Least share of the architectures that a figure rests on, where the best are chosen by it."""
+
 SAME = 0.999
 """Size of tau between two proxies from which on they count as one under two names."""
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.ranking import Ranking
+from zcbench.benchmarks.ranking import COVERED, Ranking
 from zcbench.errors import RankingError, unknown
 from zcbench.streams import numpy_stream
 
@@ -38,7 +38,7 @@ def resample(ranking: Ranking, truth: str, size: int = 50, repeats: int = 10, se
     names = [
         name
         for name in map(str, ranking.scores)
-        if kinds[name] != "supervised" and ranking.scores[name].notna().mean() >= 0.9
+        if kinds[name] != "supervised" and ranking.scores[name].notna().mean() >= COVERED
     ]
     values = ranking.scores[names].assign(**{"": ranking.accuracies[truth]}).dropna()
     if not 3 <= size <= len(values):

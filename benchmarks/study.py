@@ -273,10 +273,7 @@ def select_run(
         pick_from=pick_from,
     )
     known = set(map(str, whole.scores))
-    groups = [members for members in found.trace["members"] if len(members) > 1]
-    best = [
-        Ensemble(formula, "log_rank", members) for members in groups for formula in [f"log_rank({','.join(members)})"]
-    ]
+    best = [f"log_rank({','.join(members)})" for members in found.trace["members"] if len(members) > 1]
     named = choose("all", known, known)
     ranking = rank_run(
         run,

@@ -161,8 +161,8 @@ def build_truth(
         about = adopt(folder, describe(job, dataset), request(archs, settings, seeds, workers, notes))
         wanted = [Key(arch, setting, seed) for arch in archs for seed in seeds for setting in settings]
         builder = _Builder(job, log, retry_failed)
-        done = [key for key in wanted if key not in set(log.missing(wanted, builder.again))]
-        before = Counter(log.rows[key]["status"] for key in done)
+        missing = set(log.missing(wanted, builder.again))
+        before = Counter(log.rows[key]["status"] for key in wanted if key not in missing)
         with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
             finished = builder.carry_out(wanted, workers, timeout, bar, stop)
         result = _result(folder, log, about, wanted, builder.fresh)

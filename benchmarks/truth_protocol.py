@@ -1,6 +1,5 @@
 """The protocol of a truth: all that decides its accuracies, one in a folder."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ import torch
 
 import zcbench
 from zcbench.benchmarks.protocol import TeacherChoice
+from zcbench.benchmarks.sources import sha256
 from zcbench.benchmarks.truth_workers import TruthJob
 from zcbench.errors import ProtocolError, StoreError
 from zcbench.folders import replaced
@@ -21,7 +21,7 @@ DESCRIPTION = "truth.json"
 def describe(job: TruthJob, dataset: str) -> dict[str, Any]:
     """The protocol of a truth: all that decides an accuracy but architecture, setting and seed."""
     recipe = {name: value for name, value in job.recipe.to_dict().items() if name != "seed"}
-    files = {Path(plugin).name: hashlib.sha256(Path(plugin).read_bytes()).hexdigest() for plugin in job.plugins}
+    files = {Path(plugin).name: sha256(Path(plugin)) for plugin in job.plugins}
     return ({"plugins": files} if files else {}) | {
         "space": job.space.spec,
         "dataset": dataset,

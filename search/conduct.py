@@ -206,9 +206,9 @@ def _cheapest_of_equal(evaluation: Evaluation, fitness: Fitness[str]) -> Fitness
 
     def places(group: Sequence[Evaluated[str]]) -> np.ndarray:
         goals = _goals(group, evaluation, fitness(group))
-        found, known = np.full(len(goals), np.nan), np.isfinite(goals[:, 0])
+        found, known = np.full(len(goals), -np.inf), np.isfinite(goals[:, 0])
         found[known] = np.unique(goals[known], axis=0, return_inverse=True)[1].ravel()
-        return np.where(known, found, -np.inf)
+        return found
 
     return places
 
