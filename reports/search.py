@@ -50,6 +50,7 @@ def search_page(content: Mapping[str, Any], pictures: Sequence[Picture] = (), fo
             "request": content["request"],
             "formula": content["request"]["objective"]["formula"],
             "stopped": content["stopped"],
+            "remarks": content["remarks"],
             "statuses": content["statuses"],
             "failures": [row for row in content["history"] if "status" in row],
             "evaluated": len(content["history"]),
@@ -79,8 +80,8 @@ def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Figure
     yield (
         "best_so_far",
         "How the pick grew",
-        "By the number of different architectures evaluated. The search maximises the objective and never sees an "
-        "accuracy; accuracies are looked up afterwards.",
+        "By the number of different architectures evaluated, and by the seconds that their scores took one after the "
+        "other. Accuracies are looked up afterwards.",
         best_so_far(content),
     )
     yield (
@@ -113,7 +114,7 @@ def _judgements(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "known": known,
             "protocol": judged["protocol"],
             "rows": [_cells(*row) for row in rows],
-            "front": judged.get("front"),
+            "remarks": judged["remarks"],
         }
 
 

@@ -29,12 +29,14 @@ _SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", 
 
 @styled
 def best_so_far(content: Content) -> Figure:
-    """The objective of the pick, and for each truth its accuracy, by the number of evaluations, with intervals."""
+    """The objective of the pick, and for each truth its accuracy, by evaluations and by seconds, with intervals."""
     formula = content["request"]["objective"]["formula"]
     curves: list[tuple[str, str, Any, Any]] = [("objective", formula, content["best_so_far"], None)]
     for name, judged in content["truths"].items():
         random = judged["baselines"].get("random search, same objective", {}).get("by_evaluations")
         curves.append((truth_label(name), "accuracy of the pick, %", judged["by_evaluations"], random))
+    for name, rows in content["times"].get("by_seconds", {}).items():
+        curves.append((truth_label(name), "accuracy of the pick, %", rows, None))
     figure, axes = panels(len(curves), 3, (2.6, 2.1), margins=(0.75, 0.2, 0.35, 0.45), header=0.2, footer=0.1)
     n = len(content["repeats"])
     add_heading(figure, f"mean over {n} seeds with its 95 % interval" if n > 1 else "one seed")
@@ -42,9 +44,10 @@ def best_so_far(content: Content) -> Figure:
         if random:
             _band(axis, random, _OTHER, "random, same objective")
         _band(axis, rows, _OURS, content["request"]["algorithm"])
-        axis.set(title=title, xlabel="architectures evaluated", ylabel=label if len(label) < 30 else "objective")
+        xlabel = "seconds of scoring" if rows and "seconds" in rows[0] else "architectures evaluated"
+        axis.set(title=title, xlabel=xlabel, ylabel=label if len(label) < 30 else "objective")
         axis.set_xscale("log")
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
         _short_numbers(axis.yaxis)
         axis.legend(loc="lower right")
@@ -53,7 +56,7 @@ def best_so_far(content: Content) -> Figure:
 
 def _band(axis: Axes, rows: Sequence[Mapping[str, Any]], colour: str, label: str) -> None:
     known = [row for row in rows if row["mean"] is not None]
-    x = [row["evaluations"] for row in known]
+    x = [row["seconds" if "seconds" in row else "evaluations"] for row in known]
     axis.plot(x, [row["mean"] for row in known], color=colour, marker=".", linewidth=1.1, label=label)
     if known and all(row["low"] is not None for row in known):
         axis.fill_between(

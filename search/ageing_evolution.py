@@ -10,7 +10,7 @@ from typing import Generic
 
 import numpy as np
 
-from zcbench.search.loop import C, Domain, Evaluated, Fitness, SearchError, check_rates, first_value
+from zcbench.search.loop import C, Domain, Evaluated, Fitness, check_rates, check_room, first_value, no_room
 from zcbench.search.random_search import draw_new
 
 _AGAIN = 8
@@ -49,7 +49,8 @@ class AgeingEvolution(Generic[C]):
         crossover: float = 0.0,
         fitness: Fitness[C] = first_value,
     ) -> None:
-        check_rates(population, tournament, crossover)
+        check_rates(population, crossover, tournament)
+        check_room(domain, population)
         self._domain, self._rng, self._fitness = domain, rng, fitness
         self._size, self._tournament, self._crossover = population, tournament, crossover
         self._seen: dict[C, None] = {}
@@ -67,10 +68,7 @@ class AgeingEvolution(Generic[C]):
             wanted = min(n, lacking)
             drawn = draw_new(self._domain, self._rng, wanted, self._seen)
             if len(drawn) < wanted:
-                raise SearchError(
-                    f"A population of {self._size} was asked for, and only {len(self._seen)} different candidates were "
-                    f"found. Expected a population that the space and the budget have room for; make it smaller."
-                )
+                raise no_room(self._size, len(self._seen))
             return drawn
         fitness = self._fitness(self._living)
         return [self._child(fitness) for _ in range(n)]

@@ -1,16 +1,19 @@
 """Architectures of a space as the domain of a search: all that it draws and changes keeps within a budget."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from zcbench.errors import ArchitectureError
 from zcbench.search.costs import UNITS, Costs
 from zcbench.search.loop import SearchError
+from zcbench.spaces.product import LISTED
 from zcbench.streams import numpy_stream
 
 _DRAWS = (1, 5, 14, 30)  # draws from the space, at a time, before the last is brought within the budget
-_STEPS = 8  # mutations in a row until a listed architecture must have come up
+_FEW = 100  # architectures whose sizes may be measured one by one before a search begins
 _STARTS = 8  # draws that the smallest costs are looked for from
 
 
@@ -24,6 +27,9 @@ class Architectures:
     Draws are uniform over those that fit, found by drawing again; where 50 draws in a row do not fit, the last one is
     led into the budget by small changes, so that draws are no longer uniform. Mutation is uniform over the neighbours
     that fit, crossover draws children until one fits.
+
+    Of listed architectures, few of which may differ in one choice alone, the neighbours of one are those that differ
+    in the fewest: as many as it has neighbours in the space.
 
     Args:
         costs: of the space that is searched.
@@ -48,7 +54,10 @@ class Architectures:
         self._needed = tuple(dict.fromkeys((*self.limits, *needed)))
         self.within = None if within is None else self._fitting(tuple(dict.fromkeys(within)))
         self._members = None if self.within is None else frozenset(self.within)
+        self._listed = self.within or ()
+        self._every: tuple[str, ...] | None = None
         self._near: dict[str, list[str]] = {}
+        self._rings: dict[str, tuple[list[str], list[str], int]] = {}
         self._anchor = self._first()
 
     def fits(self, arch: str) -> bool:
@@ -61,6 +70,18 @@ class Architectures:
             if self.costs.instant(name):
                 self.costs.column(name, archs)
         return [arch for arch in archs if (self._members is None or arch in self._members) and not self._over(arch)]
+
+    def everything(self) -> Sequence[str] | None:
+        """All that fit, in the order of the space or list; None where that takes a clock, or long to find out."""
+        if self.within is not None:
+            return self.within
+        small = len(self.space) <= (LISTED if self.space.analytic or not self._needed else _FEW)
+        if self.by_clock or not small:
+            return None
+        if self._every is None:
+            every = self.space.subset("all")
+            self._every = tuple(self.fitting(every)) if self._needed else every
+        return self._every
 
     @property
     def by_clock(self) -> bool:
@@ -98,13 +119,9 @@ class Architectures:
         return self._led(drawn[-1], rng) or self._walk(rng)
 
     def mutate(self, candidate: str, rng: np.random.Generator) -> str:
-        """A neighbour that fits, each with equal probability; any that fits where there is none.
-
-        Where only listed architectures may be proposed, few of which are neighbours, one is mutated until it is listed,
-        at most eight times.
-        """
-        if self._members is not None:
-            return self._strayed(candidate, rng)
+        """A neighbour that fits, each with equal probability; any that fits where there is none."""
+        if self.within is not None:
+            return self._step(candidate, rng)
         if candidate not in self._near:
             self._near[candidate] = self.space.neighbours(candidate)
         neighbours = self._near[candidate]
@@ -113,13 +130,52 @@ class Architectures:
                 return neighbours[place]
         return self.sample(rng)
 
-    def _strayed(self, candidate: str, rng: np.random.Generator) -> str:
-        arch = candidate
-        for _ in range(_STEPS):
-            arch = self.space.mutate(arch, rng)
-            if arch != candidate and arch in (self._members or ()):
-                return arch
-        return self.sample(rng)
+    def _step(self, candidate: str, rng: np.random.Generator) -> str:
+        """One of the nearest listed architectures; those that are equally far share the places that are left."""
+        nearer, equal, places = self._around(candidate)
+        if not places:
+            return candidate  # the only one that is listed
+        place = int(rng.integers(places))
+        return nearer[place] if place < len(nearer) else equal[int(rng.integers(len(equal)))]
+
+    def _around(self, candidate: str) -> tuple[list[str], list[str], int]:
+        """As many nearest listed architectures as there are neighbours in the space.
+
+        Returns:
+            Those that are surely among them; those of which some are, all equally far; and how many they are together.
+        """
+        if candidate not in self._rings:
+            far = self._differing(self.space.parse(candidate))
+            others = np.flatnonzero(far)
+            others = others[np.argsort(far[others], kind="stable")]
+            places = min(len(self.space.neighbours(candidate)), len(others))
+            ends = np.searchsorted(far[others], far[others[places - 1]], "left") if places else 0
+            last = np.searchsorted(far[others], far[others[places - 1]], "right") if places else 0
+            rings = [[self._listed[place] for place in others[one]] for one in (slice(ends), slice(ends, last))]
+            self._rings[candidate] = (rings[0], rings[1], places)
+        return self._rings[candidate]
+
+    def _differing(self, values: Sequence[str]) -> np.ndarray:
+        """In how many choices each listed architecture differs; a choice that only one of two has is different."""
+        here = np.full(self._choices.shape[1], -1)
+        known = [self._codes.get(value, -2) for value in values[: len(here)]]
+        here[: len(known)] = known
+        return (self._choices != here).sum(axis=1) + max(0, len(values) - len(here))
+
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        """A number for every value that a choice of a listed architecture has."""
+        values = {value for arch in self._listed for value in self.space.parse(arch)}
+        return {value: number for number, value in enumerate(sorted(values))}
+
+    @cached_property
+    def _choices(self) -> np.ndarray:
+        """Choices of the listed architectures as numbers, a row for each; -1 where one has fewer than the others."""
+        parsed = [self.space.parse(arch) for arch in self._listed]
+        choices = np.full((len(parsed), max(map(len, parsed))), -1)
+        for row, values in zip(choices, parsed):
+            row[: len(values)] = [self._codes[value] for value in values]
+        return choices
 
     def crossover(self, first: str, second: str, rng: np.random.Generator) -> str:
         """A child that fits; the first parent where twenty draws give none."""
@@ -130,6 +186,9 @@ class Architectures:
 
     def neighbours(self, candidate: str) -> list[str]:
         """All neighbours that fit."""
+        if self.within is not None:
+            nearer, equal, places = self._around(candidate)
+            return [*nearer, *equal][:places]
         return [arch for arch in self.space.neighbours(candidate) if self.fits(arch)]
 
     def _fitting(self, archs: Sequence[str]) -> tuple[str, ...]:
@@ -144,29 +203,30 @@ class Architectures:
                 raise ArchitectureError(f"{arch!r} is listed and no architecture of {self.space.spec}; mend the list.")
         fitting = tuple(arch for arch in archs if self.excess(arch) == 0)
         if not fitting:
-            raise self._impossible({name: min(archs, key=self._known(name)) for name in self.limits}, "what is listed")
+            raise self._impossible(archs, "what is listed")
         return fitting
 
     def _first(self) -> str:
         """Some architecture that fits.
 
         Raises:
-            BudgetError: none was found.
+            BudgetError: none does, or none was found where not all can be looked at.
         """
-        if self.within is not None:
-            return self.within[0]
+        every = self.everything() if self._needed else None
+        if every is not None:
+            if not every:
+                raise self._impossible(self.space.subset("all"), self.space.spec)
+            return every[0]
         rng = numpy_stream("budget", self.space.name)
         draws = [self.space.sample(rng) for _ in range(_STARTS)]
-        fitting = next((arch for arch in draws if self.fits(arch)), None)
         starts = (self.space[0], draws[0])
+        fitting = next((arch for arch in draws if self.fits(arch)), None)
+        fitting = fitting or next(filter(None, (self._led(arch, rng) for arch in starts)), None)
         if fitting is None:
-            fitting = next(filter(None, (self._led(arch, rng) for arch in starts)), None)
-        if fitting is None:
-            smallest = {
-                name: min((self._lowest(arch, self._known(name)) for arch in starts), key=self._known(name))
-                for name in self.limits
-            }
-            raise self._impossible(smallest, self.space.spec)
+            lowest = [
+                self._lowest(arch, cost) for arch in starts for cost in (self.excess, *map(self._known, self._needed))
+            ]
+            raise self._impossible(lowest, self.space.spec)
         return fitting
 
     def _lowest(self, arch: str, cost: Callable[[str], float]) -> str:
@@ -188,15 +248,23 @@ class Architectures:
 
         return cost
 
-    def _impossible(self, smallest: Mapping[str, str], where: str) -> BudgetError:
-        """What to say where nothing fits; ``smallest`` has the architecture that is smallest by each limited cost."""
+    def _impossible(self, archs: Sequence[str], where: str) -> BudgetError:
+        """What to say where nothing fits: of the architectures that were looked at, those that come nearest."""
+        unknown = [name for name in self._needed if not any(map(math.isfinite, map(self._known(name), archs)))]
+        if unknown:
+            return BudgetError(
+                f"Nothing in {where} has a known {' or '.join(unknown)}: {len(archs):,} architectures were looked at. "
+                f"Expected architectures that the device can run; choose others, or another device."
+            )
         asked = " and ".join(f"{name} ≤ {_told(name, limit)}" for name, limit in self.limits.items())
-        nearest = "; ".join(
-            f"{name} {_told(name, self._known(name)(arch))} ({arch})" for name, arch in smallest.items()
-        )
+        smallest = {name: min(archs, key=self._known(name)) for name in self.limits}
+        lowest = "; ".join(f"{name} {_told(name, self._known(name)(arch))} ({arch})" for name, arch in smallest.items())
+        nearest = min(archs, key=self.excess)
+        together = ", ".join(f"{name} {_told(name, self._known(name)(nearest))}" for name in self.limits)
+        compromise = f" Nearest to all limits at once is {nearest}: {together}." if len(self.limits) > 1 else ""
         return BudgetError(
             f"The budget {asked} was given, and nothing in {where} was found that satisfies all of it. The smallest "
-            f"values found are {nearest}. Raise the limit."
+            f"values found are {lowest}.{compromise} Raise the limit."
         )
 
     def _led(self, arch: str, rng: np.random.Generator) -> str | None:

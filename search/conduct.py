@@ -82,6 +82,7 @@ class Found:
         front: positions of those that no other beats in the objective and in every cost that was to be small.
         points: after how many evaluations which position was the pick.
         reference: the sample that ranks were taken against.
+        reference_seconds: time that its evaluation took.
         wall_seconds: time from start to end.
     """
 
@@ -92,6 +93,7 @@ class Found:
     front: tuple[int, ...]
     points: tuple[tuple[int, int], ...]
     reference: tuple[str, ...]
+    reference_seconds: float
     wall_seconds: float
 
     @property
@@ -152,6 +154,7 @@ def conduct(
         tuple(front(_goals(trace.history, evaluation, values))),
         tuple(curve(trace, order)),
         tuple(one.candidate for one in sample),
+        sum(one.seconds for one in sample),
         time.monotonic() - start,
     )
 

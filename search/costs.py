@@ -86,7 +86,13 @@ class Costs:
         return {name: measure.about for name, measure in self._measures.items()}
 
     def instant(self, name: str) -> bool:
-        """Whether a column takes no clock, so that it can be had for a whole space."""
+        """Whether a column takes no clock, so that it can be had for a whole space.
+
+        Raises:
+            UnknownNameError: there is no such column.
+        """
+        if name not in self.columns:
+            raise unknown("cost", name, self.columns)
         return name in SIZES or self._measures[name].instant
 
     def column(self, name: str, archs: Sequence[str]) -> np.ndarray:

@@ -65,6 +65,7 @@ def document(
     evaluation: Evaluation,
     truths: Mapping[str, Any] | None = None,
     times: Mapping[str, Any] | None = None,
+    remarks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The content of ``search.json``; the same search gives the same, apart from what stands under ``times``.
 
@@ -77,6 +78,7 @@ def document(
         evaluation: what was looked at.
         truths: what trained accuracies say, by truth; looked up after the search.
         times: further times.
+        remarks: what a reader must know, such as settings that had no effect.
     """
     first, costs = found[0], list(dict.fromkeys((*_SHOWN, *domain.limits, *evaluation.values.minimised)))
     rows = _history(first, domain, evaluation, costs)
@@ -84,6 +86,7 @@ def document(
         "format": FORMAT,
         "best": {"space": domain.space.spec, **rows[first.best], "evaluation": first.best + 1, "seed": first.seed},
         "request": dict(request),
+        "remarks": list(remarks),
         "front": [rows[place] for place in first.front],
         "curve": [{"evaluations": done, "position": place} for done, place in first.points],
         "stopped": first.trace.stopped,
@@ -97,7 +100,7 @@ def document(
         "population": _population(first),
         "times": {
             "wall_seconds": [one.wall_seconds for one in found],
-            "scoring_seconds": [sum(row.seconds for row in one.trace.history) for one in found],
+            "scoring_seconds": [one.reference_seconds + sum(row.seconds for row in one.trace.history) for one in found],
             "scoring_seconds_of_each": [one.seconds for one in first.trace.history],
             **(times or {}),
         },

@@ -12,14 +12,14 @@ from zcbench.benchmarks.truth_name import TruthName
 from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import Found, spread
 from zcbench.search.loop import SearchError
-from zcbench.search.pareto import covered
+from zcbench.search.pareto import covered, covered_by_one
 from zcbench.streams import numpy_stream
 
 CHECKPOINTS = (8, 16, 32, 64, 128, 256, 512, 1000, 2000, 5000, 10000)
 """Numbers of evaluations at which the accuracy of the pick is stated."""
 
 TRAININGS = (1, 10, 100, 1000)
-"""How many architectures the random search trains whose best by validation is taken."""
+"""How many architectures the random search trains whose best by validation is taken, and as many as were evaluated."""
 
 
 class Truth:
@@ -85,18 +85,17 @@ def judge(found: Sequence[Found], truth: Truth, domain: Architectures, minimised
         "by_evaluations": _by_evaluations(found, truth),
     }
     if minimised:
-        shares = [_front_share(one, truth, domain, minimised) for one in found]
-        result["front"] = {"hypervolume ratio": told_spread(shares), "costs": list(minimised)}
+        result["front"] = {"costs": list(minimised), **_front(found, truth, domain, minimised)}
     return result
 
 
 def by_seconds(found: Sequence[Found], truth: Truth, points: int = 12) -> list[dict[str, Any]]:
     """Accuracy of the picks after so many seconds of scoring; empty where nothing was scored.
 
-    Seconds are those that the scores took, added up as if one after the other; proxies that share a pass are each
-    charged with it, so that they are an upper bound.
+    Seconds are those that the scores took, those of the reference sample first, added up as if one after the other;
+    proxies that share a pass are each charged with it, so that they are an upper bound.
     """
-    spent = [np.cumsum([one.seconds for one in search.trace.history]) for search in found]
+    spent = [one.reference_seconds + np.cumsum([row.seconds for row in one.trace.history]) for one in found]
     longest = min((float(times[-1]) for times in spent), default=0.0)
     if longest <= 0:
         return []
@@ -105,7 +104,8 @@ def by_seconds(found: Sequence[Found], truth: Truth, points: int = 12) -> list[d
     for seconds in np.geomspace(min(first, longest), longest, points):
         done = [int(np.searchsorted(times, seconds, "right")) for times in spent]
         accuracies = [truth.accuracy(one.pick_at(n)) for one, n in zip(found, done)]
-        rows.append({"seconds": float(seconds), **told_spread(accuracies)})
+        regret = told_spread([truth.best - accuracy for accuracy in accuracies])
+        rows.append({"seconds": float(seconds), **told_spread(accuracies), "regret": regret})
     return rows
 
 
@@ -115,6 +115,7 @@ def trained_at_random(
     validation: pd.Series,
     seeds: Sequence[int],
     seconds: pd.Series | None = None,
+    evaluations: int | None = None,
 ) -> list[dict[str, Any]]:
     """Random search that trains: of k architectures the best by validation accuracy, judged by the truth.
 
@@ -124,13 +125,14 @@ def trained_at_random(
         validation: accuracies that choose, by architecture.
         seeds: as many draws as the search had.
         seconds: time that training each architecture takes.
+        evaluations: of the search; as many are trained, beside `TRAININGS`.
 
     Returns:
         One row per k: accuracy over the seeds, and the mean seconds of the k trainings where they are known.
     """
     known = truth.fitting.index.intersection(validation.dropna().index)
     rows = []
-    for k in (k for k in TRAININGS if k <= len(known)):
+    for k in (k for k in sorted({*TRAININGS, evaluations or 1}) if k <= len(known)):
         drawn = [_draw(domain, known, k, seed) for seed in seeds]
         picks = [validation.loc[some].idxmax() for some in drawn]
         row: dict[str, Any] = {"trainings": k, **told_spread([truth.accuracy(str(arch)) for arch in picks])}
@@ -161,7 +163,12 @@ def _draw(domain: Architectures, known: pd.Index, k: int, seed: int) -> list[str
 
 
 def _by_evaluations(found: Sequence[Found], truth: Truth) -> list[dict[str, Any]]:
-    return [{"evaluations": n, **told_spread([truth.accuracy(one.pick_at(n)) for one in found])} for n in marks(found)]
+    rows = []
+    for n in marks(found):
+        accuracies = [truth.accuracy(one.pick_at(n)) for one in found]
+        regret = told_spread([truth.best - accuracy for accuracy in accuracies])
+        rows.append({"evaluations": n, **told_spread(accuracies), "regret": regret})
+    return rows
 
 
 def best_so_far(found: Sequence[Found]) -> list[dict[str, Any]]:
@@ -180,11 +187,14 @@ def marks(found: Sequence[Found]) -> list[int]:
     return [n for n in (*(n for n in CHECKPOINTS if n < most), most) if any(one.pick_at(n) for one in found)]
 
 
-def _front_share(one: Found, truth: Truth, domain: Architectures, costs: Sequence[str]) -> float:
-    """How much of the true front in accuracy and costs the front that was found covers."""
-    archs = [one.trace.history[place].candidate for place in one.front]
-    true = [str(arch) for arch in truth.fitting.index]
-    return covered(_points(archs, truth, domain, costs), _points(true, truth, domain, costs))
+def _front(found: Sequence[Found], truth: Truth, domain: Architectures, costs: Sequence[str]) -> dict[str, Any]:
+    """How much of the true front in accuracy and costs the fronts that were found cover."""
+    if not all(map(domain.costs.instant, costs)):
+        return {"remark": "the true front is not known: only what was searched was timed"}
+    true = _points(list(map(str, truth.fitting.index)), truth, domain, costs)
+    fronts = [[one.trace.history[place].candidate for place in one.front] for one in found]
+    shares = [covered(_points(archs, truth, domain, costs), true) for archs in fronts]
+    return {"hypervolume ratio": told_spread(shares), "of one architecture": _told(covered_by_one(true))}
 
 
 def _points(archs: Sequence[str], truth: Truth, domain: Architectures, costs: Sequence[str]) -> np.ndarray:

@@ -79,6 +79,9 @@ class Domain(Protocol[C]):
     def neighbours(self, candidate: C) -> Sequence[C]:
         """All candidates that differ as little as can be."""
 
+    def everything(self) -> Sequence[C] | None:
+        """All candidates in a fixed order; None where they are not listed."""
+
 
 Evaluate = Callable[[Sequence[C]], Sequence[Evaluated[C]]]
 Fitness = Callable[[Sequence[Evaluated[C]]], np.ndarray]
@@ -164,12 +167,14 @@ def _why(asked: Sequence[object], done: int, evaluations: int, stale: int, patie
     return f"{stale} proposals in a row were known already" if stale >= patience else ""
 
 
-def check_rates(population: int, tournament: int, crossover: float) -> None:
+def check_rates(population: int, crossover: float, tournament: int = 1) -> None:
     """Refuse numbers that no evolution can be carried out with.
 
     Raises:
         SearchError: as the sentence says.
     """
+    if population < 1:
+        raise SearchError(f"A population of {population} was given. Expected at least 1; choose another number.")
     if not 1 <= tournament <= population:
         raise SearchError(
             f"A tournament of {tournament} in a population of {population} was given. Expected at least 1 and at "
@@ -177,6 +182,25 @@ def check_rates(population: int, tournament: int, crossover: float) -> None:
         )
     if not 0 <= crossover <= 1:
         raise SearchError(f"crossover={crossover} was given. Expected a share from 0 to 1.")
+
+
+def check_room(domain: Domain[C], population: int) -> None:
+    """Refuse a population that is larger than what it is drawn from, where that can be said before anything is drawn.
+
+    Raises:
+        SearchError: as the sentence says.
+    """
+    every = domain.everything()
+    if every is not None and len(every) < population:
+        raise no_room(population, len(every))
+
+
+def no_room(population: int, found: int) -> SearchError:
+    """What to say of a population that is larger than what it is drawn from."""
+    return SearchError(
+        f"A population of {population} was asked for, and there are only {found} different candidates. Expected a "
+        f"population that the space and the budget have room for; make it smaller."
+    )
 
 
 def pick(history: Sequence[Evaluated[C]], fitness: Fitness[C]) -> int | None:

@@ -18,7 +18,7 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 from pymoo.problems.static import StaticProblem
 
-from zcbench.search.loop import C, Domain, Evaluated, SearchError
+from zcbench.search.loop import C, Domain, Evaluated, SearchError, check_rates, check_room, no_room
 from zcbench.search.random_search import draw_new
 
 Matrix = Callable[[Sequence[Evaluated[C]]], np.ndarray]
@@ -39,7 +39,8 @@ class NSGA2(Generic[C]):
         matrix: objectives of a group, shape ``(n, objectives)``, to be maximised; its values if omitted.
 
     Raises:
-        SearchError: there are fewer than two objectives, or the domain has fewer candidates than the population.
+        SearchError: there are fewer than two objectives, a setting is out of range, or the domain has fewer candidates
+            than the population.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class NSGA2(Generic[C]):
                 f"NSGA-II was given {objectives} objective. Expected at least 2, such as a proxy and a cost to be kept "
                 f"small; name a cost to minimise, or use another algorithm."
             )
+        check_rates(population, crossover)
+        check_room(domain, population)
         self._known: list[C] = []
         self._objectives, self._matrix = objectives, matrix or _values
         self._problem = Problem(n_var=1, n_obj=objectives, n_ieq_constr=1, vtype=int)
@@ -116,10 +119,7 @@ class _Draw(Sampling):
     def _do(self, problem: Problem, n_samples: int, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
         drawn = draw_new(self._domain, random_state, n_samples, {})
         if len(drawn) < n_samples:
-            raise SearchError(
-                f"A population of {n_samples} was asked for, and only {len(drawn)} different candidates were found. "
-                f"Expected a population that the space and the budget have room for; make it smaller."
-            )
+            raise no_room(n_samples, len(drawn))
         return _places(self._known, drawn)[:, None]
 
 

@@ -33,15 +33,26 @@ def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
 
 
 def covered(found: np.ndarray, true: np.ndarray) -> float:
-    """Hypervolume of the points found as a share of that of the true ones.
+    """Hypervolume of the points found as a share of that of the true front.
 
-    The reference point is the worst of all true points by each column, so that the share is not flattered by room that
-    every front covers. The extreme points of the true front span what counts as 1.
+    The reference point is the worst of the true *front* by each column, and a tenth of the front's span below, so that
+    its ends count too. The worst of all points, a network that guesses or the slowest one, would be far below, and
+    nearly any front would cover nearly all.
 
     Args:
         found: shape ``(n, k)``, every column to be maximised.
         true: shape ``(m, k)``, all points that there are.
+
+    Returns:
+        A share from 0 to 1; NaN where no point that was found is finite, or the true front is a single point.
     """
-    reference = true[np.isfinite(true).all(axis=1)].min(axis=0)
-    whole = hypervolume(true, reference)
-    return hypervolume(found, reference) / whole if whole > 0 else float("nan")
+    best = true[front(true)]
+    if len(best) < 2 or not np.isfinite(found).all(axis=1).any():
+        return float("nan")
+    reference = best.min(axis=0) - 0.1 * np.ptp(best, axis=0)
+    return hypervolume(found, reference) / hypervolume(true, reference)
+
+
+def covered_by_one(true: np.ndarray) -> float:
+    """The largest share that a single architecture covers: what a front must exceed to be worth the name."""
+    return max((covered(true[[place]], true) for place in front(true)), default=float("nan"))

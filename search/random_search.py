@@ -36,15 +36,19 @@ class RandomSearch(Generic[C]):
 
 
 def draw_new(domain: Domain[C], rng: np.random.Generator, n: int, seen: dict[C, None]) -> list[C]:
-    """Up to ``n`` different candidates that are not in ``seen``, which gets them; fewer after a thousand vain draws."""
+    """Up to ``n`` different candidates that are not in ``seen``, which gets them.
+
+    After a thousand vain draws the next is one of those that are left, where the domain lists them; else there are
+    fewer than ``n``.
+    """
     drawn: list[C] = []
-    vain = 0
-    while len(drawn) < n and vain < _TRIES:
-        candidate = domain.sample(rng)
-        if candidate in seen:
-            vain += 1
-            continue
-        vain = 0
+    while len(drawn) < n:
+        candidate = next((one for one in (domain.sample(rng) for _ in range(_TRIES)) if one not in seen), None)
+        if candidate is None:
+            left = [one for one in domain.everything() or () if one not in seen]
+            if not left:
+                break
+            candidate = left[int(rng.integers(len(left)))]
         seen[candidate] = None
         drawn.append(candidate)
     return drawn

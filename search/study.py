@@ -1,11 +1,15 @@
 """A search repeated over seeds, then held against what was trained, and against what costs less."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from zcbench import spaces
+from zcbench.benchmarks.truth_name import TruthName
+from zcbench.benchmarks.truth_table import TruthTable
+from zcbench.errors import ZcbenchError
 from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import Found, Settings, conduct
 from zcbench.search.evaluation import Evaluation
@@ -80,6 +84,7 @@ def held_against(
     domain: Architectures,
     evaluation: Evaluation,
     random: Sequence[Found] = (),
+    chosen_by: Collection[str] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What each truth says of the picks and of the baselines; nothing goes back into the search.
 
@@ -89,6 +94,7 @@ def held_against(
         domain: what was searched.
         evaluation: what was looked at.
         random: random searches with the same objective and as many evaluations.
+        chosen_by: truths that the names in the objective were chosen by.
 
     Returns:
         Per truth the judgement, and per truth what depends on the time that scoring took.
@@ -97,9 +103,11 @@ def held_against(
     times: dict[str, Any] = {}
     for name, about in trained.items():
         truth = Truth(name, about.table, domain)
+        judged = judge(found, truth, domain, evaluation.values.minimised)
         truths[name] = {
             "protocol": _short(truth.protocol),
-            **judge(found, truth, domain, evaluation.values.minimised),
+            "remarks": [*_remarks(name, about.table, domain, chosen_by), *_front(judged.get("front"))],
+            **judged,
             "baselines": _baselines(found, about, truth, domain, random, evaluation.values.minimised),
         }
         times[name] = by_seconds(found, truth)
@@ -126,10 +134,50 @@ def _baselines(
         judged = judge(random, truth, domain, minimised)
         names = ("accuracy", "regret", "by_evaluations", "front")
         result["random search, same objective"] = {name: judged[name] for name in names if name in judged}
-    if about.validation is not None:
-        seeds = [one.seed for one in found]
-        result["random search that trains"] = trained_at_random(domain, truth, about.validation, seeds, about.seconds)
+    if about.validation is not None and not domain.by_clock:
+        seeds, evaluations = [one.seed for one in found], max(len(one.trace.history) for one in found)
+        result["random search that trains"] = trained_at_random(
+            domain, truth, about.validation, seeds, about.seconds, evaluations
+        )
     return result
+
+
+def _remarks(name: str, table: pd.DataFrame, domain: Architectures, chosen_by: Collection[str]) -> Iterator[str]:
+    """What a reader of the accuracies must know."""
+    if _meant(name) in set(map(_meant, chosen_by)):
+        yield "The names in the objective were chosen by these accuracies, which helps the pick."
+    networks = _spec(table.networks) if isinstance(table, TruthTable) else None
+    if networks not in (None, domain.space.spec):
+        yield f"These are accuracies of {networks}; networks, sizes and budget of the search are {domain.space.spec}."
+
+
+def _front(front: Mapping[str, Any] | None) -> Iterator[str]:
+    """What the judgement says of the front that was found."""
+    if front is None:
+        return
+    what = f"in accuracy and {', '.join(front['costs'])}"
+    share, alone = (front.get("hypervolume ratio") or {}).get("mean"), front.get("of one architecture")
+    if share is None or alone is None:
+        yield f"How much of the true front was found, {what}: {front.get('remark', 'too few accuracies are known')}."
+    else:
+        yield (
+            f"The front that was found covers {100 * share:.1f} % of the hypervolume of the true one, {what}; the best "
+            f"single architecture covers {100 * alone:.1f} %."
+        )
+
+
+def _meant(name: str) -> str:
+    try:
+        return str(TruthName.parse(name))
+    except ZcbenchError:
+        return name
+
+
+def _spec(space: str) -> str | None:
+    try:
+        return spaces.get(space).spec
+    except ZcbenchError:
+        return None
 
 
 def _short(protocol: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,11 +29,13 @@ class Space(ABC):
         name: the name the space is registered under, ``"nasbench201"``.
         spec: the name and the options that decide the network, ``"nasbench201(channels=16,cells=5)"``.
         subsets: the names that ``subset`` knows.
+        analytic: whether ``costs`` has closed formulas, so that it is at once there for a whole space.
     """
 
     name: str
     spec: str
     subsets: tuple[str, ...] = ("all",)
+    analytic: bool = False
 
     @abstractmethod
     def subset(self, name: str = "all") -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class NASBench201(Space):
 
     name = "nasbench201"
     subsets = ("all", "live", "unique")
+    analytic = True
 
     def __init__(self, channels: int = 16, cells: int = 5) -> None:
         self.channels = positive("channels", channels)

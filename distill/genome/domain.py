@@ -123,6 +123,9 @@ class GenomeDomain:
     def __iter__(self) -> Iterator[Genome]:
         raise GenomeError(f"The space has {len(self):,} genomes and is not listed. Draw from it with sample(rng).")
 
+    def everything(self) -> None:
+        """Nothing: the genomes are too many to be listed."""
+
     def fits(self, genome: Genome) -> bool:
         """Whether a genome can be computed between the pair."""
         shape = input_shape(genome.input, self.pair)

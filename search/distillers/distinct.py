@@ -45,6 +45,9 @@ class Distinct(Generic[C]):
         """All candidates that differ as little as can be, twins once."""
         return list(dict.fromkeys(map(self._standing_for, self._domain.neighbours(candidate))))
 
+    def everything(self) -> None:
+        """Nothing: which candidates are twins is found out one by one."""
+
     def _standing_for(self, candidate: C) -> C:
         if candidate not in self._known:
             self._known[candidate] = self._first.setdefault(self._signature(candidate), candidate)

@@ -47,7 +47,7 @@ class Evolution(Generic[C]):
         crossover: float = 0.5,
         fitness: Fitness[C],
     ) -> None:
-        check_rates(population, tournament, crossover)
+        check_rates(population, crossover, tournament)
         self._domain, self._rng, self._fitness = domain, rng, fitness
         self._size, self._tournament, self._crossover = population, tournament, crossover
         self._seen: dict[C, None] = {}

@@ -53,7 +53,7 @@ class DistillerSettings:
                 raise SearchError(
                     f"{name}={getattr(self, name)} was given. Expected a whole number of at least 1; give one."
                 )
-        check_rates(self.population, self.tournament, self.crossover)
+        check_rates(self.population, self.crossover, self.tournament)
         object.__setattr__(self, "fitness", replace(self.fitness, first=self.population))
 
 

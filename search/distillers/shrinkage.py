@@ -126,6 +126,9 @@ class DistillerSpace:
         """All genomes that differ in one part."""
         return self._domain.neighbours(candidate)
 
+    def everything(self) -> None:
+        """Nothing: the genomes are too many to be listed."""
+
     def learn(self, history: Sequence[Evaluated[Genome]], fitness: np.ndarray) -> None:
         """Take weights from all that was evaluated; where they change they are logged.
 

@@ -26,6 +26,7 @@ def content() -> dict:
     spread = {"mean": 91.0, "sd": 1.0, "low": 90.0, "high": 92.0, "n": 2}
     judged = {
         "protocol": {"name": "nasbench201/cifar10/test@200"},
+        "remarks": ["Accuracies of others."],
         "accuracies": {"known": 15625, "within the budget": 15000, "best": 94.0, "best architecture": ARCHS[0]},
         "accuracy": spread,
         "regret": spread,
@@ -53,11 +54,13 @@ def content() -> dict:
         },
         "best_so_far": [{"evaluations": 2, **spread}, {"evaluations": 4, **spread}],
         "stopped": "4 evaluations are done",
+        "remarks": ["Without effect: --tournament (the algorithm is random)."],
         "proposals": 5,
         "statuses": {"ok": 3, "nan": 1},
         "repeats": [{"seed": 0, "arch": ARCHS[1], "value": 5.0, "costs": {}, "evaluations": 4, "failed": 1}] * 2,
         "truths": {"nasbench201/cifar10": judged},
         "history": history,
+        "times": {"by_seconds": {"nasbench201/cifar10": [{"seconds": 0.5, **spread}, {"seconds": 70.0, **spread}]}},
         "population": [{"evaluations": 2, "members": [0, 1]}, {"evaluations": 4, "members": [1, 2, 3]}],
     }
 
@@ -105,6 +108,15 @@ def test_the_table_has_picks_and_baselines(content):
     page = search_page(content)
     for text in ("90.00 to 92.00", "12,346", "random search that trains: 10", "largest by params", "3.00"):
         assert text in page
+    for remark in ("Accuracies of others.", "Without effect: --tournament (the algorithm is random)."):
+        assert f"<p>{remark}</p>" in page
+
+
+def test_accuracy_by_seconds_has_a_panel(content):
+    """By construction: objective and accuracy by evaluations, and accuracy by the seconds that were given."""
+    axes = best_so_far(content).axes
+    assert [axis.get_xlabel() for axis in axes] == [*["architectures evaluated"] * 2, "seconds of scoring"]
+    assert axes[2].lines[0].get_xydata().tolist() == [[0.5, 91.0], [70.0, 91.0]]
 
 
 def test_the_same_content_gives_the_same_bytes(content, tmp_path):
@@ -133,7 +145,7 @@ def test_the_cell_has_an_arrow_for_every_operation(arch, arrows):
 def test_figures_draw_what_they_are_given(content):
     """Closed form: a panel for the objective and one per truth; the points of the front; the population's median."""
     curves = best_so_far(content)
-    assert len(curves.axes) == 2
+    assert len(curves.axes) == 3
     front = pareto(content, "params").axes[0].lines[1]
     assert front.get_xydata().tolist() == [[1000.0, 1.0], [2000.0, 5.0]]
     median = population_over_time(content).axes[0].lines[1]

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pytest
@@ -29,6 +30,9 @@ class Strings:
 
     def neighbours(self, candidate: Bits) -> list[Bits]:
         return [(*candidate[:i], 1 - candidate[i], *candidate[i + 1 :]) for i in range(self.length)]
+
+    def everything(self) -> list[Bits]:
+        return list(product((0, 1), repeat=self.length))
 
 
 class Counted:

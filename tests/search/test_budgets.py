@@ -1,5 +1,7 @@
 """Budgets and costs: what may be proposed, and what is said where nothing may."""
 
+from itertools import zip_longest
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import zcbench.spaces
 from zcbench.errors import UnknownNameError
 from zcbench.search import Architectures, BudgetError, Costs, LatencyTable, SearchError, Timing, quantity
 from zcbench.search.latency import table_name
+from zcbench.search.random_search import draw_new
 from zcbench.spaces.product import ProductSpace, Site
 
 
@@ -89,8 +92,19 @@ def test_a_tight_budget_is_reached_by_small_changes():
 
 def test_two_limits_that_exclude_each_other():
     """Closed form: a small sum and a small difference from 50 cannot be had together; both smallest are named."""
-    with pytest.raises(BudgetError, match=r"params ≤ 7 parameters and macs ≤ 10 MACs .* params 6 .*; macs 0 MACs"):
+    with pytest.raises(BudgetError, match=r"params ≤ 7 parameters and macs ≤ 10 MACs .* params 6 .*; macs 0 MACs") as e:
         Architectures(Costs(Digits()), {"params": 7.0, "macs": 10.0})
+    sums = np.arange(6, 55)
+    excess = np.maximum(0, sums / 7 - 1) + np.maximum(0, np.abs(50 - sums) / 10 - 1)
+    nearest = int(str(e.value).partition("at once is ")[2].partition(": params ")[2].partition(" ")[0])
+    assert excess[sums == nearest] == excess.min()
+
+
+def test_no_limit_and_nothing_that_can_be_measured(whole, table):
+    """Closed form: of ten listed cells none can be measured; the message names the cost, and no limit."""
+    costs = Costs(whole, measures={"latency": LatencyTable(table, "toy", "latency", whole)})
+    with pytest.raises(BudgetError, match="Nothing in what is listed has a known latency: 10 architectures"):
+        Architectures(costs, needed=["latency"], within=[whole[place] for place in range(0, 100, 10)])
 
 
 @pytest.mark.parametrize("cost", ["params", "macs"])
@@ -121,6 +135,51 @@ def test_only_what_is_listed_is_proposed(space):
     assert seen == set(listed)
 
 
+@pytest.mark.parametrize("name", ["nasbench201", "autoformer"])
+def test_a_listed_child_is_one_of_the_nearest(name):
+    """Slow reference: as many as the space has neighbours, in ascending numbers of choices that differ; uniform."""
+    space, rng = zcbench.spaces.get(name), np.random.default_rng(3)
+    listed = space.sample(rng, 150)
+    domain, parent = Architectures(Costs(space), within=listed), listed[7]
+
+    def differing(arch):
+        return sum(one != other for one, other in zip_longest(space.parse(arch), space.parse(parent)))
+
+    others = sorted((arch for arch in listed if arch != parent), key=differing)
+    n = min(len(space.neighbours(parent)), len(others))
+    farthest = differing(others[n - 1])
+    surely = [arch for arch in others if differing(arch) < farthest]
+    equal = [arch for arch in others if differing(arch) == farthest]
+    drawn = pd.Series([domain.mutate(parent, rng) for _ in range(4000)]).value_counts() / 4000
+    for archs, share in ((surely, 1 / n), (equal, (n - len(surely)) / n / len(equal))):
+        for arch in archs:
+            assert abs(drawn.get(arch, 0) - share) < 5 * np.sqrt(share / 4000)
+    assert set(drawn.index) <= {*surely, *equal}
+    assert list(map(differing, domain.neighbours(parent))) == sorted(map(differing, others))[:n]
+
+
+def test_of_all_that_is_listed_the_nearest_are_the_neighbours(space):
+    """Closed form: a list of the whole space changes no neighbourhood."""
+    listed = Architectures(Costs(space), within=list(space))
+    for arch in space.sample(np.random.default_rng(5), 3):
+        assert set(listed.neighbours(arch)) == set(space.neighbours(arch))
+
+
+def test_all_that_fits_is_drawn(space):
+    """Closed form: random search of a list, and of a budget, ends when it has all; the coupon collector is helped."""
+    params = space.costs(space).set_index("arch")["params"]
+    limit = float(params.nsmallest(300).max())
+    listed = space.sample(np.random.default_rng(0), 400)
+    for domain in (Architectures(Costs(space), within=listed), Architectures(Costs(space), {"params": limit})):
+        every = domain.everything()
+        for seed in range(3):
+            seen = {}
+            drawn = draw_new(domain, np.random.default_rng(seed), 20_000, seen)
+            assert len(drawn) == len(set(drawn)) and set(drawn) == set(every) == set(seen)
+    assert set(every) == set(params.index[params <= limit])
+    assert Architectures(Costs(zcbench.spaces.get("autoformer"))).everything() is None
+
+
 def test_what_a_device_cannot_run_is_never_proposed(whole, table):
     """Invariance: without a measured latency nothing fits, limited or minimised; how many those are is told."""
     latency = LatencyTable(table, "toy", "latency", whole)
@@ -133,10 +192,11 @@ def test_what_a_device_cannot_run_is_never_proposed(whole, table):
 
 
 def test_a_latency_that_nothing_has(whole, table):
-    """Closed form: at most 20 - 15.624 ms are there; a limit of 1 ms names a value near it."""
+    """Closed form: 20 - 15.624 ms is the least; a limit of 1 ms names it, and one of it is satisfied."""
     costs = Costs(whole, measures={"latency": LatencyTable(table, "toy", "latency", whole)})
-    with pytest.raises(BudgetError, match=r"latency ≤ 1 ms .* smallest values found are latency 4\."):
+    with pytest.raises(BudgetError, match=r"latency ≤ 1 ms .* smallest values found are latency 4\.376 ms"):
         Architectures(costs, {"latency": 1.0})
+    assert Architectures(costs, {"latency": 4.3765}).everything() == (whole[15_624],)
 
 
 def test_tables_of_another_space_or_device(space, whole, table):

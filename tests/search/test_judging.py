@@ -1,9 +1,12 @@
 """After the search: accuracy, regret, baselines and fronts against an invented truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from zcbench.benchmarks.truth_table import TruthTable
 from zcbench.search import (
     Architectures,
     Costs,
@@ -21,7 +24,7 @@ from zcbench.search import (
     validation_name,
 )
 from zcbench.search.judging import by_seconds, trained_at_random
-from zcbench.search.pareto import covered, front, hypervolume
+from zcbench.search.pareto import covered, covered_by_one, front, hypervolume
 from zcbench.search.study import at_random
 
 SMALL = Settings("evolution", evaluations=40, population=10, tournament=4)
@@ -93,6 +96,7 @@ def test_baselines(study, table, space):
     rows = {row["trainings"]: row for row in baselines["random search that trains"]}
     assert rows[100]["training_seconds"] == 200.0
     assert rows[1]["mean"] < rows[10]["mean"] < rows[1000]["mean"] <= validation.max()
+    assert 40 in rows and rows[40]["mean"] > rows[10]["mean"]  # as many trainings as the search had evaluations
     assert set(baselines["random search, same objective"]) == {"accuracy", "regret", "by_evaluations"}
     assert times == {"by_seconds": {}}
 
@@ -125,6 +129,46 @@ def test_by_seconds(space, table):
         known = [value for value in expected if np.isfinite(value)]
         assert row["n"] == len(known)
         assert not known or row["mean"] == pytest.approx(np.mean(known), abs=1e-6)
+        assert not known or row["regret"]["mean"] == pytest.approx(truth.best - np.mean(known), abs=1e-6)
+    late = by_seconds([replace(one, reference_seconds=7.0) for one in found], truth)
+    assert late[-1]["seconds"] == pytest.approx(47) and late[-1]["mean"] == rows[-1]["mean"]
+
+
+def test_the_seconds_of_a_reference_sample_count(space):
+    """Closed form: at one second a score, ten architectures of reference are ten seconds before the search."""
+    domain, rows = Architectures(Costs(space)), space.costs(space)
+    frame = pd.DataFrame({"arch": list(space), "proxy": "jacov", "seed": 0, "status": "ok", "reason": ""})
+    frame = frame.assign(value=rows["params"].astype(float), seconds=1.0).set_index("arch", drop=False)
+    frame = frame.rename_axis(None)
+    evaluation = Evaluation(Values(("jacov", "macs"), ()), domain.costs, lambda archs: frame.loc[list(archs)])
+    settings = Settings("random", evaluations=20, reference=10)
+    assert conduct(domain, evaluation, Objective(("jacov", "macs")), settings, 0).reference_seconds == 10.0
+
+
+def test_what_a_reader_of_a_truth_must_know(study, table, space):
+    """By construction: accuracies of other networks, and those that chose the names; nothing where there is nothing."""
+    domain, evaluation, _, found = study
+    about = {"space": "nasbench201", "name": "nasbench201/cifar10", "dataset": "cifar10"}
+    other = TruthTable.from_rows(table, about)
+    same = TruthTable.from_rows(table, about | {"networks": space.spec})
+    trained = {"nasbench201/cifar10/test": Trained(other), "mine": Trained(same)}
+    truths, _ = held_against(found, trained, domain, evaluation, chosen_by=["nasbench201/cifar10"])
+    chosen, networks = truths["nasbench201/cifar10/test"]["remarks"]
+    assert "were chosen by these accuracies" in chosen
+    assert "accuracies of nasbench201(channels=16,cells=5); " in networks and networks.endswith(f"are {space.spec}.")
+    assert truths["mine"]["remarks"] == []
+
+
+def test_a_front_of_which_nothing_can_be_said(space, table):
+    """By construction: one known accuracy is no front; the judgement has no figure, and says so."""
+    domain = Architectures(Costs(space))
+    evaluation = Evaluation(Values(("params",), ("macs",)), domain.costs)
+    found = repeated(domain, evaluation, Objective(("params",)), Settings("nsga2", evaluations=20, population=10), [0])
+    truths, _ = held_against(found, {"one": Trained(table.head(1))}, domain, evaluation)
+    assert truths["one"]["front"]["hypervolume ratio"]["mean"] is None
+    assert truths["one"]["remarks"] == [
+        "How much of the true front was found, in accuracy and macs: too few accuracies are known."
+    ]
 
 
 def test_a_truth_of_other_architectures(study, table):
@@ -155,7 +199,18 @@ def test_hypervolumes():
     assert hypervolume(points[:1], np.zeros(2)) == pytest.approx(3)
     assert hypervolume(np.full((1, 2), np.nan), np.zeros(2)) == 0
     assert covered(points, points) == pytest.approx(1)
-    assert covered(points[:1], points) == pytest.approx(0.5 * 2.5 / (0.5 * 2.5 + 1 * 1.5 + 1 * 0.5))
+
+
+def test_shares_of_a_front():
+    """Closed form: a staircase above the worst of the front and a tenth of its span; what no front has is left out."""
+    points = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0], [0.5, 0.5]])
+    whole = 0.2 * 2.2 + 1 * 1.2 + 1 * 0.2
+    assert covered(points[:1], points) == pytest.approx(0.2 * 2.2 / whole)
+    assert covered(points[:1], np.vstack([points, [-1000.0, -1000.0]])) == pytest.approx(0.2 * 2.2 / whole)
+    assert covered(points[3:], points) == 0
+    assert covered_by_one(points) == pytest.approx(1.2 * 1.2 / whole)
+    for found, true in ((points, points[:1]), (np.full((2, 2), np.nan), points), (points, np.full((1, 2), np.nan))):
+        assert np.isnan(covered(found, true))
 
 
 def test_the_true_front_is_covered_by_a_search_of_everything(space, table):

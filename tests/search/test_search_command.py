@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import zcbench
+from zcbench.benchmarks.data import hardware_costs
 from zcbench.benchmarks.store import Store
 from zcbench.streams import numpy_stream
 
@@ -275,7 +276,10 @@ def test_the_largest_cell(zcbench_command, data_dir, tmp_path):
         (["--algorithm", "nsga2", "--minimise", "params", "--proxies", "macs,depth"], "no value without a group"),
         (["--algorithm", "local", "--proxies", "macs,depth"], "may lead it in a circle, and"),
         (["--preset", "diswott"], "Did you mean 'diswot'"),
-        (["--population", "20000"], "A population of 20000 was asked for, and only"),
+        (["--population", "20000"], "A population of 20000 was asked for, and there are only 15625"),
+        (["--population", "0"], "A population of 0 was given"),
+        (["--algorithm", "nsga2", "--minimise", "params", "--population", "0"], "A population of 0 was given"),
+        (["--algorithm", "nsga2", "--minimise", "params", "--crossover", "1.5"], "crossover=1.5 was given"),
         (["--tournament", "0"], "A tournament of 0"),
         (["--evaluations", "0"], "evaluations=0"),
         (["--max-latency", "5"], "without a device"),
@@ -294,6 +298,52 @@ def test_bad_input_is_one_clear_message(arguments, message, fails, tmp_path):
     defaults = ["search", "--proxies", "macs", "--evaluations", 20000, "--step", 500, "--out", tmp_path / "out"]
     assert message in fails(*defaults, *arguments, ZCBENCH_DATA=str(tmp_path))
     assert not (tmp_path / "out" / "search.json").exists()
+
+
+def test_a_population_larger_than_the_space_costs_no_evaluation(fails, tmp_path):
+    """Sixty-four networks and a population of a hundred: refused before the first of them is scored."""
+    command = ["search", "--space", "s0", "--dataset", "noise", "--batch-size", 8, "--proxies", "zen"]
+    command += ["--population", 100, "--evaluations", 60, "--workers", 0, "--out", tmp_path / "out"]
+    assert "A population of 100 was asked for, and there are only 64" in fails(*command)
+    with Store(tmp_path / "out" / "scores.sqlite") as store:
+        assert store.scores().empty
+
+
+def test_what_has_no_effect_is_said(zcbench_command, tmp_path):
+    """By construction: each option that decides nothing is named with the reason, on the screen and in the result."""
+    command = ["search", "--proxies", "macs", "--evaluations", 12, "--step", 4, "--algorithm", "random", "--no-report"]
+    idle = ["--population", 7, "--tournament", 2, "--inits", 3, "--reference", 4, "--latency-device", "raspi4"]
+    result = zcbench_command(*command, *idle, "--baselines", "--out", tmp_path / "one")
+    assert result.returncode == 0, result.stderr
+    told = content(tmp_path / "one")["remarks"]
+    assert told == [
+        "Without effect: --population, --tournament (the algorithm is random).",
+        "Without effect: --inits (sizes need no network).",
+        "Without effect: --reference (a single score is no rank).",
+        "Without effect: --latency-device (neither latency nor energy is limited or minimised).",
+        "Without effect: --baselines (no truth was named).",
+    ]
+    assert all(line in result.stdout for line in told)
+    assert zcbench_command(*command, "--out", tmp_path / "two").returncode == 0
+    assert content(tmp_path / "two")["remarks"] == []
+    short = ["search", "--proxies", "macs", "--evaluations", 12, "--no-report", "--out", tmp_path / "three"]
+    assert zcbench_command(*short).returncode == 0
+    assert "The first population of 36 took all 12 evaluations" in content(tmp_path / "three")["remarks"][0]
+
+
+@pytest.mark.data
+def test_latencies_are_of_the_images_that_the_scores_are_of(zcbench_command, data_dir, tmp_path):
+    """By construction: scores of CIFAR-100 images are searched under the latencies that were measured for CIFAR-100."""
+    made = ["bench", "--archs", 8, "--proxies", "n_convs", "--seeds", 1, "--dataset", "cifar100", "--workers", 0]
+    result = zcbench_command(*made, "--no-report", "--out", tmp_path / "run", ZCBENCH_DATA=str(data_dir))
+    assert result.returncode == 0, result.stderr
+    command = ["search", "--proxies", "n_convs", "--scores", tmp_path / "run", "--evaluations", 8, "--no-report"]
+    command += ["--algorithm", "random", "--max-latency", 1000, "--latency-device", "raspi4", "--out", tmp_path / "out"]
+    result = zcbench_command(*command, ZCBENCH_DATA=str(data_dir))
+    assert result.returncode == 0, result.stderr
+    latency = hardware_costs("cifar100", data_dir).set_index("arch")["raspi4_latency"]
+    for row in content(tmp_path / "out")["history"]:
+        assert row["costs"]["latency"] == latency[row["arch"]]
 
 
 def test_another_list_of_as_many_is_another_search(zcbench_command, fails, tmp_path):

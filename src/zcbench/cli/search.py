@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def search(
+    context: typer.Context,
     out: Annotated[
         Path, typer.Option(help="Folder for search.json, the report and the scores; a search goes on there.")
     ],
@@ -156,7 +157,8 @@ def search(
     limits = inputs.limits(params=max_params, macs=max_macs, depth=max_depth, latency=max_latency, energy=max_energy)
     trained = inputs.trained(split_list(truth or ()), data_dir)
     source = inputs.looked_up(scores, goal, where) if scores else inputs.nothing(task(dataset, image_size), classes)
-    costs = inputs.costs(where, source.task, {*limits, *minimised}, latency_device, dataset, out, data_dir)
+    images = source.about["protocol"]["dataset"] if scores else dataset
+    costs = inputs.costs(where, source.task, {*limits, *minimised}, latency_device, images, out, data_dir)
     domain = Architectures(costs, limits, minimised, inputs.within(archs, where, trained, source.archs))
     check_known(trained, domain)
     seeds = range(seed, seed + repeats)
@@ -181,8 +183,10 @@ def search(
         free = bool(scores) or not inputs.scored(goal)
         also_random = bool(trained) and (free if baselines is None else baselines)
         found, random = _search(domain, evaluation, goal, how, seeds, also_random)
-    truths, times = held_against(found, trained, domain, evaluation, random)
-    content = document(request, found, domain, evaluation, truths, times)
+    chosen_by = [name for about in rankings for name in about["truths"]]
+    truths, times = held_against(found, trained, domain, evaluation, random, chosen_by)
+    remarks = inputs.remarks(inputs.given(context), goal, how, scores=bool(scores), costs={*limits, *minimised})
+    content = document(request, found, domain, evaluation, truths, times, remarks)
     path = write(out, content)
     _print(content)
     typer.echo(f"Result: {path}", err=True)
@@ -240,10 +244,10 @@ def _print(content: Mapping[str, Any]) -> None:
         best = f"{name}: best within the budget {known['best']:.2f} of {known['within the budget']:,} architectures"
         console.print(best, highlight=False, markup=False, soft_wrap=True)
         console.print(_judgement(judged))
-        if front := judged.get("front"):
-            share = front["hypervolume ratio"]["mean"]
-            costs = ", ".join(front["costs"])
-            console.print(f"Hypervolume of the front in accuracy and {costs}: {share:.3f} of the true", highlight=False)
+        for line in judged["remarks"]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in content["remarks"]:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _counts(statuses: Mapping[str, int]) -> str:

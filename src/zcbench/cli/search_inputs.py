@@ -10,6 +10,8 @@ from zcbench.cli.winners import PREFIX, winners
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
+    from typer import Context
+
     from zcbench.benchmarks.ensembles import Ensemble
     from zcbench.datasets import Batch
     from zcbench.search import Costs, Objective, Settings, Trained
@@ -249,7 +251,8 @@ def within(
         chosen = [str(arch) for arch in next(iter(tables.values())).table["arch"] if arch in common and arch in space]
     else:
         chosen = choose_architectures(space, given)[0]
-    able = chosen if scored is None else [arch for arch in chosen if arch in set(scored)]
+    known = None if scored is None else set(scored)
+    able = chosen if known is None else [arch for arch in chosen if arch in known]
     if not able:
         raise SearchError(f"Of the architectures {given!r} none has scores or accuracies. Expected some; name others.")
     return able
@@ -263,3 +266,45 @@ def teacher(goal: "Objective", space: "Space", given: str, seed: int, checkpoint
     if not any(REGISTRY.get(name).needs_teacher for name in scored(goal)):
         return None
     return read_teacher(given, space, seed, checkpoint=checkpoint)
+
+
+_OF_NETWORKS = [
+    *("inits", "batch_size", "batch_seed", "init", "dtype", "layout", "device", "workers", "timeout"),
+    *("teacher", "teacher_checkpoint", "teacher_seed"),
+]
+_OF_POPULATIONS = ["population", "tournament", "crossover"]
+_IDLE = {"random": _OF_POPULATIONS, "local": _OF_POPULATIONS, "nsga2": ["tournament"]}
+
+
+def given(context: "Context") -> set[str]:
+    """Names of the options that stood on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def remarks(
+    asked: Collection[str], goal: "Objective", how: "Settings", *, scores: bool, costs: Collection[str]
+) -> list[str]:
+    """What was asked for and had no effect, and why."""
+    idle = {f"the algorithm is {how.algorithm}": _IDLE.get(how.algorithm, [])}
+    if scores:
+        idle["scores are looked up"] = [*_OF_NETWORKS, "dataset", "image_size", "classes"]
+    elif not scored(goal):
+        idle["sizes need no network"] = _OF_NETWORKS
+    if not goal.needs_group:
+        idle["a single score is no rank"] = ["reference"]
+    if not {"latency", "energy"} & set(costs):
+        idle["neither latency nor energy is limited or minimised"] = ["latency_device"]
+    if "truth" not in asked:
+        idle["no truth was named"] = ["baselines"]
+    told = [
+        f"Without effect: {', '.join('--' + name.replace('_', '-') for name in names)} ({why})."
+        for why, options in idle.items()
+        if (names := [name for name in options if name in asked])
+    ]
+    if how.algorithm == "evolution" and how.evaluations <= how.population:
+        told.append(
+            f"The first population of {how.population} took all {how.evaluations} evaluations: no child was born, and "
+            f"the search was a random one. Ask for more evaluations, or for a smaller population."
+        )
+    return told
