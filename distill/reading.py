@@ -34,7 +34,7 @@ class Reader:
         self.network, self._reads = network, reads | {"logits"}
         self._autocast = torch.autocast(image.device.type, _DTYPES.get(precision), enabled=precision in _DTYPES)
         self._stages = StageTap(network, image, graph=True) if "stages" in reads else None
-        self._linear = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
+        self._linear = {layer: name for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
 
     def __call__(self, images: Tensor) -> Outputs:
         """Outputs for a batch.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zcbench.distill.taps import weight_layers
+from zcbench.distill.taps import own_weight, weight_layers
 from zcbench.streams import derive
 
 
@@ -16,14 +16,15 @@ from zcbench.streams import derive
 def borrowed(network: nn.Module) -> Iterator[nn.Module]:
     """The network in training mode with all weights differentiable; modes, flags and randomness are given back.
 
-    Within the block gradients are recorded, also where the caller has switched that off. Parameters and their ``grad``
+    Within the block gradients are recorded and numbers have the network's own type, also where the caller has switched
+    gradients off or automatic casts on. Parameters and their ``grad``
     are never written to by the passes, whose buffers `same_buffers` gives back; a proxy that is handed the network
     itself is watched by `Snapshot`.
     """
     modes = [(module, module.training) for module in network.modules()]
-    weights = [layer.weight for layer in weight_layers(network).values()]
+    weights = [weight for layer in weight_layers(network).values() if (weight := own_weight(layer)) is not None]
     flags = [(weight, weight.requires_grad) for weight in weights]
-    with own_randomness(), torch.inference_mode(False), torch.enable_grad():
+    with own_randomness(), torch.inference_mode(False), torch.enable_grad(), _without_autocast(network):
         try:
             network.train()
             for weight in weights:
@@ -36,16 +37,38 @@ def borrowed(network: nn.Module) -> Iterator[nn.Module]:
                 module.training = training
 
 
+def _without_autocast(network: nn.Module) -> torch.autocast:
+    device = next((parameter.device.type for parameter in network.parameters()), "cpu")
+    return torch.autocast(device if device != "meta" else "cpu", enabled=False)
+
+
 @contextmanager
 def same_buffers(network: nn.Module) -> Iterator[None]:
     """Give the buffers back after the block, such as the running statistics that a forward pass moves."""
-    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    buffers = _buffers(network)
     try:
         yield
     finally:
-        with torch.no_grad():
-            for buffer, copy in buffers:
-                buffer.copy_(copy)
+        _put_back(buffers)
+
+
+Buffers = list[tuple[nn.Module, str, Tensor, Tensor]]
+
+
+def _buffers(network: nn.Module) -> Buffers:
+    """Every buffer: whose it is, its name, itself, and a copy; a forward pass may write to it or put another there."""
+    return [
+        (module, name, buffer, buffer.clone())
+        for module in network.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+
+
+def _put_back(buffers: Buffers) -> None:
+    with torch.no_grad():
+        for module, name, buffer, copy in buffers:
+            module._buffers[name] = buffer.copy_(copy)
 
 
 @contextmanager
@@ -79,7 +102,7 @@ class Snapshot:
 
     def __init__(self, network: nn.Module) -> None:
         self._parameters = [(name, p, p.data, p.detach().clone()) for name, p in network.named_parameters()]
-        self._buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+        self._buffers = _buffers(network)
         self._grads = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in network.parameters()]
         self._modules = [(m, m.training, {h: set(getattr(m, h)) for h in HOOKS}) for m in network.modules()]
 
@@ -90,8 +113,7 @@ class Snapshot:
             for name, parameter, storage, copy in self._parameters:
                 if name in changed:
                     parameter.data = storage.copy_(copy)  # the signals share this storage
-            for buffer, copy in self._buffers:
-                buffer.copy_(copy)
+            _put_back(self._buffers)
             for parameter, grad, values in self._grads:
                 parameter.grad = grad
                 if grad is not None and values is not None:

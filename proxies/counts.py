@@ -1,6 +1,7 @@
 """Size counts: the baselines that every proxy has to beat."""
 
 from zcbench.proxies.contract import proxy
+from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.signals import Signals
 
 
@@ -30,3 +31,18 @@ def n_convs(signals: Signals) -> float:
     Unit: convolutions. Range: non-negative integers. Direction: higher ranks better.
     """
     return float(signals.costs.n_convs)
+
+
+@proxy("depth", reads="costs", higher_is_better=True, baseline=True)
+def depth(signals: Signals) -> float:
+    """Number of convolutions and linear layers on the longest path from the images to the logits.
+
+    Unit: layers; a last linear layer, the classifier, is left out. Range: non-negative integers. Direction: higher
+    ranks better. Attention of PyTorch's own module is one function, whose projections are not seen.
+
+    Raises:
+        NotApplicable: the costs that were given do not say it, or the network does not return one tensor.
+    """
+    if signals.costs.depth is None:
+        raise NotApplicable("The costs that were given have no depth, or the network does not return logits.")
+    return float(signals.costs.depth)

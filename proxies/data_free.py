@@ -12,33 +12,35 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from zcbench.distill.evaluation import evaluating
-from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
-from zcbench.proxies.passes import Values, missing, weight_tensors
+from zcbench.distill.taps import ForwardTap, layer_outputs
+from zcbench.proxies.passes import Values, check_logits, missing, weight_tensors
 from zcbench.proxies.signals import Batch, Costs
+from zcbench.spaces.measuring import Depths
 from zcbench.streams import torch_stream
 
 
 def count_costs(network: nn.Module, batch: Batch) -> Values:
-    """Count parameters, and the MACs and convolutions of one image, in a forward pass in evaluation mode.
+    """Count parameters, and the MACs, convolutions and depth of one image, in a forward pass in evaluation mode.
 
     MACs are half of what PyTorch's counter calls FLOPs: convolutions and matrix products, those of attention included.
     """
     convolutions: list[str] = []
 
-    def count(name: str, layer: WeightLayer, source: Tensor, output: Tensor) -> None:
-        if not isinstance(layer, nn.Linear):
-            convolutions.append(name)
+    def count(name: str, layer: nn.Module, source: Tensor, output: Tensor) -> None:
+        convolutions.append(name)
 
-    flops, plain_attention = FlopCounterMode(display=False), sdpa_kernel(SDPBackend.MATH)
+    layers = {layer: name for name, layer in network.named_modules() if isinstance(layer, nn.modules.conv._ConvNd)}
+    flops, depths, plain_attention = FlopCounterMode(display=False), Depths(), sdpa_kernel(SDPBackend.MATH)
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # the counter knows no fused attention of the CPU
     try:
-        with torch.no_grad(), evaluating(network), plain_attention, flops, layer_outputs(weight_layers(network), count):
-            network(batch.images[:1].clone())
+        with torch.no_grad(), evaluating(network), plain_attention, flops, depths, layer_outputs(layers, count):
+            logits = network(batch.images[:1].clone())
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     params = sum(parameter.numel() for parameter in network.parameters())
-    return {"costs": Costs(params, flops.get_total_flops() // 2, len(convolutions))}
+    depth = depths.of(logits) if isinstance(logits, Tensor) else None
+    return {"costs": Costs(params, flops.get_total_flops() // 2, len(convolutions), depth)}
 
 
 class WithoutBatchNorm(TorchFunctionMode):
@@ -60,7 +62,9 @@ def linearised_gradients(network: nn.Module, batch: Batch) -> Values:
         state[name].requires_grad_(True)
     ones = torch.ones_like(batch.images[:1], dtype=torch.float64)
     with WithoutBatchNorm():
-        total = functional_call(network, state, (ones,)).sum()
+        logits = functional_call(network, state, (ones,))
+    check_logits(logits, Batch(ones, batch.labels[:1]))
+    total = logits.sum()
     weights = [state[name] for name in names]
     found = torch.autograd.grad(total, weights, allow_unused=True) if total.requires_grad else [None] * len(names)
     pairs = {n: (w.detach(), torch.zeros_like(w) if g is None else g) for n, w, g in zip(names, weights, found)}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zcbench.proxies.contract import proxy
+from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.jacov import correlations
 from zcbench.proxies.signals import Signals
 
@@ -21,7 +22,7 @@ def epe_nas(signals: Signals) -> float:
 
     :math:`\Sigma^c` is the correlation matrix of the input gradients of the images of class c. With more than 100
     classes, :math:`e_c` is divided by the number of images of the class, and
-    :math:`s = \sum_{c, c'} \lvert e_c - e_{c'} \rvert / C` over the C classes that occur.
+    :math:`s = \sum_{c, c'} \lvert e_c - e_{c'} \rvert / C` over the C classes of two images or more.
 
     Args:
         signals: needs ``input_jacobian``, ``(B, D)``, and ``labels``.
@@ -30,16 +31,21 @@ def epe_nas(signals: Signals) -> float:
         The score, dimensionless, non-negative; higher ranks better.
 
     Raises:
-        NotApplicable: the batch has one image.
+        NotApplicable: the batch has one image, or with more than 100 classes no two images of one class.
         SingularScore: an image has a constant gradient.
 
     Note:
-        A class with one image has the correlation 1 and counts :math:`\log(1 + k)`, as in the authors' code.
+        A class with one image has the correlation 1 and counts :math:`\log(1 + k)` up to 100 classes; with more it is
+        left out, since the authors' code divides by the length of what is then a single number, and goes on without
+        the class.
     """
     matrix, labels = correlations(signals.input_jacobian), signals.labels
-    members = [labels == label for label in labels.unique()]
-    sums = torch.stack([_log_sum(matrix[own][:, own], mean=signals.num_classes > 100) for own in members])
-    if signals.num_classes <= 100:
+    members, many = [labels == label for label in labels.unique()], signals.num_classes > 100
+    members = [own for own in members if not many or own.sum() > 1]
+    if not members:
+        raise NotApplicable("No two images of the batch are of one class; with more than 100 classes only such count.")
+    sums = torch.stack([_log_sum(matrix[own][:, own], mean=many) for own in members])
+    if not many:
         return sums.abs().sum().item()
     return (sums[:, None] - sums[None, :]).abs().sum().item() / len(sums)
 

@@ -63,8 +63,9 @@ class Teacher:
         """The teacher's signals for ``batch``; computed anew only for another batch or further signals.
 
         Raises:
-            BatchError: labels and teacher do not fit together.
+            BatchError: labels and teacher do not fit together, or it has no values.
         """
+        batch = _on_network(self.network, batch)
         same = self._batch is not None and all(torch.equal(a, b) for a, b in zip(self._batch, batch))
         if self._known is None or not same or not reads <= self._reads:
             wanted = reads | (self._reads if same else frozenset())
@@ -280,11 +281,20 @@ def _on_network(network: nn.Module, batch: Batch) -> Batch:
     """The batch on the network's device and in its floating type.
 
     Raises:
-        BatchError: the network has no values, being on the meta device.
+        BatchError: a part of the network has no values, being on the meta device, or can have no gradients.
     """
+    state = [*network.parameters(), *network.buffers()]
+    if any(tensor.is_meta for tensor in state):
+        raise BatchError(
+            f"{type(network).__name__} is on the meta device, in whole or in part, and has no values there. Give one "
+            f"with to_empty() and an init."
+        )
+    if any(tensor.is_inference() for tensor in state):
+        raise BatchError(
+            f"{type(network).__name__} was built under torch.inference_mode(), whose tensors take part in no gradient. "
+            f"Build it outside, or give a copy made outside by copy.deepcopy."
+        )
     parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
     if parameter is None:
         return batch
-    if parameter.is_meta:
-        raise BatchError("The network is on the meta device and has no weights. Give one with to_empty() and an init.")
     return Batch(batch.images.to(parameter), batch.labels.to(parameter.device))

@@ -21,6 +21,9 @@ def grasp(signals: Signals) -> float:
     Returns:
         The score, in squared units of the loss, of either sign; higher ranks better.
 
+    Raises:
+        NotApplicable: the network is in half precision, which leaves the product too few digits.
+
     Note:
         The original pruning code divides the logits by a temperature of 200; the proxy code uses 1, and so do we.
     """

@@ -1,14 +1,11 @@
 """The passes that show the network one image: what its modules put out, and how its logits bend on a circle."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zcbench.proxies.data_free import standard_normal
-from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.passes import Values, check_logits, missing
 from zcbench.proxies.signals import Batch, Failure
 from zcbench.streams import torch_stream
@@ -19,20 +16,13 @@ def channel_maps(network: nn.Module, batch: Batch, seed: int) -> Values:
 
     Batch normalisation normalises the image by itself. A container that passes on its last layer's output gives the
     same object again, unless something overwrites the output in place later: each map is kept as the module gave it.
-
-    Raises:
-        NotApplicable: the network cannot take a single image in training mode.
     """
     stream = torch_stream("channel_maps", seed, device=batch.images.device)
     return {"channel_maps": _maps(network, standard_normal(batch.images[:1].shape, batch.images, stream))}
 
 
 def image_maps(network: nn.Module, batch: Batch) -> Values:
-    """`channel_maps` for the first image of the batch.
-
-    Raises:
-        NotApplicable: the network cannot take a single image in training mode.
-    """
+    """`channel_maps` for the first image of the batch."""
     return {"image_maps": _maps(network, batch.images[:1].clone())}
 
 
@@ -40,7 +30,7 @@ def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
     heard = _Maps()
     handles = [module.register_forward_hook(heard) for module in network.modules()]
     try:
-        with torch.no_grad(), _alone():
+        with torch.no_grad():
             network(image)
     finally:
         for handle in handles:
@@ -60,15 +50,13 @@ def circle(network: nn.Module, batch: Batch, seed: int) -> Values:
 
     Raises:
         BatchError: the network does not return logits.
-        NotApplicable: the network cannot take a single image in training mode.
     """
     stream = torch_stream("circle", seed, device=batch.images.device)
     shape = batch.images[:1].shape
     plane, _ = torch.linalg.qr(standard_normal(torch.Size((shape.numel(), 2)), batch.images, stream).double())
     u, w = (side.reshape(shape).to(batch.images.dtype) for side in plane.T)
     t = torch.zeros((), dtype=batch.images.dtype, device=batch.images.device, requires_grad=True)
-    with _alone():
-        z = network(u * t.cos() + w * t.sin())
+    z = network(u * t.cos() + w * t.sin())
     check_logits(z, Batch(batch.images[:1], batch.labels[:1]))
     y = torch.zeros_like(z, requires_grad=True)
     first = _derivative((y * z).sum(), t)
@@ -82,15 +70,6 @@ def _derivative(scalar: Tensor, variable: Tensor) -> Tensor:
         return torch.zeros_like(variable)
     (found,) = torch.autograd.grad(scalar, variable, create_graph=True, materialize_grads=True)
     return found
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Give what batch normalisation says of one position a name."""
-    try:
-        yield
-    except ValueError as error:
-        raise NotApplicable(f"The network cannot take one image by itself in training mode: {error}") from error
 
 
 class _Maps:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zcbench.distill.last_map import LastMap
 from zcbench.distill.stages import StageTap
-from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, weight_layers
+from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, names_of_layers, own_weight, weight_layers
 from zcbench.errors import BatchError
 from zcbench.proxies.activations import ActivationTap
 from zcbench.proxies.borrowing import seed_everything
@@ -45,12 +45,28 @@ def attempt(values: Values, names: frozenset[str], work: Callable[[], Values]) -
     except BatchError:
         raise
     except Exception as error:
-        values |= {name: Failure(error.with_traceback(None)) for name in names}  # a traceback would keep the graph
+        failure = Failure(error.with_traceback(None))  # a traceback would keep the graph
+        if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
+            failure = missing(f"Batch normalisation has one value per channel: {error}")
+        values |= dict.fromkeys(names, failure)
 
 
 def weight_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Weights of convolutions and linear layers, under the names that ``named_parameters`` gives them."""
-    return {f"{name}.weight" if name else "weight": layer.weight for name, layer in weight_layers(network).items()}
+    """Weights of convolutions and linear layers, under the names that ``named_parameters`` gives them.
+
+    Raises:
+        NotApplicable: a layer computes its weight from other parameters, as under a parametrisation.
+    """
+    weights: dict[str, Tensor] = {}
+    for name, layer in weight_layers(network).items():
+        weight = own_weight(layer)
+        if weight is None:
+            raise NotApplicable(
+                f"The layer {name!r} computes its weight from other parameters. Make it one again, such as by "
+                f"torch.nn.utils.parametrize.remove_parametrizations."
+            )
+        weights[f"{name}.weight" if name else "weight"] = weight
+    return weights
 
 
 class SharedPass:
@@ -73,13 +89,15 @@ class SharedPass:
         self._jacobian, self._hessian = "input_jacobian" in wanted, "hessian_gradient" in wanted
         self._backward = self._hessian or bool(wanted & self.first_order)
         self._saliency = "channel_saliency" in wanted
-        self._tap = ForwardTap(relu_codes="relu_codes" in wanted, features="features" in wanted)
+        codes = len(batch.images) if "relu_codes" in wanted else 0
+        self._tap = ForwardTap(relu_codes=codes, features="features" in wanted)
         self._last_map = LastMap(network, batch.images, lambda: self._tap.features) if "features" in wanted else None
-        self._stages = StageTap(network, batch.images[:1]) if "stages" in wanted else None
+        self._stages: StageTap | Failure | None = self._stage_tap() if "stages" in wanted else None
         self._activations = ActivationTap(seed) if "activation_matrices" in wanted else None
-        self._layers, self._weights = weight_layers(network), weight_tensors(network)
+        self._layers = names_of_layers(network)
+        self._weights: dict[str, Tensor] = {}
         self._copy_outputs = False
-        self._classifier: tuple[str, Tensor] | None = None
+        self._classifier: tuple[str, WeightLayer, Tensor] | None = None
         self._outputs: list[tuple[Tensor, int]] = []
         self._products: dict[str, Tensor] = {}
         self._handles: list[Any] = []
@@ -90,6 +108,25 @@ class SharedPass:
         Raises:
             BatchError: the network does not return logits, or a label is out of their range.
         """
+        seed_everything("passes", self._seed)  # looking for blocks may have drawn numbers
+        try:
+            return self._run()
+        finally:
+            self._let_go()
+
+    def _stage_tap(self) -> StageTap | Failure:
+        try:
+            return StageTap(self._network, self._batch.images[:1])
+        except Exception as error:
+            return Failure(error.with_traceback(None))
+
+    def _let_go(self) -> None:
+        """A hook on a tensor holds the graph that holds the tensor."""
+        for handle in self._handles:
+            handle.remove()
+        self._outputs, self._handles = [], []
+
+    def _run(self) -> Values:
         values: Values = {}
         with self._clock.part("forward"):
             logits, images = self._forward()
@@ -110,7 +147,7 @@ class SharedPass:
             layer_outputs(self._layers, self._listen),
             self._tap,
             self._last_map or nullcontext(),
-            self._stages or nullcontext(),
+            self._stages if isinstance(self._stages, StageTap) else nullcontext(),
             self._activations or nullcontext(),
         ):
             return self._network(images.clone()), images
@@ -121,13 +158,13 @@ class SharedPass:
         self._copy_outputs = True
         self._tap = self._tap.renewed()
         self._activations = self._activations and self._activations.renewed()
-        self._outputs, self._handles = [], []
+        self._let_go()
 
     def _forward_values(self, logits: Any) -> Values:
         check_logits(logits, self._batch)
         features, classifier = None if self._last_map is None else self._last_map.features, self._classifier
         matrices = self._activations.matrices if self._activations else []
-        weight = None if classifier is None else self._weights[classifier[0]].detach()
+        weight = None if classifier is None else own_weight(classifier[1])
         return {
             "logits": logits.detach(),
             "num_classes": logits.shape[1],
@@ -136,20 +173,25 @@ class SharedPass:
             "features": missing("There is no feature map and no sequence of tokens before the classifier.")
             if features is None
             else features.detach(),
-            "stages": (self._stages and self._stages.stages) or missing("No block puts out a feature map."),
-            "classifier": missing("There is no linear layer.") if weight is None else weight,
-            "embedding": missing("There is no linear layer.") if classifier is None else classifier[1],
+            "stages": self._stages
+            if isinstance(self._stages, Failure)
+            else (self._stages and self._stages.stages) or missing("No block puts out a feature map."),
+            "classifier": missing("There is no linear layer that holds its weight.")
+            if weight is None
+            else weight.detach(),
+            "embedding": missing("There is no linear layer.") if classifier is None else classifier[2],
         }
 
     def _listen(self, name: str, layer: WeightLayer, source: Tensor, output: Tensor) -> Tensor | None:
         if isinstance(layer, nn.Linear):
-            self._classifier = (f"{name}.weight" if name else "weight", source.detach())
+            self._classifier = (f"{name}.weight" if name else "weight", layer, source.detach())
         if not (self._saliency and output.requires_grad):
             return None
         self._outputs.append((output, output._version))
+        values = output.detach()  # the hook is held by the graph, which must not be held by the hook
 
         def add_product(gradient: Tensor) -> None:
-            product = wide(output.detach()) * wide(gradient.detach())
+            product = wide(values) * wide(gradient.detach())
             if isinstance(layer, nn.Linear):
                 product = self._channels_second(product)
             total = product.flatten(2).sum(2) if product.ndim > 2 else product
@@ -166,11 +208,11 @@ class SharedPass:
 
     def _loss_backward(self, logits: Tensor) -> Values:
         keep = self._hessian or self._jacobian
+        self._weights = weight_tensors(self._network)
         with self._clock.part("loss backward"):
             loss = F.cross_entropy(logits, self._batch.labels)
             gradients = self._differentiate(loss, retain_graph=keep, create_graph=self._hessian)
-        for handle in self._handles:
-            handle.remove()
+        self._let_go()
         values: Values = {"gradients": {name: g.detach() for name, g in gradients.items()}}
         values["channel_saliency"] = self._products
         values["classifier_gradient"] = (
@@ -181,6 +223,11 @@ class SharedPass:
         return values
 
     def _hessian_product(self, gradients: dict[str, Tensor]) -> Values:
+        halves = {g.dtype for g in gradients.values()} & {torch.float16, torch.bfloat16}
+        if halves:
+            raise NotApplicable(
+                f"A product with the Hessian has too few digits left in {halves.pop()}. Give the network in float32."
+            )
         with self._clock.part("Hessian product"):
             inner = torch.stack([(g * g.detach()).sum() for g in gradients.values()]).sum()
             product = self._differentiate(inner, retain_graph=self._jacobian)
@@ -188,7 +235,10 @@ class SharedPass:
 
     def _input_backward(self, logits: Tensor, images: Tensor) -> Values:
         with self._clock.part("input backward"):
-            (jacobian,) = torch.autograd.grad(logits.sum(), images)
+            total = logits.sum()
+            if not total.requires_grad:
+                return {"input_jacobian": torch.zeros_like(images).flatten(1)}
+            (jacobian,) = torch.autograd.grad(total, images, allow_unused=True, materialize_grads=True)
         return {"input_jacobian": jacobian.flatten(1)}
 
     def _differentiate(self, scalar: Tensor, *, retain_graph: bool, create_graph: bool = False) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from zcbench.streams import torch_stream
 
 GRADIENT_IMAGES = 16  # the 1.5 M weights of the largest NAS-Bench-201 cell make 98 MB of gradients
 KERNEL_IMAGES = 16  # the cost grows with the square
-JACOBIAN_IMAGES, JACOBIAN_TENSORS = 32, 128  # the released code of VKDNW takes 64 and 128
+JACOBIAN_IMAGES, JACOBIAN_TENSORS = 32, 128  # the released code of VKDNW takes 64, and all tensors of NAS-Bench-201
 GRADIENTS_AT_ONCE = 2**24  # numbers; 64 MB in float32
 
 
@@ -126,4 +126,5 @@ def normalise_each(
         return F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if input[0, 0].numel() < 2:
         raise NotApplicable("A batch normalisation sees one value per channel and image, which has no variance.")
+    weight, bias = (None if tensor is None else tensor.to(input.dtype) for tensor in (weight, bias))
     return F.instance_norm(input, None, None, weight, bias, True, momentum, eps)

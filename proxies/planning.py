@@ -82,7 +82,7 @@ def collect(
         BatchError: images, labels and network do not fit together.
     """
     values: Values = {"network": network, "num_classes": Failure(NotApplicable("No forward pass."))}
-    values["parameters"] = {name: weight.detach() for name, weight in weight_tensors(network).items()}
+    attempt(values, frozenset({"parameters"}), lambda: {"parameters": _detached(weight_tensors(network))})
     if costs is not None:
         values["costs"] = costs
     task = Task(network, batch, reads - values.keys(), seed, Clock(), thin)
@@ -91,6 +91,10 @@ def collect(
             attempt(values, item.gives, partial(_carry_out, item, task, timeout))
     values |= {name: _widened(values[name]) for name in WIDE & values.keys()}
     return Signals(values, batch, reads, task.clock.parts)
+
+
+def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach() for name, tensor in tensors.items()}
 
 
 def _widened(value: Any) -> Any:

@@ -19,11 +19,12 @@ class Batch(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """Size of an architecture: parameters, multiply-accumulates of one image, convolutions executed for one image."""
+    """Size of an architecture: parameters, multiply-accumulates and convolutions of one image, layers on a path."""
 
     params: int
     macs: int
     n_convs: int
+    depth: int | None = None
 
 
 class Blocks(NamedTuple):
@@ -312,8 +313,8 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 
 def own_copy(batch: Batch) -> Batch:
-    """A copy that nobody else writes to."""
-    return Batch(batch.images.clone(), batch.labels.clone())
+    """A copy that nobody else writes to, and that no gradient leads out of."""
+    return Batch(batch.images.detach().clone(), batch.labels.clone())
 
 
 def check_batch(images: Tensor, labels: Tensor) -> Batch:

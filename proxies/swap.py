@@ -96,4 +96,4 @@ def count_patterns(codes: Iterable[Tensor]) -> int:
 
 
 def _powers(code: Tensor) -> Tensor:
-    return 2.0 ** torch.arange(len(code), device=code.device)
+    return 2.0 ** torch.arange(len(code), device=code.device, dtype=torch.float32)

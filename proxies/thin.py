@@ -20,8 +20,9 @@ def thin_codes(thin: Callable[[], nn.Module | None] | None, batch: Batch, seed: 
     if network is None:
         reason = "There is no thin network of the architecture: its space builds none, or evaluate was given no thin=."
         return {"thin_codes": missing(reason)}
-    with torch.no_grad(), ForwardTap(relu_codes=True) as tap:
-        logits = network.to(batch.images).train()(_crops(batch.images, seed))
+    crops = _crops(batch.images, seed)
+    with torch.no_grad(), ForwardTap(relu_codes=len(crops)) as tap:
+        logits = network.to(batch.images).train()(crops)
     return {
         "thin_codes": heard_codes(tap, logits) or missing("No ReLU is called in the forward pass of the thin network.")
     }

@@ -37,11 +37,13 @@ def vkdnw(signals: Signals) -> float:
         SingularScore: all deciles are zero: nine tenths of the weights change nothing.
 
     Note:
-        The rest is as in the authors' code: θ' is the first entry of each of the first 128 parameter tensors, weights
-        are drawn anew by He et al. (normal, fan-in), images are standard normal, normalisation is in evaluation mode
-        with fresh running statistics, so that it does nothing, and the probabilities are mixed with one part in 20 of
-        the uniform distribution. The paper does not speak of the last; without it most networks are so sure of one
-        class that F is noise. 32 images, theirs 64. We form F without a Cholesky factor of the covariance.
+        θ' is the first entry of each of the first 128 parameter tensors. The authors' code takes one of every tensor
+        on NAS-Bench-201, whose cells have up to 291, and 128 at random in their larger space; the cut is ours, and
+        bounds the cost. As in their code, weights are drawn anew by He et al. (normal, fan-in), images are standard
+        normal, normalisation is in evaluation mode with fresh running statistics, so that it does nothing, and the
+        probabilities are mixed with one part in 20 of the uniform distribution. The paper does not speak of the last;
+        without it most networks are so sure of one class that F is noise. 32 images, theirs 64. We form F without a
+        Cholesky factor of the covariance.
     """
     jacobians, logits = (tensor.double() for tensor in signals.logit_jacobians)
     if not (jacobians.isfinite().all() and logits.isfinite().all()):

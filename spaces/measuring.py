@@ -12,6 +12,9 @@ from zcbench.spaces.base import ImageShape
 
 _SAME_SHAPE = frozenset({F.batch_norm, F.layer_norm, F.relu, F.gelu, Tensor.softmax})
 _SUMS = frozenset({Tensor.add, Tensor.__add__})
+_WEIGHTED = frozenset(
+    {F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d, F.linear}
+)
 _PRODUCTS = frozenset({torch.matmul, torch.bmm, Tensor.matmul, Tensor.__matmul__, Tensor.bmm})
 
 
@@ -24,38 +27,55 @@ class Cost(NamedTuple):
     depth: int
 
 
-class _Count(TorchFunctionMode):
-    """Counts multiply-accumulates, convolutions, and for every tensor the weight layers on the longest path to it."""
+class Depths(TorchFunctionMode):
+    """Counts for every tensor of a forward pass the weight layers on the longest path to it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.macs = 0
-        self.n_convs = 0
         self._depths: dict[int, tuple[Tensor, int]] = {}
+        self._classifies = False
 
-    def depth(self, x: Tensor) -> int:
-        """Most convolutions and linear layers on a path from the images to ``x``."""
+    def of(self, logits: Tensor) -> int:
+        """Most convolutions and linear layers on a path from the images to the logits, a last linear layer left out."""
+        return self._path(logits) - self._classifies
+
+    def _path(self, x: Tensor) -> int:
         return self._depths[id(x)][1] if id(x) in self._depths else 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call ``func``, and count it."""
-        result = _known(func, args)
-        result = func(*args, **(kwargs or {})) if result is None else result
-        before = max(map(self.depth, _tensors((args, kwargs or {}))), default=0)
+        """Call ``func``, and note what leads to its result."""
+        result = self._call(func, args, kwargs or {})
+        before = max(map(self._path, _tensors((args, kwargs or {}))), default=0)
         for output in _tensors(result):
-            self._depths[id(output)] = (output, before + (func in (F.conv2d, F.linear)))
-        self._add(func, args, result)
+            self._depths[id(output)] = (output, before + (func in _WEIGHTED))
+        if func in _WEIGHTED:
+            self._classifies = func is F.linear
         return result
 
-    def _add(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> None:
+    def _call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return func(*args, **kwargs)
+
+
+class _Count(Depths):
+    """Counts multiply-accumulates and convolutions too, of tensors without values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macs = 0
+        self.n_convs = 0
+
+    def _call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        result = _known(func, args)
+        result = func(*args, **kwargs) if result is None else result
         if func is F.conv2d:
             self.n_convs += 1
         if func in (F.conv2d, F.linear):
             self.macs += result.numel() * args[1][0].numel()
         elif func in _PRODUCTS:
             self.macs += result.numel() * args[0].shape[-1]
+        return result
 
 
 def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
@@ -69,7 +89,7 @@ def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
         with _Count() as count:
             logits = network(torch.empty(1, *image_shape))
     params = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
-    return Cost(params, count.macs, count.n_convs, count.depth(logits) - 1)
+    return Cost(params, count.macs, count.n_convs, count.of(logits))
 
 
 def _known(func: Callable[..., Any], args: tuple[Any, ...]) -> Tensor | None:

@@ -173,7 +173,37 @@ def test_macs_of_fused_attention():
     assert score == {"macs": projections + products + 2 * tokens * width * hidden + 2 * width}
 
 
-SIZES = ("params", "macs", "n_convs")
+@pytest.mark.parametrize("name", ["nasbench201", "s0", "resnet", "mobilenetv2", "pit"])
+def test_depth_is_that_of_the_space(name, make_batch):
+    """Slow reference: the longest path of the built network is what the space says of its string."""
+    space = zcbench.spaces.get(name)
+    for arch in [space.sample(numpy_stream("depth", seed)) for seed in range(3)]:
+        batch = make_batch(2, side=32)
+        assert zcbench.score(space.build(arch, seed=0), batch, ["depth"])["depth"] == space.depth(arch)
+
+
+def test_depth_follows_the_longest_path(make_batch):
+    """Closed form: branches of one and two layers, added in place, then a convolution; the classifier is left out."""
+
+    class Branches(nn.Module):
+        def __init__(self, last: nn.Module) -> None:
+            super().__init__()
+            self.one, self.two = (
+                nn.Conv2d(3, 4, 1),
+                nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(True), nn.Conv2d(4, 4, 1)),
+            )
+            self.third, self.last = nn.ConvTranspose2d(4, 5, 2), last
+
+        def forward(self, x):
+            y = self.one(x)
+            y += self.two(x)
+            return self.last(self.third(y).relu_().mean((2, 3)))
+
+    for last, expected in ((nn.Linear(5, 5), 3), (nn.Identity(), 3)):
+        assert zcbench.score(Branches(last), make_batch(2), ["depth"]) == {"depth": expected}
+
+
+SIZES = ("params", "macs", "n_convs", "depth")
 
 
 class DeadBranch(nn.Module):
