@@ -3,9 +3,9 @@
     python examples/search_table.py OUT [--scores nasbench201] [--archs FILE] [--repeats 20] [--evaluations 1000]
         [OBJECTIVE ...]
 
-Each search is kept in a folder of OUT; a second call makes only those that are missing. Scores are looked up: the
-seconds are those which they took when they were made. Without --scores only sizes can be searched by; --archs names
-the only architectures that a search may propose.
+The last column has random searches by the same objective. Each search is kept in a folder of OUT; a second call makes
+only those that are missing. Scores are looked up: the seconds are those which they took when they were made. Without
+--scores only sizes can be searched by; --archs names the only architectures that a search may propose.
 """
 
 import argparse
@@ -28,12 +28,12 @@ def main() -> None:
     given = _arguments()
     objectives = given.objectives or _all(given.scores)
     found = {name: _searched(name, given) for name in objectives}
-    print("| objective | evaluations | scoring, s |", " | ".join(map(truth_label, TRUTHS)), "|")
-    print("|---|---:|---:|" + "---|" * len(TRUTHS))
+    print("| objective | evaluations | scoring, s |", " | ".join(map(truth_label, TRUTHS)), "| at random |")
+    print("|---|---:|---:|" + "---|" * (len(TRUTHS) + 1))
     for name, content in found.items():
         print(_line(name, content))
     for label, rows in _baselines(next(iter(found.values()))).items():
-        print(f"| {label} | | |", " | ".join(rows), "|")
+        print(f"| {label} | | |", " | ".join(rows), "| |")
 
 
 def _arguments() -> argparse.Namespace:
@@ -68,8 +68,10 @@ def _line(objective: str, content: Mapping[str, Any]) -> str:
     seconds = content["times"]["scoring_seconds"]
     evaluations = [one["evaluations"] for one in content["repeats"]]
     cells = [_told(content["truths"][truth]["accuracy"]) for truth in TRUTHS]
-    mean = sum(seconds) / len(seconds)
-    return f"| {objective} | {sum(evaluations) / len(evaluations):,.0f} | {mean:,.0f} | {' | '.join(cells)} |"
+    figures = f"{sum(evaluations) / len(evaluations):,.0f} | {sum(seconds) / len(seconds):,.0f}"
+    drawn = [content["truths"][truth]["baselines"].get("random search, same objective") for truth in TRUTHS]
+    random = " · ".join("–" if one is None else f"{one['accuracy']['mean']:.2f}" for one in drawn)
+    return f"| {objective} | {figures} | {' | '.join(cells)} | {random} |"
 
 
 def _baselines(content: Mapping[str, Any]) -> dict[str, list[str]]:
