@@ -43,9 +43,16 @@ class Evaluation:
         if self.scored and attempts is None:
             raise SearchError(f"{', '.join(self.scored)} need scores, and there is nothing to score with.")
         self._directions = {name: REGISTRY.get(name).higher_is_better for name in self.scored}
+        self._known: dict[str, Evaluated[str]] = {}
 
     def __call__(self, archs: Sequence[str]) -> list[Evaluated[str]]:
-        """One entry per architecture, in order."""
+        """One entry per architecture, in order; each is evaluated once."""
+        lacking = [arch for arch in dict.fromkeys(archs) if arch not in self._known]
+        if lacking:
+            self._known |= zip(lacking, self._evaluated(lacking))
+        return [self._known[arch] for arch in archs]
+
+    def _evaluated(self, archs: Sequence[str]) -> list[Evaluated[str]]:
         rows = self._attempts(archs) if self._attempts and self.scored else None
         means = pd.DataFrame(index=list(archs)) if rows is None else oriented(rows, self._directions)
         table = means.reindex(index=list(archs), columns=list(self.values.members))
@@ -93,8 +100,7 @@ def stored(frame: pd.DataFrame, members: Sequence[str]) -> tuple[Attempts, tuple
             f"The stored scores have none of {', '.join(lacking) or 'all members for one architecture'}. Expected "
             f"scores of {', '.join(members)}; they have {', '.join(sorted(set(frame['proxy'])))}."
         )
-    groups = {str(arch): part for arch, part in chosen.groupby("arch")}
-    return lambda asked: pd.concat([groups[arch] for arch in asked if arch in groups] or [chosen.iloc[:0]]), archs
+    return lambda asked: chosen[chosen["arch"].isin(set(asked))], archs
 
 
 def scoring(run: OpenRun, seeds: Sequence[int]) -> Attempts:

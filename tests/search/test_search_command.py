@@ -335,7 +335,7 @@ def test_what_has_no_effect_is_said(zcbench_command, tmp_path):
 def test_latencies_are_of_the_images_that_the_scores_are_of(zcbench_command, data_dir, tmp_path):
     """By construction: scores of CIFAR-100 images are searched under the latencies that were measured for CIFAR-100."""
     made = ["bench", "--archs", 8, "--proxies", "n_convs", "--seeds", 1, "--dataset", "cifar100", "--workers", 0]
-    result = zcbench_command(*made, "--no-report", "--out", tmp_path / "run", ZCBENCH_DATA=str(data_dir))
+    result = zcbench_command(*made, "--out", tmp_path / "run", ZCBENCH_DATA=str(data_dir))
     assert result.returncode == 0, result.stderr
     command = ["search", "--proxies", "n_convs", "--scores", tmp_path / "run", "--evaluations", 8, "--no-report"]
     command += ["--algorithm", "random", "--max-latency", 1000, "--latency-device", "raspi4", "--out", tmp_path / "out"]

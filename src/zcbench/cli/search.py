@@ -181,6 +181,8 @@ def search(
         request = describe(domain, evaluation, goal, how, seeds, sources)
         check_free(out, request)
         free = bool(scores) or not inputs.scored(goal)
+        if scores and (every := domain.everything()):
+            evaluation(every)  # what is looked up is looked up at once
         also_random = bool(trained) and (free if baselines is None else baselines)
         found, random = _search(domain, evaluation, goal, how, seeds, also_random)
     chosen_by = [name for about in rankings for name in about["truths"]]
