@@ -33,19 +33,21 @@ def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
 
 
 def covered(found: np.ndarray, true: np.ndarray) -> float:
-    """Hypervolume of the points found as a share of that of the true front.
+    """Hypervolume of the points found as a share of that of the true front, among what is worth having.
 
-    The reference point is the worst of the true *front* by each column, and a tenth of the front's span below, so that
-    its ends count too. The worst of all points, a network that guesses or the slowest one, would be far below, and
-    nearly any front would cover nearly all.
+    Only the half of all points counts that is the better one by the first column, the accuracy: the fastest network of
+    all may be one that guesses, and against such a reference nearly any front covers nearly all. The reference point
+    is the worst of that half's front by each column, and a tenth of the front's span below, so that its ends count.
 
     Args:
         found: shape ``(n, k)``, every column to be maximised.
         true: shape ``(m, k)``, all points that there are.
 
     Returns:
-        A share from 0 to 1; NaN where no point that was found is finite, or the true front is a single point.
+        A share from 0 to 1; NaN where no point that was found is finite, or the front is a single point.
     """
+    known = true[np.isfinite(true).all(axis=1)]
+    true = known[known[:, 0] >= np.median(known[:, 0])] if len(known) else known
     best = true[front(true)]
     if len(best) < 2 or not np.isfinite(found).all(axis=1).any():
         return float("nan")

@@ -202,8 +202,8 @@ def test_hypervolumes():
 
 
 def test_shares_of_a_front():
-    """Closed form: a staircase above the worst of the front and a tenth of its span; what no front has is left out."""
-    points = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0], [0.5, 0.5]])
+    """Closed form: a staircase above the worst of the better half, and a tenth of its span; the rest is nothing."""
+    points = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0], [0.5, 0.0], [0.0, 0.0], [0.0, 9.0]])
     whole = 0.2 * 2.2 + 1 * 1.2 + 1 * 0.2
     assert covered(points[:1], points) == pytest.approx(0.2 * 2.2 / whole)
     assert covered(points[:1], np.vstack([points, [-1000.0, -1000.0]])) == pytest.approx(0.2 * 2.2 / whole)
