@@ -55,13 +55,13 @@ def best_so_far(content: Content) -> Figure:
 
 
 def _band(axis: Axes, rows: Sequence[Mapping[str, Any]], colour: str, label: str) -> None:
-    known = [row for row in rows if row["mean"] is not None]
-    x = [row["seconds" if "seconds" in row else "evaluations"] for row in known]
-    axis.plot(x, [row["mean"] for row in known], color=colour, marker=".", linewidth=1.1, label=label)
-    if known and all(row["low"] is not None for row in known):
-        axis.fill_between(
-            x, [row["low"] for row in known], [row["high"] for row in known], color=colour, alpha=0.18, linewidth=0
-        )
+    points = [(row.get("seconds", row.get("evaluations")), row) for row in rows if row["mean"] is not None]
+    x, means = [place for place, _ in points], [row["mean"] for _, row in points]
+    axis.plot(x, means, color=colour, marker=".", linewidth=1.1, label=label)
+    bands = [(place, row["low"], row["high"]) for place, row in points if row["low"] is not None]
+    if bands:
+        places, low, high = map(list, zip(*bands))
+        axis.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
 @styled
