@@ -99,7 +99,7 @@ def by_seconds(found: Sequence[Found], truth: Truth, points: int = 12) -> list[d
     longest = min((float(times[-1]) for times in spent), default=0.0)
     if longest <= 0:
         return []
-    first = max(float(times[0]) for times in spent)
+    first = max(float(times[one.points[0][0] - 1]) for one, times in zip(found, spent))  # all have a pick by then
     rows = []
     for seconds in np.geomspace(min(first, longest), longest, points):
         done = [int(np.searchsorted(times, seconds, "right")) for times in spent]
