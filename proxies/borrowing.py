@@ -45,17 +45,17 @@ def _without_autocast(network: nn.Module) -> torch.autocast:
 @contextmanager
 def same_buffers(network: nn.Module) -> Iterator[None]:
     """Give the buffers back after the block, such as the running statistics that a forward pass moves."""
-    buffers = _buffers(network)
+    buffers = copied_buffers(network)
     try:
         yield
     finally:
-        _put_back(buffers)
+        put_back(buffers)
 
 
 Buffers = list[tuple[nn.Module, str, Tensor, Tensor]]
 
 
-def _buffers(network: nn.Module) -> Buffers:
+def copied_buffers(network: nn.Module) -> Buffers:
     """Every buffer: whose it is, its name, itself, and a copy; a forward pass may write to it or put another there."""
     return [
         (module, name, buffer, buffer.clone())
@@ -65,7 +65,8 @@ def _buffers(network: nn.Module) -> Buffers:
     ]
 
 
-def _put_back(buffers: Buffers) -> None:
+def put_back(buffers: Buffers) -> None:
+    """Let every buffer be in its place again, with the values that it had when it was copied."""
     with torch.no_grad():
         for module, name, buffer, copy in buffers:
             module._buffers[name] = buffer.copy_(copy)
@@ -102,7 +103,7 @@ class Snapshot:
 
     def __init__(self, network: nn.Module) -> None:
         self._parameters = [(name, p, p.data, p.detach().clone()) for name, p in network.named_parameters()]
-        self._buffers = _buffers(network)
+        self._buffers = copied_buffers(network)
         self._grads = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in network.parameters()]
         self._modules = [(m, m.training, {h: set(getattr(m, h)) for h in HOOKS}) for m in network.modules()]
 
@@ -113,7 +114,7 @@ class Snapshot:
             for name, parameter, storage, copy in self._parameters:
                 if name in changed:
                     parameter.data = storage.copy_(copy)  # the signals share this storage
-            _put_back(self._buffers)
+            put_back(self._buffers)
             for parameter, grad, values in self._grads:
                 parameter.grad = grad
                 if grad is not None and values is not None:

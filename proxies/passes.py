@@ -14,8 +14,9 @@ from zcbench.distill.stages import StageTap
 from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, names_of_layers, own_weight, weight_layers
 from zcbench.errors import BatchError
 from zcbench.proxies.activations import ActivationTap
-from zcbench.proxies.borrowing import seed_everything
+from zcbench.proxies.borrowing import copied_buffers, put_back, same_buffers, seed_everything
 from zcbench.proxies.errors import NotANumber, NotApplicable
+from zcbench.proxies.limits import ScoreTimeout
 from zcbench.proxies.signals import Batch, Failure
 from zcbench.proxies.spectra import wide
 
@@ -116,7 +117,10 @@ class SharedPass:
 
     def _stage_tap(self) -> StageTap | Failure:
         try:
-            return StageTap(self._network, self._batch.images[:1])
+            with same_buffers(self._network):
+                return StageTap(self._network, self._batch.images[:1])
+        except (ScoreTimeout, BatchError):
+            raise
         except Exception as error:
             return Failure(error.with_traceback(None))
 
@@ -129,8 +133,10 @@ class SharedPass:
     def _run(self) -> Values:
         values: Values = {}
         with self._clock.part("forward"):
+            buffers = copied_buffers(self._network)
             logits, images = self._forward()
             if any(output._version != version for output, version in self._outputs):
+                put_back(buffers)
                 self._start_over_with_copies()
                 logits, images = self._forward()
         values |= self._forward_values(logits)

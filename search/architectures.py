@@ -72,7 +72,7 @@ class Architectures:
         return [arch for arch in archs if (self._members is None or arch in self._members) and not self._over(arch)]
 
     def everything(self) -> Sequence[str] | None:
-        """All that fit, in the order of the space or list; None where that takes a clock, or long to find out."""
+        """All that fit, in the order of the space or list; None where that takes long, or a clock, to find out."""
         if self.within is not None:
             return self.within
         small = len(self.space) <= (LISTED if self.space.analytic or not self._needed else _FEW)
@@ -212,7 +212,7 @@ class Architectures:
         Raises:
             BudgetError: none does, or none was found where not all can be looked at.
         """
-        every = self.everything() if self._needed else None
+        every = self.everything() if self._needed or self.within is not None else None
         if every is not None:
             if not every:
                 raise self._impossible(self.space.subset("all"), self.space.spec)

@@ -49,6 +49,8 @@ def covered(found: np.ndarray, true: np.ndarray) -> float:
     known = true[np.isfinite(true).all(axis=1)]
     true = known[known[:, 0] >= np.median(known[:, 0])] if len(known) else known
     best = true[front(true)]
+    moving = np.ptp(best, axis=0) > 0 if len(best) else np.zeros(true.shape[1], dtype=bool)
+    found, true, best = found[:, moving], true[:, moving], best[:, moving]  # a cost that all share divides nothing
     if len(best) < 2 or not np.isfinite(found).all(axis=1).any():
         return float("nan")
     reference = best.min(axis=0) - 0.1 * np.ptp(best, axis=0)

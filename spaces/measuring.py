@@ -32,26 +32,26 @@ class Depths(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._depths: dict[int, tuple[Tensor, int]] = {}
-        self._classifies = False
+        self._paths: dict[int, tuple[Tensor, tuple[int, bool]]] = {}
 
     def of(self, logits: Tensor) -> int:
         """Most convolutions and linear layers on a path from the images to the logits, a last linear layer left out."""
-        return self._path(logits) - self._classifies
+        depth, linear = self._path(logits)
+        return depth - linear
 
-    def _path(self, x: Tensor) -> int:
-        return self._depths[id(x)][1] if id(x) in self._depths else 0
+    def _path(self, x: Tensor) -> tuple[int, bool]:
+        """Layers on the longest path to a tensor, and whether the last of them is linear."""
+        return self._paths[id(x)][1] if id(x) in self._paths else (0, False)
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Call ``func``, and note what leads to its result."""
         result = self._call(func, args, kwargs or {})
-        before = max(map(self._path, _tensors((args, kwargs or {}))), default=0)
-        for output in _tensors(result):
-            self._depths[id(output)] = (output, before + (func in _WEIGHTED))
-        if func in _WEIGHTED:
-            self._classifies = func is F.linear
+        depth, linear = max(map(self._path, _tensors((args, kwargs or {}))), default=(0, False))
+        path = (depth + 1, func is F.linear) if func in _WEIGHTED else (depth, linear)
+        for output in _tensors(args[0] if func is Tensor.__setitem__ else result):
+            self._paths[id(output)] = (output, path)
         return result
 
     def _call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

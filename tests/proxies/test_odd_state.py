@@ -33,7 +33,8 @@ class Counting(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.network = make_network()
+        layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(8, 8, 3), nn.ReLU(inplace=True)]
+        self.network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
         self.register_buffer("scale", torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,13 +64,14 @@ class Gated(nn.Module):
         return self.network(x) * F.relu(self.gate).sum()
 
 
-def test_buffers_that_are_replaced_are_put_back(batch):
+def test_buffers_that_are_replaced_are_put_back(batch, teacher):
     """Invariance: the very buffer is there again with its value, and companions change no score."""
     network = Counting()
     buffer = network.scale
-    together = found(network, batch, FEW)
+    beside = [*FEW, "kd:at"]
+    together = found(network, batch, beside, teacher)
     assert network.scale is buffer and buffer.item() == 1
-    assert alone(network, batch, FEW) == together
+    assert alone(network, batch, beside, teacher) == together
 
 
 def test_what_looks_for_blocks_draws_nothing_of_others(batch, teacher):
@@ -211,7 +213,8 @@ def test_a_part_on_the_meta_device(batch, teacher):
     layer, buffer = make_network(), make_network()
     layer[-1].to("meta")
     buffer[4].running_mean = buffer[4].running_mean.to("meta")
-    for network, taught in ((layer, teacher), (buffer, teacher), (make_network(), teacher.to("meta"))):
+    absent = nn.Sequential(copy.deepcopy(teacher)).to("meta")
+    for network, taught in ((layer, teacher), (buffer, teacher), (make_network(), absent)):
         with pytest.raises(BatchError, match="meta device"):
             evaluate(network, batch, ["params", "diswot_relation"], teacher=taught)
     with torch.inference_mode():

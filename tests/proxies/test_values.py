@@ -199,8 +199,22 @@ def test_depth_follows_the_longest_path(make_batch):
             y += self.two(x)
             return self.last(self.third(y).relu_().mean((2, 3)))
 
-    for last, expected in ((nn.Linear(5, 5), 3), (nn.Identity(), 3)):
-        assert zcbench.score(Branches(last), make_batch(2), ["depth"]) == {"depth": expected}
+    class Written(nn.Module):
+        """A convolution that is written into a tensor, and a linear layer that is called last and not used."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.unused = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1), nn.Linear(5, 2)
+
+        def forward(self, x):
+            y = torch.zeros(len(x), 4, *x.shape[2:])
+            y[:] = self.one(x)
+            logits = self.two(y).mean((2, 3))
+            self.unused(logits)
+            return logits
+
+    for network, expected in ((Branches(nn.Linear(5, 5)), 3), (Branches(nn.Identity()), 3), (Written(), 2)):
+        assert zcbench.score(network, make_batch(2), ["depth"]) == {"depth": expected}
 
 
 SIZES = ("params", "macs", "n_convs", "depth")

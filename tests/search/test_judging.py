@@ -209,6 +209,8 @@ def test_shares_of_a_front():
     assert covered(points[:1], np.vstack([points, [-1000.0, -1000.0]])) == pytest.approx(0.2 * 2.2 / whole)
     assert covered(points[3:], points) == 0
     assert covered_by_one(points) == pytest.approx(1.2 * 1.2 / whole)
+    shared = np.column_stack([points, np.full(len(points), 5.0)])
+    assert covered(shared[:1], shared) == pytest.approx(0.2 * 2.2 / whole)
     for found, true in ((points, points[:1]), (np.full((2, 2), np.nan), points), (points, np.full((1, 2), np.nan))):
         assert np.isnan(covered(found, true))
 

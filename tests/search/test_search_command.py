@@ -313,6 +313,7 @@ def test_what_has_no_effect_is_said(zcbench_command, tmp_path):
     """By construction: each option that decides nothing is named with the reason, on the screen and in the result."""
     command = ["search", "--proxies", "macs", "--evaluations", 12, "--step", 4, "--algorithm", "random", "--no-report"]
     idle = ["--population", 7, "--tournament", 2, "--inits", 3, "--reference", 4, "--latency-device", "raspi4"]
+    idle += ["--teacher-seed", 5, "--rule", "rank_sum"]
     result = zcbench_command(*command, *idle, "--baselines", "--out", tmp_path / "one")
     assert result.returncode == 0, result.stderr
     told = content(tmp_path / "one")["remarks"]
@@ -322,6 +323,8 @@ def test_what_has_no_effect_is_said(zcbench_command, tmp_path):
         "Without effect: --reference (a single score is no rank).",
         "Without effect: --latency-device (neither latency nor energy is limited or minimised).",
         "Without effect: --baselines (no truth was named).",
+        "Without effect: --teacher-seed (nothing compares with a teacher).",
+        "Without effect: --rule (there is one name to maximise).",
     ]
     assert all(line in result.stdout for line in told)
     assert zcbench_command(*command, "--out", tmp_path / "two").returncode == 0

@@ -268,10 +268,7 @@ def teacher(goal: "Objective", space: "Space", given: str, seed: int, checkpoint
     return read_teacher(given, space, seed, checkpoint=checkpoint)
 
 
-_OF_NETWORKS = [
-    *("inits", "batch_size", "batch_seed", "init", "dtype", "layout", "device", "workers", "timeout"),
-    *("teacher", "teacher_checkpoint", "teacher_seed"),
-]
+_OF_NETWORKS = ["inits", "batch_size", "batch_seed", "init", "dtype", "layout", "device", "workers", "timeout"]
 _OF_POPULATIONS = ["population", "tournament", "crossover"]
 _IDLE = {"random": _OF_POPULATIONS, "local": _OF_POPULATIONS, "nsga2": ["tournament"]}
 
@@ -286,6 +283,8 @@ def remarks(
     asked: Collection[str], goal: "Objective", how: "Settings", *, scores: bool, costs: Collection[str]
 ) -> list[str]:
     """What was asked for and had no effect, and why."""
+    from zcbench.proxies import REGISTRY
+
     idle = {f"the algorithm is {how.algorithm}": _IDLE.get(how.algorithm, [])}
     if scores:
         idle["scores are looked up"] = [*_OF_NETWORKS, "dataset", "image_size", "classes"]
@@ -297,6 +296,12 @@ def remarks(
         idle["neither latency nor energy is limited or minimised"] = ["latency_device"]
     if "truth" not in asked:
         idle["no truth was named"] = ["baselines"]
+    elif how.algorithm == "random":
+        idle["the search is at random itself"] = ["baselines"]
+    if not any(REGISTRY.get(name).needs_teacher for name in scored(goal)):
+        idle["nothing compares with a teacher"] = ["teacher", "teacher_checkpoint", "teacher_seed"]
+    if len(goal.terms) == 1:
+        idle["there is one name to maximise"] = ["rule"]
     told = [
         f"Without effect: {', '.join('--' + name.replace('_', '-') for name in names)} ({why})."
         for why, options in idle.items()
