@@ -93,8 +93,10 @@ def find_ground(proxy: Proxy) -> Ground:
 
 
 def _batch(size: int = 8, classes: int = 10) -> Batch:
+    """Noise, and labels of which each comes twice: some proxies compare images of one class."""
     stream = torch_stream("check", size, classes)
-    return torch.randn(size, 3, 16, 16, generator=stream), torch.randint(classes, (size,), generator=stream)
+    images = torch.randn(size, 3, 16, 16, generator=stream)
+    return images, torch.randint(classes, (-(-size // 2),), generator=stream).repeat(2)[:size]
 
 
 def _run(name: str, work: Callable[[Proxy, Ground], tuple[bool, str]], proxy: Proxy, ground: Ground) -> Finding:

@@ -198,7 +198,7 @@ def check_room(domain: Domain[C], population: int) -> None:
 def no_room(population: int, found: int) -> SearchError:
     """What to say of a population that is larger than what it is drawn from."""
     return SearchError(
-        f"A population of {population} was asked for, and there are only {found} different candidates. Expected a "
+        f"A population of {population} was asked for, and only {found} different candidates are there. Expected a "
         f"population that the space and the budget have room for; make it smaller."
     )
 

@@ -31,8 +31,8 @@ class Strings:
     def neighbours(self, candidate: Bits) -> list[Bits]:
         return [(*candidate[:i], 1 - candidate[i], *candidate[i + 1 :]) for i in range(self.length)]
 
-    def everything(self) -> list[Bits]:
-        return list(product((0, 1), repeat=self.length))
+    def everything(self) -> list[Bits] | None:
+        return list(product((0, 1), repeat=self.length)) if self.length <= 10 else None
 
 
 class Counted:

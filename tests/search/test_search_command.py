@@ -276,7 +276,7 @@ def test_the_largest_cell(zcbench_command, data_dir, tmp_path):
         (["--algorithm", "nsga2", "--minimise", "params", "--proxies", "macs,depth"], "no value without a group"),
         (["--algorithm", "local", "--proxies", "macs,depth"], "may lead it in a circle, and"),
         (["--preset", "diswott"], "Did you mean 'diswot'"),
-        (["--population", "20000"], "A population of 20000 was asked for, and there are only 15625"),
+        (["--population", "20000"], "A population of 20000 was asked for, and only 15625 different"),
         (["--population", "0"], "A population of 0 was given"),
         (["--algorithm", "nsga2", "--minimise", "params", "--population", "0"], "A population of 0 was given"),
         (["--algorithm", "nsga2", "--minimise", "params", "--crossover", "1.5"], "crossover=1.5 was given"),
@@ -304,7 +304,7 @@ def test_a_population_larger_than_the_space_costs_no_evaluation(fails, tmp_path)
     """Sixty-four networks and a population of a hundred: refused before the first of them is scored."""
     command = ["search", "--space", "s0", "--dataset", "noise", "--batch-size", 8, "--proxies", "zen"]
     command += ["--population", 100, "--evaluations", 60, "--workers", 0, "--out", tmp_path / "out"]
-    assert "A population of 100 was asked for, and there are only 64" in fails(*command)
+    assert "A population of 100 was asked for, and only 64 different" in fails(*command)
     with Store(tmp_path / "out" / "scores.sqlite") as store:
         assert store.scores().empty
 
