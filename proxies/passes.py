@@ -133,7 +133,7 @@ class SharedPass:
     def _run(self) -> Values:
         values: Values = {}
         with self._clock.part("forward"):
-            buffers = copied_buffers(self._network)
+            buffers = copied_buffers(self._network) if self._saliency else []  # only then it may have to start over
             logits, images = self._forward()
             if any(output._version != version for output, version in self._outputs):
                 put_back(buffers)

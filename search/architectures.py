@@ -54,7 +54,6 @@ class Architectures:
         self._needed = tuple(dict.fromkeys((*self.limits, *needed)))
         self.within = None if within is None else self._fitting(tuple(dict.fromkeys(within)))
         self._members = None if self.within is None else frozenset(self.within)
-        self._listed = self.within or ()
         self._every: tuple[str, ...] | None = None
         self._near: dict[str, list[str]] = {}
         self._rings: dict[str, tuple[list[str], list[str], int]] = {}
@@ -145,13 +144,14 @@ class Architectures:
             Those that are surely among them; those of which some are, all equally far; and how many they are together.
         """
         if candidate not in self._rings:
+            listed = self.within or ()
             far = self._differing(self.space.parse(candidate))
             others = np.flatnonzero(far)
             others = others[np.argsort(far[others], kind="stable")]
             places = min(len(self.space.neighbours(candidate)), len(others))
             ends = np.searchsorted(far[others], far[others[places - 1]], "left") if places else 0
             last = np.searchsorted(far[others], far[others[places - 1]], "right") if places else 0
-            rings = [[self._listed[place] for place in others[one]] for one in (slice(ends), slice(ends, last))]
+            rings = [[listed[place] for place in others[one]] for one in (slice(ends), slice(ends, last))]
             self._rings[candidate] = (rings[0], rings[1], places)
         return self._rings[candidate]
 
@@ -165,13 +165,13 @@ class Architectures:
     @cached_property
     def _codes(self) -> dict[str, int]:
         """A number for every value that a choice of a listed architecture has."""
-        values = {value for arch in self._listed for value in self.space.parse(arch)}
+        values = {value for arch in self.within or () for value in self.space.parse(arch)}
         return {value: number for number, value in enumerate(sorted(values))}
 
     @cached_property
     def _choices(self) -> np.ndarray:
         """Choices of the listed architectures as numbers, a row for each; -1 where one has fewer than the others."""
-        parsed = [self.space.parse(arch) for arch in self._listed]
+        parsed = [self.space.parse(arch) for arch in self.within or ()]
         choices = np.full((len(parsed), max(map(len, parsed))), -1)
         for row, values in zip(choices, parsed):
             row[: len(values)] = [self._codes[value] for value in values]

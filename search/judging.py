@@ -104,8 +104,7 @@ def by_seconds(found: Sequence[Found], truth: Truth, points: int = 12) -> list[d
     for seconds in np.geomspace(min(first, longest), longest, points):
         done = [int(np.searchsorted(times, seconds, "right")) for times in spent]
         accuracies = [truth.accuracy(one.pick_at(n)) for one, n in zip(found, done)]
-        regret = told_spread([truth.best - accuracy for accuracy in accuracies])
-        rows.append({"seconds": float(seconds), **told_spread(accuracies), "regret": regret})
+        rows.append({"seconds": float(seconds), **_worth(accuracies, truth)})
     return rows
 
 
@@ -163,12 +162,14 @@ def _draw(domain: Architectures, known: pd.Index, k: int, seed: int) -> list[str
 
 
 def _by_evaluations(found: Sequence[Found], truth: Truth) -> list[dict[str, Any]]:
-    rows = []
-    for n in marks(found):
-        accuracies = [truth.accuracy(one.pick_at(n)) for one in found]
-        regret = told_spread([truth.best - accuracy for accuracy in accuracies])
-        rows.append({"evaluations": n, **told_spread(accuracies), "regret": regret})
-    return rows
+    return [
+        {"evaluations": n, **_worth([truth.accuracy(one.pick_at(n)) for one in found], truth)} for n in marks(found)
+    ]
+
+
+def _worth(accuracies: Sequence[float], truth: Truth) -> dict[str, Any]:
+    """Spread of the accuracies of picks, and of their regret."""
+    return {**told_spread(accuracies), "regret": told_spread([truth.best - accuracy for accuracy in accuracies])}
 
 
 def best_so_far(found: Sequence[Found]) -> list[dict[str, Any]]:
