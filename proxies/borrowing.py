@@ -1,14 +1,18 @@
 """Borrow a network: whatever happens inside, it is given back as it was."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import disable_saved_tensors_hooks
+from torch.func import functional_call
 
 from zcbench.distill.taps import own_weight, weight_layers
+from zcbench.proxies.errors import NotApplicable
 from zcbench.streams import derive
 
 
@@ -70,6 +74,37 @@ def put_back(buffers: Buffers) -> None:
     with torch.no_grad():
         for module, name, buffer, copy in buffers:
             module._buffers[name] = buffer.copy_(copy)
+
+
+RECOMPUTED = (
+    "The network computes maps anew in its backward pass (torch.utils.checkpoint), when it has its own weights again. "
+    "Switch that off."
+)
+
+
+def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> Any:
+    """Output of ``network`` for ``images`` with the parameters and buffers of ``state`` in place of its own.
+
+    Where modules share a tensor it is replaced in all of them, and in each once: PyTorch's own tying replaces it twice
+    in a module that is registered under two names, and leaves the first replacement behind.
+
+    Raises:
+        NotApplicable: the network would compute maps anew in a backward pass, when it has its own weights again.
+    """
+    names = {id(tensor): name for name, tensor in [*network.named_parameters(), *network.named_buffers()]}
+    places = {
+        f"{path}.{key}" if path else key: state[name]
+        for path, module in network.named_modules()
+        for key, tensor in [*module._parameters.items(), *module._buffers.items()]
+        if (name := names.get(id(tensor))) in state
+    }
+    try:
+        with disable_saved_tensors_hooks(RECOMPUTED):
+            return functional_call(network, places, (images,), tie_weights=False)
+    except RuntimeError as error:
+        if RECOMPUTED in str(error):
+            raise NotApplicable(RECOMPUTED) from None
+        raise
 
 
 @contextmanager

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from zcbench.distill.evaluation import evaluating
 from zcbench.distill.taps import ForwardTap, layer_outputs
+from zcbench.proxies.borrowing import with_state
 from zcbench.proxies.passes import Values, check_logits, missing, weight_tensors
 from zcbench.proxies.signals import Batch, Costs
 from zcbench.spaces.measuring import Depths
@@ -62,7 +62,7 @@ def linearised_gradients(network: nn.Module, batch: Batch) -> Values:
         state[name].requires_grad_(True)
     ones = torch.ones_like(batch.images[:1], dtype=torch.float64)
     with WithoutBatchNorm():
-        logits = functional_call(network, state, (ones,))
+        logits = with_state(network, state, ones)
     check_logits(logits, Batch(ones, batch.labels[:1]))
     total = logits.sum()
     weights = [state[name] for name in names]
@@ -123,7 +123,7 @@ def gaussian_response(network: nn.Module, batch: Batch, seed: int, epsilon: floa
     with torch.no_grad():
         for tap, x in ((one, image), (other, image + epsilon * noise)):
             with tap:
-                functional_call(network, state, (x,))
+                with_state(network, state, x)
     if one.features is None or other.features is None:
         return {"gaussian_response": missing("No feature map is pooled or flattened.")}
     change = (one.features - other.features).flatten(1).norm(dim=1)

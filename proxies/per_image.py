@@ -6,20 +6,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jacrev, vmap
+from torch.func import grad, vmap
 from torch.overrides import TorchFunctionMode
 
-from zcbench.distill.evaluation import evaluating
-from zcbench.proxies.data_free import gaussian_state, standard_normal
+from zcbench.proxies.borrowing import with_state
 from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.passes import Values, check_logits, weight_tensors
 from zcbench.proxies.signals import Batch
-from zcbench.streams import torch_stream
 
 GRADIENT_IMAGES = 16  # the 1.5 M weights of the largest NAS-Bench-201 cell make 98 MB of gradients
 KERNEL_IMAGES = 16  # the cost grows with the square
-JACOBIAN_IMAGES, JACOBIAN_TENSORS = 32, 128  # the released code of VKDNW takes 64, and all tensors of NAS-Bench-201
-GRADIENTS_AT_ONCE = 2**24  # numbers; 64 MB in float32
 
 
 def first_images(batch: Batch, count: int) -> Batch:
@@ -34,7 +30,7 @@ def image_gradients(network: nn.Module, batch: Batch) -> Values:
 
     def loss(state: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        logits = functional_call(network, {**buffers, **state}, (image[None],))
+        logits = with_state(network, {**buffers, **state}, image[None])
         check_logits(logits, Batch(image[None], part.labels))
         return F.cross_entropy(logits, label[None])
 
@@ -60,41 +56,6 @@ def tangent_kernel(network: nn.Module, batch: Batch) -> Values:
                 rows = g.flatten(1).double()
                 kernel += rows @ rows.T
     return {"tangent_kernel": kernel}
-
-
-def logit_jacobians(network: nn.Module, batch: Batch, seed: int) -> Values:
-    """∂z_i/∂θ' and the logits z_i of Gaussian images; θ' is the first entry of each of the first parameter tensors.
-
-    The network runs in evaluation mode with the weights of an untrained one: convolutions and linear layers by He et
-    al. (normal, variance 2 / fan-in), biases 0, and batch norms that have seen mean 0 and variance 1, so that they
-    pass their input on. One backward pass for each class, several at once while their gradients are few.
-    """
-    stream = torch_stream("logit_jacobians", seed, device=batch.images.device)
-    state = _untrained(network, stream)
-    images = standard_normal(torch.Size((JACOBIAN_IMAGES, *batch.images.shape[1:])), batch.images, stream)
-    names = [name for name, parameter in network.named_parameters() if parameter.numel()][:JACOBIAN_TENSORS]
-    entries = torch.stack([state[name].flatten()[0] for name in names])
-
-    def logits(entries: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        changed = {n: torch.cat([e[None], state[n].flatten()[1:]]).view_as(state[n]) for n, e in zip(names, entries)}
-        found = functional_call(network, {**state, **changed}, (image[None],))
-        check_logits(found, Batch(image[None], batch.labels))
-        return found[0], found[0]
-
-    chunk = max(1, GRADIENTS_AT_ONCE // (len(images) * sum(state[name].numel() for name in names)))
-    with ImageByImage(), evaluating(network):
-        return {"logit_jacobians": vmap(jacrev(logits, has_aux=True, chunk_size=chunk), (None, 0))(entries, images)}
-
-
-def _untrained(network: nn.Module, stream: torch.Generator) -> dict[str, Tensor]:
-    state = gaussian_state(network, stream)
-    for name in weight_tensors(network):
-        state[name].mul_((2 / state[name][0].numel()) ** 0.5)
-    for name, module in network.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
-            state[f"{name}.running_mean"].zero_()
-            state[f"{name}.running_var"].fill_(1)
-    return state
 
 
 class ImageByImage(TorchFunctionMode):

@@ -11,11 +11,12 @@ from zcbench.proxies.blocks import blocks
 from zcbench.proxies.borrowing import same_buffers, seed_everything
 from zcbench.proxies.data_free import count_costs, gaussian_response, linearised_gradients
 from zcbench.proxies.errors import NotApplicable
+from zcbench.proxies.first_entries import logit_jacobians
 from zcbench.proxies.halves import half_gradients
 from zcbench.proxies.limits import time_limit
 from zcbench.proxies.one_image import channel_maps, circle, image_maps
 from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
-from zcbench.proxies.per_image import image_gradients, logit_jacobians, tangent_kernel
+from zcbench.proxies.per_image import image_gradients, tangent_kernel
 from zcbench.proxies.signals import Batch, Costs, Failure, Signals
 from zcbench.proxies.spectra import wide
 from zcbench.proxies.thin import thin_codes

@@ -42,6 +42,13 @@ class Twice(nn.Module):
         return self.head(self.block(self.block(self.stem(x))).mean((2, 3)))
 
 
+class Mean(nn.Module):
+    """Global average pooling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
 class Loud(nn.Module):
     """Logits so far apart that the cross-entropy overflows."""
 
@@ -232,14 +239,14 @@ def test_in_place_activations_change_nothing(teacher, batch):
 
 
 def test_a_block_called_twice_counts_as_two_copies_that_share_weights(batch, teacher):
-    """Invariance: parameters once; every ReLU call by itself."""
+    """Invariance: parameters once; every ReLU call by itself; also where the block is registered under two names."""
     network = Twice()
-    params, codes = evaluate(network, batch, ["params", "naswot"])
-    assert params.value == sum(p.numel() for p in network.parameters())
-    unrolled = nn.Sequential(
-        network.stem, network.block, network.block, nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.head
-    )
-    assert codes.value == evaluate(unrolled, batch, ["naswot"])[0].value
+    unrolled = nn.Sequential(network.stem, network.block, network.block, Mean(), network.head)
+    own = [(p, p.detach().clone(), p.requires_grad) for p in unrolled.parameters()]
+    assert values(unrolled, batch, teacher) == values(network, batch, teacher)
+    assert scores(unrolled, batch, teacher)["params"].value == sum(p.numel() for p in network.parameters())
+    for parameter, (same, values_before, flag) in zip(unrolled.parameters(), own, strict=True):
+        assert parameter is same and parameter.requires_grad is flag and torch.equal(parameter, values_before)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
 
 from zcbench.errors import BatchError
 from zcbench.proxies import REGISTRY, evaluate
@@ -40,6 +41,17 @@ class Counting(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.scale = self.scale * 1.5
         return self.network(x * self.scale)
+
+
+class Recomputing(nn.Module):
+    """A network that keeps the maps before its head only where they begin, and computes the others anew."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network[-3:](checkpoint(self.network[:-3], x, use_reentrant=False))
 
 
 class AlwaysDropping(nn.Module):
@@ -122,6 +134,20 @@ def test_a_computed_weight_is_refused_by_name(wrap, every, batch, teacher):
     assert {scores[name].status for name in ("naswot", "swap", "jacov", "params")} == {"ok"}
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert found(network, batch, ["naswot", "jacov"]) == found(network, batch, ["naswot", "jacov"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_activation_checkpoints_are_computed_or_refused(dtype, batch):
+    """Invariance: the same as without checkpoints, or a sentence where a recomputed map would have other weights."""
+    images, labels = batch[0].to(dtype), batch[1]
+    names = [name for name in REGISTRY.names() if name not in ("te_nas_regions", "dss")]
+    kept, recomputed = make_network().to(dtype), Recomputing(make_network()).to(dtype)
+    expected = {s.proxy: s.value for s in evaluate(kept, (images, labels), names, teacher=make_network().to(dtype))}
+    scores = evaluate(recomputed, (images, labels), names, teacher=make_network().to(dtype))
+    refused = {s.proxy for s in scores if "torch.utils.checkpoint" in s.reason}
+    assert refused == {"synflow", "gradsign", "vkdnw", "vkdnw_single"}
+    names = {"snip", "grasp", "jacov", "zico", "naswot", "fisher", "zen", "te_nas_ntk", "kd:sp", "dextr"}
+    assert {s.proxy: s.value for s in scores if s.proxy in names} == {name: expected[name] for name in names}
 
 
 def test_tied_modules_are_a_module_called_twice(batch):

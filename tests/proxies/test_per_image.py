@@ -1,4 +1,4 @@
-"""Proxies of single images and of half batches: zico, gradsign, TE-NAS and VKDNW."""
+"""Proxies of single images and of half batches: zico, gradsign and TE-NAS."""
 
 import copy
 import math
@@ -10,12 +10,11 @@ import torch.nn.functional as F
 from torch import nn
 
 import zcbench
-from zcbench.proxies import REGISTRY, Signals, evaluate
+from zcbench.proxies import REGISTRY, evaluate
 from zcbench.proxies.borrowing import borrowed
 from zcbench.proxies.per_image import image_gradients
 from zcbench.proxies.signals import Batch
 from zcbench.proxies.thin import CROPS, _crops
-from zcbench.streams import torch_stream
 
 from .conftest import make_network
 from .references import backward, layers
@@ -208,58 +207,3 @@ def test_regions_need_a_thin_network(batch):
         assert evaluate(make_network(), batch, ["te_nas_regions"], **options)[0].status == "not_applicable"
     assert REGISTRY.get("te_nas_regions").needs_thin
     assert "te_nas_regions" not in zcbench.score(make_network(), batch)
-
-
-def fisher_by_loops(network, seed, classes=5, images=32):
-    """F of the network with weights drawn anew, image by image and class by class, with p's covariance formed."""
-    twin, stream = copy.deepcopy(network).eval(), torch_stream("logit_jacobians", seed)
-    for layer in layers(twin):
-        fan_in = layer.weight[0].numel()
-        layer.weight.data.normal_(generator=stream).mul_(math.sqrt(2 / fan_in))
-    for name, parameter in twin.named_parameters():
-        if name.endswith("bias"):
-            nn.init.zeros_(parameter)
-    x, total = torch.empty(images, 3, 8, 8, dtype=torch.float64).normal_(generator=stream), 0
-    for image in x:
-        logits, rows = twin(image[None])[0], []
-        for logit in logits:
-            grads = torch.autograd.grad(logit, list(twin.parameters()), retain_graph=True)
-            rows.append(torch.stack([g.flatten()[0] for g in grads]))
-        p = logits.detach().softmax(0) * 0.95 + 0.05 / classes
-        total += torch.stack(rows).T @ (torch.diag(p) - torch.outer(p, p)) @ torch.stack(rows) / images
-    return total.numpy()
-
-
-def test_vkdnw_equals_the_slow_reference(batch):
-    """Slow reference: a backward pass per image and class, NumPy's eigenvalues and percentiles."""
-    network = make_network().double()
-    deciles = np.percentile(np.linalg.eigvalsh(fisher_by_loops(network, seed=2)), range(10, 100, 10))
-    shares = deciles / deciles.sum()
-    expected = -(shares * np.log(shares)).sum()
-    assert value("vkdnw", network, doubled(batch), seed=2) == pytest.approx(expected, rel=1e-5)
-    assert value("vkdnw_single", network, doubled(batch), seed=2) == pytest.approx(expected + 5, rel=1e-6)
-
-
-@pytest.mark.parametrize("eigenvalues", [[1.0] * 10, list(range(1, 11)), [0.0] * 4 + [2.0] * 6])
-def test_vkdnw_of_a_diagonal_information_matrix(eigenvalues):
-    """Closed form: two equally probable classes whose logits ±a move with one weight per image make F = diag(a²)/b."""
-    size = len(eigenvalues)
-    moves = torch.diag(torch.tensor(eigenvalues).double().sqrt())
-    values = {"logit_jacobians": (torch.stack([moves, -moves], dim=1), torch.zeros(size, 2))}
-    batch = Batch(torch.zeros(size, 3, 4, 4), torch.zeros(size).long())
-    deciles = np.percentile(eigenvalues, range(10, 100, 10))
-    shares = deciles[deciles > 0] / deciles.sum()
-    found = REGISTRY.get("vkdnw")(Signals(values, batch, ["logit_jacobians"]))
-    assert found == pytest.approx(-(shares * np.log(shares)).sum())
-    assert found <= math.log(9) + 1e-12
-
-
-def test_vkdnw_is_about_the_architecture_alone(batch, make_batch):
-    """Invariance: other weights, running statistics and images change nothing; another seed does."""
-    one, other = make_network(), make_network()
-    with torch.no_grad():
-        other(make_batch()[0] * 5)
-        for parameter in other.parameters():
-            parameter.mul_(-2)
-    scores = [value("vkdnw", one, batch), value("vkdnw", other, (batch[0] + 1, batch[1]))]
-    assert scores[0] == scores[1] != value("vkdnw", one, batch, seed=1)
