@@ -16,11 +16,11 @@ from zcbench.proxies.per_image import ImageByImage, normalise_each
 from zcbench.proxies.signals import Batch
 from zcbench.streams import torch_stream
 
-JACOBIAN_IMAGES = 32  # the released code of VKDNW takes 64
+JACOBIAN_IMAGES, JACOBIAN_TENSORS = 32, 128  # the released code of VKDNW takes 64 images, and as many tensors
 
 
 def logit_jacobians(network: nn.Module, batch: Batch, seed: int) -> Values:
-    """∂z_i/∂θ' and the logits z_i of Gaussian images; θ' is the first entry of every parameter tensor.
+    """∂z_i/∂θ' and the logits z_i of Gaussian images; θ' is the first entry of each of the first tensors.
 
     The network runs in evaluation mode with the weights of an untrained one: convolutions and linear layers by He et
     al. (normal, variance 2 / fan-in), biases 0, and batch norms that have seen mean 0 and variance 1, so that they
@@ -33,7 +33,8 @@ def logit_jacobians(network: nn.Module, batch: Batch, seed: int) -> Values:
     state = _untrained(network, stream)
     images = standard_normal(torch.Size((JACOBIAN_IMAGES, *batch.images.shape[1:])), batch.images, stream)
     images = images.contiguous(memory_format=torch.channels_last)  # a quarter faster on a CPU
-    weights = [state[name].requires_grad_() for name, weight in network.named_parameters() if weight.numel()]
+    names = [name for name, weight in network.named_parameters() if weight.numel()]
+    weights = [state[name].requires_grad_() for name in names[:JACOBIAN_TENSORS]]
     if not weights:
         raise NotApplicable("The network has no parameters.")
     with evaluating(network):

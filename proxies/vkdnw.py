@@ -16,14 +16,7 @@ from zcbench.proxies.signals import Signals
 SMOOTHING = 0.05  # part of the uniform distribution in the class probabilities, as in the released code
 
 
-@proxy(
-    "vkdnw",
-    reads="logit_jacobians",
-    higher_is_better=True,
-    uses_labels=False,
-    version=2,
-    source="arXiv:2502.04975, eq. 11",
-)
+@proxy("vkdnw", reads="logit_jacobians", higher_is_better=True, uses_labels=False, source="arXiv:2502.04975, eq. 11")
 def vkdnw(signals: Signals) -> float:
     r"""Entropy of the deciles of the eigenvalues of the empirical Fisher information matrix.
 
@@ -44,14 +37,13 @@ def vkdnw(signals: Signals) -> float:
         SingularScore: all deciles are zero: nine tenths of the weights change nothing.
 
     Note:
-        θ' is the first entry of every parameter tensor, scales and shifts included, as in the authors' code for
-        NAS-Bench-201; in their larger space it takes 128 tensors at random. As there, weights are drawn anew by He et
-        al. (normal, fan-in), images are standard normal, normalisation is in evaluation mode with fresh running
-        statistics, so that it does nothing, and the probabilities are mixed with one part in 20 of the uniform
-        distribution. The paper does not speak of the last; without it most networks are so sure of one class that F is
-        noise. 32 images, theirs 64. We form F without a Cholesky factor of the covariance.
-
-        Version 1 took the first 128 tensors only.
+        θ' is the first entry of each of the first 128 parameter tensors, scales and shifts included, as in the
+        authors' code for NAS-Bench-201, whose cells have up to 291 (early versions of it took one of every tensor). As
+        there, weights are drawn anew by He et al. (normal, fan-in), images are standard normal, normalisation is in
+        evaluation mode with fresh running statistics, so that it does nothing, and the probabilities are mixed with
+        one part in 20 of the uniform distribution. The paper does not speak of the last; without it most networks are
+        so sure of one class that F is noise. 32 images, theirs 64. We form F without a Cholesky factor of the
+        covariance.
     """
     jacobians, logits = (tensor.double() for tensor in signals.logit_jacobians)
     if not (jacobians.isfinite().all() and logits.isfinite().all()):
@@ -68,7 +60,6 @@ def vkdnw(signals: Signals) -> float:
     reads=("logit_jacobians", "parameters"),
     higher_is_better=True,
     uses_labels=False,
-    version=2,
     source="arXiv:2502.04975, eq. 12",
 )
 def vkdnw_single(signals: Signals) -> float:
