@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from zcbench.distill.evaluation import evaluating
-from zcbench.distill.taps import ForwardTap, layer_outputs
+from zcbench.distill.taps import ForwardTap
 from zcbench.proxies.borrowing import with_state
 from zcbench.proxies.passes import Values, check_logits, missing, weight_tensors
 from zcbench.proxies.signals import Batch, Costs
@@ -24,23 +24,17 @@ def count_costs(network: nn.Module, batch: Batch) -> Values:
 
     MACs are half of what PyTorch's counter calls FLOPs: convolutions and matrix products, those of attention included.
     """
-    convolutions: list[str] = []
-
-    def count(name: str, layer: nn.Module, source: Tensor, output: Tensor) -> None:
-        convolutions.append(name)
-
-    layers = {layer: name for name, layer in network.named_modules() if isinstance(layer, nn.modules.conv._ConvNd)}
     flops, depths, plain_attention = FlopCounterMode(display=False), Depths(), sdpa_kernel(SDPBackend.MATH)
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # the counter knows no fused attention of the CPU
     try:
-        with torch.no_grad(), evaluating(network), plain_attention, flops, depths, layer_outputs(layers, count):
+        with torch.no_grad(), evaluating(network), plain_attention, flops, depths:
             logits = network(batch.images[:1].clone())
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     params = sum(parameter.numel() for parameter in network.parameters())
     depth = depths.of(logits) if isinstance(logits, Tensor) else None
-    return {"costs": Costs(params, flops.get_total_flops() // 2, len(convolutions), depth)}
+    return {"costs": Costs(params, flops.get_total_flops() // 2, depths.n_convs, depth)}
 
 
 class WithoutBatchNorm(TorchFunctionMode):

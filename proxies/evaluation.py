@@ -281,9 +281,21 @@ def _on_network(network: nn.Module, batch: Batch) -> Batch:
     """The batch on the network's device and in its floating type.
 
     Raises:
-        BatchError: a part of the network has no values, being on the meta device, or can have no gradients.
+        BatchError: a part of the network has no values, being on the meta device or lazy, or can have no gradients, or
+            hides its layers.
     """
+    for module in network.modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise BatchError(
+                f"{type(module).__name__} is TorchScript, which hides its layers. Give the module it was made from."
+            )
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            raise BatchError(f"{type(module).__name__} copies its network. Give the network itself, its .module.")
     state = [*network.parameters(), *network.buffers()]
+    if any(nn.parameter.is_lazy(tensor) for tensor in state):
+        raise BatchError(
+            f"{type(network).__name__} has lazy layers, whose weights have no shape yet. Call it once on the images."
+        )
     if any(tensor.is_meta for tensor in state):
         raise BatchError(
             f"{type(network).__name__} is on the meta device, in whole or in part, and has no values there. Give one "

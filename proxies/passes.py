@@ -95,7 +95,9 @@ class SharedPass:
         self._last_map = LastMap(network, batch.images, lambda: self._tap.features) if "features" in wanted else None
         self._stages: StageTap | Failure | None = self._stage_tap() if "stages" in wanted else None
         self._activations = ActivationTap(seed) if "activation_matrices" in wanted else None
-        self._layers = names_of_layers(network)
+        names = names_of_layers(network)
+        attentions = [module for module in network.modules() if isinstance(module, nn.MultiheadAttention)]
+        self._layers: dict[nn.Module, str] = {**names, **{module: names[module.out_proj] for module in attentions}}
         self._weights: dict[str, Tensor] = {}
         self._copy_outputs = False
         self._classifier: tuple[str, WeightLayer, Tensor] | None = None
@@ -188,9 +190,16 @@ class SharedPass:
             "embedding": missing("There is no linear layer.") if classifier is None else classifier[2],
         }
 
-    def _listen(self, name: str, layer: WeightLayer, source: Tensor, output: Tensor) -> Tensor | None:
+    def _listen(self, name: str, layer: nn.Module, source: Tensor, output: Any) -> Any:
+        if isinstance(layer, nn.MultiheadAttention):  # it puts out what its projection gives, which is not called
+            copied = self._hear(name, output[0], tokens=True)
+            return None if copied is None else (copied, *output[1:])
         if isinstance(layer, nn.Linear):
             self._classifier = (f"{name}.weight" if name else "weight", layer, source.detach())
+        return self._hear(name, output, tokens=isinstance(layer, nn.Linear))
+
+    def _hear(self, name: str, output: Tensor, *, tokens: bool) -> Tensor | None:
+        """Sum output ⊙ gradient up when the gradient comes; give a copy of ``output`` if the network is to use one."""
         if not (self._saliency and output.requires_grad):
             return None
         self._outputs.append((output, output._version))
@@ -198,7 +207,7 @@ class SharedPass:
 
         def add_product(gradient: Tensor) -> None:
             product = wide(values) * wide(gradient.detach())
-            if isinstance(layer, nn.Linear):
+            if tokens:
                 product = self._channels_second(product)
             total = product.flatten(2).sum(2) if product.ndim > 2 else product
             self._products[name] = self._products[name] + total if name in self._products else total
@@ -220,13 +229,21 @@ class SharedPass:
             gradients = self._differentiate(loss, retain_graph=keep, create_graph=self._hessian)
         self._let_go()
         values: Values = {"gradients": {name: g.detach() for name, g in gradients.items()}}
-        values["channel_saliency"] = self._products
+        values["channel_saliency"] = (self._saliency and self._unheard(gradients)) or self._products
         values["classifier_gradient"] = (
             values["gradients"][self._classifier[0]] if self._classifier else missing("There is no linear layer.")
         )
         if self._hessian:
             attempt(values, frozenset({"hessian_gradient"}), lambda: self._hessian_product(gradients))
         return values
+
+    def _unheard(self, gradients: dict[str, Tensor]) -> Failure | None:
+        """The failure that a weight acts while its layer is not called, so that no output of it was listened to."""
+        for name, gradient in gradients.items():
+            layer = name.removesuffix("weight").removesuffix(".")
+            if layer not in self._products and gradient.any():
+                return missing(f"The layer {layer!r} is not called, though its weight is used. Call the module itself.")
+        return None
 
     def _hessian_product(self, gradients: dict[str, Tensor]) -> Values:
         halves = {g.dtype for g in gradients.values()} & {torch.float16, torch.bfloat16}

@@ -12,9 +12,7 @@ from zcbench.spaces.base import ImageShape
 
 _SAME_SHAPE = frozenset({F.batch_norm, F.layer_norm, F.relu, F.gelu, Tensor.softmax})
 _SUMS = frozenset({Tensor.add, Tensor.__add__})
-_WEIGHTED = frozenset(
-    {F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d, F.linear}
-)
+_CONVOLUTIONS = frozenset({F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d})
 _PRODUCTS = frozenset({torch.matmul, torch.bmm, Tensor.matmul, Tensor.__matmul__, Tensor.bmm})
 
 
@@ -28,10 +26,11 @@ class Cost(NamedTuple):
 
 
 class Depths(TorchFunctionMode):
-    """Counts for every tensor of a forward pass the weight layers on the longest path to it."""
+    """Counts the convolutions of a forward pass, and for every tensor the weight layers on the longest path to it."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.n_convs = 0
         self._paths: dict[int, tuple[Tensor, tuple[int, bool]]] = {}
 
     def of(self, logits: Tensor) -> int:
@@ -49,7 +48,9 @@ class Depths(TorchFunctionMode):
         """Call ``func``, and note what leads to its result."""
         result = self._call(func, args, kwargs or {})
         depth, linear = max(map(self._path, _tensors((args, kwargs or {}))), default=(0, False))
-        path = (depth + 1, func is F.linear) if func in _WEIGHTED else (depth, linear)
+        convolves, weighs = func in _CONVOLUTIONS, func is F.linear
+        self.n_convs += convolves
+        path = (depth + 1, weighs) if convolves or weighs else (depth, linear)
         for output in _tensors(args[0] if func is Tensor.__setitem__ else result):
             self._paths[id(output)] = (output, path)
         return result
@@ -59,18 +60,15 @@ class Depths(TorchFunctionMode):
 
 
 class _Count(Depths):
-    """Counts multiply-accumulates and convolutions too, of tensors without values."""
+    """Counts multiply-accumulates too, of tensors without values."""
 
     def __init__(self) -> None:
         super().__init__()
         self.macs = 0
-        self.n_convs = 0
 
     def _call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         result = _known(func, args)
         result = func(*args, **kwargs) if result is None else result
-        if func is F.conv2d:
-            self.n_convs += 1
         if func in (F.conv2d, F.linear):
             self.macs += result.numel() * args[1][0].numel()
         elif func in _PRODUCTS:

@@ -136,6 +136,44 @@ def test_a_computed_weight_is_refused_by_name(wrap, every, batch, teacher):
     assert found(network, batch, ["naswot", "jacov"]) == found(network, batch, ["naswot", "jacov"])
 
 
+class ByFunctions(nn.Module):
+    """Layers whose weights are used, and which are never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = F.conv2d(x, self.conv.weight, self.conv.bias, padding=1)
+        return F.linear(maps.relu().mean((2, 3)), self.linear.weight, self.linear.bias)
+
+
+def test_layers_that_are_not_called(batch):
+    """Invariance: what rests on functions is that of called layers, and what listens to layers is refused, not zero."""
+    functions = ByFunctions()
+    layers = nn.Sequential(functions.conv, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), functions.linear)
+    names = ["n_convs", "depth", "macs", "params", "snip", "naswot", "jacov", "synflow", "vkdnw", "l2_norm"]
+    assert found(functions, batch, names) == found(layers, batch, names)
+    for score in evaluate(functions, batch, ["fisher", "fisher_channel"]):
+        assert score.status == "not_applicable" and "'conv' is not called" in score.reason
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        (lambda: torch.jit.script(make_network()), "hides its layers"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(5)), "lazy layers"),
+        (lambda: nn.DataParallel(make_network()), "its .module"),
+    ],
+)
+def test_networks_that_cannot_be_read_are_refused(network, sentence, batch):
+    """One sentence for all proxies, of a student and of a teacher."""
+    with pytest.raises(BatchError, match=sentence):
+        evaluate(network(), batch, ["params", "l2_norm"])
+    with pytest.raises(BatchError, match=sentence):
+        evaluate(make_network(), batch, ["kd:kd"], teacher=network())
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_activation_checkpoints_are_computed_or_refused(dtype, batch):
     """Invariance: the same as without checkpoints, or a sentence where a recomputed map would have other weights."""

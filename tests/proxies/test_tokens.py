@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import zcbench
@@ -69,6 +70,32 @@ def test_images_may_come_second():
     """Invariance: the same transformer with the tokens before the images has the same saliency."""
     one, other = (evaluate(Transformer(batch_first=first), batch(), ["fisher"])[0] for first in (True, False))
     assert other.value == pytest.approx(one.value, rel=1e-5)
+
+
+class Attention(nn.Module):
+    """PyTorch's attention written out, so that its projection is a layer that is called."""
+
+    def __init__(self, fused):
+        super().__init__()
+        self.weight, self.bias, self.out_proj = fused.in_proj_weight, fused.in_proj_bias, nn.Linear(8, 8)
+        self.out_proj.load_state_dict(fused.out_proj.state_dict())
+        self.batch_first = True
+
+    def forward(self, x, *others, **options):
+        q, k, v = (
+            part.unflatten(-1, (2, -1)).transpose(1, 2) for part in F.linear(x, self.weight, self.bias).chunk(3, -1)
+        )
+        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)), None
+
+
+def test_saliency_of_attention_is_that_of_its_projection():
+    """Slow reference: the sums over tokens, channel by channel, of a transformer whose attention is written out."""
+    fused, written, given = Transformer(), Transformer(), batch()
+    for layer in written.encoder.layers:
+        layer.self_attn = Attention(layer.self_attn)
+    found = {s.proxy: s.value for s in evaluate(fused, given, ["fisher", "fisher_channel"])}
+    assert found["fisher"] == pytest.approx(references.fisher(written, given), rel=1e-4)
+    assert found["fisher_channel"] == pytest.approx(references.fisher_channel(written, given), rel=1e-4)
 
 
 def hooked(network, images, names):
