@@ -96,7 +96,7 @@ def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Tensor) 
         f"{path}.{key}" if path else key: state[name]
         for path, module in network.named_modules()
         for key, tensor in [*module._parameters.items(), *module._buffers.items()]
-        if (name := names.get(id(tensor))) in state
+        if (name := names.get(id(tensor), "")) in state
     }
     try:
         with disable_saved_tensors_hooks(RECOMPUTED):

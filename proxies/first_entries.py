@@ -1,7 +1,7 @@
 """How the logits of each image move with one weight of every layer, at the cost of one backward pass for each class."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from zcbench.proxies.per_image import ImageByImage, normalise_each
 from zcbench.proxies.signals import Batch
 from zcbench.streams import torch_stream
 
+T = TypeVar("T", Tensor, Tensor | None)
 JACOBIAN_IMAGES, JACOBIAN_TENSORS = 32, 128  # the released code of VKDNW takes 64 images, and as many tensors
 
 
@@ -103,8 +104,12 @@ class FirstEntries(ImageByImage):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Call ``func``; a layer is called with detached weights, and its output listened to."""
-        layer = {F.conv2d: self._convolve, F.linear: self._weigh, F.batch_norm: self._normalise}.get(func)
-        return (layer or func)(*args, **(kwargs or {}))
+        layers: dict[Callable[..., Any], Callable[..., Any]] = {
+            F.conv2d: self._convolve,
+            F.linear: self._weigh,
+            F.batch_norm: self._normalise,
+        }
+        return layers.get(func, func)(*args, **(kwargs or {}))
 
     def _convolve(
         self,
@@ -151,8 +156,8 @@ class FirstEntries(ImageByImage):
     def _of_images(self, x: Tensor) -> bool:
         return len(x) == self._images and x.requires_grad
 
-    def _fixed(self, parameter: Tensor | None) -> Tensor | None:
-        return parameter.detach() if parameter is not None and id(parameter) in self._known else parameter
+    def _fixed(self, parameter: T) -> T:
+        return parameter.detach() if isinstance(parameter, Tensor) and id(parameter) in self._known else parameter
 
     def _heard(self, output: Tensor, weighed: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         """``output``; what its gradient says of ``weight``, whose first entry weighs ``weighed``, and of ``bias``."""

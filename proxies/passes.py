@@ -97,7 +97,8 @@ class SharedPass:
         self._activations = ActivationTap(seed) if "activation_matrices" in wanted else None
         names = names_of_layers(network)
         attentions = [module for module in network.modules() if isinstance(module, nn.MultiheadAttention)]
-        self._layers: dict[nn.Module, str] = {**names, **{module: names[module.out_proj] for module in attentions}}
+        self._layers: dict[nn.Module, str] = {module: names[module.out_proj] for module in attentions}
+        self._layers.update(names.items())
         self._weights: dict[str, Tensor] = {}
         self._copy_outputs = False
         self._classifier: tuple[str, WeightLayer, Tensor] | None = None
