@@ -161,6 +161,8 @@ class FirstEntries(ImageByImage):
 
     def _heard(self, output: Tensor, weighed: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         """``output``; what its gradient says of ``weight``, whose first entry weighs ``weighed``, and of ``bias``."""
+        if self._known.isdisjoint((id(weight), id(bias))):
+            return output
         weighed = weighed.reshape(self._images, -1).clone()  # what a layer was given may be overwritten
 
         def add(gradient: Tensor) -> None:

@@ -100,7 +100,10 @@ def test_no_version_was_raised():
 
 @pytest.mark.data
 def test_the_numbers_that_ship(data_dir):
-    """Shipped scores: two cells of the table of 1,000, scored again under its protocol, are the same bits."""
+    """Shipped scores: two cells of the table of 1,000, scored again under its protocol, are the same but for rounding.
+
+    Bits are promised on one machine and build; the table does not say which processor it was made on.
+    """
     protocol, frame, _ = shipped.load("nasbench201-1000")
     batch = datasets.batch(datasets.load("cifar10(files=2)", data_dir), protocol.batch_size, protocol.batch_seed)
     assert batch.sha256 == protocol.batch_sha256
@@ -110,6 +113,5 @@ def test_the_numbers_that_ship(data_dir):
     small = sorted(dict.fromkeys(frame["arch"]), key=lambda arch: (arch.count("conv"), arch))[20:22]
     for arch in small:
         found = evaluate(space.build(arch), (batch.images, batch.labels), NAMES[:2], teacher=teacher)
-        same = protocol.torch == torch.__version__
         expected = {name: table[arch, 0, name] for name in NAMES[:2]}
-        assert {s.proxy: s.value for s in found} == (expected if same else pytest.approx(expected, rel=1e-4))
+        assert {s.proxy: s.value for s in found} == pytest.approx(expected, rel=1e-4)
