@@ -77,15 +77,15 @@ def _legend_line(kind: str, style: Literal["--", ":"], label: str) -> Line2D:
 
 
 def _bars(axis: Axes, rows: pd.DataFrame) -> None:
-    """Horizontal bars of tau, best on top; the number stands at the right, an undefined one with its reason."""
+    """Horizontal bars of tau, best on top; the number stands at the right, an undefined one has its reason inside."""
     known = rows[rows["tau"].notna()]
     hatches = ["////" if kind == "baseline" else "" for kind in known["kind"]]
     axis.barh(known.index, known["tau"], 0.72, color=_colours(known), hatch=hatches, edgecolor="white", linewidth=0)
     axis.hlines(known.index, known["tau_low"], known["tau_high"], color="black", linewidth=0.9)
     axis.axvline(0, color="black", linewidth=0.6)
     for place, row in rows.iterrows():
-        text = number(row["tau"]) if pd.notna(row["tau"]) else f"{MISSING} {row['note']}"
-        axis.text(1.02, float(str(place)), text, transform=axis.get_yaxis_transform(), va="center", fontsize=LABEL_SIZE)
+        x, text = (1.02, number(row["tau"])) if pd.notna(row["tau"]) else (0.02, f"{MISSING} {row['note']}")
+        axis.text(x, float(str(place)), text, transform=axis.get_yaxis_transform(), va="center", fontsize=LABEL_SIZE)
     axis.set_yticks(range(len(rows)), [shorten(name) for name in rows["proxy"]])
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.tick_params(axis="y", length=0)
