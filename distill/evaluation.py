@@ -1,12 +1,12 @@
 """How good a trained network is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
+from zcbench.hooks.modes import evaluating
 
 _CHUNK = 256
 
@@ -31,15 +31,3 @@ def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
         logits = torch.cat([network(part) for part in images.split(_CHUNK)])
     hits = int((logits.argmax(1) == labels).sum())
     return Quality(100 * hits / len(labels), cross_entropy(logits, labels).item())
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Run a block with ``network`` in evaluation mode, and give the modes of its modules back."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

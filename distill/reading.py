@@ -1,21 +1,20 @@
 """Reads the outputs that distillation losses need off a network, with their gradient."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zcbench.distill.errors import MissingOutput
-from zcbench.distill.last_map import LastMap
 from zcbench.distill.outputs import OUTPUTS, Outputs
-from zcbench.distill.stages import StageTap
-from zcbench.distill.taps import ForwardTap, layer_outputs
 from zcbench.errors import BatchError
+from zcbench.hooks.heads import as_map, classifier_of, last_map, overwritten
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.stages import StageTap
+from zcbench.hooks.weights import named_state
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-_HEAD = frozenset({"embedding", "classifier"})
 
 
 class Reader:
@@ -34,7 +33,7 @@ class Reader:
         self.network, self._reads = network, reads | {"logits"}
         self._autocast = torch.autocast(image.device.type, _DTYPES.get(precision), enabled=precision in _DTYPES)
         self._stages = StageTap(network, image, graph=True) if "stages" in reads else None
-        self._linear = {layer: name for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
+        self._copies = False
 
     def __call__(self, images: Tensor) -> Outputs:
         """Outputs for a batch.
@@ -43,47 +42,42 @@ class Reader:
             BatchError: the network does not return logits.
             MissingOutput: it lacks an output that is read.
         """
-        with self._listening(images) as heard, self._autocast:
-            logits = self.network(images)
+        given = images if self._reads == {"logits"} else images.view_as(images)  # which carries what is recorded
+        with self._recorder(given), self._stages or nullcontext(), self._autocast:
+            logits = self.network(given)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
-            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            shown = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise BatchError(
-                f"The network returns {given} for {len(images)} images. Expected one tensor of logits "
+                f"The network returns {shown} for {len(images)} images. Expected one tensor of logits "
                 f"({len(images)}, classes); wrap the network so that it returns just that."
             )
-        return self._outputs(logits, heard)
+        if "features" in self._reads and not self._copies and overwritten(last_map(logits)):
+            self._copies = True  # the network writes to its last map: from now on a copy is kept
+            return self(images)
+        return self._outputs(logits)
 
     def without_gradient(self, images: Tensor) -> Outputs:
         """The same, and nothing to differentiate."""
         with torch.no_grad():
             return self(images)
 
-    @contextmanager
-    def _listening(self, images: Tensor) -> Iterator[dict[str, Any]]:
-        """Within the block listen; afterwards the dictionary holds what was heard."""
-        heard: dict[str, Any] = {}
-        tap = ForwardTap(features=True)
-        last = LastMap(self.network, images, lambda: tap.features)
+    def _recorder(self, images: Tensor) -> Any:
+        if self._reads == {"logits"}:
+            return nullcontext()
+        return Recorder(named_state(self.network), images, copies=self._copies)
 
-        def keep(name: str, layer: nn.Module, source: Tensor, output: Tensor) -> None:
-            heard["embedding"], heard["classifier"] = source, layer.weight
-
-        with ExitStack() as stack:
-            if "features" in self._reads:
-                stack.enter_context(tap)
-                stack.enter_context(last)
-            if self._stages is not None:
-                stack.enter_context(self._stages)
-            if self._reads & _HEAD:
-                stack.enter_context(layer_outputs(self._linear, keep))
-            yield heard
+    def _outputs(self, logits: Tensor) -> Outputs:
+        values: dict[str, Any] = {"logits": logits}
         if "features" in self._reads:
-            heard["features"] = last.features
+            values["features"] = as_map(last_map(logits))
+        if self._reads & {"embedding", "classifier"}:
+            classifier = classifier_of(logits)
+            if "embedding" in self._reads:
+                values["embedding"] = classifier and classifier.embedding
+            if "classifier" in self._reads:
+                values["classifier"] = classifier and classifier.weight.matrix
         if self._stages is not None:
-            heard["stages"] = self._stages.stages or None
-
-    def _outputs(self, logits: Tensor, heard: dict[str, Any]) -> Outputs:
-        values: dict[str, Any] = {"logits": logits} | {name: heard.get(name) for name in self._reads - {"logits"}}
+            values["stages"] = self._stages.stages or None
         for name, value in values.items():
             if value is None:
                 raise MissingOutput(

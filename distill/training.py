@@ -13,7 +13,8 @@ from zcbench.distill import checkpoint as checkpoints
 from zcbench.distill.augmentation import CropFlip
 from zcbench.distill.course import Observer, Row, Trained
 from zcbench.distill.errors import RecipeError, TrainingStopped
-from zcbench.distill.evaluation import evaluate, evaluating
+from zcbench.distill.evaluation import evaluate
+from zcbench.hooks.modes import evaluating
 from zcbench.distill.images import TrainingData
 from zcbench.distill.objective import Objective
 from zcbench.distill.optimisation import build_optimizer, build_schedule

@@ -1,27 +1,15 @@
 """What the layers of the shared forward pass put out: one square matrix of positions and channels from each."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-from zcbench.distill.taps import RELUS
+from zcbench.hooks.axes import Images
+from zcbench.proxies.errors import NotApplicable
+from zcbench.proxies.signals import Failure
 from zcbench.streams import torch_stream
 
-CONVOLUTIONS = frozenset({F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d})
-CHANNELS_LAST = frozenset({F.linear, F.layer_norm})
-LAYERS = CONVOLUTIONS | CHANNELS_LAST | {F.batch_norm, F.group_norm, F.instance_norm}
-ACTIVATIONS = RELUS | {
-    *(F.gelu, F.silu, F.mish, F.elu, F.selu, F.celu, F.prelu, F.rrelu, F.softplus, F.hardswish, F.hardsigmoid),
-    *(F.hardtanh, F.logsigmoid, F.softsign, F.tanhshrink, torch.tanh, Tensor.tanh, torch.sigmoid, Tensor.sigmoid),
-}
-HEARD = LAYERS | ACTIVATIONS
 
-
-class ActivationTap(TorchFunctionMode):
+class ActivationTap:
     """Keeps C consecutive positions of what each layer and activation function puts out, a ``(C, C)`` matrix.
 
     The output, with channels last, is a matrix with a row per image and position. The C rows start where a row of an
@@ -29,24 +17,26 @@ class ActivationTap(TorchFunctionMode):
     """
 
     def __init__(self, seed: int) -> None:
-        super().__init__()
-        self.matrices: list[Tensor] = []
-        self._seed = seed
+        self._matrices: list[Tensor] = []
+        self._mixed = False
         self._stream = torch_stream("activation_matrices", seed)
 
-    def renewed(self) -> "ActivationTap":
-        """A tap on the same stream that has heard nothing yet."""
-        return ActivationTap(self._seed)
+    def listen(self, result: Tensor, images: Images | None, channels: int | None) -> None:
+        """Keep a part of an output that has its images on one axis."""
+        if result.ndim < 2:
+            return
+        if images is None or images.inner != 1 or (images.outer != 1 and result.ndim > 2):
+            self._mixed = True
+            return
+        axis = (1 if result.ndim > 3 else result.ndim - 1) if channels is None else channels
+        moved = result.detach().movedim((images.axis, axis), (0, -1))
+        self._matrices.append(self._square(images._replace(axis=0).first(moved, len(moved) // images.outer)))
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func``, and keep a part of its output."""
-        result = func(*args, **(kwargs or {}))
-        if func in HEARD and isinstance(result, Tensor) and result.ndim >= 2:
-            last = func in CHANNELS_LAST or (result.ndim == 3 and func in ACTIVATIONS)
-            self.matrices.append(self._square(result.detach() if last else result.detach().movedim(1, -1)))
-        return result
+    def values(self) -> list[Tensor] | Failure:
+        """The matrices, in the order of the calls."""
+        if self._mixed:
+            return Failure(NotApplicable("A layer works on windows, or on what does not keep the images apart."))
+        return self._matrices
 
     def _square(self, output: Tensor) -> Tensor:
         """C rows of ``(B, ..., W, C)``, copied, since a later layer may overwrite them."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zcbench.proxies.contract import proxy
+from zcbench.proxies.counts import macs
 from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.signals import Signals
 from zcbench.proxies.spectra import eigenvalues, entropy, wide
@@ -130,7 +131,7 @@ def az_complexity(signals: Signals) -> float:
     Returns:
         A count, non-negative; higher ranks better. The authors call it FLOPs.
     """
-    return float(signals.costs.macs)
+    return macs.function(signals)
 
 
 def entropies(features: list[Tensor]) -> list[float]:

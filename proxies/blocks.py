@@ -5,7 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zcbench.distill.stages import block_modules
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.stages import block_modules, channels_second
+from zcbench.hooks.weights import named_state
 from zcbench.proxies.data_free import standard_normal
 from zcbench.proxies.passes import Values, missing
 from zcbench.proxies.signals import Batch, Blocks
@@ -21,9 +23,10 @@ def blocks(network: nn.Module, batch: Batch, seed: int) -> Values:
     stream = torch_stream("blocks", seed, device=batch.images.device)
     images = standard_normal(batch.images.shape, batch.images, stream)
     cut = _Cut()
-    handles = [module.register_forward_hook(cut) for module in block_modules(network, images[:1])]
+    handles = [module.register_forward_hook(cut) for module in block_modules(network, images)]
     try:
-        network(images)
+        with Recorder(named_state(network), images):
+            network(images)
     finally:
         for handle in handles:
             handle.remove()
@@ -41,11 +44,13 @@ class _Cut:
         self.leaves: list[Tensor] = []
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Tensor | None:
-        if not isinstance(output, Tensor) or output.ndim != 4:
+        maps = channels_second(output)
+        if maps is None:
             return None
-        self.outputs.append(output)
-        self.leaves.append(output.detach().requires_grad_())
-        return self.leaves[-1].clone()  # what comes next may overwrite it
+        self.outputs.append(maps)
+        self.leaves.append(maps.detach().requires_grad_())
+        leaf = self.leaves[-1].clone()  # what comes next may overwrite it
+        return leaf if maps is output else leaf.movedim(1, -1)
 
 
 def _signs(output: Tensor, stream: torch.Generator) -> Tensor:

@@ -11,34 +11,30 @@ from torch import Tensor, nn
 from torch.autograd.graph import disable_saved_tensors_hooks
 from torch.func import functional_call
 
-from zcbench.distill.taps import own_weight, weight_layers
+from zcbench.hooks.modes import training
 from zcbench.proxies.errors import NotApplicable
 from zcbench.streams import derive
 
 
 @contextmanager
 def borrowed(network: nn.Module) -> Iterator[nn.Module]:
-    """The network in training mode with all weights differentiable; modes, flags and randomness are given back.
+    """The network in training mode with all parameters differentiable; modes, flags and randomness are given back.
 
     Within the block gradients are recorded and numbers have the network's own type, also where the caller has switched
     gradients off or automatic casts on. Parameters and their ``grad``
     are never written to by the passes, whose buffers `same_buffers` gives back; a proxy that is handed the network
     itself is watched by `Snapshot`.
     """
-    modes = [(module, module.training) for module in network.modules()]
-    weights = [weight for layer in weight_layers(network).values() if (weight := own_weight(layer)) is not None]
-    flags = [(weight, weight.requires_grad) for weight in weights]
+    flags = [(p, p.requires_grad) for p in network.parameters() if p.is_floating_point() or p.is_complex()]
     with own_randomness(), torch.inference_mode(False), torch.enable_grad(), _without_autocast(network):
         try:
-            network.train()
-            for weight in weights:
-                weight.requires_grad_(True)
-            yield network
+            with training(network):
+                for parameter, _ in flags:
+                    parameter.requires_grad_(True)
+                yield network
         finally:
-            for weight, flag in flags:
-                weight.requires_grad_(flag)
-            for module, training in modes:
-                module.training = training
+            for parameter, flag in flags:
+                parameter.requires_grad_(flag)
 
 
 def _without_autocast(network: nn.Module) -> torch.autocast:

@@ -21,7 +21,7 @@ def macs(signals: Signals) -> float:
     Unit: MACs, which many tables print as "FLOPs"; additions, normalisations and poolings are not counted. Range:
     non-negative integers. Direction: higher ranks better.
     """
-    return float(signals.costs.macs)
+    return _counted(signals, signals.costs.macs)
 
 
 @proxy("n_convs", reads="costs", higher_is_better=True, baseline=True)
@@ -30,7 +30,7 @@ def n_convs(signals: Signals) -> float:
 
     Unit: convolutions. Range: non-negative integers. Direction: higher ranks better.
     """
-    return float(signals.costs.n_convs)
+    return _counted(signals, signals.costs.n_convs)
 
 
 @proxy("depth", reads="costs", higher_is_better=True, baseline=True)
@@ -43,6 +43,11 @@ def depth(signals: Signals) -> float:
     Raises:
         NotApplicable: the costs that were given do not say it, or the network does not return one tensor.
     """
-    if signals.costs.depth is None:
-        raise NotApplicable("The costs that were given have no depth, or the network does not return logits.")
-    return float(signals.costs.depth)
+    return _counted(signals, signals.costs.depth)
+
+
+def _counted(signals: Signals, count: int | None) -> float:
+    if count is None:
+        trouble = signals.costs.trouble or "the costs that were given lack it, or the network does not return logits"
+        raise NotApplicable(f"It was not counted: {trouble}.")
+    return float(count)

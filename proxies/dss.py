@@ -3,8 +3,6 @@
 Zhou et al., "Training-free Transformer Architecture Search", CVPR 2022, arXiv:2203.12217, section 3.
 """
 
-import re
-
 import torch
 from torch import Tensor
 
@@ -12,11 +10,14 @@ from zcbench.proxies.contract import proxy
 from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.signals import Signals
 
-ATTENTION = re.compile(r"(^|[._])(attn|attention|self_attn|qkv)([._]|$)")
-"""Parts of a weight's name that say that it belongs to an attention layer."""
 
-
-@proxy("dss", reads="linearised_gradients", higher_is_better=True, uses_labels=False, source="arXiv:2203.12217, eq. 6")
+@proxy(
+    "dss",
+    reads=("linearised_gradients", "attention"),
+    higher_is_better=True,
+    uses_labels=False,
+    source="arXiv:2203.12217, eq. 6",
+)
 def dss(signals: Signals) -> float:
     r"""Synaptic diversity of the attention layers plus synaptic saliency of the other linear layers.
 
@@ -28,7 +29,8 @@ def dss(signals: Signals) -> float:
     key and value together and the projection; MLP are all other linear layers, the classifier too.
 
     Args:
-        signals: needs ``linearised_gradients``, |W| and ∇R in float64 per weight.
+        signals: needs ``linearised_gradients``, |W| and ∇R in float64 per weight, and ``attention``, the names of the
+            weights of MSA.
 
     Returns:
         The score, dimensionless, non-negative; higher ranks better.
@@ -37,13 +39,13 @@ def dss(signals: Signals) -> float:
         NotApplicable: no weight belongs to an attention layer, as in a convolutional network.
 
     Note:
-        For vision transformers only. An attention layer is known by its name: some part of it is ``attn``,
-        ``attention``, ``self_attn`` or ``qkv``; weights outside linear layers, such as those that PyTorch's own
-        attention keeps for query, key and value, are not seen. The patch embedding, a convolution, does not count, as
-        in the authors' code. Biases and position embeddings are taken absolute too.
+        For vision transformers only. A weight belongs to an attention if what it gives is multiplied with another
+        function of the images, as queries are with keys and scores with values, or if it is applied to such a product.
+        The patch embedding, a convolution, does not count, as in the authors' code, which knows attention layers by
+        their class. Biases and position embeddings are taken absolute too.
     """
     linear = {name: pair for name, pair in signals.linearised_gradients.items() if pair[0].ndim == 2}
-    attention = [name for name in linear if ATTENTION.search(name)]
+    attention = [name for name in linear if name in signals.attention]
     if not attention:
         raise NotApplicable("No weight belongs to an attention layer; this proxy is about vision transformers.")
     diversity = sum(_nuclear(weight) * _nuclear(gradient) for weight, gradient in map(linear.pop, attention))

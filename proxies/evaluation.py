@@ -289,6 +289,13 @@ def _on_network(network: nn.Module, batch: Batch) -> Batch:
             raise BatchError(
                 f"{type(module).__name__} is TorchScript, which hides its layers. Give the module it was made from."
             )
+        if isinstance(module, torch.fx.GraphModule) and _is_exported(module):
+            raise BatchError(
+                f"{type(module).__name__} comes from torch.export, which fixes its mode and hides its layers. Give the "
+                f"module it was made from."
+            )
+        if hasattr(module, "_orig_mod"):
+            raise BatchError("Given a compiled module. Give the module it was made from, its ._orig_mod.")
         if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
             raise BatchError(f"{type(module).__name__} copies its network. Give the network itself, its .module.")
     state = [*network.parameters(), *network.buffers()]
@@ -310,3 +317,7 @@ def _on_network(network: nn.Module, batch: Batch) -> Batch:
     if parameter is None:
         return batch
     return Batch(batch.images.to(parameter), batch.labels.to(parameter.device))
+
+
+def _is_exported(module: torch.fx.GraphModule) -> bool:
+    return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)

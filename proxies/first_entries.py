@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zcbench.distill.evaluation import evaluating
+from zcbench.hooks.modes import evaluating
+from zcbench.hooks.usage import Usage
 from zcbench.proxies.borrowing import with_state
 from zcbench.proxies.data_free import gaussian_state, standard_normal
 from zcbench.proxies.errors import NotApplicable
-from zcbench.proxies.passes import Values, check_logits, weight_tensors
+from zcbench.proxies.passes import Values, check_classes, check_logits, single_logits
 from zcbench.proxies.per_image import ImageByImage, normalise_each
 from zcbench.proxies.signals import Batch
 from zcbench.streams import torch_stream
@@ -20,7 +21,7 @@ T = TypeVar("T", Tensor, Tensor | None)
 JACOBIAN_IMAGES, JACOBIAN_TENSORS = 32, 128  # the released code of VKDNW takes 64 images, and as many tensors
 
 
-def logit_jacobians(network: nn.Module, batch: Batch, seed: int) -> Values:
+def logit_jacobians(network: nn.Module, batch: Batch, usage: Usage, seed: int) -> Values:
     """∂z_i/∂θ' and the logits z_i of Gaussian images; θ' is the first entry of each of the first tensors.
 
     The network runs in evaluation mode with the weights of an untrained one: convolutions and linear layers by He et
@@ -28,13 +29,19 @@ def logit_jacobians(network: nn.Module, batch: Batch, seed: int) -> Values:
     pass their input on.
 
     Raises:
-        NotApplicable: the network has no parameters.
+        NotApplicable: the network has no parameters, one logit, or weights that it computes from parameters.
     """
     stream = torch_stream("logit_jacobians", seed, device=batch.images.device)
-    state = _untrained(network, stream)
+    part = next((weight.name for weight in usage.weights if not weight.whole), None)
+    if part is not None:
+        raise NotApplicable(
+            f"The weight {part!r} is a part of a parameter or is computed from others, so that it cannot be drawn anew "
+            f"by itself. Make it a parameter of its own, such as by torch.nn.utils.prune.remove."
+        )
+    state = _untrained(network, usage, stream)
     images = standard_normal(torch.Size((JACOBIAN_IMAGES, *batch.images.shape[1:])), batch.images, stream)
     images = images.contiguous(memory_format=torch.channels_last)  # a quarter faster on a CPU
-    names = [name for name, weight in network.named_parameters() if weight.numel()]
+    names = [name for name, weight in network.named_parameters() if weight.numel() and name in usage.used]
     weights = [state[name].requires_grad_() for name in names[:JACOBIAN_TENSORS]]
     if not weights:
         raise NotApplicable("The network has no parameters.")
@@ -44,10 +51,10 @@ def logit_jacobians(network: nn.Module, batch: Batch, seed: int) -> Values:
     return {"logit_jacobians": found}
 
 
-def _untrained(network: nn.Module, stream: torch.Generator) -> dict[str, Tensor]:
-    state = gaussian_state(network, stream)
-    for name in weight_tensors(network):
-        state[name].mul_((2 / state[name][0].numel()) ** 0.5)
+def _untrained(network: nn.Module, usage: Usage, stream: torch.Generator) -> dict[str, Tensor]:
+    state = gaussian_state(network, usage, stream).tensors
+    for weight in usage.weights:
+        state[weight.name].mul_((2 / weight.inputs) ** 0.5)
     for name, module in network.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
             state[f"{name}.running_mean"].zero_()
@@ -67,8 +74,11 @@ def _from_outputs(
     with layers:
         logits = with_state(network, state, images.clone())
     check_logits(logits, batch)
+    check_classes(logits)
     with torch.no_grad():
-        alone = with_state(network, state, batch.images[:1].clone())
+        alone = single_logits(
+            with_state(network, state, batch.images[:1].clone()), Batch(batch.images[:1], batch.labels)
+        )
     if (alone - logits[:1]).norm() > 0.1 * alone.norm():
         return None
     jacobians = logits.new_zeros(*logits.shape, len(weights))
@@ -189,7 +199,7 @@ def _from_image(
 ) -> tuple[Tensor, Tensor]:
     with ImageByImage():
         logits = with_state(network, state, batch.images.clone())
-    check_logits(logits, batch)
+    logits = single_logits(logits, batch)
     jacobian = logits.new_zeros(logits.shape[1], len(weights))
     for row, logit in zip(jacobian, logits[0] if logits.requires_grad else ()):
         for j, gradient in enumerate(torch.autograd.grad(logit, weights, retain_graph=True, allow_unused=True)):

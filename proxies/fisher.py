@@ -29,8 +29,9 @@ def fisher(signals: Signals) -> float:
         weights before it sums; the papers have no such factor. A layer that is called several times adds its sums
         before they are squared, as one gate for all its calls would feel them.
     """
-    weights = {name.removesuffix("weight").removesuffix("."): w for name, w in signals.parameters.items()}
-    return sum(weights[name][0].numel() * value for name, value in _information(signals).items())
+    weights, saliency = signals.parameters, signals.channel_saliency
+    per_channel = {name: weights[name].numel() // channels.shape[1] for name, channels in saliency.items()}
+    return sum(per_channel[name] * value for name, value in _information(signals).items())
 
 
 @proxy("fisher_channel", reads="channel_saliency", higher_is_better=True, source="arXiv:1906.04113, eq. 2")

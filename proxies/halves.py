@@ -1,10 +1,11 @@
 """The pass over the two halves of the batch."""
 
-import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from zcbench.proxies.passes import Values, check_logits, missing, weight_tensors
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.weights import named_state
+from zcbench.proxies.passes import Values, check_classes, check_logits, differentiate, missing
 from zcbench.proxies.signals import Batch
 
 
@@ -21,12 +22,20 @@ def half_gradients(network: nn.Module, batch: Batch) -> Values:
     return {"half_gradients": tuple(_gradients(network, Batch(batch.images[h], batch.labels[h])) for h in halves)}
 
 
-def _gradients(network: nn.Module, batch: Batch) -> Values:
-    weights = weight_tensors(network)
-    logits = network(batch.images.clone())
+def _gradients(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    logits, weights = recorded(network, batch)
+    check_classes(logits)
+    return differentiate(F.cross_entropy(logits, batch.labels), weights)
+
+
+def recorded(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """Logits of a forward pass, and the weights that it used by name.
+
+    Raises:
+        BatchError: the network does not return logits.
+    """
+    images = batch.images.clone()
+    with Recorder(named_state(network), images) as recorder:
+        logits = network(images)
     check_logits(logits, batch)
-    loss = F.cross_entropy(logits, batch.labels)
-    if not loss.requires_grad:
-        return {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    found = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
-    return {name: torch.zeros_like(w) if g is None else g for (name, w), g in zip(weights.items(), found)}
+    return logits, {weight.name: weight.tensor for weight in recorder.weights}

@@ -5,8 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.rewrites import twice_differentiable
+from zcbench.hooks.stages import channels_second
+from zcbench.hooks.weights import named_state
 from zcbench.proxies.data_free import standard_normal
-from zcbench.proxies.passes import Values, check_logits, missing
+from zcbench.proxies.passes import Values, missing, single_logits
 from zcbench.proxies.signals import Batch, Failure
 from zcbench.streams import torch_stream
 
@@ -30,7 +34,7 @@ def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
     heard = _Maps()
     handles = [module.register_forward_hook(heard) for module in network.modules()]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), Recorder(named_state(network), image):
             network(image)
     finally:
         for handle in handles:
@@ -49,15 +53,15 @@ def circle(network: nn.Module, batch: Batch, seed: int) -> Values:
     forward-mode derivatives do not serve: through batch normalisation the second one of PyTorch 2.13.0 is wrong.)
 
     Raises:
-        BatchError: the network does not return logits.
+        NotApplicable: the network does not return logits for a single image.
     """
     stream = torch_stream("circle", seed, device=batch.images.device)
     shape = batch.images[:1].shape
     plane, _ = torch.linalg.qr(standard_normal(torch.Size((shape.numel(), 2)), batch.images, stream).double())
     u, w = (side.reshape(shape).to(batch.images.dtype) for side in plane.T)
     t = torch.zeros((), dtype=batch.images.dtype, device=batch.images.device, requires_grad=True)
-    z = network(u * t.cos() + w * t.sin())
-    check_logits(z, Batch(batch.images[:1], batch.labels[:1]))
+    with twice_differentiable():
+        z = single_logits(network(u * t.cos() + w * t.sin()), Batch(batch.images[:1], batch.labels[:1]))
     y = torch.zeros_like(z, requires_grad=True)
     first = _derivative((y * z).sum(), t)
     second = _derivative(first, t)
@@ -80,9 +84,10 @@ class _Maps:
         self._known: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if not isinstance(output, Tensor) or output.ndim != 4:
+        maps = channels_second(output)
+        if maps is None:
             return
         key = id(output), output._version
         if key not in self._known:
-            self._known[key] = output, output[0].flatten(1).clone()  # held, so that its id is not given away
+            self._known[key] = output, maps[0].flatten(1).clone()  # held, so that its id is not given away
         self.maps.append(self._known[key][1])

@@ -1,6 +1,6 @@
 """The passes that compute signals: the fewest that serve all the chosen proxies."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from time import perf_counter
 from typing import Any
@@ -9,16 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zcbench.distill.last_map import LastMap
-from zcbench.distill.stages import StageTap
-from zcbench.distill.taps import ForwardTap, WeightLayer, layer_outputs, names_of_layers, own_weight, weight_layers
 from zcbench.errors import BatchError
+from zcbench.hooks.heads import Classifier, as_map, classifier_of, last_map, overwritten
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.rewrites import lacks_second_derivative, twice_differentiable
+from zcbench.hooks.stages import NoBlocks, StageTap
+from zcbench.hooks.trace import Call
+from zcbench.hooks.usage import Usage
+from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.activations import ActivationTap
 from zcbench.proxies.borrowing import copied_buffers, put_back, same_buffers, seed_everything
+from zcbench.proxies.codes import ReluCodes
 from zcbench.proxies.errors import NotANumber, NotApplicable
 from zcbench.proxies.limits import ScoreTimeout
+from zcbench.proxies.saliency import Saliency
 from zcbench.proxies.signals import Batch, Failure
-from zcbench.proxies.spectra import wide
 
 Values = dict[str, Any]
 
@@ -46,28 +51,18 @@ def attempt(values: Values, names: frozenset[str], work: Callable[[], Values]) -
     except BatchError:
         raise
     except Exception as error:
-        failure = Failure(error.with_traceback(None))  # a traceback would keep the graph
-        if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
-            failure = missing(f"Batch normalisation has one value per channel: {error}")
-        values |= dict.fromkeys(names, failure)
+        values |= dict.fromkeys(names, failure_of(error))
 
 
-def weight_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Weights of convolutions and linear layers, under the names that ``named_parameters`` gives them.
-
-    Raises:
-        NotApplicable: a layer computes its weight from other parameters, as under a parametrisation.
-    """
-    weights: dict[str, Tensor] = {}
-    for name, layer in weight_layers(network).items():
-        weight = own_weight(layer)
-        if weight is None:
-            raise NotApplicable(
-                f"The layer {name!r} computes its weight from other parameters. Make it one again, such as by "
-                f"torch.nn.utils.parametrize.remove_parametrizations."
-            )
-        weights[f"{name}.weight" if name else "weight"] = weight
-    return weights
+def failure_of(error: Exception) -> Failure:
+    """The failure that an error is, with a name where it says that something does not apply."""
+    if isinstance(error, NoBlocks):
+        return missing(str(error))
+    if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
+        return missing(f"Batch normalisation has one value per channel: {error}")
+    if lacks_second_derivative(error):
+        return missing(f"The network calls a function that PyTorch cannot differentiate twice: {error}")
+    return Failure(error.with_traceback(None))  # a traceback would keep the graph
 
 
 class SharedPass:
@@ -76,35 +71,35 @@ class SharedPass:
     .. math::  z = f_\theta(x), \qquad g = \partial_\theta L(z, y), \qquad J_i = \partial_{x_i} \textstyle\sum z,
                \qquad H g = \partial_\theta \langle g, \bar g \rangle \ (\bar g \text{ held constant})
 
-    L is the mean cross-entropy; θ runs over the weights of convolutions and linear layers.
+    L is the mean cross-entropy; θ runs over the weights of convolutions, linear maps and recurrences.
     """
 
     provides = frozenset(
-        {"logits", "features", "stages", "embedding", "classifier", "relu_codes", "activation_matrices"}
+        {"logits", "features", "stages", "embedding", "classifier", "relu_codes", "activation_matrices", "parameters"}
         | {"gradients", "classifier_gradient", "channel_saliency", "hessian_gradient", "input_jacobian"}
     )
     first_order = frozenset({"gradients", "classifier_gradient", "channel_saliency"})
 
-    def __init__(self, network: nn.Module, batch: Batch, wanted: frozenset[str], clock: Clock, seed: int = 0) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        batch: Batch,
+        wanted: frozenset[str],
+        clock: Clock,
+        seed: int = 0,
+        *,
+        roles: bool = False,
+    ) -> None:
         self._network, self._batch, self._clock, self._seed = network, batch, clock, seed
+        self._wanted, self._roles = wanted, roles
         self._jacobian, self._hessian = "input_jacobian" in wanted, "hessian_gradient" in wanted
         self._backward = self._hessian or bool(wanted & self.first_order)
-        self._saliency = "channel_saliency" in wanted
-        codes = len(batch.images) if "relu_codes" in wanted else 0
-        self._tap = ForwardTap(relu_codes=codes, features="features" in wanted)
-        self._last_map = LastMap(network, batch.images, lambda: self._tap.features) if "features" in wanted else None
+        self._saliency = Saliency(len(batch.images)) if "channel_saliency" in wanted else None
         self._stages: StageTap | Failure | None = self._stage_tap() if "stages" in wanted else None
-        self._activations = ActivationTap(seed) if "activation_matrices" in wanted else None
-        names = names_of_layers(network)
-        attentions = [module for module in network.modules() if isinstance(module, nn.MultiheadAttention)]
-        self._layers: dict[nn.Module, str] = {module: names[module.out_proj] for module in attentions}
-        self._layers.update(names.items())
-        self._weights: dict[str, Tensor] = {}
-        self._copy_outputs = False
-        self._classifier: tuple[str, WeightLayer, Tensor] | None = None
-        self._outputs: list[tuple[Tensor, int]] = []
-        self._products: dict[str, Tensor] = {}
-        self._handles: list[Any] = []
+        self._codes: ReluCodes | None = None
+        self._activations: ActivationTap | None = None
+        self._recorder: Recorder | None = None
+        self._copies = False
 
     def run(self) -> Values:
         """Signals by name; one that fails is the `Failure`.
@@ -114,139 +109,113 @@ class SharedPass:
         """
         seed_everything("passes", self._seed)  # looking for blocks may have drawn numbers
         try:
-            return self._run()
+            with twice_differentiable():
+                return self._run()
         finally:
-            self._let_go()
+            if self._saliency is not None:
+                self._saliency.release()
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the parameters were used for, if ``roles`` were asked for."""
+        return Usage.of(self._recorder) if self._roles and self._recorder is not None else None
 
     def _stage_tap(self) -> StageTap | Failure:
         try:
             with same_buffers(self._network):
-                return StageTap(self._network, self._batch.images[:1])
+                return StageTap(self._network, self._batch.images)
         except (ScoreTimeout, BatchError):
             raise
         except Exception as error:
-            return Failure(error.with_traceback(None))
-
-    def _let_go(self) -> None:
-        """A hook on a tensor holds the graph that holds the tensor."""
-        for handle in self._handles:
-            handle.remove()
-        self._outputs, self._handles = [], []
+            return failure_of(error)
 
     def _run(self) -> Values:
         values: Values = {}
         with self._clock.part("forward"):
-            buffers = copied_buffers(self._network) if self._saliency else []  # only then it may have to start over
+            again = self._saliency is not None or bool(self._wanted & {"features"})
+            buffers = copied_buffers(self._network) if again else []  # only then it may have to start over
             logits, images = self._forward()
-            if any(output._version != version for output, version in self._outputs):
+            if self._was_overwritten(logits):
                 put_back(buffers)
-                self._start_over_with_copies()
+                seed_everything("passes", self._seed)
+                self._copies = True
+                if self._saliency is not None:
+                    self._saliency.start_over_with_copies()
                 logits, images = self._forward()
-        values |= self._forward_values(logits)
+        check_logits(logits, self._batch)
+        classifier = classifier_of(logits)
+        weights = list(self._recorder.weights) if self._recorder is not None else []
+        values |= self._forward_values(logits, classifier)
+        values["parameters"] = {weight.name: weight.tensor.detach() for weight in weights}
         if self._backward:
-            attempt(values, self.first_order | {"hessian_gradient"}, lambda: self._loss_backward(logits))
+            names = self.first_order | {"hessian_gradient"}
+            attempt(values, names, lambda: self._loss_backward(logits, weights, classifier))
         if self._jacobian:
             attempt(values, frozenset({"input_jacobian"}), lambda: self._input_backward(logits, images))
         return values
 
-    def _forward(self) -> tuple[Tensor, Tensor]:
+    def _was_overwritten(self, logits: Any) -> bool:
+        """Whether something that was recorded was written to later in the pass."""
+        features = "features" in self._wanted and overwritten(last_map(logits))
+        return features or (self._saliency is not None and self._saliency.overwritten())
+
+    def _forward(self) -> tuple[Any, Tensor]:
         images = self._batch.images.clone().requires_grad_(self._jacobian)
-        with (
-            torch.set_grad_enabled(self._backward or self._jacobian),
-            layer_outputs(self._layers, self._listen),
-            self._tap,
-            self._last_map or nullcontext(),
-            self._stages if isinstance(self._stages, StageTap) else nullcontext(),
-            self._activations or nullcontext(),
-        ):
-            return self._network(images.clone()), images
+        self._codes = ReluCodes(len(images)) if "relu_codes" in self._wanted else None
+        self._activations = ActivationTap(self._seed) if "activation_matrices" in self._wanted else None
+        with torch.set_grad_enabled(self._backward or self._jacobian):
+            given = images.clone()
+            self._recorder = Recorder(
+                named_state(self._network),
+                given,
+                calls=self._saliency and self._saliency.listen,
+                relus=self._codes and self._codes.listen,
+                layers=self._activations and self._activations.listen,
+                roles=self._roles,
+                copies=self._copies,
+            )
+            with self._recorder, self._stages if isinstance(self._stages, StageTap) else nullcontext():
+                return self._network(given), images
 
-    def _start_over_with_copies(self) -> None:
-        """A layer's output was overwritten in place, so let the network work on a copy of each, with the same draws."""
-        seed_everything("passes", self._seed)
-        self._copy_outputs = True
-        self._tap = self._tap.renewed()
-        self._activations = self._activations and self._activations.renewed()
-        self._let_go()
-
-    def _forward_values(self, logits: Any) -> Values:
-        check_logits(logits, self._batch)
-        features, classifier = None if self._last_map is None else self._last_map.features, self._classifier
-        matrices = self._activations.matrices if self._activations else []
-        weight = None if classifier is None else own_weight(classifier[1])
+    def _forward_values(self, logits: Tensor, classifier: Classifier | None) -> Values:
+        last = last_map(logits)
+        features = as_map(last) if "features" in self._wanted else None
+        matrices = self._activations.values() if self._activations else []
+        none = missing("The logits are not the output of one linear layer.")
         return {
             "logits": logits.detach(),
             "num_classes": logits.shape[1],
-            "relu_codes": heard_codes(self._tap, logits) or missing("No ReLU is called in the forward pass."),
+            "relu_codes": self._codes.values(logits) if self._codes else missing("Not asked for."),
             "activation_matrices": matrices or missing("No layer or activation function is called."),
-            "features": missing("There is no feature map and no sequence of tokens before the classifier.")
-            if features is None
-            else features.detach(),
+            "features": no_map(last is not None) if features is None else features.detach(),
             "stages": self._stages
             if isinstance(self._stages, Failure)
             else (self._stages and self._stages.stages) or missing("No block puts out a feature map."),
-            "classifier": missing("There is no linear layer that holds its weight.")
-            if weight is None
-            else weight.detach(),
-            "embedding": missing("There is no linear layer.") if classifier is None else classifier[2],
+            "classifier": none if classifier is None else classifier.weight.matrix.detach(),
+            "embedding": none if classifier is None else classifier.embedding.detach(),
         }
 
-    def _listen(self, name: str, layer: nn.Module, source: Tensor, output: Any) -> Any:
-        if isinstance(layer, nn.MultiheadAttention):  # it puts out what its projection gives, which is not called
-            copied = self._hear(name, output[0], tokens=True)
-            return None if copied is None else (copied, *output[1:])
-        if isinstance(layer, nn.Linear):
-            self._classifier = (f"{name}.weight" if name else "weight", layer, source.detach())
-        return self._hear(name, output, tokens=isinstance(layer, nn.Linear))
-
-    def _hear(self, name: str, output: Tensor, *, tokens: bool) -> Tensor | None:
-        """Sum output ⊙ gradient up when the gradient comes; give a copy of ``output`` if the network is to use one."""
-        if not (self._saliency and output.requires_grad):
-            return None
-        self._outputs.append((output, output._version))
-        values = output.detach()  # the hook is held by the graph, which must not be held by the hook
-
-        def add_product(gradient: Tensor) -> None:
-            product = wide(values) * wide(gradient.detach())
-            if tokens:
-                product = self._channels_second(product)
-            total = product.flatten(2).sum(2) if product.ndim > 2 else product
-            self._products[name] = self._products[name] + total if name in self._products else total
-
-        self._handles.append(output.register_hook(add_product))
-        return output.clone() if self._copy_outputs else None
-
-    def _channels_second(self, tokens: Tensor) -> Tensor:
-        """``(B, C, ...)`` of the output of a linear layer, whose channels come last; some put images second."""
-        size = len(self._batch.images)
-        images_second = tokens.ndim > 2 and tokens.shape[0] != size and tokens.shape[1] == size
-        return (tokens.transpose(0, 1) if images_second else tokens).movedim(-1, 1)
-
-    def _loss_backward(self, logits: Tensor) -> Values:
+    def _loss_backward(self, logits: Tensor, weights: list[Weight], classifier: Classifier | None) -> Values:
+        check_classes(logits)
         keep = self._hessian or self._jacobian
-        self._weights = weight_tensors(self._network)
+        tensors = {weight.name: weight.tensor for weight in weights}
         with self._clock.part("loss backward"):
             loss = F.cross_entropy(logits, self._batch.labels)
-            gradients = self._differentiate(loss, retain_graph=keep, create_graph=self._hessian)
-        self._let_go()
+            gradients = differentiate(loss, tensors, retain_graph=keep, create_graph=self._hessian)
         values: Values = {"gradients": {name: g.detach() for name, g in gradients.items()}}
-        values["channel_saliency"] = (self._saliency and self._unheard(gradients)) or self._products
-        values["classifier_gradient"] = (
-            values["gradients"][self._classifier[0]] if self._classifier else missing("There is no linear layer.")
-        )
+        if self._saliency is not None:
+            self._saliency.release()
+            values["channel_saliency"] = self._saliency.values(values["gradients"])
+        values["classifier_gradient"] = missing("The logits are not the output of one linear layer.")
+        if classifier is not None:
+            gradient = values["gradients"][classifier.weight.name]
+            values["classifier_gradient"] = classifier.weight._replace(tensor=gradient).matrix
         if self._hessian:
-            attempt(values, frozenset({"hessian_gradient"}), lambda: self._hessian_product(gradients))
+            names = frozenset({"hessian_gradient"})
+            attempt(values, names, lambda: self._hessian_product(gradients, tensors))
         return values
 
-    def _unheard(self, gradients: dict[str, Tensor]) -> Failure | None:
-        """The failure that a weight acts while its layer is not called, so that no output of it was listened to."""
-        for name, gradient in gradients.items():
-            layer = name.removesuffix("weight").removesuffix(".")
-            if layer not in self._products and gradient.any():
-                return missing(f"The layer {layer!r} is not called, though its weight is used. Call the module itself.")
-        return None
-
-    def _hessian_product(self, gradients: dict[str, Tensor]) -> Values:
+    def _hessian_product(self, gradients: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Values:
         halves = {g.dtype for g in gradients.values()} & {torch.float16, torch.bfloat16}
         if halves:
             raise NotApplicable(
@@ -254,7 +223,7 @@ class SharedPass:
             )
         with self._clock.part("Hessian product"):
             inner = torch.stack([(g * g.detach()).sum() for g in gradients.values()]).sum()
-            product = self._differentiate(inner, retain_graph=self._jacobian)
+            product = differentiate(inner, tensors, retain_graph=self._jacobian)
         return {"hessian_gradient": product}
 
     def _input_backward(self, logits: Tensor, images: Tensor) -> Values:
@@ -265,15 +234,17 @@ class SharedPass:
             (jacobian,) = torch.autograd.grad(total, images, allow_unused=True, materialize_grads=True)
         return {"input_jacobian": jacobian.flatten(1)}
 
-    def _differentiate(self, scalar: Tensor, *, retain_graph: bool, create_graph: bool = False) -> dict[str, Tensor]:
-        """Gradient of ``scalar`` for every weight; zero where it does not depend on the weight."""
-        weights = list(self._weights.values())
-        if not scalar.requires_grad:
-            return {name: torch.zeros_like(weight) for name, weight in self._weights.items()}
-        found = torch.autograd.grad(
-            scalar, weights, retain_graph=retain_graph, create_graph=create_graph, allow_unused=True
-        )
-        return {name: torch.zeros_like(w) if g is None else g for (name, w), g in zip(self._weights.items(), found)}
+
+def differentiate(
+    scalar: Tensor, tensors: Mapping[str, Tensor], *, retain_graph: bool = False, create_graph: bool = False
+) -> dict[str, Tensor]:
+    """Gradient of ``scalar`` for every tensor by name; zero where it does not depend on the tensor."""
+    if not scalar.requires_grad or not tensors:
+        return {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
+    found = torch.autograd.grad(
+        scalar, list(tensors.values()), retain_graph=retain_graph, create_graph=create_graph, allow_unused=True
+    )
+    return {name: torch.zeros_like(t) if g is None else g for (name, t), g in zip(tensors.items(), found)}
 
 
 def check_logits(logits: Any, batch: Batch) -> None:
@@ -289,18 +260,46 @@ def check_logits(logits: Any, batch: Batch) -> None:
             f"The network returns {given} for {size} images. Expected one tensor of logits ({size}, classes); "
             f"wrap the network so that it returns just that."
         )
-    if int(batch.labels.max()) >= logits.shape[1]:
+    highest, classes = int(batch.labels.max()), logits.shape[1]
+    if highest >= classes:
+        has = f"{classes} classes" if classes > 1 else "one logit"
         raise BatchError(
-            f"Given the label {int(batch.labels.max())}, but the network has {logits.shape[1]} classes. "
-            f"Expected labels from 0 to {logits.shape[1] - 1}; build the network for more classes."
+            f"Given the label {highest}, but the network has {has}. Expected labels below the number of classes; build "
+            f"the network for more classes."
         )
 
 
-def heard_codes(tap: ForwardTap, logits: Tensor) -> list[Tensor] | Failure:
-    """ReLU codes of a forward pass; a unit that is not a number is neither active nor inactive."""
-    if tap.relu_codes and torch.isnan(logits).any():
-        return Failure(NotANumber("Units of the network are not a number, so they have no code."))
-    return tap.relu_codes
+def single_logits(logits: Any, batch: Batch) -> Tensor:
+    """Logits ``(1, N)`` of one image; a network may drop the axis of a single image.
+
+    Raises:
+        NotApplicable: the network gives no logits for a single image.
+        BatchError: it does not return one tensor.
+    """
+    if isinstance(logits, Tensor) and logits.ndim == 1:
+        logits = logits[None]
+    if isinstance(logits, Tensor) and (logits.ndim != 2 or len(logits) != 1):
+        raise NotApplicable(f"The network does not take a single image: it returns {tuple(logits.shape)} for one.")
+    check_logits(logits, batch)
+    found: Tensor = logits
+    return found
+
+
+def check_classes(logits: Tensor) -> None:
+    """Refuse a loss that is always zero.
+
+    Raises:
+        NotApplicable: there is one logit, whose softmax is 1 whatever the network computes.
+    """
+    if logits.shape[1] < 2:
+        raise NotApplicable("The network has one logit, so that its cross-entropy is 0. Expected two classes or more.")
+
+
+def no_map(something: bool) -> Failure:
+    """There is no last map, or it is in parts."""
+    if something:
+        return missing("The last map is cut into windows, or its tokens form no square, so that it is no map.")
+    return missing("There is no feature map and no sequence of tokens before the classifier.")
 
 
 def missing(reason: str) -> Failure:

@@ -1,6 +1,6 @@
 """The passes that tell the images of a batch apart: a gradient for each of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -9,9 +9,14 @@ from torch import Tensor, nn
 from torch.func import grad, vmap
 from torch.overrides import TorchFunctionMode
 
-from zcbench.proxies.borrowing import with_state
-from zcbench.proxies.errors import NotApplicable
-from zcbench.proxies.passes import Values, check_logits, weight_tensors
+from zcbench.errors import BatchError
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.usage import Usage
+from zcbench.hooks.weights import named_state
+from zcbench.proxies.borrowing import seed_everything, with_state
+from zcbench.proxies.errors import NotApplicable, ScoreError
+from zcbench.proxies.halves import recorded
+from zcbench.proxies.passes import Values, check_classes, differentiate, single_logits
 from zcbench.proxies.signals import Batch
 
 GRADIENT_IMAGES = 16  # the 1.5 M weights of the largest NAS-Bench-201 cell make 98 MB of gradients
@@ -23,39 +28,78 @@ def first_images(batch: Batch, count: int) -> Batch:
     return Batch(batch.images[:count], batch.labels[:count])
 
 
-def image_gradients(network: nn.Module, batch: Batch) -> Values:
-    r"""∂l_i/∂θ of the first images, l_i the cross-entropy of image i, which batch normalisation sees by itself."""
+def image_gradients(network: nn.Module, batch: Batch, usage: Usage, seed: int) -> Values:
+    r"""∂l_i/∂θ of the first images, l_i the cross-entropy of image i, which batch normalisation sees by itself.
+
+    The images are differentiated together where PyTorch's vectorising map can do it, else one after the other.
+    """
     part = first_images(batch, GRADIENT_IMAGES)
-    state = {name: weight.detach() for name, weight in weight_tensors(network).items()}
+    if usage.whole:
+        try:
+            return {"image_gradients": _together(network, part, usage)}
+        except (BatchError, ScoreError):
+            raise
+        except Exception:  # no rule for one of its functions: in-place writes, own functions, recurrences, draws
+            seed_everything("passes", seed)
+    return {"image_gradients": _one_by_one(network, part)}
+
+
+def _together(network: nn.Module, batch: Batch, usage: Usage) -> dict[str, Tensor]:
+    state = {weight.name: weight.tensor.detach() for weight in usage.weights}
 
     def loss(state: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        logits = with_state(network, {**buffers, **state}, image[None])
-        check_logits(logits, Batch(image[None], part.labels))
+        logits = single_logits(with_state(network, {**buffers, **state}, image[None]), Batch(image[None], batch.labels))
+        check_classes(logits)
         return F.cross_entropy(logits, label[None])
 
     with ImageByImage():
-        found = vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(state, part.images, part.labels)
-    return {"image_gradients": found}
+        return vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(state, batch.images, batch.labels)
+
+
+def _one_by_one(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    found: list[dict[str, Tensor]] = []
+    for image, label in zip(batch.images, batch.labels):
+        given = image[None].clone()
+        with ImageByImage(), Recorder(named_state(network), given) as recorder:
+            logits = network(given)
+        logits = single_logits(logits, Batch(given, batch.labels))
+        check_classes(logits)
+        weights = {weight.name: weight.tensor for weight in recorder.weights}
+        found.append(differentiate(F.cross_entropy(logits, label[None]), weights))
+    return {name: torch.stack([one[name] for one in found]) for name in found[0]}
 
 
 def tangent_kernel(network: nn.Module, batch: Batch) -> Values:
     r"""Θ_ij = ⟨∂_θ Σ z_i, ∂_θ Σ z_j⟩ of the first images, which batch normalisation sees together.
 
-    The backward passes, one for each image, are carried out as one; the products are taken in float64.
+    The backward passes, one for each image, are carried out as one where PyTorch can do it; the products are taken in
+    float64.
     """
-    part, weights = first_images(batch, KERNEL_IMAGES), list(weight_tensors(network).values())
-    logits = network(part.images.clone())
-    check_logits(logits, part)
+    part = first_images(batch, KERNEL_IMAGES)
+    logits, weights = recorded(network, part)
     totals, size = logits.sum(1), len(part.images)
     kernel = torch.zeros(size, size, dtype=torch.float64, device=logits.device)
     if totals.requires_grad:
-        each = torch.eye(size, dtype=totals.dtype, device=totals.device)
-        for g in torch.autograd.grad(totals, weights, each, is_grads_batched=True, allow_unused=True):
+        for g in _rows(totals, list(weights.values())):
             if g is not None:
                 rows = g.flatten(1).double()
                 kernel += rows @ rows.T
     return {"tangent_kernel": kernel}
+
+
+def _rows(totals: Tensor, weights: list[Tensor]) -> Iterator[Tensor | None]:
+    """Gradients ``(b, ...)`` of every total for each weight; None for a weight that acts on none."""
+    each = torch.eye(len(totals), dtype=totals.dtype, device=totals.device)
+    try:
+        together = torch.autograd.grad(
+            totals, weights, each, is_grads_batched=True, allow_unused=True, retain_graph=True
+        )
+        yield from together
+    except RuntimeError:  # a function of the network has no rule for many gradients at once
+        alone = [torch.autograd.grad(totals, weights, one, allow_unused=True, retain_graph=True) for one in each]
+        for parts in zip(*alone):
+            yield None if parts[0] is None else torch.stack(parts)
 
 
 class ImageByImage(TorchFunctionMode):

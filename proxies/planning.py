@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from zcbench.hooks.usage import Usage, record_usage
 from zcbench.proxies.blocks import blocks
 from zcbench.proxies.borrowing import same_buffers, seed_everything
 from zcbench.proxies.data_free import count_costs, gaussian_response, linearised_gradients
@@ -15,7 +17,7 @@ from zcbench.proxies.first_entries import logit_jacobians
 from zcbench.proxies.halves import half_gradients
 from zcbench.proxies.limits import time_limit
 from zcbench.proxies.one_image import channel_maps, circle, image_maps
-from zcbench.proxies.passes import Clock, SharedPass, Values, attempt, weight_tensors
+from zcbench.proxies.passes import Clock, SharedPass, Values, attempt
 from zcbench.proxies.per_image import image_gradients, tangent_kernel
 from zcbench.proxies.signals import Batch, Costs, Failure, Signals
 from zcbench.proxies.spectra import wide
@@ -24,7 +26,12 @@ from zcbench.proxies.thin import thin_codes
 Thin = Callable[[], nn.Module | None]
 
 
-class Task(NamedTuple):
+#: Signals of passes that put other tensors in the place of parameters, by what these are used for.
+_BY_ROLE = frozenset({"gaussian_response", "image_gradients", "logit_jacobians"})
+
+
+@dataclass
+class Task:
     """What a pass is given: a borrowed network, the batch, the signals that are wanted, and the stream of its draws."""
 
     network: nn.Module
@@ -33,6 +40,16 @@ class Task(NamedTuple):
     seed: int
     clock: Clock
     thin: Thin | None = None
+    known: Usage | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What the parameters are used for; in a pass of two images where no other pass has told."""
+        if self.known is None:
+            with same_buffers(self.network):
+                self.known = record_usage(self.network, self.batch.images)
+            seed_everything("passes", self.seed)
+        return self.known
 
 
 class Pass(NamedTuple):
@@ -45,17 +62,27 @@ class Pass(NamedTuple):
 
 #: Every pass. Each runs with its own random stream and leaves the buffers as they were.
 PASSES = (
-    Pass(SharedPass.provides, None, lambda t: SharedPass(t.network, t.batch, t.wanted, t.clock, t.seed).run()),
-    Pass(frozenset({"linearised_gradients"}), "linearised", lambda t: linearised_gradients(t.network, t.batch)),
-    Pass(frozenset({"gaussian_response"}), "Gaussian", lambda t: gaussian_response(t.network, t.batch, t.seed)),
+    Pass(SharedPass.provides, None, lambda t: _shared(t)),
+    Pass(
+        frozenset({"linearised_gradients", "attention"}),
+        "linearised",
+        lambda t: linearised_gradients(t.network, t.batch),
+    ),
+    Pass(
+        frozenset({"gaussian_response"}), "Gaussian", lambda t: gaussian_response(t.network, t.batch, t.usage, t.seed)
+    ),
     Pass(frozenset({"channel_maps"}), "one image", lambda t: channel_maps(t.network, t.batch, t.seed)),
     Pass(frozenset({"image_maps"}), "first image", lambda t: image_maps(t.network, t.batch)),
     Pass(frozenset({"circle"}), "circle", lambda t: circle(t.network, t.batch, t.seed)),
     Pass(frozenset({"blocks"}), "blocks", lambda t: blocks(t.network, t.batch, t.seed)),
     Pass(frozenset({"half_gradients"}), "halves", lambda t: half_gradients(t.network, t.batch)),
-    Pass(frozenset({"image_gradients"}), "per image", lambda t: image_gradients(t.network, t.batch)),
+    Pass(frozenset({"image_gradients"}), "per image", lambda t: image_gradients(t.network, t.batch, t.usage, t.seed)),
     Pass(frozenset({"tangent_kernel"}), "tangent kernel", lambda t: tangent_kernel(t.network, t.batch)),
-    Pass(frozenset({"logit_jacobians"}), "logit Jacobians", lambda t: logit_jacobians(t.network, t.batch, t.seed)),
+    Pass(
+        frozenset({"logit_jacobians"}),
+        "logit Jacobians",
+        lambda t: logit_jacobians(t.network, t.batch, t.usage, t.seed),
+    ),
     Pass(frozenset({"thin_codes"}), "thin network", lambda t: thin_codes(t.thin, t.batch, t.seed)),
     Pass(frozenset({"costs"}), "count", lambda t: count_costs(t.network, t.batch)),
 )
@@ -83,7 +110,6 @@ def collect(
         BatchError: images, labels and network do not fit together.
     """
     values: Values = {"network": network, "num_classes": Failure(NotApplicable("No forward pass."))}
-    attempt(values, frozenset({"parameters"}), lambda: {"parameters": _detached(weight_tensors(network))})
     if costs is not None:
         values["costs"] = costs
     task = Task(network, batch, reads - values.keys(), seed, Clock(), thin)
@@ -94,8 +120,16 @@ def collect(
     return Signals(values, batch, reads, task.clock.parts)
 
 
-def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach() for name, tensor in tensors.items()}
+def _shared(task: Task) -> Values:
+    """The signals of the shared pass; for the weights alone two images are enough."""
+    if task.wanted & SharedPass.provides == {"parameters"}:
+        return {"parameters": {weight.name: weight.tensor.detach() for weight in task.usage.weights}}
+    shared = SharedPass(
+        task.network, task.batch, task.wanted, task.clock, task.seed, roles=bool(task.wanted & _BY_ROLE)
+    )
+    values = shared.run()
+    task.known = shared.usage
+    return values
 
 
 def _widened(value: Any) -> Any:

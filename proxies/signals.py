@@ -22,9 +22,10 @@ class Costs(NamedTuple):
     """Size of an architecture: parameters, multiply-accumulates and convolutions of one image, layers on a path."""
 
     params: int
-    macs: int
-    n_convs: int
+    macs: int | None = None
+    n_convs: int | None = None
     depth: int | None = None
+    trouble: str = ""
 
 
 class Blocks(NamedTuple):
@@ -206,6 +207,11 @@ class Signals:
     def linearised_gradients(self) -> Mapping[str, tuple[Tensor, Tensor]]:
         """Per weight, |θ| and ∂R/∂|θ| in float64; R sums the logits for an image of ones, without batch norm."""
         return self._read("linearised_gradients")
+
+    @property
+    def attention(self) -> frozenset[str]:
+        """Names of the weights that make queries, keys and values of an attention, or that project what it gives."""
+        return self._read("attention")
 
     @property
     def gaussian_response(self) -> tuple[Tensor, list[Tensor]]:

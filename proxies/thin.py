@@ -5,8 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from zcbench.distill.taps import ForwardTap
-from zcbench.proxies.passes import Values, heard_codes, missing
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.weights import named_state
+from zcbench.proxies.codes import ReluCodes
+from zcbench.proxies.passes import Values, missing
 from zcbench.proxies.signals import Batch
 from zcbench.streams import torch_stream
 
@@ -21,11 +23,11 @@ def thin_codes(thin: Callable[[], nn.Module | None] | None, batch: Batch, seed: 
         reason = "There is no thin network of the architecture: its space builds none, or evaluate was given no thin=."
         return {"thin_codes": missing(reason)}
     crops = _crops(batch.images, seed)
-    with torch.no_grad(), ForwardTap(relu_codes=len(crops)) as tap:
-        logits = network.to(batch.images).train()(crops)
-    return {
-        "thin_codes": heard_codes(tap, logits) or missing("No ReLU is called in the forward pass of the thin network.")
-    }
+    codes = ReluCodes(len(crops))
+    network.to(batch.images).train()
+    with torch.no_grad(), Recorder(named_state(network), crops, relus=codes.listen):
+        logits = network(crops)
+    return {"thin_codes": codes.values(logits)}
 
 
 def _crops(images: Tensor, seed: int) -> Tensor:

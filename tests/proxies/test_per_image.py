@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import zcbench
+from zcbench.hooks.usage import record_usage
 from zcbench.proxies import REGISTRY, evaluate
 from zcbench.proxies.borrowing import borrowed
 from zcbench.proxies.per_image import image_gradients
@@ -103,7 +104,7 @@ def test_image_gradients_equal_a_loop(make, batch):
     network, (images, labels) = make().double(), doubled(batch)
     expected = [torch.stack(g) for g in zip(*(alone(network, x, y) for x, y in zip(images, labels)))]
     with borrowed(network):
-        found = image_gradients(network, Batch(images, labels))["image_gradients"]
+        found = image_gradients(network, Batch(images, labels), record_usage(network, images), 0)["image_gradients"]
     assert list(found) == [f"{name}.weight" for name in weighted(network)]
     assert all(torch.allclose(*pair, atol=1e-12) for pair in zip(found.values(), expected))
 
@@ -126,8 +127,9 @@ def test_images_do_not_interact(batch):
     """Invariance: the gradient of an image is the same whatever else is in the batch."""
     network, (images, labels) = make_network().double(), doubled(batch)
     with borrowed(network):
+        usage = record_usage(network, images)
         one, other = (
-            image_gradients(network, Batch(torch.cat([images[:1], rest]), labels))["image_gradients"]
+            image_gradients(network, Batch(torch.cat([images[:1], rest]), labels), usage, 0)["image_gradients"]
             for rest in (images[1:], images[1:] * 3 + 1)
         )
     assert all(torch.allclose(one[name][0], other[name][0]) for name in one)

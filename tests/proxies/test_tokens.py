@@ -8,7 +8,7 @@ from torch import nn
 
 import zcbench
 from zcbench import proxies, spaces
-from zcbench.distill.tokens import token_map
+from zcbench.hooks.tokens import token_map
 from zcbench.proxies import Proxy, evaluate
 
 from . import references
@@ -73,22 +73,21 @@ def test_images_may_come_second():
 
 
 class Attention(nn.Module):
-    """PyTorch's attention written out, so that its projection is a layer that is called."""
+    """PyTorch's attention written out, so that both of its linear maps are layers that are called."""
 
     def __init__(self, fused):
         super().__init__()
-        self.weight, self.bias, self.out_proj = fused.in_proj_weight, fused.in_proj_bias, nn.Linear(8, 8)
+        self.in_proj, self.out_proj = nn.Linear(8, 24), nn.Linear(8, 8)
+        self.in_proj.load_state_dict({"weight": fused.in_proj_weight, "bias": fused.in_proj_bias})
         self.out_proj.load_state_dict(fused.out_proj.state_dict())
         self.batch_first = True
 
     def forward(self, x, *others, **options):
-        q, k, v = (
-            part.unflatten(-1, (2, -1)).transpose(1, 2) for part in F.linear(x, self.weight, self.bias).chunk(3, -1)
-        )
+        q, k, v = (part.unflatten(-1, (2, -1)).transpose(1, 2) for part in self.in_proj(x).chunk(3, -1))
         return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)), None
 
 
-def test_saliency_of_attention_is_that_of_its_projection():
+def test_saliency_of_attention_is_that_of_its_linear_maps():
     """Slow reference: the sums over tokens, channel by channel, of a transformer whose attention is written out."""
     fused, written, given = Transformer(), Transformer(), batch()
     for layer in written.encoder.layers:
@@ -166,8 +165,9 @@ def test_a_users_transformer(batch_first, class_token, pooled, size):
     names = [f"encoder.layers.{i}" for i in range(5)]
     found, kept = signals(network, given), hooked(network, given[0], names)
     maps = [as_map(tokens if batch_first else tokens.transpose(0, 1), int(class_token)) for tokens in kept.values()]
-    assert torch.equal(found["features"], maps[-1])
-    assert all(map(torch.equal, found["stages"], (maps[0], maps[2], maps[4]))) and len(found["stages"]) == 3
+    torch.testing.assert_close(found["features"], maps[-1])
+    for stage, expected in zip(found["stages"], (maps[0], maps[2], maps[4]), strict=True):
+        torch.testing.assert_close(stage, expected)
 
 
 def test_fewer_blocks_than_cuts():

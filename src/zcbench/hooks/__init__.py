@@ -1,0 +1,1 @@
+"""What a network computes, recorded at the functions of PyTorch that its forward pass calls."""

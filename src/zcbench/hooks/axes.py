@@ -1,0 +1,204 @@
+"""Where the images and the channels lie in a tensor, followed through the functions that move axes."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from zcbench.hooks.functions import Function, argument
+
+Shape = Sequence[int]
+#: For every axis of a result, the axis of the source that it is; None for a new or a reduced one.
+Places = Sequence[int | None]
+
+
+class Images(NamedTuple):
+    """The axis that holds the images: of size ``outer * B * inner``, image b at the indices (o * B + b) * inner + i.
+
+    ``outer`` and ``inner`` are 1 but where a reshape has joined the images with another axis, such as windows.
+    """
+
+    axis: int = 0
+    outer: int = 1
+    inner: int = 1
+
+    def first(self, tensor: Tensor, size: int) -> Tensor:
+        """The tensor with the images on axis 0, what was joined with them on axis 1 if it was, and all other axes."""
+        moved = tensor.movedim(self.axis, 0)
+        if self.outer == self.inner == 1:
+            return moved
+        split = moved.reshape(self.outer, size, self.inner, *moved.shape[1:])
+        return split.transpose(0, 1).flatten(1, 2)
+
+
+FIRST = Images()
+
+
+def reshaped_images(images: Images, size: int, old: Shape, new: Shape) -> Images | None:
+    """Where the images are after a reshape from ``old`` to ``new``; None if an image is cut across axes."""
+    outer = math.prod(old[: images.axis]) * images.outer
+    before = 1
+    for axis, length in enumerate(new):
+        if outer % before == 0 and (before * length) % (outer * size) == 0 and length >= size:
+            return Images(axis, outer // before, before * length // (outer * size))
+        before *= length
+    return None
+
+
+def reshaped_channels(channels: int, old: Shape, new: Shape) -> int | None:
+    """Where the channels are after a reshape from ``old`` to ``new``; None if they are split or joined."""
+    outer, before = math.prod(old[:channels]), 1
+    for axis, length in enumerate(new):
+        if before == outer and length == old[channels]:
+            return axis
+        before *= length
+    return None
+
+
+def placed(axis: int, places: Places) -> int | None:
+    """Where ``axis`` is after its axes were placed so."""
+    return places.index(axis) if axis in places else None
+
+
+def permuted(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of a permutation."""
+    given = args[1:] or tuple(kwargs.values())
+    dims = given[0] if len(given) == 1 and not isinstance(given[0], int) else given
+    return [int(dim) % len(source) for dim in dims]
+
+
+def swapped(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of a transposition."""
+    one, other = (*args[1:], *kwargs.values())[:2]
+    places = list(range(len(source)))
+    places[one], places[other] = places[other], places[one]
+    return places
+
+
+def moved(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of ``movedim``, by what PyTorch does to a small tensor whose sizes are the numbers of its axes."""
+    return _tried(lambda x: func(x, *args[1:], **_without_input(kwargs)), source)
+
+
+def reversed_axes(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of ``.T``, ``.t()`` and their like."""
+    return [*range(len(source))][::-1]
+
+
+def last_swapped(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of ``.mT``."""
+    *others, one, other = range(len(source))
+    return [*others, other, one]
+
+
+def indexed(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of ``x[key]`` for integers, slices, None and an ellipsis; none survives an index by a tensor or list."""
+    key = args[1] if isinstance(args[1], tuple) else (args[1],)
+    if any(not (part is None or part is Ellipsis or isinstance(part, int | slice)) for part in key):
+        return []
+    if any(isinstance(part, bool) for part in key):
+        return []
+    taken = sum(part is not None and part is not Ellipsis for part in key)
+    rest = len(source) - taken
+    parts: list[Any] = []
+    for part in key if Ellipsis in key else (*key, Ellipsis):
+        parts += [slice(None)] * rest if part is Ellipsis else [part]
+    axes = iter(range(len(source)))
+    places: list[int | None] = []
+    for part in parts:
+        if part is None:
+            places.append(None)
+            continue
+        axis = next(axes)
+        if isinstance(part, slice):
+            places.append(axis)
+    return places
+
+
+def selected(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of ``select`` and ``unbind``, which take one axis away."""
+    dim = argument(1, "dim", args, kwargs, 0) % len(source)
+    return [axis for axis in range(len(source)) if axis != dim]
+
+
+def stacked(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of ``stack``, which adds an axis."""
+    dim = argument(1, "dim", args, kwargs, 0) % (len(source) + 1)
+    places: list[int | None] = list(range(len(source)))
+    places.insert(dim, None)
+    return places
+
+
+def windowed(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of ``Tensor.unfold``, which adds an axis at the end."""
+    return [*range(len(source)), None]
+
+
+def reduced(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+    """Places of a sum, mean, maximum or the like over some axes, or over all."""
+    position = REDUCTIONS[func]
+    dims = argument(position, "dim", args, kwargs, kwargs.get("axis"))
+    if dims is None or isinstance(dims, Tensor):
+        return []
+    chosen = {int(dim) % len(source) for dim in (dims if isinstance(dims, list | tuple) else [dims])}
+    chosen = chosen or set(range(len(source)))
+    if argument(position + 1, "keepdim", args, kwargs, kwargs.get("keepdims", False)):
+        return [None if axis in chosen else axis for axis in range(len(source))]
+    return [axis for axis in range(len(source)) if axis not in chosen]
+
+
+def aligned(source: int, result: int) -> Places:
+    """Places of a function that keeps the axes, or broadcasts them against more."""
+    return [*[None] * max(0, result - source), *range(max(0, source - result), source)]
+
+
+def _tried(work: Callable[[Tensor], Tensor], source: Shape) -> Places:
+    sizes = list(range(2, len(source) + 2))
+    with torch._C.DisableTorchFunction():
+        return [sizes.index(size) for size in work(torch.empty(sizes, device="meta")).shape]
+
+
+def _without_input(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name != "input"}
+
+
+#: Position of ``dim`` among the arguments of a reduction; ``keepdim`` comes next.
+REDUCTIONS: dict[Function, int] = {
+    **dict.fromkeys((torch.mean, torch.sum, torch.amax, torch.amin, torch.prod, torch.logsumexp, torch.nansum), 1),
+    **dict.fromkeys((torch.max, torch.min, torch.median, torch.all, torch.any, torch.nanmean, torch.argmax), 1),
+    **dict.fromkeys((Tensor.mean, Tensor.sum, Tensor.amax, Tensor.amin, Tensor.prod, Tensor.logsumexp), 1),
+    **dict.fromkeys((Tensor.max, Tensor.min, Tensor.median, Tensor.all, Tensor.any, Tensor.argmax), 1),
+    **dict.fromkeys((torch.count_nonzero, Tensor.nanmean, Tensor.nansum), 1),
+    **dict.fromkeys((torch.norm, Tensor.norm, torch.linalg.vector_norm), 2),
+    **dict.fromkeys((torch.var, torch.std, Tensor.var, Tensor.std), 1),
+}
+MEANS: frozenset[Function] = frozenset({torch.mean, Tensor.mean})
+
+#: Functions that move axes, and what makes their places.
+MOVES: dict[Function, Callable[[Function, tuple[Any, ...], Mapping[str, Any], Shape], Places]] = {
+    **dict.fromkeys((torch.permute, Tensor.permute), permuted),
+    **dict.fromkeys((torch.transpose, torch.swapaxes, torch.swapdims), swapped),
+    **dict.fromkeys((Tensor.transpose, Tensor.swapaxes, Tensor.swapdims, Tensor.transpose_), swapped),
+    **dict.fromkeys((torch.movedim, torch.moveaxis, Tensor.movedim, Tensor.moveaxis), moved),
+    **dict.fromkeys((torch.t, Tensor.t, Tensor.T.__get__), reversed_axes),
+    **dict.fromkeys((Tensor.mT.__get__, torch.adjoint, Tensor.adjoint), last_swapped),
+    Tensor.__getitem__: indexed,
+    **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), selected),
+    torch.stack: stacked,
+    Tensor.unfold: windowed,
+    **dict.fromkeys(REDUCTIONS, reduced),
+}
+
+#: Functions that give the same numbers in the same order another shape.
+RESHAPES: frozenset[Function] = frozenset(
+    {torch.reshape, torch.flatten, torch.squeeze, torch.unsqueeze, torch.unflatten, torch.ravel, torch.view_as_real}
+    | {Tensor.reshape, Tensor.view, Tensor.flatten, Tensor.squeeze, Tensor.unsqueeze, Tensor.unflatten, Tensor.ravel}
+    | {Tensor.view_as, Tensor.reshape_as, Tensor.squeeze_, Tensor.unsqueeze_}
+)
+#: Functions that hand a tensor on as it is, or a copy of it.
+COPIES: frozenset[Function] = frozenset(
+    {Tensor.contiguous, Tensor.clone, torch.clone, Tensor.to, Tensor.float, Tensor.double, Tensor.half}
+    | {Tensor.type, Tensor.type_as, Tensor.requires_grad_, Tensor.bfloat16, Tensor.detach, torch.detach}
+)

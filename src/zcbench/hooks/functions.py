@@ -1,0 +1,100 @@
+"""The functions of PyTorch that a forward pass calls, sorted by what they do."""
+
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Function = Callable[..., Any]
+
+CONVOLUTIONS: frozenset[Function] = frozenset({F.conv1d, F.conv2d, F.conv3d})
+TRANSPOSED: frozenset[Function] = frozenset({F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d})
+#: Matrix products of two operands: positions of the two among the arguments, and whether the second is transposed.
+PRODUCTS: dict[Function, tuple[int, int]] = {
+    **dict.fromkeys((torch.matmul, torch.mm, torch.bmm, torch.mv, torch.inner), (0, 1)),
+    **dict.fromkeys((Tensor.matmul, Tensor.__matmul__, Tensor.mm, Tensor.bmm, Tensor.mv, Tensor.inner), (0, 1)),
+    **dict.fromkeys((torch.tensordot, torch.linalg.matmul), (0, 1)),
+    **dict.fromkeys((torch.addmm, torch.baddbmm, torch.addmv, torch.addbmm), (1, 2)),
+    **dict.fromkeys((Tensor.addmm, Tensor.baddbmm, Tensor.addmv, Tensor.addbmm), (1, 2)),
+    Tensor.__rmatmul__: (1, 0),
+}
+#: Names of the two operands, where they are given by keyword.
+OPERANDS: dict[Function, tuple[str, str]] = {
+    **dict.fromkeys((torch.bmm, Tensor.bmm, torch.mm, Tensor.mm), ("input", "mat2")),
+    **dict.fromkeys((torch.mv, Tensor.mv), ("input", "vec")),
+    **dict.fromkeys((torch.addmm, Tensor.addmm), ("mat1", "mat2")),
+    **dict.fromkeys((torch.baddbmm, Tensor.baddbmm, torch.addbmm, Tensor.addbmm), ("batch1", "batch2")),
+    **dict.fromkeys((torch.addmv, Tensor.addmv), ("mat", "vec")),
+    torch.tensordot: ("a", "b"),
+}
+INNER: frozenset[Function] = frozenset({torch.inner, Tensor.inner})
+#: Recurrent layers, and their cells for one step.
+RECURRENT: frozenset[Function] = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
+CELLS: frozenset[Function] = frozenset({torch.lstm_cell, torch.gru_cell, torch.rnn_tanh_cell, torch.rnn_relu_cell})
+
+CHANNEL_NORMS: frozenset[Function] = frozenset({F.batch_norm, F.group_norm, F.instance_norm})
+LAST_NORMS: frozenset[Function] = frozenset({F.layer_norm, F.rms_norm})
+NORMS = CHANNEL_NORMS | LAST_NORMS
+
+_RELUS: frozenset[Function] = frozenset(
+    {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.leaky_relu, F.leaky_relu_}
+)
+_CLIPPED: dict[Function, str] = {
+    **dict.fromkeys((F.hardtanh, F.hardtanh_), "min_val"),
+    **dict.fromkeys((torch.clamp, torch.clamp_, torch.clip, torch.clip_), "min"),
+    **dict.fromkeys((Tensor.clamp, Tensor.clamp_, Tensor.clip, Tensor.clip_), "min"),
+    **dict.fromkeys((torch.clamp_min, torch.clamp_min_, Tensor.clamp_min, Tensor.clamp_min_), "min"),
+    **dict.fromkeys((F.threshold, F.threshold_, torch.threshold), "threshold"),
+}
+_MAXIMA: frozenset[Function] = frozenset(
+    {torch.maximum, torch.max, torch.fmax, Tensor.maximum, Tensor.max, Tensor.fmax}
+)
+ACTIVATIONS: frozenset[Function] = _RELUS | {
+    *(F.gelu, F.silu, F.mish, F.elu, F.selu, F.celu, F.prelu, F.rrelu, F.softplus, F.hardswish, F.hardsigmoid),
+    *(F.hardtanh, F.logsigmoid, F.softsign, F.tanhshrink, torch.tanh, Tensor.tanh, torch.sigmoid, Tensor.sigmoid),
+    *(F.hardtanh_, F.elu_, torch.tanh_, Tensor.tanh_, torch.sigmoid_, Tensor.sigmoid_, torch.selu_, torch.celu_),
+    *(torch.rrelu_, F.hardshrink, F.softshrink),
+}
+
+
+def argument(position: int, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], default: Any = None) -> Any:
+    """An argument of a call, given by position or by keyword."""
+    return args[position] if len(args) > position else kwargs.get(name, default)
+
+
+def rectifies(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call is a ReLU in one of its spellings: a clip from 0, a threshold at 0, the maximum with zeros."""
+    if func in _RELUS:
+        return True
+    if func in _CLIPPED:
+        return _is_zero(argument(1, _CLIPPED[func], args, kwargs, -1.0))
+    if func in _MAXIMA and len(args) + len(kwargs) == 2:
+        other = argument(1, "other", args, kwargs)
+        return isinstance(other, Tensor) and _is_zero(other)
+    return False
+
+
+#: Functions that are a ReLU with some arguments.
+RECTIFIERS: frozenset[Function] = _RELUS | frozenset(_CLIPPED) | _MAXIMA
+
+
+def _is_zero(bound: Any) -> bool:
+    if isinstance(bound, Tensor):
+        return not bound.requires_grad and not bool(bound.any())
+    return isinstance(bound, int | float) and bound == 0
+
+
+def _body(function: Function) -> Function:
+    """The Python body of ``function``, which calls the functions that it is made of and hides them from nobody."""
+    assert isinstance(function, types.FunctionType)
+    inner = {**function.__globals__, "has_torch_function": lambda *args: False}
+    body = types.FunctionType(function.__code__, inner, function.__name__, function.__defaults__, function.__closure__)
+    body.__kwdefaults__ = function.__kwdefaults__
+    return body
+
+
+#: Functions that are recorded by the functions that their body calls.
+COMPOSITES: dict[Function, Function] = {F.multi_head_attention_forward: _body(F.multi_head_attention_forward)}

@@ -1,0 +1,81 @@
+"""The last feature map of a network, and the linear map that gives its logits."""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from zcbench.hooks.axes import FIRST
+from zcbench.hooks.tokens import token_map
+from zcbench.hooks.trace import Head, Last, trace_of
+from zcbench.hooks.weights import Weight
+
+
+class Classifier(NamedTuple):
+    """The linear map ``(N, C)`` that gives the logits, and what it is given, the embedding ``(B, C)``."""
+
+    weight: Weight
+    embedding: Tensor
+
+
+def last_map(logits: Any) -> Last | None:
+    """The last map or sequence of tokens that the logits of a recorded pass depend on; None if there is none."""
+    trace = trace_of(logits)
+    return None if trace is None else trace.last
+
+
+def overwritten(last: Last | None, *, copied: bool = False) -> bool:
+    """Whether the network has written to its last map after it was met."""
+    return last is not None and not copied and last.tensor._version != last.version
+
+
+def as_map(last: Last | None) -> Tensor | None:
+    """The last map ``(B, C, H, W)``, tokens row by row; None if it is no such, or not in one piece for each image."""
+    if last is None or last.trace.images is None:
+        return None
+    images, channels = last.trace.images, last.trace.channels
+    if last.tensor.ndim == 4 and images == FIRST and channels is not None:
+        return last.tensor.movedim(channels, 1)
+    if last.tensor.ndim == 3 and images.outer == images.inner == 1 and images.axis < 2:
+        return token_map(last.tensor.transpose(0, images.axis))
+    return None
+
+
+def classifier_of(logits: Any) -> Classifier | None:
+    """The linear map that gives the logits ``(B, N)``; None if no single one does."""
+    trace = trace_of(logits)
+    if trace is None or trace.head is None or trace.head.weight.kind == "recurrence":
+        return None
+    head = trace.head
+    embedding = _pooled(head)
+    matrix = head.weight.matrix if head.weight.tensor.ndim > 1 else None
+    if embedding is None or matrix is None or logits.ndim != 2:
+        return None
+    fits = (
+        embedding.ndim == 2 and len(embedding) == len(logits) and matrix.shape == (logits.shape[1], embedding.shape[1])
+    )
+    return Classifier(head.weight, embedding) if fits else None
+
+
+def _pooled(head: Head) -> Tensor | None:
+    """What the linear map sees of each image, ``(B, C)``: at one position, or averaged where its outputs are."""
+    source, trace = head.source, trace_of(head.source)
+    if trace is None or trace.images is None or trace.images.outer != 1 or trace.images.inner != 1:
+        return None
+    if head.weight.kind == "convolution":
+        if tuple(head.weight.tensor.shape[2:]) == tuple(source.shape[2:]) and set(head.shape[2:]) == {1}:
+            return source.flatten(1)  # a kernel as large as the map
+        if set(head.weight.tensor.shape[2:]) != {1} or head.shape[2:] != tuple(source.shape[2:]):
+            return None
+        positions: tuple[int, ...] = tuple(range(2, source.ndim))
+    else:
+        positions = tuple(axis for axis in range(source.ndim - 1) if axis != trace.images.axis)
+    single = all(source.shape[axis] == 1 for axis in positions)
+    if head.picks and head.picks[0] == "mean":
+        return source.mean(positions) if positions else source
+    if head.picks:
+        func, args, kwargs = head.picks[0]
+        picked = func(source, *args, **kwargs)
+        return picked if isinstance(picked, Tensor) and picked.ndim == 2 else None
+    if not single:
+        return None
+    return source.movedim(trace.images.axis, 0).reshape(source.shape[trace.images.axis], -1)

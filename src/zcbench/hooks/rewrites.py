@@ -1,0 +1,92 @@
+"""Functions that a pass calls in another form: one that can be differentiated twice, or in double precision."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+_CASTS = frozenset({Tensor.float, Tensor.half, Tensor.bfloat16})
+_CONVERSIONS = frozenset({Tensor.to, Tensor.type, Tensor.type_as})
+_LOW = frozenset({torch.float32, torch.float16, torch.bfloat16})
+
+
+def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    result = (input + 3).clamp(0, 6) / 6
+    return input.copy_(result) if inplace else result
+
+
+#: Functions without a second derivative in PyTorch, and the same functions written out.
+WRITTEN: dict[Callable[..., Any], Callable[..., Any]] = {F.hardsigmoid: _hardsigmoid}
+
+
+class _Written(TorchFunctionMode):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return WRITTEN.get(func, func)(*args, **(kwargs or {}))
+
+
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Within the block attention and hard activations are computed by functions that have a second derivative."""
+    with sdpa_kernel(SDPBackend.MATH), _Written():
+        yield
+
+
+def lacks_second_derivative(error: BaseException) -> bool:
+    """Whether an error says that a function cannot be differentiated twice."""
+    text = str(error)
+    return isinstance(error, RuntimeError | NotImplementedError) and (
+        ("derivative for" in text and "not implemented" in text) or "once_differentiable" in text
+    )
+
+
+class _Doubled(TorchFunctionMode):
+    """Floating tensors that reach a function in lower precision are cast up; casts down do nothing."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = {name: _wide(value) for name, value in (kwargs or {}).items()}
+        if func in _CASTS:
+            return args[0].double()
+        if func in _CONVERSIONS and isinstance(args[0], Tensor) and args[0].is_floating_point():
+            args = (args[0], *(_wide(part) for part in args[1:]))
+        elif any(_is_low(part) for part in args):
+            args = tuple(_wide(part) for part in args)
+        elif any(isinstance(part, list | tuple) for part in args):
+            args = tuple(_wide_all(part) for part in args)
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """Within the block what a forward pass creates is float64, and constants in lower precision are cast up."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with _Doubled():
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _is_low(part: Any) -> bool:
+    return isinstance(part, Tensor) and part.dtype in _LOW
+
+
+def _wide(part: Any) -> Any:
+    if isinstance(part, torch.dtype):
+        return torch.float64 if part in _LOW else part
+    return part.double() if _is_low(part) else part
+
+
+def _wide_all(part: Any) -> Any:
+    if isinstance(part, list | tuple) and any(_is_low(inner) for inner in part):
+        return type(part)([_wide(inner) for inner in part])
+    return _wide(part)

@@ -1,0 +1,162 @@
+"""Multiply-accumulates, convolutions and depth of a forward pass, counted at the functions that it calls."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from zcbench.hooks.functions import (
+    CELLS,
+    COMPOSITES,
+    CONVOLUTIONS,
+    OPERANDS,
+    PRODUCTS,
+    RECURRENT,
+    TRANSPOSED,
+    Function,
+    argument,
+)
+
+Args = tuple[Any, ...]
+Kwargs = Mapping[str, Any]
+
+
+class Sizes(TorchFunctionMode):
+    """Within the block counts what is called: `macs`, `n_convs`, and the layers on the longest path to each tensor.
+
+    Multiply-accumulates are those of convolutions, linear maps, recurrences and all other products of tensors, such as
+    the two of an attention. Additions, scalings, normalisations and poolings are not counted. A recurrent layer is one
+    layer of depth, however many steps it takes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macs = self.n_convs = 0
+        self._paths: dict[int, tuple[Tensor, tuple[int, bool]]] = {}
+
+    def depth_of(self, logits: Tensor) -> int:
+        """Most convolutions and linear layers on a path from the images to the logits, a last linear layer left out."""
+        depth, linear = self._path(logits)
+        return depth - linear
+
+    def __torch_function__(self, func: Function, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> Any:
+        """Call ``func``, and count it."""
+        kwargs = kwargs or {}
+        body = COMPOSITES.get(func)
+        if body is not None:
+            with self:
+                return body(*args, **kwargs)
+        result = self._call(func, args, kwargs)
+        if func in CONVOLUTIONS or func in TRANSPOSED:
+            self.n_convs += 1
+        counter = _COUNTERS.get(func)
+        if counter is not None:
+            self.macs += counter(func, args, kwargs, result)
+        depth, linear = max(map(self._path, _tensors((args, kwargs))), default=(0, False))
+        layers = _layers(func, args)
+        path = (depth + layers, func not in CONVOLUTIONS and func not in TRANSPOSED) if layers else (depth, linear)
+        for output in _tensors(args[0] if func is Tensor.__setitem__ else result):
+            self._paths[id(output)] = (output, path)
+        return result
+
+    def _path(self, x: Tensor) -> tuple[int, bool]:
+        """Layers on the longest path to a tensor, and whether the last of them is linear."""
+        return self._paths[id(x)][1] if id(x) in self._paths else (0, False)
+
+    def _call(self, func: Function, args: Args, kwargs: Kwargs) -> Any:
+        return func(*args, **kwargs)
+
+
+def _layers(func: Function, args: Args) -> int:
+    """Number of layers of depth that a function is."""
+    if func in RECURRENT:
+        packed = isinstance(args[1], Tensor) and isinstance(args[3], list | tuple)
+        return int(args[5] if packed else args[4])
+    weighs = func is F.linear or func is F.bilinear or func in CELLS
+    return int(weighs or func in CONVOLUTIONS or func in TRANSPOSED)
+
+
+def _convolution(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
+    weight: Tensor = argument(1, "weight", args, kwargs)
+    given: Tensor = argument(0, "input", args, kwargs)
+    places = given if func in TRANSPOSED else result
+    return places.numel() * weight[0].numel()
+
+
+def _linear(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
+    weight: Tensor = argument(1, "weight", args, kwargs)
+    return result.numel() * weight.shape[-1]
+
+
+def _bilinear(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
+    weight: Tensor = argument(2, "weight", args, kwargs)
+    return result.numel() * weight[0].numel()
+
+
+def _product(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
+    names = OPERANDS.get(func, ("input", "other"))
+    left: Tensor = argument(PRODUCTS[func][0], names[0], args, kwargs)
+    right: Tensor = argument(PRODUCTS[func][1], names[1], args, kwargs)
+    if func is torch.tensordot:
+        return math.isqrt(left.numel() * right.numel() * result.numel())
+    batches = left.shape[0] if func in (torch.addbmm, Tensor.addbmm) else 1
+    return result.numel() * left.shape[-1] * batches
+
+
+def _einsum(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
+    operands = args[1] if len(args) == 2 and isinstance(args[1], list | tuple) else args[1:]
+    if not isinstance(args[0], str) or len(operands) < 2:
+        return 0
+    labels = args[0].replace(" ", "").partition("->")[0].split(",")
+    sizes: dict[str, int] = {}
+    for label, operand in zip(labels, operands):
+        named, dots, after = label.partition("...")
+        hidden = operand.shape[len(named) : operand.ndim - len(after)] if dots else ()
+        sizes |= {f".{len(hidden) - place}": size for place, size in enumerate(hidden)}
+        sizes |= zip(named + after, [*operand.shape[: len(named)], *operand.shape[operand.ndim - len(after) :]])
+    return math.prod(sizes.values()) * (len(operands) - 1)
+
+
+def _attention(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
+    query, key = argument(0, "query", args, kwargs), argument(1, "key", args, kwargs)
+    scores = result[..., 0].numel() * key.shape[-2]
+    return scores * (query.shape[-1] + result.shape[-1])
+
+
+def _recurrence(func: Function, args: Args, kwargs: Kwargs, result: Any) -> int:
+    packed = isinstance(args[1], Tensor) and isinstance(args[3], list | tuple)
+    given, flat = args[0], args[3] if packed else args[2]
+    steps = given[..., 0].numel() if given.ndim > 1 else 1
+    return steps * sum(weight.numel() for weight in flat if weight.ndim == 2)
+
+
+def _cell(func: Function, args: Args, kwargs: Kwargs, result: Any) -> int:
+    rows = args[0].shape[0] if args[0].ndim > 1 else 1
+    return rows * sum(weight.numel() for weight in args[2:4])
+
+
+_COUNTERS: dict[Function, Callable[[Function, Args, Kwargs, Any], int]] = {
+    **dict.fromkeys(CONVOLUTIONS | TRANSPOSED, _convolution),
+    **dict.fromkeys(PRODUCTS, _product),
+    **dict.fromkeys(RECURRENT, _recurrence),
+    **dict.fromkeys(CELLS, _cell),
+    F.linear: _linear,
+    F.bilinear: _bilinear,
+    torch.einsum: _einsum,
+    F.scaled_dot_product_attention: _attention,
+}
+
+
+def _tensors(item: Any) -> Iterator[Tensor]:
+    """The tensors in ``item``, which may be a nest of lists, tuples and dictionaries."""
+    if isinstance(item, Tensor):
+        yield item
+    elif isinstance(item, list | tuple):
+        for part in item:
+            yield from _tensors(part)
+    elif isinstance(item, Mapping):
+        yield from _tensors(list(item.values()))

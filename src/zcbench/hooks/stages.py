@@ -1,0 +1,206 @@
+"""Blocks of a network, and the stages that they form."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from zcbench.errors import ZcbenchError
+from zcbench.hooks.axes import FIRST
+from zcbench.hooks.modes import evaluating
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.tokens import sequence, token_map
+from zcbench.hooks.trace import Call, trace_of
+from zcbench.hooks.weights import named_state
+
+#: Stages that a transformer is cut into if all its blocks have one size.
+CUTS = 3
+
+
+class NoBlocks(ZcbenchError):
+    """A network calls layers outside the modules that it is cut into, so that its blocks are not known."""
+
+
+class StageTap:
+    """Within the block, in a recorded pass, keeps the last map ``(B, C, H, W)`` that a block puts out at each size.
+
+    The tokens that a block of a transformer puts out are taken as a map, see `token_map`. A transformer whose maps are
+    all of one size has no stages of its own and is cut into `CUTS` of equal numbers of blocks, the first being the
+    shortest; with fewer blocks each is a stage. There is no one way to do so: the released code of One-for-All
+    distillation (arXiv:2310.19444) cuts twelve blocks into four stages, after the blocks 2, 4, 10 and 12.
+
+    Args:
+        network: its blocks are hooked.
+        images: a few images, which find the blocks.
+        graph: whether a gradient shall lead through the maps.
+
+    Raises:
+        NoBlocks: a layer is called outside every block.
+    """
+
+    def __init__(self, network: nn.Module, images: Tensor, *, graph: bool = False) -> None:
+        self._graph = graph
+        self._maps: dict[tuple[int, ...], Tensor] = {}
+        self._tokens: list[Tensor] = []
+        self._handles: list[Any] = []
+        self._modules = _blocks(network, _probe(network, images), tokens=True)
+
+    def __enter__(self) -> Self:
+        self._maps, self._tokens = {}, []
+        self._handles = [module.register_forward_hook(self._keep) for module in self._modules]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    @property
+    def stages(self) -> tuple[Tensor, ...]:
+        """The maps, shallow to deep."""
+        if len(self._maps) == 1 and len(self._tokens) > 1:
+            count, parts = len(self._tokens), min(CUTS, len(self._tokens))
+            return tuple(self._tokens[count * part // parts - 1] for part in range(1, parts + 1))
+        return tuple(self._maps.values())
+
+    def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        maps = channels_second(output)
+        tokens = maps is None
+        if tokens:
+            maps = _tokens_as_map(inputs, output)
+        if maps is not None:
+            size = tuple(maps.shape[2:])
+            self._maps.pop(size, None)
+            self._maps[size] = (maps if self._graph else maps.detach()).clone()  # what comes next may overwrite it
+            if len(self._maps) > 1:
+                self._tokens = []
+            elif tokens:
+                self._tokens.append(self._maps[size])
+
+
+def channels_second(output: Any) -> Tensor | None:
+    """A recorded map as ``(B, C, H, W)``; None if it is no map of whole images."""
+    trace = trace_of(output)
+    if trace is None or output.ndim != 4 or trace.images != FIRST:
+        return None
+    return output.movedim(-1, 1) if trace.channels == 3 else output
+
+
+def block_modules(network: nn.Module, images: Tensor) -> list[nn.Module]:
+    """The blocks of a network that put out a feature map, from the outside in.
+
+    Lists, Sequentials that hold composite modules, and modules that put out no feature map are unfolded. What is then
+    met is a block if it calls a convolution or linear map itself, if it is a Sequential of plain layers of which one
+    does, or if it is any other composite module. A map of one position that later scales a larger one, as in
+    squeeze-and-excitation, is no block. For NAS-Bench-201: the stem, every cell, and both residual blocks.
+
+    Raises:
+        NoBlocks: a layer is called outside every block.
+    """
+    return _blocks(network, _probe(network, images), tokens=False)
+
+
+class _Probe(NamedTuple):
+    """Modules that put out a map, that map tokens to tokens, that call a weight, and where each weight is called."""
+
+    maps: set[nn.Module]
+    tokens: set[nn.Module]
+    weighing: set[nn.Module]
+    calls: list[tuple[nn.Module, ...]]
+
+
+def _probe(network: nn.Module, images: Tensor) -> _Probe:
+    """Look at one pass of two images in evaluation mode."""
+    found = _Probe(set(), set(), set(), [])
+    stack: list[nn.Module] = []
+    gates: dict[nn.Module, int] = {}
+    latest = 0
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        stack.append(module)
+
+    def called(call: Call) -> None:
+        found.weighing.add(stack[-1])
+        found.calls.append(tuple(stack))
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal latest
+        stack.pop()
+        trace = trace_of(output)
+        if trace is not None and output.ndim == 4 and trace.images == FIRST:
+            if trace.last is not None and output[0, 0].numel() == 1:
+                gates[module] = trace.order
+            else:
+                latest = max(latest, trace.order)
+            found.maps.add(module)
+        elif sequence(inputs, output) is not None and _tokens_as_map(inputs, output) is not None:
+            found.tokens.add(module)
+
+    part = images[:2].clone()
+    handles = [module.register_forward_pre_hook(enter) for module in network.modules()]
+    handles += [module.register_forward_hook(leave) for module in network.modules()]
+    try:
+        with torch.no_grad(), evaluating(network), Recorder(named_state(network), part, calls=called):
+            network(part)
+    finally:
+        for handle in handles:
+            handle.remove()
+    found.maps.difference_update(module for module, order in gates.items() if order < latest)
+    return found
+
+
+def _blocks(network: nn.Module, probe: _Probe, *, tokens: bool) -> list[nn.Module]:
+    """Blocks that put out a map, and those of a transformer that put out tokens, from the outside in."""
+
+    def unfold(module: nn.Module) -> Iterator[nn.Module]:
+        for child in module.children():
+            if child in probe.maps and _is_block(child, probe.weighing):
+                yield child
+            elif tokens and child in probe.tokens and _is_token_block(child, probe.weighing):
+                yield child
+            else:
+                yield from unfold(child)
+
+    blocks = list(dict.fromkeys(unfold(network)))
+    if blocks and _outside(probe.calls, blocks):
+        raise NoBlocks(
+            f"{type(network).__name__} calls a convolution or linear map by itself, outside its modules, so that its "
+            f"blocks are not known. Put it into a module."
+        )
+    return blocks
+
+
+def _outside(calls: Iterable[tuple[nn.Module, ...]], blocks: list[nn.Module]) -> bool:
+    """Whether a module that is no block, and holds others, calls a weight before the last block has run."""
+    inside = [not set(blocks).isdisjoint(stack) for stack in calls]
+    before = [stack for place, stack in enumerate(calls) if not inside[place] and any(inside[place:])]
+    return any(next(stack[-1].children(), None) is not None for stack in before)
+
+
+def _is_token_block(module: nn.Module, weighing: set[nn.Module]) -> bool:
+    """Whether it is a composite module with weights that holds no list of such."""
+    lists = [part for part in (module, *module.children()) if isinstance(part, nn.Sequential | nn.ModuleList)]
+    nested = any(True for part in lists for inner in part.children() for _ in inner.children())
+    return bool(list(module.children())) and not nested and not weighing.isdisjoint(module.modules())
+
+
+def _is_block(module: nn.Module, weighing: set[nn.Module]) -> bool:
+    parts = list(module.children())
+    if not parts:
+        return module in weighing
+    if isinstance(module, nn.Sequential):
+        composite = any(True for part in parts for _ in part.children())
+        return not composite and not weighing.isdisjoint(parts)
+    return True
+
+
+def _tokens_as_map(inputs: Any, output: Any) -> Tensor | None:
+    """Recorded tokens ``(B, T, C)`` or ``(T, B, C)`` as a map; None if they are no whole images."""
+    tokens = sequence(inputs, output)
+    trace = trace_of(tokens)
+    if tokens is None or trace is None or trace.images is None:
+        return None
+    images = trace.images
+    if images.outer != 1 or images.inner != 1 or images.axis > 1:
+        return None
+    return token_map(tokens.transpose(0, images.axis))

@@ -1,0 +1,74 @@
+"""What is known of a tensor that depends on the images."""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from zcbench.hooks.axes import Images
+from zcbench.hooks.weights import Weight
+
+KEY = "_zcbench_trace"
+
+
+class Call(NamedTuple):
+    """A weight that was applied to ``source``, with the axes of images and channels in its output."""
+
+    weight: Weight
+    source: Tensor
+    output: Tensor
+    images: Images | None
+    channels: int
+
+
+class Last(NamedTuple):
+    """The last map or sequence of tokens on the way to a tensor, with its version when it was met."""
+
+    tensor: Tensor
+    version: int
+    trace: "Trace"
+
+
+class Head(NamedTuple):
+    """The linear map that a tensor is the output of, but for its shape.
+
+    Attributes:
+        weight: the map.
+        source: what it was applied to.
+        shape: shape of its output.
+        picks: what was done to the positions of the output since: ``mean`` or an index.
+    """
+
+    weight: Weight
+    source: Tensor
+    shape: tuple[int, ...]
+    picks: tuple[Any, ...] = ()
+
+
+class Trace:
+    """What the recorder knows of one tensor.
+
+    Attributes:
+        order: number of the function that gave it.
+        images: where its images lie; None if nobody knows.
+        channels: axis of its channels; None if nobody knows.
+        last: the last map or sequence of tokens on the way to it; it is not itself one if this is set.
+        tokens: whether a layer has worked on tokens on the way to it.
+        head: the linear map that it is the output of.
+        origin: name of the weight that it comes from by functions of one tensor.
+        attended: whether it comes from an attention by functions of one tensor.
+    """
+
+    __slots__ = ("attended", "channels", "head", "images", "last", "order", "origin", "tokens")
+
+    def __init__(self, order: int, images: Images | None, channels: int | None) -> None:
+        self.order, self.images, self.channels = order, images, channels
+        self.last: Last | None = None
+        self.head: Head | None = None
+        self.origin: str | None = None
+        self.tokens = self.attended = False
+
+
+def trace_of(tensor: Any) -> Trace | None:
+    """The trace of a tensor; None if it does not depend on the images, as far as was seen."""
+    found = tensor.__dict__.get(KEY) if isinstance(tensor, Tensor) else None
+    return found if isinstance(found, Trace) else None

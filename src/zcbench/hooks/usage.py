@@ -1,0 +1,46 @@
+"""What the parameters of a network are used for."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.weights import Weight, named_state
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The roles of a network's parameters in one forward pass.
+
+    Attributes:
+        weights: of convolutions, linear maps and recurrences, in the order of `WeightTable`.
+        biases: names of what is added to the output of a layer or normalisation.
+        scales: names of what batch normalisations multiply with.
+        used: names of all parameters that a function was given.
+    """
+
+    weights: tuple[Weight, ...]
+    biases: frozenset[str]
+    scales: frozenset[str]
+    used: frozenset[str]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every weight is a parameter as a whole."""
+        return all(weight.whole for weight in self.weights)
+
+    @classmethod
+    def of(cls, recorder: Recorder) -> "Usage":
+        """What a recorder with ``roles`` has seen."""
+        weights = tuple(recorder.weights)
+        used = recorder.used | {weight.name for weight in weights}
+        return cls(weights, frozenset(recorder.biases), frozenset(recorder.scales), frozenset(used))
+
+
+def record_usage(network: nn.Module, images: Tensor) -> Usage:
+    """Look at one forward pass of at most two images, in the mode that the network is in."""
+    part = images[:2].clone()
+    with torch.no_grad(), Recorder(named_state(network), part, roles=True) as recorder:
+        network(part)
+    return Usage.of(recorder)
