@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from zcbench.distill.errors import MissingOutput
 from zcbench.distill.outputs import OUTPUTS, Outputs
 from zcbench.errors import BatchError
-from zcbench.hooks.heads import as_map, classifier_of, last_map, overwritten
+from zcbench.hooks.heads import classifier_of, last_map, map_of, overwritten
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.stages import StageTap
 from zcbench.hooks.weights import named_state
@@ -69,7 +69,7 @@ class Reader:
     def _outputs(self, logits: Tensor) -> Outputs:
         values: dict[str, Any] = {"logits": logits}
         if "features" in self._reads:
-            values["features"] = as_map(last_map(logits))
+            values["features"] = map_of(logits)
         if self._reads & {"embedding", "classifier"}:
             classifier = classifier_of(logits)
             if "embedding" in self._reads:

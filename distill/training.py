@@ -14,7 +14,6 @@ from zcbench.distill.augmentation import CropFlip
 from zcbench.distill.course import Observer, Row, Trained
 from zcbench.distill.errors import RecipeError, TrainingStopped
 from zcbench.distill.evaluation import evaluate
-from zcbench.hooks.modes import evaluating
 from zcbench.distill.images import TrainingData
 from zcbench.distill.objective import Objective
 from zcbench.distill.optimisation import build_optimizer, build_schedule
@@ -24,6 +23,7 @@ from zcbench.distill.recipe import Recipe
 from zcbench.distill.tally import Tally
 from zcbench.distill.teaching import Teacher, chosen
 from zcbench.errors import BatchError
+from zcbench.hooks.modes import evaluating
 from zcbench.streams import seeded, torch_stream
 
 

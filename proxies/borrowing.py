@@ -150,8 +150,8 @@ class Snapshot:
                 parameter.grad = grad
                 if grad is not None and values is not None:
                     grad.copy_(values)
-        for module, training, hooks in self._modules:
-            module.training = training
+        for module, mode, hooks in self._modules:
+            module.training = mode
             for kind, before in hooks.items():
                 for key in set(getattr(module, kind)) - before:
                     del getattr(module, kind)[key]

@@ -8,15 +8,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from zcbench.hooks.heads import as_map, last_map
+from zcbench.hooks.heads import depth_of, last_map, map_of
 from zcbench.hooks.modes import evaluating
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.rewrites import double_precision
 from zcbench.hooks.sizes import Sizes
+from zcbench.hooks.trace import trace_of
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.borrowing import with_state
-from zcbench.proxies.passes import Values, differentiate, no_map, single_logits
+from zcbench.proxies.errors import NotApplicable
+from zcbench.proxies.passes import Values, check_mixing, differentiate, no_map, single_logits
 from zcbench.proxies.signals import Batch, Costs
 from zcbench.streams import torch_stream
 
@@ -29,12 +31,12 @@ def count_costs(network: nn.Module, batch: Batch) -> Values:
     """
     params = sum(parameter.numel() for parameter in network.parameters())
     try:
-        with torch.no_grad(), evaluating(network), Sizes() as sizes:
-            logits = network(batch.images[:1].clone())
+        image = batch.images[:1].clone()
+        with torch.no_grad(), evaluating(network), Sizes() as sizes, Recorder(named_state(network), image):
+            logits = network(image)
     except Exception as error:
         return {"costs": Costs(params, trouble=f"{type(error).__name__}: {error}")}
-    depth = sizes.depth_of(logits) if isinstance(logits, Tensor) else None
-    return {"costs": Costs(params, sizes.macs, sizes.n_convs, depth)}
+    return {"costs": Costs(params, sizes.macs, sizes.n_convs, depth_of(logits))}
 
 
 class WithoutBatchNorm(TorchFunctionMode):
@@ -47,7 +49,8 @@ class WithoutBatchNorm(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is F.batch_norm:
             given: Tensor = args[0] if args else kwargs["input"]
-            return given.clone()
+            if trace_of(given) is not None:  # and no weight that is standardised
+                return given.clone()
         return func(*args, **kwargs)
 
 
@@ -58,21 +61,25 @@ def linearised_gradients(network: nn.Module, batch: Batch) -> Values:
     ones = torch.ones_like(batch.images[:1], dtype=torch.float64)
     positive: dict[str, Tensor] = {}
 
-    def absolute(weight: Weight) -> Tensor:
-        """The absolute value of a weight that is computed, or of a part of one that is absolute already."""
-        found = positive.get(weight.name)
-        if found is None:
-            found = positive[weight.name] = weight.tensor.detach().abs().double().requires_grad_()
-        return found
+    def absolute(weight: Weight) -> Tensor | None:
+        """The absolute value of a weight that is computed; a part of a parameter is absolute already."""
+        if weight.part:
+            return None
+        if weight.name not in positive:
+            positive[weight.name] = weight.tensor.detach().abs().double().requires_grad_()
+        return positive[weight.name]
 
     with double_precision(), WithoutBatchNorm(), Recorder(parameters, ones, replace=absolute) as recorder:
         logits = with_state(network, parameters | buffers, ones)
+    check_mixing(logits)
     logits = single_logits(logits, Batch(ones, batch.labels[:1]))
     used = {weight.name: positive.get(weight.name, weight.tensor) for weight in recorder.weights}
     total = logits.sum()
     gradients = differentiate(total, used)
     pairs = {name: (weight.detach(), gradients[name]) for name, weight in used.items()}
-    return {"linearised_gradients": pairs, "attention": frozenset(recorder.attention & pairs.keys())}
+    whole = {part: name for name, parts in recorder.weights.joined().items() for part in parts}
+    attention = frozenset(whole.get(name, name) for name in recorder.attention)
+    return {"linearised_gradients": pairs, "attention": attention & pairs.keys()}
 
 
 class Variances(TorchFunctionMode):
@@ -89,7 +96,8 @@ class Variances(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is F.batch_norm:
             given: Tensor = args[0] if args else kwargs["input"]
-            self.found.append(given.transpose(0, 1).flatten(1).var(dim=1, correction=0))
+            if trace_of(given) is not None:  # and no weight that is standardised
+                self.found.append(given.transpose(0, 1).flatten(1).var(dim=1, correction=0))
         return func(*args, **kwargs)
 
 
@@ -116,6 +124,11 @@ def gaussian_state(network: nn.Module, usage: Usage, stream: torch.Generator) ->
     named = [*network.named_parameters(), *network.named_buffers()]
     state = GaussianState({name: t.detach().clone() for name, t in named}, {})
     for weight in usage.weights:
+        if weight.joint:
+            raise NotApplicable(
+                f"The weight {weight.name!r} is computed from several parameters, so that its place among the draws of "
+                f"Gaussian weights is not known. Make it a parameter, such as by remove_parametrizations."
+            )
         shape = weight.tensor.shape
         drawn = standard_normal(shape[::-1] if weight.transposed else shape, weight.tensor, stream)
         drawn = drawn.T if weight.transposed else drawn
@@ -153,6 +166,8 @@ def gaussian_response(network: nn.Module, batch: Batch, usage: Usage, seed: int,
 
 def _features(network: nn.Module, state: GaussianState, images: Tensor) -> Tensor | None:
     parameters = {name: state.tensors[name] for name, _ in network.named_parameters()}
-    with Recorder(parameters, images, replace=lambda weight: state.parts[weight.name], copies=True):
-        last = last_map(with_state(network, state.tensors, images))
-    return as_map(last) if last is not None and last.tensor.ndim == 4 else None
+    with Recorder(parameters, images, replace=lambda weight: state.parts.get(weight.name), copies=True):
+        output = with_state(network, state.tensors, images)
+    check_mixing(output)
+    last = last_map(output)
+    return map_of(output) if last is not None and last.tensor.ndim == 4 else None

@@ -92,7 +92,8 @@ def score(
     Args:
         network: any module that takes images ``(B, C, H, W)`` and returns logits ``(B, N)``. It is left as it was.
         batch: images and labels, a pair or a `zcbench.datasets.Batch`; labels are class indices ``(B,)``.
-        proxies: names or `Proxy` objects; if omitted, all that apply to the network and are given what they need.
+        proxies: names or `Proxy` objects; if omitted, all that apply to the network, are given what they need, and are
+            defined for it (`evaluate` says why the others are not).
         teacher: the network that the teacher-aware proxies compare with.
         seed: stream of what is random inside a proxy.
 
@@ -115,7 +116,7 @@ def score(
         chosen = resolve(proxies)
     scores = evaluate(network, batch, chosen, teacher=teacher, seed=seed)
     if proxies is None:
-        scores = [item for item in scores if item.status != "not_applicable"]
+        scores = [item for item in scores if item.status not in ("not_applicable", "singular")]
     if any(item.status != "ok" for item in scores):
         raise ScoreFailure(scores)
     return {item.proxy: item.value for item in scores}

@@ -5,9 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zcbench.hooks.axes import Images
+from zcbench.hooks.heads import classifier_of, last_map, map_of
+from zcbench.hooks.modes import is_leaf
 from zcbench.hooks.recorder import Recorder
-from zcbench.hooks.rewrites import twice_differentiable
+from zcbench.hooks.rewrites import check_twice, twice_differentiable
 from zcbench.hooks.stages import channels_second
+from zcbench.hooks.trace import trace_of
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.data_free import standard_normal
 from zcbench.proxies.passes import Values, missing, single_logits
@@ -31,15 +35,30 @@ def image_maps(network: nn.Module, batch: Batch) -> Values:
 
 
 def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
-    heard = _Maps()
-    handles = [module.register_forward_hook(heard) for module in network.modules()]
+    """Maps that modules put out, and one of one position where the last of them is pooled.
+
+    The pooled map is there whether a module pools or a function does; other maps that a pooling leaves one position,
+    such as those of a squeeze-and-excitation, are left out.
+    """
+    kept = _Maps()
+    handles = [module.register_forward_pre_hook(kept.enter) for module in network.modules()]
+    handles += [module.register_forward_hook(kept) for module in network.modules()]
     try:
-        with torch.no_grad(), Recorder(named_state(network), image):
-            network(image)
+        with torch.no_grad(), Recorder(named_state(network), image, layers=kept.layer):
+            output = network(image)
+        classifier, last, pooled = classifier_of(output), last_map(output), map_of(output)
     finally:
         for handle in handles:
             handle.remove()
-    return heard.maps or missing("No module puts out a feature map.")
+    if kept.loose:
+        return missing(
+            "A convolution, normalisation or activation function is called outside a module of its own, and this proxy "
+            "listens to modules."
+        )
+    if kept.maps and classifier is not None and last is not None and last.tensor.ndim == 4 and pooled is not None:
+        several = pooled[0, 0].numel() > 1 and classifier.embedding.shape[1] == pooled.shape[1]
+        kept.maps += [classifier.embedding.T] if several else []
+    return kept.maps or missing("No module puts out a feature map.")
 
 
 def circle(network: nn.Module, batch: Batch, seed: int) -> Values:
@@ -64,6 +83,7 @@ def circle(network: nn.Module, batch: Batch, seed: int) -> Values:
         z = single_logits(network(u * t.cos() + w * t.sin()), Batch(batch.images[:1], batch.labels[:1]))
     y = torch.zeros_like(z, requires_grad=True)
     first = _derivative((y * z).sum(), t)
+    check_twice([first])
     second = _derivative(first, t)
     return {"circle": (_derivative(first, y)[0].detach(), _derivative(second, y)[0].detach())}
 
@@ -81,11 +101,26 @@ class _Maps:
 
     def __init__(self) -> None:
         self.maps: list[Tensor] = []
+        self.loose = False
         self._known: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._stack: list[list[Any]] = []
+
+    def enter(self, module: nn.Module, inputs: Any) -> None:
+        """Note that a module is called."""
+        self._stack.append([is_leaf(module), 0])
+
+    def layer(self, result: Tensor, images: Images | None, channels: int | None, number: int) -> None:
+        """Note a layer that no module of its own calls: another module does, or one that calls several."""
+        if result.ndim == 4 and result[0, 0].numel() > 1 and self._stack:
+            self._stack[-1][1] += 1
+            leaf, count = self._stack[-1]
+            self.loose = self.loose or not leaf or count > 1
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._stack.pop()
         maps = channels_second(output)
-        if maps is None:
+        trace = trace_of(output)
+        if maps is None or trace is None or (maps[0, 0].numel() == 1 and trace.last is not None):
             return
         key = id(output), output._version
         if key not in self._known:

@@ -10,17 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcbench.errors import BatchError
-from zcbench.hooks.heads import Classifier, as_map, classifier_of, last_map, overwritten
-from zcbench.hooks.recorder import Recorder
-from zcbench.hooks.rewrites import lacks_second_derivative, twice_differentiable
-from zcbench.hooks.stages import NoBlocks, StageTap
-from zcbench.hooks.trace import Call
+from zcbench.hooks.heads import Classifier, classifier_of, last_map, map_of, overwritten
+from zcbench.hooks.recorder import Recorder, Unrecorded
+from zcbench.hooks.rewrites import check_twice, lacks_second_derivative, twice_differentiable
+from zcbench.hooks.stages import StageTap
+from zcbench.hooks.trace import trace_of
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.activations import ActivationTap
 from zcbench.proxies.borrowing import copied_buffers, put_back, same_buffers, seed_everything
 from zcbench.proxies.codes import ReluCodes
-from zcbench.proxies.errors import NotANumber, NotApplicable
+from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.limits import ScoreTimeout
 from zcbench.proxies.saliency import Saliency
 from zcbench.proxies.signals import Batch, Failure
@@ -56,7 +56,7 @@ def attempt(values: Values, names: frozenset[str], work: Callable[[], Values]) -
 
 def failure_of(error: Exception) -> Failure:
     """The failure that an error is, with a name where it says that something does not apply."""
-    if isinstance(error, NoBlocks):
+    if isinstance(error, Unrecorded):
         return missing(str(error))
     if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
         return missing(f"Batch normalisation has one value per channel: {error}")
@@ -169,6 +169,7 @@ class SharedPass:
                 named_state(self._network),
                 given,
                 calls=self._saliency and self._saliency.listen,
+                biased=self._biased,
                 relus=self._codes and self._codes.listen,
                 layers=self._activations and self._activations.listen,
                 roles=self._roles,
@@ -177,9 +178,14 @@ class SharedPass:
             with self._recorder, self._stages if isinstance(self._stages, StageTap) else nullcontext():
                 return self._network(given), images
 
+    def _biased(self, number: int, output: Tensor | None) -> None:
+        """A bias was added to a layer's output by a function of its own."""
+        for listener in (self._saliency, self._activations):
+            if listener is not None:
+                listener.biased(number, output)
+
     def _forward_values(self, logits: Tensor, classifier: Classifier | None) -> Values:
-        last = last_map(logits)
-        features = as_map(last) if "features" in self._wanted else None
+        features = map_of(logits) if "features" in self._wanted else None
         matrices = self._activations.values() if self._activations else []
         none = missing("The logits are not the output of one linear layer.")
         return {
@@ -187,7 +193,7 @@ class SharedPass:
             "num_classes": logits.shape[1],
             "relu_codes": self._codes.values(logits) if self._codes else missing("Not asked for."),
             "activation_matrices": matrices or missing("No layer or activation function is called."),
-            "features": no_map(last is not None) if features is None else features.detach(),
+            "features": no_map(last_map(logits) is not None) if features is None else features.detach(),
             "stages": self._stages
             if isinstance(self._stages, Failure)
             else (self._stages and self._stages.stages) or missing("No block puts out a feature map."),
@@ -205,7 +211,8 @@ class SharedPass:
         values: Values = {"gradients": {name: g.detach() for name, g in gradients.items()}}
         if self._saliency is not None:
             self._saliency.release()
-            values["channel_saliency"] = self._saliency.values(values["gradients"])
+            joined = self._recorder.weights.joined() if self._recorder is not None else {}
+            values["channel_saliency"] = self._saliency.values(values["gradients"], joined)
         values["classifier_gradient"] = missing("The logits are not the output of one linear layer.")
         if classifier is not None:
             gradient = values["gradients"][classifier.weight.name]
@@ -222,6 +229,7 @@ class SharedPass:
                 f"A product with the Hessian has too few digits left in {halves.pop()}. Give the network in float32."
             )
         with self._clock.part("Hessian product"):
+            check_twice(gradients.values())
             inner = torch.stack([(g * g.detach()).sum() for g in gradients.values()]).sum()
             product = differentiate(inner, tensors, retain_graph=self._jacobian)
         return {"hessian_gradient": product}
@@ -295,10 +303,24 @@ def check_classes(logits: Tensor) -> None:
         raise NotApplicable("The network has one logit, so that its cross-entropy is 0. Expected two classes or more.")
 
 
+def check_mixing(output: Any) -> None:
+    """Refuse a network that normalises over its images by functions of its own.
+
+    Raises:
+        NotApplicable: it adds images up, so that nobody can tell what a batch normalisation of it is.
+    """
+    trace = trace_of(output)
+    if trace is not None and trace.mixed:
+        raise NotApplicable(
+            "The network adds images up by functions of its own, where a batch normalisation would be removed or "
+            "reset. Use torch.nn.functional.batch_norm or a module of PyTorch for it."
+        )
+
+
 def no_map(something: bool) -> Failure:
     """There is no last map, or it is in parts."""
     if something:
-        return missing("The last map is cut into windows, or its tokens form no square, so that it is no map.")
+        return missing("The last map is in parts or hidden behind layers without one, or its tokens form no square.")
     return missing("There is no feature map and no sequence of tokens before the classifier.")
 
 

@@ -10,6 +10,7 @@ from torch.func import grad, vmap
 from torch.overrides import TorchFunctionMode
 
 from zcbench.errors import BatchError
+from zcbench.hooks.functions import ALIASES
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import named_state
@@ -109,6 +110,9 @@ class ImageByImage(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Call ``func``, or normalise image by image in its place."""
+        if func in ALIASES:
+            with self:
+                return ALIASES[func](*args, **(kwargs or {}))
         return (normalise_each if func is F.batch_norm else func)(*args, **(kwargs or {}))
 
 

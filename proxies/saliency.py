@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from zcbench.hooks.axes import FIRST, Images
@@ -23,7 +24,9 @@ class Saliency:
         self._size, self._copy_outputs = size, False
         self._outputs: list[tuple[Tensor, int]] = []
         self._products: dict[str, Tensor] = {}
+        self._values: dict[int, Tensor] = {}
         self._mixed: set[str] = set()
+        self._reshaped = False
         self._handles: list[Any] = []
 
     def listen(self, call: Call) -> Tensor | None:
@@ -35,15 +38,22 @@ class Saliency:
             self._mixed.add(name)
             return None
         self._outputs.append((output, output._version))
-        values = output.detach()  # the hook is held by the graph, which must not be held by the hook
-        images, channels, size = call.images, call.channels, self._size
+        self._values[call.number] = output.detach()  # the hook is held by the graph, which it must not hold itself
+        images, channels, size, number = call.images, call.channels, self._size, call.number
 
         def add_product(gradient: Tensor) -> None:
-            total = per_image(wide(values) * wide(gradient.detach()), images, channels, size)
+            total = per_image(wide(self._values[number]) * wide(gradient.detach()), images, channels, size)
             self._products[name] = self._products[name] + total if name in self._products else total
 
         self._handles.append(output.register_hook(add_product))
         return output.clone() if self._copy_outputs else None
+
+    def biased(self, number: int, output: Tensor | None) -> None:
+        """The output of a layer is what it is after its bias was added."""
+        if output is None:
+            self._reshaped = True
+        elif number in self._values:
+            self._values[number] = output.detach().clone()
 
     def overwritten(self) -> bool:
         """Whether a layer's output was overwritten in place."""
@@ -52,7 +62,7 @@ class Saliency:
     def start_over_with_copies(self) -> None:
         """From now on let the network work on a copy of each output."""
         self.release()
-        self._products, self._mixed, self._copy_outputs = {}, set(), True
+        self._products, self._values, self._mixed, self._copy_outputs = {}, {}, set(), True
 
     def release(self) -> None:
         """A hook on a tensor holds the graph that holds the tensor."""
@@ -60,8 +70,19 @@ class Saliency:
             handle.remove()
         self._outputs, self._handles = [], []
 
-    def values(self, gradients: Mapping[str, Tensor]) -> dict[str, Tensor] | Failure:
-        """The sums ``(B, C_out)`` by weight; a failure if a weight acts by a function whose output is not seen."""
+    def values(self, gradients: Mapping[str, Tensor], joined: Mapping[str, list[str]]) -> dict[str, Tensor] | Failure:
+        """The sums ``(B, C_out)`` by weight; a failure if a weight acts by a function whose output is not seen.
+
+        Args:
+            gradients: of every weight by name.
+            joined: names of the parts of a weight that is used in parts.
+        """
+        for name, parts in joined.items():
+            found = [self._products.pop(part) for part in (name, *parts) if part in self._products]
+            if found:
+                self._products[name] = torch.cat(found, dim=1)
+        if self._reshaped:
+            return Failure(NotApplicable("A bias is added to a layer's output after that was given another shape."))
         if self._mixed:
             name = min(self._mixed)
             return Failure(NotApplicable(f"What {name!r} puts out does not keep the images apart."))
@@ -69,7 +90,7 @@ class Saliency:
             if name not in self._products and gradient.any():
                 return Failure(
                     NotApplicable(
-                        f"The output of {name!r} is not seen: it is used inside a recurrence or an own function."
+                        f"What {name!r} gives is not seen: it is applied to parameters, in a recurrence or in an own function."
                     )
                 )
         return self._products

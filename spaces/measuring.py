@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zcbench.hooks.heads import depth_of
+from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.sizes import Sizes
+from zcbench.hooks.weights import named_state
 from zcbench.spaces.base import ImageShape
 
 _SAME_SHAPE = frozenset({F.batch_norm, F.layer_norm, F.relu, F.gelu, Tensor.softmax})
@@ -35,14 +38,15 @@ def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
     """Sizes of the network that ``build`` makes, for one image; nothing is allocated and no generator is moved.
 
     Multiply-accumulates are those of convolutions, linear layers and, in attention, the two products of tokens with
-    tokens. The depth counts the convolutions and linear layers on the longest path, the classifier left out.
+    tokens. The depth counts the weights on the longest path, the classifier left out.
     """
     with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
         network = build().eval()
-        with _Meta() as count:
-            logits = network(torch.empty(1, *image_shape))
+        image = torch.empty(1, *image_shape)
+        with _Meta() as count, Recorder(named_state(network), image):
+            depth = depth_of(network(image))
     params = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
-    return Cost(params, count.macs, count.n_convs, count.depth_of(logits))
+    return Cost(params, count.macs, count.n_convs, depth or 0)
 
 
 def _known(func: Callable[..., Any], args: tuple[Any, ...]) -> Tensor | None:

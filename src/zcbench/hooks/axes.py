@@ -197,6 +197,17 @@ RESHAPES: frozenset[Function] = frozenset(
     | {Tensor.reshape, Tensor.view, Tensor.flatten, Tensor.squeeze, Tensor.unsqueeze, Tensor.unflatten, Tensor.ravel}
     | {Tensor.view_as, Tensor.reshape_as, Tensor.squeeze_, Tensor.unsqueeze_}
 )
+#: Functions that exchange the two axes of a matrix.
+FLIPS: frozenset[Function] = frozenset(
+    {torch.t, torch.transpose, torch.swapaxes, torch.swapdims, torch.permute, torch.adjoint}
+    | {Tensor.t, Tensor.transpose, Tensor.swapaxes, Tensor.swapdims, Tensor.permute, Tensor.adjoint}
+    | {Tensor.T.__get__, Tensor.mT.__get__}
+)
+#: Functions that repeat the numbers of a tensor.
+REPEATS: frozenset[Function] = frozenset(
+    {Tensor.expand, Tensor.expand_as, Tensor.repeat, Tensor.tile, torch.tile, torch.broadcast_to, Tensor.broadcast_to}
+    | {torch.repeat_interleave, Tensor.repeat_interleave}
+)
 #: Functions that hand a tensor on as it is, or a copy of it.
 COPIES: frozenset[Function] = frozenset(
     {Tensor.contiguous, Tensor.clone, torch.clone, Tensor.to, Tensor.float, Tensor.double, Tensor.half}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 Function = Callable[..., Any]
 
-CONVOLUTIONS: frozenset[Function] = frozenset({F.conv1d, F.conv2d, F.conv3d})
+CONVOLUTIONS: frozenset[Function] = frozenset({F.conv1d, F.conv2d, F.conv3d, torch.convolution})
 TRANSPOSED: frozenset[Function] = frozenset({F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d})
 #: Matrix products of two operands: positions of the two among the arguments, and whether the second is transposed.
 PRODUCTS: dict[Function, tuple[int, int]] = {
@@ -35,8 +35,8 @@ INNER: frozenset[Function] = frozenset({torch.inner, Tensor.inner})
 RECURRENT: frozenset[Function] = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
 CELLS: frozenset[Function] = frozenset({torch.lstm_cell, torch.gru_cell, torch.rnn_tanh_cell, torch.rnn_relu_cell})
 
-CHANNEL_NORMS: frozenset[Function] = frozenset({F.batch_norm, F.group_norm, F.instance_norm})
-LAST_NORMS: frozenset[Function] = frozenset({F.layer_norm, F.rms_norm})
+CHANNEL_NORMS: frozenset[Function] = frozenset({F.batch_norm, F.group_norm, F.instance_norm, torch.group_norm})
+LAST_NORMS: frozenset[Function] = frozenset({F.layer_norm, F.rms_norm, torch.layer_norm, torch.rms_norm})
 NORMS = CHANNEL_NORMS | LAST_NORMS
 
 _RELUS: frozenset[Function] = frozenset(
@@ -65,26 +65,55 @@ def argument(position: int, name: str, args: tuple[Any, ...], kwargs: Mapping[st
     return args[position] if len(args) > position else kwargs.get(name, default)
 
 
+def _batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = False,
+) -> Tensor:
+    return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+#: Functions that do what another one does, by way of which they are called.
+ALIASES: dict[Function, Function] = {torch.batch_norm: _batch_norm}
+
+#: Comparisons with a bound from above and from below, as in ``x * (x > 0)``.
+ABOVE: frozenset[Function] = frozenset({torch.gt, torch.ge, Tensor.gt, Tensor.ge, Tensor.__gt__, Tensor.__ge__})
+BELOW: frozenset[Function] = frozenset({torch.lt, torch.le, Tensor.lt, Tensor.le, Tensor.__lt__, Tensor.__le__})
+#: Functions that may apply such a comparison.
+MASKED: frozenset[Function] = frozenset(
+    {torch.where, Tensor.where, torch.mul, torch.multiply, Tensor.mul, Tensor.mul_, Tensor.multiply, Tensor.__mul__}
+    | {Tensor.__rmul__, torch.masked_fill, Tensor.masked_fill, Tensor.masked_fill_}
+)
+SOFTMAXES: frozenset[Function] = frozenset({F.softmax, torch.softmax, Tensor.softmax})
+
+
+def is_zero(bound: Any) -> bool:
+    """Whether a bound is the number 0, or a constant tensor of zeros."""
+    if isinstance(bound, Tensor):
+        return not bound.requires_grad and not bound.is_meta and not bool(bound.any())
+    return isinstance(bound, int | float) and bound == 0
+
+
 def rectifies(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Whether a call is a ReLU in one of its spellings: a clip from 0, a threshold at 0, the maximum with zeros."""
     if func in _RELUS:
         return True
     if func in _CLIPPED:
-        return _is_zero(argument(1, _CLIPPED[func], args, kwargs, -1.0))
+        return is_zero(argument(1, _CLIPPED[func], args, kwargs, -1.0))
     if func in _MAXIMA and len(args) + len(kwargs) == 2:
         other = argument(1, "other", args, kwargs)
-        return isinstance(other, Tensor) and _is_zero(other)
+        return isinstance(other, Tensor) and is_zero(other)
     return False
 
 
 #: Functions that are a ReLU with some arguments.
 RECTIFIERS: frozenset[Function] = _RELUS | frozenset(_CLIPPED) | _MAXIMA
-
-
-def _is_zero(bound: Any) -> bool:
-    if isinstance(bound, Tensor):
-        return not bound.requires_grad and not bool(bound.any())
-    return isinstance(bound, int | float) and bound == 0
 
 
 def _body(function: Function) -> Function:

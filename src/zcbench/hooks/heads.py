@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from zcbench.hooks.axes import FIRST
@@ -18,9 +19,39 @@ class Classifier(NamedTuple):
 
 
 def last_map(logits: Any) -> Last | None:
-    """The last map or sequence of tokens that the logits of a recorded pass depend on; None if there is none."""
+    """The last map or sequence of tokens that the logits of a recorded pass depend on; None if there is none.
+
+    The output of the linear map that gives the logits is none, and neither is a map that was averaged into parts of
+    equal size where these are averaged next: the map before it is the last one.
+    """
     trace = trace_of(logits)
-    return None if trace is None else trace.last
+    if trace is None:
+        return None
+    last, head = trace.last, trace.head
+    if last is None or head is None or last.trace.head is None or last.trace.head.number != head.number:
+        return last
+    source = trace_of(head.source)
+    return None if source is None else source.last or Last(head.source, head.source._version, source)
+
+
+def hides_layers(logits: Any, last: Last) -> bool:
+    """Whether layers other than the classifier work on several positions after the last map."""
+    trace = trace_of(logits)
+    if trace is None:
+        return False
+    if trace.head is not None and trace.last is not None and last is not trace.last:
+        return False  # the classifier itself works on the map
+    return trace.hidden > (1 if trace.head is not None and trace.head.picks else 0)
+
+
+def depth_of(logits: Any) -> int | None:
+    """Most weights on a path from the images to the logits, the classifier left out; None if nobody knows.
+
+    The classifier is the linear map that gives the logits, or else a last layer that works on one position. A recurrent
+    layer counts once, however many steps it takes.
+    """
+    trace = trace_of(logits)
+    return None if trace is None else trace.depth - (trace.head is not None or trace.ends)
 
 
 def overwritten(last: Last | None, *, copied: bool = False) -> bool:
@@ -28,16 +59,28 @@ def overwritten(last: Last | None, *, copied: bool = False) -> bool:
     return last is not None and not copied and last.tensor._version != last.version
 
 
-def as_map(last: Last | None) -> Tensor | None:
-    """The last map ``(B, C, H, W)``, tokens row by row; None if it is no such, or not in one piece for each image."""
-    if last is None or last.trace.images is None:
+def map_of(logits: Any) -> Tensor | None:
+    """The last map ``(B, C, H, W)``, tokens row by row; None if there is none, or not in one piece for each image."""
+    last = last_map(logits)
+    if last is None or last.trace.images is None or hides_layers(logits, last):
         return None
+    classifier = classifier_of(logits)
+    while classifier is not None and last.trace.averaged is not None and _averages(last.tensor, classifier.embedding):
+        last = last.trace.averaged
     images, channels = last.trace.images, last.trace.channels
     if last.tensor.ndim == 4 and images == FIRST and channels is not None:
         return last.tensor.movedim(channels, 1)
-    if last.tensor.ndim == 3 and images.outer == images.inner == 1 and images.axis < 2:
+    plain = images is not None and images.outer == images.inner == 1 and images.axis < 2
+    if last.tensor.ndim == 3 and images is not None and plain:
         return token_map(last.tensor.transpose(0, images.axis))
     return None
+
+
+def _averages(maps: Tensor, embedding: Tensor) -> bool:
+    """Whether the embedding is the mean of a map."""
+    with torch.no_grad():
+        mean = maps.flatten(2).mean(2) if maps.ndim == 4 else embedding.new_zeros(0)
+        return mean.shape == embedding.shape and bool(torch.allclose(mean, embedding, rtol=1e-3, atol=1e-6))
 
 
 def classifier_of(logits: Any) -> Classifier | None:
@@ -50,10 +93,9 @@ def classifier_of(logits: Any) -> Classifier | None:
     matrix = head.weight.matrix if head.weight.tensor.ndim > 1 else None
     if embedding is None or matrix is None or logits.ndim != 2:
         return None
-    fits = (
-        embedding.ndim == 2 and len(embedding) == len(logits) and matrix.shape == (logits.shape[1], embedding.shape[1])
-    )
-    return Classifier(head.weight, embedding) if fits else None
+    if embedding.ndim != 2 or len(embedding) != len(logits):
+        return None
+    return Classifier(head.weight, embedding) if matrix.shape == (logits.shape[1], embedding.shape[1]) else None
 
 
 def _pooled(head: Head) -> Tensor | None:

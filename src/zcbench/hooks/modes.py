@@ -36,6 +36,11 @@ def set_mode(network: nn.Module, mode: bool) -> None:
     network.train(mode)
 
 
+def is_leaf(module: nn.Module) -> bool:
+    """Whether a module holds no other, but for those that compute its weights."""
+    return all(name == "parametrizations" for name, _ in module.named_children())
+
+
 @contextmanager
 def _in_mode(network: nn.Module, mode: bool) -> Iterator[None]:
     modes = [(module, module.training) for module in network.modules()]

@@ -1,6 +1,6 @@
 """Functions that a pass calls in another form: one that can be differentiated twice, or in double precision."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,9 +41,32 @@ def twice_differentiable() -> Iterator[None]:
 def lacks_second_derivative(error: BaseException) -> bool:
     """Whether an error says that a function cannot be differentiated twice."""
     text = str(error)
-    return isinstance(error, RuntimeError | NotImplementedError) and (
-        ("derivative for" in text and "not implemented" in text) or "once_differentiable" in text
+    return isinstance(error, OnceDifferentiable) or (
+        isinstance(error, RuntimeError | NotImplementedError)
+        and (("derivative for" in text and "not implemented" in text) or "once_differentiable" in text)
     )
+
+
+class OnceDifferentiable(RuntimeError):
+    """A function of the network says that it can be differentiated once only."""
+
+
+def check_twice(tensors: Iterable[Tensor]) -> None:
+    """Refuse derivatives that rest on a function without a second derivative; autograd would take it as zero.
+
+    Raises:
+        OnceDifferentiable: an own function of the network is marked as ``once_differentiable``.
+    """
+    nodes = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
+    seen = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        if node.name().endswith(("::Error", "DelayedError", "NotImplemented")):
+            raise OnceDifferentiable("an own function that is marked as once_differentiable")
+        for other, _ in node.next_functions:
+            if other is not None and other not in seen:
+                seen.add(other)
+                nodes.append(other)
 
 
 class _Doubled(TorchFunctionMode):

@@ -1,7 +1,7 @@
-"""Multiply-accumulates, convolutions and depth of a forward pass, counted at the functions that it calls."""
+"""Multiply-accumulates and convolutions of a forward pass, counted at the functions that it calls."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -26,22 +26,15 @@ Kwargs = Mapping[str, Any]
 
 
 class Sizes(TorchFunctionMode):
-    """Within the block counts what is called: `macs`, `n_convs`, and the layers on the longest path to each tensor.
+    """Within the block counts what is called: `macs` and `n_convs`.
 
     Multiply-accumulates are those of convolutions, linear maps, recurrences and all other products of tensors, such as
-    the two of an attention. Additions, scalings, normalisations and poolings are not counted. A recurrent layer is one
-    layer of depth, however many steps it takes.
+    the two of an attention. Additions, scalings, normalisations and poolings are not counted.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.macs = self.n_convs = 0
-        self._paths: dict[int, tuple[Tensor, tuple[int, bool]]] = {}
-
-    def depth_of(self, logits: Tensor) -> int:
-        """Most convolutions and linear layers on a path from the images to the logits, a last linear layer left out."""
-        depth, linear = self._path(logits)
-        return depth - linear
 
     def __torch_function__(self, func: Function, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> Any:
         """Call ``func``, and count it."""
@@ -56,34 +49,17 @@ class Sizes(TorchFunctionMode):
         counter = _COUNTERS.get(func)
         if counter is not None:
             self.macs += counter(func, args, kwargs, result)
-        depth, linear = max(map(self._path, _tensors((args, kwargs))), default=(0, False))
-        layers = _layers(func, args)
-        path = (depth + layers, func not in CONVOLUTIONS and func not in TRANSPOSED) if layers else (depth, linear)
-        for output in _tensors(args[0] if func is Tensor.__setitem__ else result):
-            self._paths[id(output)] = (output, path)
         return result
-
-    def _path(self, x: Tensor) -> tuple[int, bool]:
-        """Layers on the longest path to a tensor, and whether the last of them is linear."""
-        return self._paths[id(x)][1] if id(x) in self._paths else (0, False)
 
     def _call(self, func: Function, args: Args, kwargs: Kwargs) -> Any:
         return func(*args, **kwargs)
 
 
-def _layers(func: Function, args: Args) -> int:
-    """Number of layers of depth that a function is."""
-    if func in RECURRENT:
-        packed = isinstance(args[1], Tensor) and isinstance(args[3], list | tuple)
-        return int(args[5] if packed else args[4])
-    weighs = func is F.linear or func is F.bilinear or func in CELLS
-    return int(weighs or func in CONVOLUTIONS or func in TRANSPOSED)
-
-
 def _convolution(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
     weight: Tensor = argument(1, "weight", args, kwargs)
     given: Tensor = argument(0, "input", args, kwargs)
-    places = given if func in TRANSPOSED else result
+    turned = func in TRANSPOSED or (func is torch.convolution and argument(6, "transposed", args, kwargs, False))
+    places = given if turned else result
     return places.numel() * weight[0].numel()
 
 
@@ -149,14 +125,3 @@ _COUNTERS: dict[Function, Callable[[Function, Args, Kwargs, Any], int]] = {
     torch.einsum: _einsum,
     F.scaled_dot_product_attention: _attention,
 }
-
-
-def _tensors(item: Any) -> Iterator[Tensor]:
-    """The tensors in ``item``, which may be a nest of lists, tuples and dictionaries."""
-    if isinstance(item, Tensor):
-        yield item
-    elif isinstance(item, list | tuple):
-        for part in item:
-            yield from _tensors(part)
-    elif isinstance(item, Mapping):
-        yield from _tensors(list(item.values()))

@@ -6,20 +6,15 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from zcbench.errors import ZcbenchError
 from zcbench.hooks.axes import FIRST
-from zcbench.hooks.modes import evaluating
-from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.modes import evaluating, is_leaf
+from zcbench.hooks.recorder import Recorder, Unrecorded
 from zcbench.hooks.tokens import sequence, token_map
 from zcbench.hooks.trace import Call, trace_of
 from zcbench.hooks.weights import named_state
 
 #: Stages that a transformer is cut into if all its blocks have one size.
 CUTS = 3
-
-
-class NoBlocks(ZcbenchError):
-    """A network calls layers outside the modules that it is cut into, so that its blocks are not known."""
 
 
 class StageTap:
@@ -36,7 +31,7 @@ class StageTap:
         graph: whether a gradient shall lead through the maps.
 
     Raises:
-        NoBlocks: a layer is called outside every block.
+        Unrecorded: a layer is called outside every block.
     """
 
     def __init__(self, network: nn.Module, images: Tensor, *, graph: bool = False) -> None:
@@ -90,30 +85,36 @@ def block_modules(network: nn.Module, images: Tensor) -> list[nn.Module]:
     """The blocks of a network that put out a feature map, from the outside in.
 
     Lists, Sequentials that hold composite modules, and modules that put out no feature map are unfolded. What is then
-    met is a block if it calls a convolution or linear map itself, if it is a Sequential of plain layers of which one
-    does, or if it is any other composite module. A map of one position that later scales a larger one, as in
-    squeeze-and-excitation, is no block. For NAS-Bench-201: the stem, every cell, and both residual blocks.
+    met is a block if it calls a convolution itself, if it is a Sequential of plain layers of which one has a weight, or
+    if it is any other composite module. A map of one position that later scales a larger one, as in
+    squeeze-and-excitation, is no block, and neither is the classifier. For NAS-Bench-201: the stem, every cell, and
+    both residual blocks.
 
     Raises:
-        NoBlocks: a layer is called outside every block.
+        Unrecorded: a layer is called outside every block.
     """
     return _blocks(network, _probe(network, images), tokens=False)
 
 
 class _Probe(NamedTuple):
-    """Modules that put out a map, that map tokens to tokens, that call a weight, and where each weight is called."""
+    """Modules that put out a map, that map tokens to tokens, that call a weight or convolution; the calls of weights.
+
+    A call has the modules that are at work, and says whether its output has several positions, and parts of images.
+    """
 
     maps: set[nn.Module]
     tokens: set[nn.Module]
     weighing: set[nn.Module]
-    calls: list[tuple[nn.Module, ...]]
+    convolving: set[nn.Module]
+    calls: list[tuple[tuple[nn.Module, ...], bool, bool]]
 
 
 def _probe(network: nn.Module, images: Tensor) -> _Probe:
     """Look at one pass of two images in evaluation mode."""
-    found = _Probe(set(), set(), set(), [])
+    found = _Probe(set(), set(), set(), set(), [])
     stack: list[nn.Module] = []
     gates: dict[nn.Module, int] = {}
+    heads: dict[nn.Module, int] = {}
     latest = 0
 
     def enter(module: nn.Module, inputs: Any) -> None:
@@ -121,7 +122,9 @@ def _probe(network: nn.Module, images: Tensor) -> _Probe:
 
     def called(call: Call) -> None:
         found.weighing.add(stack[-1])
-        found.calls.append(tuple(stack))
+        if call.weight.kind == "convolution":
+            found.convolving.add(stack[-1])
+        found.calls.append((tuple(stack), call.output.numel() > call.weight.outputs * len(part), call.images is None))
 
     def leave(module: nn.Module, inputs: Any, output: Any) -> None:
         nonlocal latest
@@ -133,6 +136,8 @@ def _probe(network: nn.Module, images: Tensor) -> _Probe:
             else:
                 latest = max(latest, trace.order)
             found.maps.add(module)
+            if trace.head is not None:
+                heads[module] = trace.head.number
         elif sequence(inputs, output) is not None and _tokens_as_map(inputs, output) is not None:
             found.tokens.add(module)
 
@@ -141,10 +146,13 @@ def _probe(network: nn.Module, images: Tensor) -> _Probe:
     handles += [module.register_forward_hook(leave) for module in network.modules()]
     try:
         with torch.no_grad(), evaluating(network), Recorder(named_state(network), part, calls=called):
-            network(part)
+            logits = network(part)
     finally:
         for handle in handles:
             handle.remove()
+    end = trace_of(logits)
+    if end is not None and end.head is not None:  # the classifier is no block
+        found.maps.difference_update(module for module, number in heads.items() if number == end.head.number)
     found.maps.difference_update(module for module, order in gates.items() if order < latest)
     return found
 
@@ -154,43 +162,47 @@ def _blocks(network: nn.Module, probe: _Probe, *, tokens: bool) -> list[nn.Modul
 
     def unfold(module: nn.Module) -> Iterator[nn.Module]:
         for child in module.children():
-            if child in probe.maps and _is_block(child, probe.weighing):
-                yield child
-            elif tokens and child in probe.tokens and _is_token_block(child, probe.weighing):
+            if (child in probe.maps and _is_block(child, probe.weighing)) or (
+                tokens and child in probe.tokens and _is_token_block(child, probe.weighing)
+            ):
                 yield child
             else:
                 yield from unfold(child)
 
     blocks = list(dict.fromkeys(unfold(network)))
     if blocks and _outside(probe.calls, blocks):
-        raise NoBlocks(
+        raise Unrecorded(
             f"{type(network).__name__} calls a convolution or linear map by itself, outside its modules, so that its "
             f"blocks are not known. Put it into a module."
         )
     return blocks
 
 
-def _outside(calls: Iterable[tuple[nn.Module, ...]], blocks: list[nn.Module]) -> bool:
-    """Whether a module that is no block, and holds others, calls a weight before the last block has run."""
-    inside = [not set(blocks).isdisjoint(stack) for stack in calls]
-    before = [stack for place, stack in enumerate(calls) if not inside[place] and any(inside[place:])]
-    return any(next(stack[-1].children(), None) is not None for stack in before)
+def _outside(calls: Iterable[tuple[tuple[nn.Module, ...], bool, bool]], blocks: list[nn.Module]) -> bool:
+    """Whether a weight works on several positions, or on parts of the images, outside every block.
+
+    A layer that is called by itself, such as a linear map of tokens, may do the former.
+    """
+    loose = [call for call in calls if call[1] and set(blocks).isdisjoint(call[0])]
+    return any(parts or not is_leaf(stack[-1]) for stack, _, parts in loose)
 
 
 def _is_token_block(module: nn.Module, weighing: set[nn.Module]) -> bool:
-    """Whether it is a composite module with weights that holds no list of such."""
+    """Whether it is a composite module with weights, other than an attention, that holds no list of such."""
+    if isinstance(module, nn.MultiheadAttention):
+        return False
     lists = [part for part in (module, *module.children()) if isinstance(part, nn.Sequential | nn.ModuleList)]
     nested = any(True for part in lists for inner in part.children() for _ in inner.children())
     return bool(list(module.children())) and not nested and not weighing.isdisjoint(module.modules())
 
 
-def _is_block(module: nn.Module, weighing: set[nn.Module]) -> bool:
+def _is_block(module: nn.Module, probe: _Probe) -> bool:
     parts = list(module.children())
-    if not parts:
-        return module in weighing
+    if is_leaf(module):
+        return module in probe.convolving
     if isinstance(module, nn.Sequential):
         composite = any(True for part in parts for _ in part.children())
-        return not composite and not weighing.isdisjoint(parts)
+        return not composite and not probe.weighing.isdisjoint(parts)
     return True
 
 

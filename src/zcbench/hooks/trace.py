@@ -11,8 +11,12 @@ KEY = "_zcbench_trace"
 
 
 class Call(NamedTuple):
-    """A weight that was applied to ``source``, with the axes of images and channels in its output."""
+    """A weight that was applied to ``source``, with the axes of images and channels in its output.
 
+    ``number`` tells the calls of one pass apart.
+    """
+
+    number: int
     weight: Weight
     source: Tensor
     output: Tensor
@@ -32,12 +36,14 @@ class Head(NamedTuple):
     """The linear map that a tensor is the output of, but for its shape.
 
     Attributes:
+        number: of its call.
         weight: the map.
         source: what it was applied to.
         shape: shape of its output.
         picks: what was done to the positions of the output since: ``mean`` or an index.
     """
 
+    number: int
     weight: Weight
     source: Tensor
     shape: tuple[int, ...]
@@ -52,20 +58,34 @@ class Trace:
         images: where its images lie; None if nobody knows.
         channels: axis of its channels; None if nobody knows.
         last: the last map or sequence of tokens on the way to it; it is not itself one if this is set.
+        hidden: number of layers that have worked on several positions since ``last``.
+        averaged: what it is the average pooling of, into parts of equal size.
         tokens: whether a layer has worked on tokens on the way to it.
         head: the linear map that it is the output of.
         origin: name of the weight that it comes from by functions of one tensor.
+        scores: weights whose outputs were multiplied to give it: the scores of an attention.
+        soft: the same after a softmax.
+        mixed: whether the network adds images up on the way to it, in a function that is no normalisation.
         attended: whether it comes from an attention by functions of one tensor.
+        depth: most weights on a path from the images.
+        ends: whether the last of them works on one position.
     """
 
-    __slots__ = ("attended", "channels", "head", "images", "last", "order", "origin", "tokens")
+    __slots__ = (
+        *("attended", "averaged", "channels", "depth", "ends", "head", "hidden", "images", "last", "order", "origin"),
+        *("mixed", "scores", "soft", "tokens"),
+    )
 
     def __init__(self, order: int, images: Images | None, channels: int | None) -> None:
         self.order, self.images, self.channels = order, images, channels
         self.last: Last | None = None
+        self.averaged: Last | None = None
         self.head: Head | None = None
         self.origin: str | None = None
-        self.tokens = self.attended = False
+        self.scores: frozenset[str] = frozenset()
+        self.soft: frozenset[str] = frozenset()
+        self.tokens = self.attended = self.mixed = self.ends = False
+        self.hidden = self.depth = 0
 
 
 def trace_of(tensor: Any) -> Trace | None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Weight(NamedTuple):
-    """A weight of a convolution, a linear map or a recurrence, as the function was given it.
+    """A weight of a convolution, a linear map or a recurrence.
 
     Attributes:
         name: the parameter's name; a part of a parameter, or what is computed from one, has a number behind it.
@@ -16,6 +16,8 @@ class Weight(NamedTuple):
         outputs: number of output channels.
         whole: whether it is a parameter as a whole.
         transposed: whether its first axis holds the input channels, as in ``x @ weight``.
+        part: whether it is a part of a parameter.
+        joint: whether it is computed from several parameters.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Weight(NamedTuple):
     outputs: int
     whole: bool = True
     transposed: bool = False
+    part: bool = False
+    joint: bool = False
 
     @property
     def matrix(self) -> Tensor:
@@ -34,6 +38,24 @@ class Weight(NamedTuple):
     def inputs(self) -> int:
         """Number of entries behind one output channel."""
         return self.tensor.numel() // max(1, self.outputs)
+
+
+class Origin(NamedTuple):
+    """The parameter that a tensor is, shows or was computed from.
+
+    Attributes:
+        name: of the parameter, or ``computed`` if nobody knows.
+        tensor: the parameter, where the tensor has all its numbers and no others; None otherwise.
+        flipped: whether its two axes are exchanged.
+        base: the parameter that the tensor is a part of.
+        joint: whether it was computed from several parameters, or nobody knows from which.
+    """
+
+    name: str
+    tensor: Tensor | None = None
+    flipped: bool = False
+    base: Tensor | None = None
+    joint: bool = False
 
 
 class WeightTable:
@@ -49,37 +71,70 @@ class WeightTable:
         self._found: dict[object, Weight] = {}
         self._places: dict[str, int] = {}
         self._counts: dict[str, int] = {}
+        self._parts: dict[int, tuple[Tensor, list[Weight]]] = {}
 
-    def name_of(self, tensor: Tensor) -> str | None:
-        """Name of the parameter that ``tensor`` is or is a view of; None if it is neither."""
+    def origin(self, tensor: Tensor) -> Origin | None:
+        """The parameter that a tensor is or is a view of; None if it is neither."""
         name = self.names.get(id(tensor))
-        return name if name is not None or tensor._base is None else self.names.get(id(tensor._base))
+        if name is not None:
+            return Origin(name, tensor)
+        base = tensor._base
+        name = None if base is None else self.names.get(id(base))
+        if name is None or base is None:
+            return None
+        if base.numel() != tensor.numel():
+            return Origin(name, base=base)
+        return Origin(name, base, tensor.ndim == base.ndim == 2 and tensor.stride() != base.stride())
 
-    def add(self, given: Tensor, origin: str, kind: str, outputs: int, transposed: bool) -> Weight:
-        """The entry of a weight that a function was given, which comes from the parameter ``origin``."""
-        whole = self.names.get(id(given)) is not None
-        tensor, key = given, id(given)
-        base = given._base
-        if not whole and base is not None and id(base) in self.names:
-            whole = base.numel() == given.numel()
-            if whole:
-                tensor, key = base, id(base)
-                transposed = transposed != (given.ndim == 2 == base.ndim and given.stride() != base.stride())
-            else:
-                key = hash((id(base), given.storage_offset(), tuple(given.shape), given.stride()))
+    def add(self, given: Tensor, origin: Origin, kind: str, outputs: int, transposed: bool) -> Weight:
+        """The entry of a weight that a function was given."""
+        if origin.tensor is not None:
+            transposed = transposed != origin.flipped
+            if given.numel() != origin.tensor.numel():  # repeated, for each image or group
+                outputs = origin.tensor.shape[-1 if transposed else 0]
+            entry = Weight(origin.name, origin.tensor, kind, outputs, True, transposed)
+            return self._keep(id(origin.tensor), entry, origin)
+        if origin.base is None:
+            key: object = id(given)
+        else:
+            key = (id(origin.base), given.storage_offset(), tuple(given.shape), given.stride())
         known = self._found.get(key)
-        if known is None:
-            name = origin if whole else self._numbered(origin)
-            known = self._found[key] = Weight(name, tensor, kind, outputs, whole, transposed)
-            self._places[name] = self._order.get(origin, len(self._order))
-        return known
+        if known is not None:
+            return known
+        part = origin.base is not None
+        entry = Weight(self._numbered(origin.name), given, kind, outputs, False, transposed, part, origin.joint)
+        if origin.base is not None:
+            self._parts.setdefault(id(origin.base), (origin.base, []))[1].append(entry)
+        return self._keep(key, entry, origin)
 
     def __iter__(self) -> Iterator[Weight]:
-        """In the order in which the network registers the parameters that they come from."""
-        return iter(sorted(self._found.values(), key=lambda weight: self._places[weight.name]))
+        """In the order in which the network registers the parameters that they come from.
 
-    def __len__(self) -> int:
-        return len(self._found)
+        The parts of a parameter that make up all of it are that parameter.
+        """
+        joined = {part.name: whole for whole, parts in self._joined() for part in parts}
+        found = {(weight := joined.get(one.name, one)).name: weight for one in self._found.values()}
+        return iter(sorted(found.values(), key=lambda weight: self._places[weight.name]))
+
+    def joined(self) -> dict[str, list[str]]:
+        """Names of the parts of each parameter that is used in parts and as a whole, or in parts that make it up."""
+        return {whole.name: [part.name for part in parts] for whole, parts in self._joined()}
+
+    def _joined(self) -> Iterator[tuple[Weight, list[Weight]]]:
+        for base, parts in self._parts.values():
+            whole = self._found.get(id(base))
+            if whole is not None:
+                yield whole, parts
+            elif sum(part.tensor.numel() for part in parts) == base.numel():
+                name = self.names[id(base)]
+                outputs = sum(part.outputs for part in parts)
+                self._places[name] = self._order[name]
+                yield Weight(name, base, parts[0].kind, outputs, True, parts[0].transposed), parts
+
+    def _keep(self, key: object, entry: Weight, origin: Origin) -> Weight:
+        kept = self._found.setdefault(key, entry)
+        self._places.setdefault(kept.name, self._order.get(origin.name, len(self._order)))
+        return kept
 
     def _numbered(self, origin: str) -> str:
         self._counts[origin] = self._counts.get(origin, 0) + 1

@@ -1,0 +1,264 @@
+"""Follows the images through the functions of a forward pass: which tensors depend on them, and how."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zcbench.hooks import axes
+from zcbench.hooks.axes import FIRST, Images
+from zcbench.hooks.functions import SOFTMAXES, Function, argument
+from zcbench.hooks.trace import KEY, Last, Trace, trace_of
+from zcbench.hooks.weights import Origin, WeightTable
+
+Args = tuple[Any, ...]
+Kwargs = Mapping[str, Any]
+Sources = list[tuple[Tensor, Trace]]
+
+POOLS: frozenset[Function] = frozenset({F.adaptive_avg_pool2d, F.avg_pool2d, F.adaptive_avg_pool1d, F.avg_pool1d})
+AVERAGES: frozenset[Function] = axes.MEANS | POOLS
+SUMS: frozenset[Function] = frozenset(
+    {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__, torch.sub, Tensor.sub}
+)
+SHAPES: frozenset[Function] = axes.RESHAPES | axes.COPIES | (frozenset(axes.MOVES) - frozenset(axes.REDUCTIONS))
+#: Functions that take a part of a tensor.
+CROPS: frozenset[Function] = frozenset(
+    {Tensor.__getitem__, torch.narrow, Tensor.narrow, torch.chunk, Tensor.chunk, torch.split, Tensor.split}
+    | {torch.tensor_split, Tensor.tensor_split, torch.index_select, Tensor.index_select}
+)
+#: Functions whose second tensor gives no numbers, but a shape or a type.
+_LIKE: frozenset[Function] = frozenset(
+    {Tensor.view_as, Tensor.reshape_as, Tensor.expand_as, Tensor.type_as, Tensor.to, Tensor.new_zeros}
+)
+
+
+class Flow:
+    """Gives the output of every function its `Trace`.
+
+    Args:
+        parameters: the tensors that stand for parameters in this pass, by name.
+        images: the images that the network is called with, batch first.
+        copies: whether the last map is copied, because the network overwrites it later.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], images: Tensor, copies: bool) -> None:
+        self.weights = WeightTable(parameters)
+        self.size, self._order, self._copies = len(images), 0, copies
+        images.__dict__[KEY] = Trace(0, FIRST, 1 if images.ndim > 1 else None)
+
+    def follow(self, func: Function, args: Args, kwargs: Kwargs, result: Any, before: Sequence[int] | None) -> None:
+        """Give the outputs of a function their traces; ``before`` is the shape of its first argument."""
+        sources = [(tensor, trace) for tensor in tensors_in(args, kwargs) if (trace := trace_of(tensor)) is not None]
+        if len(sources) > 1 and func in _LIKE:
+            sources = sources[:1]
+        outputs = [result] if isinstance(result, Tensor) else [part for part in result if isinstance(part, Tensor)]
+        if not sources:
+            self._follow_parameters(func, args, kwargs, outputs)
+            return
+        for output in outputs:
+            source, trace = max(sources, key=lambda pair: _suits(*pair, output)) if len(sources) > 1 else sources[0]
+            images, channels = self._axes(func, args, kwargs, source, trace, output, before)
+            new = self.trace(output, images, channels)
+            new.mixed = _reduces_images(func, trace, images)
+            self.settle(new, output, sources, func)
+            if func in POOLS and new.last is None and _evenly(func, args, kwargs, source, output):
+                new.averaged = Last(source, source._version, trace)
+            self.derive(new, func, args, kwargs, sources, output)
+
+    def trace(self, output: Tensor, images: Images | None, channels: int | None) -> Trace:
+        """A new trace of a tensor."""
+        self._order += 1
+        return Trace(self._order, images if self._fits(images, output) else None, channels)
+
+    def settle(self, new: Trace, result: Tensor, sources: Sources, func: Function, layer: bool = False) -> None:
+        """Decide whether a result is a map or a sequence of tokens itself, or which one was the last before it."""
+        several = layer and new.channels is not None and result.numel() > self.size * result.shape[new.channels]
+        deepest = max((trace for _, trace in sources), key=lambda trace: trace.depth, default=None)
+        new.ends = bool(layer and not several) or (not layer and deepest is not None and deepest.ends)
+        for _, trace in sources:
+            new.tokens = new.tokens or trace.tokens
+            new.mixed = new.mixed or trace.mixed
+            new.depth = max(new.depth, trace.depth)
+            if trace.last is not None:
+                new.hidden = max(new.hidden, trace.hidden)
+        new.depth += layer
+        new.hidden += several
+        new.tokens = new.tokens or several
+        if self._is_itself(new, result, sources, func, layer):
+            new.last, new.hidden = None, 0
+        elif sources:
+            new.last = self._latest(sources, result, func)
+        result.__dict__[KEY] = new
+
+    def derive(self, new: Trace, func: Function, args: Args, kwargs: Kwargs, sources: Sources, output: Tensor) -> None:
+        """Hand on the head, the origin and the attention of a source."""
+        source, trace = sources[0]
+        new.scores = frozenset[str]().union(*(other.scores for _, other in sources))
+        new.soft = new.scores if func in SOFTMAXES else frozenset[str]().union(*(other.soft for _, other in sources))
+        if len(sources) > 1:
+            same = {other.origin for _, other in sources}
+            new.origin = trace.origin if len(same) == 1 else None
+            return
+        new.origin, new.attended = trace.origin, trace.attended
+        head = trace.head
+        if head is None:
+            return
+        if output.numel() == source.numel() and (func in SHAPES or _passes(func, args, kwargs)):
+            new.head = head
+        elif output.numel() == source.numel() and func in SUMS:
+            new.head = head
+            self.added(args, trace, output)
+        elif func in AVERAGES and new.images is not None and new.channels is not None:
+            new.head = head._replace(picks=(*head.picks, "mean"))
+        elif func in axes.MOVES and func not in axes.REDUCTIONS and tuple(source.shape) == head.shape:
+            new.head = None if head.picks else head._replace(picks=((func, args[1:], dict(kwargs)),))
+
+    def added(self, args: Args, trace: Trace, output: Tensor) -> None:
+        """Called where a constant was added to the output of a linear map."""
+
+    def origin(self, tensor: Any) -> Origin | None:
+        """The parameter that a tensor is, shows a part of, or was computed from; None if there is none."""
+        if not isinstance(tensor, Tensor):
+            return None
+        mark = tensor.__dict__.get(KEY)
+        if isinstance(mark, Origin):
+            return mark
+        found = self.weights.origin(tensor)
+        if found is not None:
+            return found
+        if mark is None and tensor.requires_grad:
+            return Origin("computed", joint=True)  # before the forward pass, or by a function that nobody sees
+        return None
+
+    def _follow_parameters(self, func: Function, args: Args, kwargs: Kwargs, outputs: list[Tensor]) -> None:
+        """Mark what is computed from parameters alone."""
+        found = [origin for tensor in tensors_in(args, kwargs) if (origin := self.origin(tensor)) is not None]
+        if not found:
+            return
+        mark = Origin(found[0].name, joint=len({origin.name for origin in found}) > 1 or found[0].joint)
+        if len(found) == 1 and found[0].tensor is not None:
+            matrix = isinstance(args[0], Tensor) and args[0].ndim == 2 if args else False
+            if func in axes.FLIPS:
+                mark = found[0]._replace(flipped=not found[0].flipped) if matrix else mark
+            elif func in axes.REPEATS or func in axes.COPIES or func in axes.RESHAPES:
+                mark = found[0]
+        for output in outputs:
+            part = mark.tensor is None and output._base is not None and self.weights.origin(output) is not None
+            if id(output) not in self.weights.names and not part:
+                output.__dict__[KEY] = mark
+
+    def _axes(
+        self,
+        func: Function,
+        args: Args,
+        kwargs: Kwargs,
+        source: Tensor,
+        trace: Trace,
+        output: Tensor,
+        before: Sequence[int] | None,
+    ) -> tuple[Images | None, int | None]:
+        """Where images and channels lie in an output of a function."""
+        shape = source.shape if before is None or source is not args[0] else before
+        if func in axes.RESHAPES:
+            images, channels = trace.images, trace.channels
+            images = images and axes.reshaped_images(images, self.size, shape, output.shape)
+            channels = None if channels is None else axes.reshaped_channels(channels, shape, output.shape)
+            if channels is None and len(shape) == 5 and output.ndim == 4 and images == FIRST:
+                channels = 1  # groups of channels are joined again
+            return images, channels
+        if func in axes.MOVES:
+            return through(axes.MOVES[func](func, args, kwargs, shape), trace)
+        return through(axes.aligned(len(shape), output.ndim), trace)
+
+    def _latest(self, sources: Sources, result: Tensor, func: Function) -> Last | None:
+        """The latest map or sequence of tokens among the sources and what lies before them."""
+        found = []
+        for tensor, trace in sources:
+            if trace.last is not None:
+                found.append(trace.last)
+            elif tensor is not result:
+                found.append(Last(tensor.clone() if self._copies else tensor, tensor._version, trace))
+        return max(found, key=lambda last: last.trace.order) if found else None
+
+    def _is_itself(self, new: Trace, result: Tensor, sources: Sources, func: Function, layer: bool) -> bool:
+        if new.channels is None or func in axes.REDUCTIONS:
+            return False
+        if result.ndim == 4 and (layer or new.images == FIRST):
+            return _is_map(new, result, sources, func, layer)
+        several = result.numel() > self.size * result.shape[-1]
+        return result.ndim == 3 and new.tokens and new.channels == 2 and several and not (layer or func in SHAPES)
+
+    def _fits(self, images: Images | None, tensor: Tensor) -> bool:
+        if images is None or images.axis >= tensor.ndim:
+            return False
+        return tensor.shape[images.axis] == images.outer * self.size * images.inner
+
+
+def tensors_in(args: Args, kwargs: Kwargs) -> Iterator[Tensor]:
+    """The tensors among the arguments of a call, those in lists too."""
+    for part in (*args, *kwargs.values()) if kwargs else args:
+        if isinstance(part, Tensor):
+            yield part
+        elif isinstance(part, list | tuple):
+            for inner in part:
+                if isinstance(inner, Tensor):
+                    yield inner
+
+
+def through(places: axes.Places, trace: Trace) -> tuple[Images | None, int | None]:
+    """Images and channels of a source after its axes were placed so."""
+    images, channels = trace.images, trace.channels
+    axis = None if images is None else axes.placed(images.axis, places)
+    where = None if images is None or axis is None else images._replace(axis=axis)
+    return where, None if channels is None else axes.placed(channels, places)
+
+
+def _suits(tensor: Tensor, trace: Trace, output: Tensor) -> tuple[bool, bool, bool]:
+    """How well a source tells where the axes of an output are."""
+    return tensor.ndim == output.ndim, trace.images is not None, trace.channels is not None
+
+
+def _passes(func: Function, args: Args, kwargs: Kwargs) -> bool:
+    """Whether a call is a dropout that drops nothing."""
+    if func is not F.dropout:
+        return False
+    return not argument(2, "training", args, kwargs, True) or argument(1, "p", args, kwargs, 0.5) == 0
+
+
+def _reduces_images(func: Function, trace: Trace, images: Images | None) -> bool:
+    """Whether a reduction adds images up, as a normalisation of the network's own does."""
+    return func in axes.REDUCTIONS and trace.images is not None and images is None
+
+
+def _evenly(func: Function, args: Args, kwargs: Kwargs, source: Tensor, output: Tensor) -> bool:
+    """Whether an average pooling cuts its input into parts of equal size, each counted once."""
+    if source.ndim != output.ndim or any(a % b for a, b in zip(source.shape[2:], output.shape[2:])):
+        return False
+    if func in (F.adaptive_avg_pool2d, F.adaptive_avg_pool1d):
+        return True
+    kernel = argument(1, "kernel_size", args, kwargs)
+    stride = argument(2, "stride", args, kwargs) or kernel
+    ratio = [a // b for a, b in zip(source.shape[2:], output.shape[2:])]
+    sizes = [[each] * len(ratio) if isinstance(each, int) else list(each) for each in (kernel, stride)]
+    return sizes == [ratio, ratio]
+
+
+def _is_map(new: Trace, result: Tensor, sources: Sources, func: Function, layer: bool) -> bool:
+    """Whether a result with four axes is a map in its own right, and not on the way to the end of one."""
+    spatial = [axis for axis in (1, 2, 3) if axis != new.channels]
+    positions = result.shape[spatial[0]] * result.shape[spatial[1]]
+    source, trace = sources[0] if sources else (None, None)
+    if source is None or trace is None or source.ndim != 4 or trace.channels not in (1, 3):
+        joined = trace is not None and source is not None and (trace.tokens or source.ndim == 5)
+        return positions > 1 and (func not in axes.RESHAPES or joined)
+    old = [source.shape[axis] for axis in (1, 2, 3) if axis != trace.channels]
+    now = [result.shape[axis] for axis in spatial]
+    if positions == 1:
+        return trace.last is None and (layer or old == [1, 1])
+    if layer:
+        return True
+    if func in axes.RESHAPES or func in CROPS:
+        return trace.last is None and old == now
+    return not any(after == 1 < size for size, after in zip(old, now))
