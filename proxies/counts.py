@@ -35,10 +35,10 @@ def n_convs(signals: Signals) -> float:
 
 @proxy("depth", reads="costs", higher_is_better=True, baseline=True)
 def depth(signals: Signals) -> float:
-    """Number of convolutions and linear layers on the longest path from the images to the logits.
+    """Number of convolutions, linear maps and recurrent layers on the longest path from the images to the logits.
 
-    Unit: layers; a last linear layer, the classifier, is left out. Range: non-negative integers. Direction: higher
-    ranks better. Attention of PyTorch's own module is one function, whose projections are not seen.
+    Unit: layers; the classifier, the linear map that gives the logits, is left out. A recurrent layer counts once,
+    however many steps it takes. Range: non-negative integers. Direction: higher ranks better.
 
     Raises:
         NotApplicable: the costs that were given do not say it, or the network does not return one tensor.

@@ -88,11 +88,8 @@ class Saliency:
             return Failure(NotApplicable(f"What {name!r} puts out does not keep the images apart."))
         for name, gradient in gradients.items():
             if name not in self._products and gradient.any():
-                return Failure(
-                    NotApplicable(
-                        f"What {name!r} gives is not seen: it is applied to parameters, in a recurrence or in an own function."
-                    )
-                )
+                where = "it is applied to parameters, or inside a recurrence or an own function"
+                return Failure(NotApplicable(f"What {name!r} gives is not seen: {where}."))
         return self._products
 
 

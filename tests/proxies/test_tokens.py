@@ -59,8 +59,8 @@ def signals(network, given):
 @pytest.mark.parametrize("name", ["autoformer", "pit"])
 def test_saliency_of_tokens_is_of_channels(name):
     """Slow reference: the sum over tokens of each output channel, channel by channel."""
-    space, given = spaces.get(name), batch(side=16)
-    network = space.build(space.sample(np.random.default_rng(0), 1)[0], num_classes=10, image_shape=(3, 16, 16))
+    space, given = spaces.get(name), batch(side=32)
+    network = space.build(space.sample(np.random.default_rng(0), 1)[0], num_classes=10, image_shape=(3, 32, 32))
     found = {s.proxy: s.value for s in evaluate(network, given, ["fisher", "fisher_channel"])}
     assert found["fisher"] == pytest.approx(references.fisher(network, given), rel=1e-4)
     assert found["fisher_channel"] == pytest.approx(references.fisher_channel(network, given), rel=1e-4)

@@ -99,7 +99,7 @@ def test_a_network_that_lacks_what_is_read(name: str, lacking: str, data: Traini
     """Bad input: a distiller of maps for a network without any is an error that names the output and what to do."""
     with seeded("tests", "plain"):
         flat = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
-        pooled = nn.Sequential(nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        pooled = nn.Sequential(nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Sigmoid())
     plain = pooled if lacking == "embedding" else flat
     with pytest.raises(MissingOutput, match=rf"Sequential has no '{lacking}'.*a distiller that does not read it"):
         distill.train(plain, teacher(), data, RECIPE, distillers=[name])

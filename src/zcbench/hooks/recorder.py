@@ -36,7 +36,7 @@ from zcbench.hooks.functions import (
 )
 from zcbench.hooks.products import channel_axis, einsum_axes, first_axis, kept, with_argument
 from zcbench.hooks.trace import KEY, Call, Head, Trace, trace_of
-from zcbench.hooks.weights import Weight
+from zcbench.hooks.weights import Origin, Weight
 
 #: Called after a weight was applied; may give what the network goes on with in place of the output.
 CallListener = Callable[[Call], Tensor | None]
@@ -102,6 +102,8 @@ class Recorder(Flow, TorchFunctionMode):
     def __torch_function__(self, func: Function, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> Any:
         """Call ``func``, and record what it does."""
         kwargs = kwargs or {}
+        if self._roles:
+            self._note_used(args, kwargs)
         handler = _HANDLERS.get(func)
         if handler is not None:
             return handler(self, func, args, kwargs)
@@ -118,7 +120,6 @@ class Recorder(Flow, TorchFunctionMode):
             self._refuse_operator(func, args, kwargs)
         result = func(*args, **kwargs)
         if isinstance(result, Tensor | tuple | list):
-            self._note_used(args, kwargs)
             self.follow(func, args, kwargs, result, before)
             mask = args[0].__dict__.get(_MASK) if args and isinstance(args[0], Tensor) else None
             if mask is not None and func in axes.COPIES and isinstance(result, Tensor):
@@ -385,7 +386,6 @@ class Recorder(Flow, TorchFunctionMode):
         if source is not None:
             self._tell_relus(source)
         result = func(*args, **kwargs)
-        self._note_used(args, kwargs)
         self.follow(func, args, kwargs, result, None)
         if source is not None:
             self._tell_layers(result)
@@ -456,15 +456,13 @@ class Recorder(Flow, TorchFunctionMode):
                     self._biased(head.number, output if tuple(output.shape) == head.shape else None)
 
     def _note_used(self, args: Args, kwargs: Kwargs) -> None:
-        if self._roles:
-            found = (self.origin(tensor) for tensor in tensors_in(args, kwargs) if trace_of(tensor) is None)
-            self.used |= {origin.name for origin in found if origin is not None}
+        found = (self.origin(tensor) for tensor in tensors_in(args, kwargs) if trace_of(tensor) is None)
+        self.used |= {origin.name for origin in found if origin is not None}
 
     def _note_bias(self, tensor: Any) -> None:
         origin = self.origin(tensor) if self._roles else None
         if origin is not None and origin.name != "computed":
             self.biases.add(origin.name)
-            self.used.add(origin.name)
 
     def _note_norm(self, func: Function, args: Args, kwargs: Kwargs) -> None:
         if not self._roles:
@@ -473,10 +471,8 @@ class Recorder(Flow, TorchFunctionMode):
         if func not in (F.rms_norm, torch.rms_norm):
             self._note_bias(argument(place + 1, "bias", args, kwargs))
         origin = self.origin(argument(place, "weight", args, kwargs))
-        if origin is not None:
-            self.used.add(origin.name)
-            if func is F.batch_norm and trace_of(argument(0, "input", args, kwargs)) is not None:
-                self.scales.add(origin.name)
+        if origin is not None and func is F.batch_norm and trace_of(argument(0, "input", args, kwargs)) is not None:
+            self.scales.add(origin.name)
 
 
 Handler = Callable[[Recorder, Function, Args, Kwargs], Any]

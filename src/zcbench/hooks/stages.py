@@ -162,9 +162,8 @@ def _blocks(network: nn.Module, probe: _Probe, *, tokens: bool) -> list[nn.Modul
 
     def unfold(module: nn.Module) -> Iterator[nn.Module]:
         for child in module.children():
-            if (child in probe.maps and _is_block(child, probe.weighing)) or (
-                tokens and child in probe.tokens and _is_token_block(child, probe.weighing)
-            ):
+            maps = child in probe.maps and _is_block(child, probe)
+            if maps or (tokens and child in probe.tokens and _is_token_block(child, probe.weighing)):
                 yield child
             else:
                 yield from unfold(child)
