@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from zcbench.spaces.base import ImageShape
+from zcbench.streams import exclusive
 
 _SAME_SHAPE = frozenset({F.batch_norm, F.layer_norm, F.relu, F.gelu, Tensor.softmax})
 _SUMS = frozenset({Tensor.add, Tensor.__add__})
@@ -82,7 +83,7 @@ def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
     Multiply-accumulates are those of convolutions, linear layers and, in attention, the two products of tokens with
     tokens. The depth counts the convolutions and linear layers on the longest path, the classifier left out.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
+    with exclusive(), torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
         network = build().eval()
         with _Count() as count:
             logits = network(torch.empty(1, *image_shape))

@@ -16,6 +16,10 @@ class DuplicateNameError(ZcbenchError, ValueError):
     """Two things claim one name."""
 
 
+class RegistrationError(ZcbenchError, ValueError):
+    """A name under which nothing can be registered."""
+
+
 class ArchitectureError(ZcbenchError, ValueError):
     """A string that is no architecture of its space."""
 
