@@ -27,7 +27,8 @@ def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protoco
 
     Returns:
         The protocol; the scores as `Store.scores` gives them; and the description: ``requests``, one entry for each
-        different thing that was asked of the run, with the architectures' origin as the caller noted it.
+        different thing that was asked of the run, with the architectures' origin as the caller noted it; and
+        ``contents``, the fingerprint of each proxy of a plug-in as ``NAME@VERSION``, where there are such.
 
     Raises:
         StoreError: there is no run in ``folder``, or its store is damaged or from another version.
@@ -35,9 +36,10 @@ def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protoco
     path = Path(folder)
     with Store(path / STORE) as store:
         protocol, scores = store.protocol(), store.scores(all_versions=all_versions)
+        contents = {f"{name}@{version}": sha256 for (name, version), sha256 in store.contents().items()}
     if protocol is None:
         raise StoreError(f"{path} holds no scores yet. Expected a run that has started; wait for it or start it again.")
-    return protocol, scores, {"requests": _requests(path)}
+    return protocol, scores, {"requests": _requests(path), **({"contents": contents} if contents else {})}
 
 
 @contextmanager
@@ -78,7 +80,7 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -
     }
     try:
         with replaced(folder / DESCRIPTION) as draft:
-            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise _unwritable(folder, error) from error
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.datasets import Batch as ImageBatch
-from zcbench.errors import BatchError, ProtocolError, ZcbenchError
+from zcbench.errors import BatchError, ProtocolError, ZcbenchError, writable
 from zcbench.proxies.borrowing import borrowed, own_randomness, seed_everything
 from zcbench.proxies.contract import REGISTRY, Proxy, resolve
 from zcbench.proxies.errors import ScoreError
@@ -305,7 +305,7 @@ def message(error: BaseException) -> str:
         text = str(error)
     except Exception as second:
         text = f"(its text cannot be made: {type(second).__name__})"
-    return text.encode("utf-8", "backslashreplace").decode()
+    return writable(text)
 
 
 def _pair(batch: object) -> tuple[Tensor, Tensor]:

@@ -122,7 +122,7 @@ def test_entries_of_a_list(entries: list[str], names: list[str]) -> None:
     """Closed form: names, patterns, and what is left out; a plain name is looked up by whoever uses it."""
     registry: Registry[int] = Registry("number")
     for number, name in enumerate(["kd:b", "b", "kd:a", "kd:c"]):
-        registry.add(name, number, f"here.py:{number}")
+        registry.add(name, number, f"here.py:{number}", own=True)
     assert registry.select(entries) == names
 
 

@@ -66,7 +66,7 @@ def _of_code(function: Any) -> Iterator[str]:
     if module is None or parsed is None or start is None:
         yield _compiled(function.__code__)
         return
-    chosen = _used(parsed.body, start, script=module.__name__ == "__main__")
+    chosen = _used(parsed.body, start, script=module.__name__ in ("__main__", "__mp_main__"))
     yield from map(_dumped, chosen)
     yield from _beside(module, chosen)
 

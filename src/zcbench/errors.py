@@ -56,6 +56,15 @@ class Interrupted(ZcbenchError):
     """Work that was stopped by Ctrl-C or SIGTERM; what is finished is kept."""
 
 
+def writable(text: str) -> str:
+    r"""The same text for any file or terminal: what UTF-8 has no letter for is written as an escape.
+
+    >>> writable("caf\udce9.txt")
+    'caf\\udce9.txt'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Sentence that names the known names nearest to ``name``, or all of them when none is near.
 
