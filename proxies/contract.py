@@ -148,9 +148,12 @@ def resolve(proxies: Iterable[str | Proxy]) -> list[Proxy]:
 
 def _checked(item: Proxy) -> Proxy:
     """A proxy that was given as an object, once its name is one that it may have."""
-    if not item.is_own and not item.name.startswith("kd:"):
+    if item.is_own:
+        return item
+    known = REGISTRY.get(item.name) if item.name in REGISTRY else None
+    if known is not item:
         REGISTRY.check_name(item.name)
-        if item.name in REGISTRY and REGISTRY.get(item.name).is_own:
+        if known is not None and known.is_own:
             raise DuplicateNameError(f"{item.name!r} is a proxy of zcbench. Give yours a name of its own.")
     return item
 

@@ -291,12 +291,13 @@ def status_of(error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     text = " ".join(message(error).split())
-    if isinstance(error, AttributeError | TypeError) and _READ_ONLY.search(text):
-        text += " (signals are read-only: work on a copy)"
+    if isinstance(error, AttributeError | TypeError) and _WRITES.search(text):
+        text += f" ({READ_ONLY})"
     return text if isinstance(error, ZcbenchError) else f"{type(error).__name__}: {text}"
 
 
-_READ_ONLY = re.compile(r"'mappingproxy' object|'tuple' object (has no attribute|does not support)|can't set attribute")
+READ_ONLY = "signals are read-only: work on a copy"
+_WRITES = re.compile(r"'mappingproxy' object|'tuple' object (has no attribute|does not support)|can't set attribute")
 
 
 def message(error: BaseException) -> str:

@@ -3,9 +3,13 @@
 Proxies of zcbench itself are trusted, and cost nothing here.
 """
 
+import os
+import signal
+import threading
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -42,6 +46,25 @@ def _mark(tensor: Tensor, sums: dict[int, int]) -> Mark:
     return Mark(address, form, sums[storage.data_ptr()])
 
 
+def _children() -> set[int]:
+    """Processes that this thread has started and that are there still; none where the system does not say."""
+    try:
+        return set(map(int, Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()))
+    except OSError:
+        return set()
+
+
+def _end_forked(processes: Iterable[int]) -> None:
+    """End those that are copies of this process, and collect those that have ended."""
+    for number in processes:
+        with suppress(OSError):
+            command = Path(f"/proc/{number}/cmdline").read_bytes()
+            if command and command != Path("/proc/self/cmdline").read_bytes():
+                continue  # another program, which whoever started it may still need
+            os.kill(number, signal.SIGKILL)
+            os.waitpid(number, 0)
+
+
 class Isolation:
     """What a plug-in's proxy must leave as it is: networks, functions, settings; saved when the first such one runs.
 
@@ -67,6 +90,7 @@ class Isolation:
         """
         self._save()
         changed: list[str] = []
+        children = _children()
         try:
             with kept():
                 try:
@@ -74,6 +98,7 @@ class Isolation:
                 finally:
                     changed += self._originals.restore() if self._originals else []
         finally:
+            _end_forked(_children() - children)
             for snapshot in self._snapshots:
                 changed += snapshot.restore(self._images)
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 _OWN, _COMPILER = "zcbench", ("/torch/_dynamo/", "/torch/_compile.py")
+_FOLLOWS = "torch.Storage"  # the default dtype
 _MODULES: tuple[ModuleType, ...] = (
     *(torch, F, torch._C, torch._C._nn, torch.functional, torch.linalg, torch.fft, torch.special, torch.random),
     *(torch.autograd, torch.func, torch.overrides, nn, nn.init, nn.modules.module, nn.utils),
@@ -75,7 +76,7 @@ def _restored(owner: Any, known: dict[str, Any]) -> Iterator[str]:
 def _counts(home: str, name: str, value: object) -> bool:
     """Whether it matters: functions do, and all of zcbench; counters, caches and what Python itself keeps do not."""
     if callable(value) or isinstance(value, property | staticmethod | classmethod):
-        return True
+        return f"{home}.{name}" != _FOLLOWS
     return home.partition(".")[0] == _OWN and not name.startswith("__")
 
 

@@ -20,6 +20,7 @@ from types import CodeType, ModuleType
 from typing import Generic, TypeVar
 
 from zcbench.errors import DuplicateNameError, RegistrationError, ZcbenchError, unknown
+from zcbench.patches import Originals
 from zcbench.settings import NUMERIC, kept
 from zcbench.streams import derive, exclusive
 
@@ -320,10 +321,18 @@ def _loaded(file: Path, path: str | Path, sha256: str | None) -> ModuleType:
 
 
 def _run(module: ModuleType, compiled: Callable[[], CodeType], path: str | Path) -> None:
-    process = os.getpid()
+    process, originals = os.getpid(), Originals()
     try:
         with kept(NUMERIC):
-            exec(compiled(), vars(module))
+            try:
+                exec(compiled(), vars(module))
+            finally:
+                replaced = originals.restore()
+        if replaced:
+            raise PluginError(
+                f"The plug-in {str(path)!r} replaces {', '.join(replaced[:3])}, on which the scores of others rest; "
+                f"this was undone. Let it call functions of its own."
+            )
     except BaseException as error:
         del sys.modules[module.__name__]
         if isinstance(error, Exception) and not isinstance(error, ZcbenchError):

@@ -216,10 +216,26 @@ def kept(settings: tuple[Setting, ...] = NUMERIC + PROCESS) -> Iterator[None]:
             _restore(setting, value)
 
 
+_listeners: list[set[str]] = []
+
+
+@contextmanager
+def noticed() -> Iterator[set[str]]:
+    """A set of names, to which every setting is added that `kept` had to restore within the block."""
+    names: set[str] = set()
+    _listeners.append(names)
+    try:
+        yield names
+    finally:
+        _listeners.pop()
+
+
 def _restore(setting: Setting, value: Any) -> None:
     """Write ``value`` unless it is there already; what the machine refuses stays as it is."""
     with suppress(Exception):
         if setting.read() == value:
             return
+    for names in _listeners:
+        names.add(setting.name)
     with suppress(Exception):
         setting.write(value)
