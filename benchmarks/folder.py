@@ -80,7 +80,8 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -
     }
     try:
         with replaced(folder / DESCRIPTION) as draft:
-            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace")
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # an escape is one of JSON
     except OSError as error:
         raise _unwritable(folder, error) from error
 

@@ -17,7 +17,8 @@ from zcbench.benchmarks.store import Row
 from zcbench.benchmarks.teachers import build_teacher
 from zcbench.errors import ProtocolError, ZcbenchError
 from zcbench.proxies import Costs, Proxy, Score
-from zcbench.proxies.evaluation import message, status_of
+from zcbench.proxies.errors import message
+from zcbench.proxies.evaluation import status_of
 from zcbench.registry import load_file
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape

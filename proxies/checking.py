@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from zcbench import spaces
 from zcbench.proxies.contract import Proxy
-from zcbench.proxies.evaluation import READ_ONLY, Score, Teacher, evaluate
+from zcbench.proxies.evaluation import Score, Teacher, evaluate
+from zcbench.proxies.read_only import HINT
 from zcbench.settings import noticed
 from zcbench.streams import numpy_stream, torch_stream
 
@@ -36,9 +37,9 @@ def check(proxy: Proxy) -> list[Finding]:
     """Hold ``proxy`` to the contract on noise and small NAS-Bench-201 networks, or transformers if it is about those.
 
     The checks: it gives a value or a named status on a dead cell; it leaves the network as it was; the same seed gives
-    the same bits; other proxies before it change nothing; proxies after it keep their values, it writes to nothing
-    that they share and leaves no setting of PyTorch, NumPy and Python changed; if it is declared label-free, shuffled labels change nothing;
-    it is not constant over ten architectures; other batch sizes and class counts work.
+    the same bits; other proxies before it change nothing; proxies after it keep their values, since it writes to
+    nothing that they share and leaves no setting of PyTorch, NumPy and Python changed; if it is declared label-free,
+    shuffled labels change nothing; it is not constant over ten architectures; other batch sizes and class counts work.
 
     Returns:
         One `Finding` per check, in this order. A check that raises is a failed check.
@@ -157,7 +158,7 @@ def _after(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
     alone = _all(proxy, ground, ground.build(arch), others)
     pairs = ((one.proxy, *_equal(one, other)) for one, other in zip(alone, after))
     wrong = [f"{name}: {seen}" for name, same, seen in pairs if not same]
-    wrong += [score.reason] * (score.status == "changed_network" or READ_ONLY in score.reason)
+    wrong += [score.reason] * (score.status == "changed_network" or HINT in score.reason)
     wrong += [f"settings left changed: {', '.join(sorted(settings))}"] * bool(settings)
     return not wrong, "; ".join(wrong) or f"{', '.join(others)} are as without it"
 

@@ -3,7 +3,6 @@
 import math
 import numbers
 import os
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from time import perf_counter
@@ -13,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.datasets import Batch as ImageBatch
-from zcbench.errors import BatchError, ProtocolError, ZcbenchError, writable
+from zcbench.errors import BatchError, ProtocolError, ZcbenchError
 from zcbench.proxies.borrowing import borrowed, own_randomness, seed_everything
 from zcbench.proxies.contract import REGISTRY, Proxy, resolve
-from zcbench.proxies.errors import ScoreError
+from zcbench.proxies.errors import ScoreError, message
 from zcbench.proxies.isolation import Isolation, marks
 from zcbench.proxies.limits import time_limit
 from zcbench.proxies.planning import Thin, collect
+from zcbench.proxies.read_only import HINT, refused_by
 from zcbench.proxies.signals import Batch, Costs, Signals, check_batch, own_copy
 from zcbench.streams import exclusive
 
@@ -291,22 +291,8 @@ def status_of(error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     text = " ".join(message(error).split())
-    if isinstance(error, AttributeError | TypeError) and _WRITES.search(text):
-        text += f" ({READ_ONLY})"
+    text += f" ({HINT})" if refused_by(error, text) else ""
     return text if isinstance(error, ZcbenchError) else f"{type(error).__name__}: {text}"
-
-
-READ_ONLY = "signals are read-only: work on a copy"
-_WRITES = re.compile(r"'mappingproxy' object|'tuple' object (has no attribute|does not support)|can't set attribute")
-
-
-def message(error: BaseException) -> str:
-    """Text of an error that any file can hold: what UTF-8 has no letter for is written as an escape."""
-    try:
-        text = str(error)
-    except Exception as second:
-        text = f"(its text cannot be made: {type(second).__name__})"
-    return writable(text)
 
 
 def _pair(batch: object) -> tuple[Tensor, Tensor]:

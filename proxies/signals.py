@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zcbench.errors import BatchError
 from zcbench.proxies.errors import SingularScore, UndeclaredSignal
+from zcbench.proxies.read_only import read_only
 from zcbench.proxies.signal_table import RESTS_ON
 
 
@@ -79,7 +80,7 @@ class Signals:
         self._labels = batch.labels
 
     def view(self, reads: Iterable[str], *, alone: bool = False) -> "Signals":
-        """The same signals, restricted to ``reads``; ``alone`` with a memory that nobody else has, the teacher's too."""
+        """The same signals, restricted to ``reads``; ``alone`` with a memory of their own, the teacher's too."""
         alone = alone or self._alone
         memory = {} if alone else self.memory
         return Signals(self._values, Batch(self.images, self._labels), reads, self._parts, memory, alone=alone)
@@ -306,20 +307,6 @@ class Signals:
         if isinstance(value, Failure):
             raise value.error
         return value
-
-
-def read_only(value: Any) -> Any:
-    """The same signal, in which no mapping and no list can be changed."""
-    if isinstance(value, MappingProxyType):
-        return value
-    if isinstance(value, dict):
-        return MappingProxyType({name: read_only(part) for name, part in value.items()})
-    if isinstance(value, list):
-        return tuple(map(read_only, value))
-    if isinstance(value, tuple) and any(isinstance(part, dict | list | tuple) for part in value):
-        parts = map(read_only, value)
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    return value
 
 
 def _tensors(value: object) -> Iterator[Tensor]:

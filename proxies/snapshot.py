@@ -161,9 +161,11 @@ def _refilled(name: str, value: Any, held: Any) -> list[str]:
     """Fill a container as it was; the names of its entries that were others, or its own."""
     if held is None or _alike(value, held):
         return []
-    entries = [str(key) for key in value.keys() | held.keys() if value.get(key) is not held.get(key)] if (
-        isinstance(value, dict)
-    ) else []
+    entries = (
+        [str(key) for key in value.keys() | held.keys() if value.get(key) is not held.get(key)]
+        if (isinstance(value, dict))
+        else []
+    )
     value.clear()
     (value.extend if isinstance(value, list) else value.update)(held)
     return entries if name in ("_parameters", "_buffers", "_modules") and entries else [name]

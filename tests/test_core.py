@@ -259,7 +259,9 @@ def test_an_edited_plugin_is_not_taken_for_the_old_one(tmp_path) -> None:
     assert load_file(file).value == 1
 
 
-@pytest.mark.parametrize("line", ["torch.set_default_dtype(torch.float64)", "torch.set_num_threads(3)", "numpy.seterr(all='raise')"])
+@pytest.mark.parametrize(
+    "line", ["torch.set_default_dtype(torch.float64)", "torch.set_num_threads(3)", "numpy.seterr(all='raise')"]
+)
 def test_settings_that_a_plugin_changes_while_it_is_loaded(line, tmp_path) -> None:
     """Invariance: the settings are those of before."""
 
@@ -348,7 +350,8 @@ def test_content_covers_the_modules_beside_a_plugin(content_of, tmp_path, monkey
     """By construction: a module in its folder, and one that this imports, are edited; NumPy is not looked into."""
     monkeypatch.syspath_prepend(tmp_path)
     code = "import numpy\nfrom content_helper import factor\n\ndef score(signals):\n    return factor(1.0)\n"
-    (tmp_path / "content_helper.py").write_text("from content_deeper import SCALE\n\ndef factor(x):\n    return SCALE * x\n")
+    helper = "from content_deeper import SCALE\n\ndef factor(x):\n    return SCALE * x\n"
+    (tmp_path / "content_helper.py").write_text(helper)
     (tmp_path / "content_deeper.py").write_text("SCALE = 2\n")
     first = content_of(code)
     assert content_of(code) == first
@@ -372,7 +375,8 @@ def test_content_of_functions_made_with_values() -> None:
     def scaled(signals, scale=1):
         return scale
 
-    for one, other in [(make(1), make(2)), (Scaled(1), Scaled(2)), (functools.partial(scaled, scale=1), functools.partial(scaled, scale=2))]:
+    pairs = [(make(1), make(2)), (Scaled(1), Scaled(2)), [functools.partial(scaled, scale=n) for n in (1, 2)]]
+    for one, other in pairs:
         assert content(one) != content(other)
     assert content(make(1)) == content(make(1)) and content(Scaled(1)) == content(Scaled(1))
     typed = {}

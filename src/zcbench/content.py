@@ -50,8 +50,8 @@ def _texts(function: Any) -> Iterator[str]:
         yield _written(getattr(function.__self__, "__dict__", {}))
     elif not hasattr(function, "__code__"):
         yield _written(getattr(function, "__dict__", {}))
-        call = getattr(type(function), "__call__", None)
-        if call is not None and not is_own(type(function)) and hasattr(call, "__code__"):
+        call = vars(type(function)).get("__call__")
+        if not is_own(type(function)) and hasattr(call, "__code__"):
             yield from _texts(call)
     else:
         yield from _of_code(function)

@@ -50,7 +50,8 @@ def _owners(loaded: int) -> tuple[Any, ...]:
 
 def _classes(modules: Iterable[ModuleType]) -> Iterator[type]:
     for module in modules:
-        yield from (kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == module.__name__)
+        kinds = (value for value in vars(module).values() if isinstance(value, type))
+        yield from (kind for kind in kinds if kind.__module__ == module.__name__)
 
 
 def _differ(owner: Any, known: dict[str, Any]) -> bool:

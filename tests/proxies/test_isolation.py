@@ -365,7 +365,7 @@ SETTINGS = {
     "module hook": lambda: nn.modules.module.register_module_forward_hook(lambda module, args, output: output * 2),
     "NumPy errors": lambda: np.seterr(all="raise"),
     "warnings": lambda: warnings.simplefilter("error"),
-    "NumPy generator": lambda: np.random.seed(0),  # noqa: NPY002
+    "NumPy generator": lambda: np.random.seed(0),
     "Python generator": lambda: random.seed(0),
     "environment": lambda: os.environ.update(OMP_NUM_THREADS="7"),
     "folder": lambda: os.chdir("/"),
@@ -376,14 +376,14 @@ SETTINGS = {
 
 def all_settings():
     states = [repr(setting.read()) for setting in NUMERIC + PROCESS]
-    return [*states, torch.is_inference_mode_enabled(), random.getstate(), np.random.get_state()[1].tolist()]  # noqa: NPY002
+    return [*states, torch.is_inference_mode_enabled(), random.getstate(), np.random.get_state()[1].tolist()]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_are_restored_and_change_nobody(name, network, teacher, batch):
     """Invariance: bits of all others, and every setting itself; the proxy's own score is a score."""
     before = all_settings()
-    mine = beside(lambda s: SETTINGS[name]() and 1.0 or 1.0, "logits", network, teacher, batch)
+    mine = beside(lambda s: SETTINGS[name]() is s or 1.0, "logits", network, teacher, batch)
     assert mine.status == "ok", mine
     assert all_settings() == before
     held.clear()
@@ -396,8 +396,11 @@ def doubles(owner, name):
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(F, "relu"), (F, "cross_entropy"), (torch, "relu"), (torch.Tensor, "sum"), (torch.Tensor, "relu"), (np, "log")]
-    + [(nn.Conv2d, "forward"), (nn.Linear, "__call__"), (torch.autograd, "grad"), (torch.linalg, "slogdet")],
+    [
+        *((F, "relu"), (F, "cross_entropy"), (torch, "relu"), (torch.Tensor, "sum"), (torch.Tensor, "relu")),
+        *((nn.Conv2d, "forward"), (nn.Linear, "__call__"), (torch.autograd, "grad"), (torch.linalg, "slogdet")),
+        (np, "log"),
+    ],
 )
 def test_replaced_functions_are_put_back(owner, name, network, teacher, batch):
     """Invariance: bits of all others, and the very function; the status names it."""
