@@ -4,7 +4,7 @@ import math
 import numbers
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import NamedTuple
 
@@ -242,7 +242,8 @@ def _score(item: Proxy, signals: Signals, isolation: Isolation, seed: int | None
     """The attempt of one proxy: never raises, except for an interrupt from the keyboard."""
     trusted = item.is_own and "network" not in item.reads
     view = signals.view(item.reads, alone=not item.is_own)
-    with nullcontext([]) if trusted else isolation.around() as changed:
+    around: AbstractContextManager[list[str]] = nullcontext([]) if trusted else isolation.around()
+    with around as changed:
         start = perf_counter()
         value, status, reason = _attempt(item, view, seed, timeout)
         seconds = perf_counter() - start + view.seconds()
