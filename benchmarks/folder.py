@@ -11,7 +11,7 @@ import pandas as pd
 
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.store import Store
-from zcbench.errors import StoreError
+from zcbench.errors import StoreError, writable
 from zcbench.folders import replaced
 
 STORE = "scores.sqlite"
@@ -72,7 +72,7 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
-    requests, plain = _requests(folder), json.loads(json.dumps(request, default=str))
+    requests, plain = _requests(folder), _writable(json.loads(json.dumps(request, default=str)))
     content = {
         "protocol": protocol.to_dict(),
         "protocol_sha256": protocol.hash(),
@@ -80,10 +80,18 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -
     }
     try:
         with replaced(folder / DESCRIPTION) as draft:
-            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-            draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # an escape is one of JSON
+            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def _writable(value: Any) -> Any:
+    """The same JSON, in which every text can be written, such as the name of a file that is no UTF-8."""
+    if isinstance(value, str):
+        return writable(value)
+    if isinstance(value, dict):
+        return {writable(key): _writable(item) for key, item in value.items()}
+    return list(map(_writable, value)) if isinstance(value, list) else value
 
 
 def _requests(folder: Path) -> list[Any]:

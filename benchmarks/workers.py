@@ -15,9 +15,8 @@ from zcbench.benchmarks.memory import give_back
 from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.store import Row
 from zcbench.benchmarks.teachers import build_teacher
-from zcbench.errors import ProtocolError, ZcbenchError
+from zcbench.errors import ProtocolError, ZcbenchError, told
 from zcbench.proxies import Costs, Proxy, Score
-from zcbench.proxies.errors import message
 from zcbench.proxies.evaluation import status_of
 from zcbench.registry import load_file
 from zcbench.spaces import Space
@@ -92,7 +91,7 @@ class Scorer:
         except ZcbenchError:  # the proxies' own are rows already: this one is about the request
             raise
         except Exception as error:  # the network itself cannot be built
-            return failed(unit, chosen, status_of(error), f"{type(error).__name__}: {message(error)}")
+            return failed(unit, chosen, status_of(error), told(error))
         finally:
             give_back()
 

@@ -1,6 +1,6 @@
 """Why a score has no value."""
 
-from zcbench.errors import ZcbenchError, writable
+from zcbench.errors import ZcbenchError
 
 
 class ScoreError(ZcbenchError):
@@ -35,12 +35,3 @@ class BadReturn(ScoreError):
 
 class UndeclaredSignal(ScoreError):
     """A proxy reads a signal that it does not declare."""
-
-
-def message(error: BaseException) -> str:
-    """Text of an error that any file can hold: what UTF-8 has no letter for is written as an escape."""
-    try:
-        text = str(error)
-    except Exception as second:
-        text = f"(its text cannot be made: {type(second).__name__})"
-    return writable(text)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.datasets import Batch as ImageBatch
-from zcbench.errors import BatchError, ProtocolError, ZcbenchError
+from zcbench.errors import BatchError, ProtocolError, ZcbenchError, message
 from zcbench.proxies.borrowing import borrowed, own_randomness, seed_everything
 from zcbench.proxies.contract import REGISTRY, Proxy, resolve
-from zcbench.proxies.errors import ScoreError, message
+from zcbench.proxies.errors import ScoreError
 from zcbench.proxies.isolation import Isolation, marks
 from zcbench.proxies.limits import time_limit
 from zcbench.proxies.planning import Thin, collect

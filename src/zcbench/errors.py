@@ -65,6 +65,19 @@ def writable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def message(error: BaseException) -> str:
+    """Text of an error that any file can hold, also where its own code cannot make it."""
+    try:
+        return writable(str(error))
+    except Exception as second:
+        return f"(its text cannot be made: {type(second).__name__})"
+
+
+def told(error: BaseException) -> str:
+    """Type and text of an error in one line, for a sentence about it."""
+    return f"{type(error).__name__}: {' '.join(message(error).split())}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Sentence that names the known names nearest to ``name``, or all of them when none is near.
 

@@ -1,5 +1,6 @@
 """Functions and classes that scores rest on, as they were before code of others ran: replaced ones are put back."""
 
+import builtins
 import math
 import random
 import sys
@@ -18,7 +19,7 @@ _FOLLOWS = "torch.Storage"  # the default dtype
 _MODULES: tuple[ModuleType, ...] = (
     *(torch, F, torch._C, torch._C._nn, torch.functional, torch.linalg, torch.fft, torch.special, torch.random),
     *(torch.autograd, torch.func, torch.overrides, nn, nn.init, nn.modules.module, nn.utils),
-    *(np, np.linalg, np.random, math, random),
+    *(np, np.linalg, np.random, math, random, builtins),
 )
 _CLASSES: tuple[type, ...] = (torch.Tensor, nn.Parameter, nn.Module)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Generic, TypeVar
 
-from zcbench.errors import DuplicateNameError, RegistrationError, ZcbenchError, unknown
+from zcbench.errors import DuplicateNameError, RegistrationError, ZcbenchError, told, unknown
 from zcbench.patches import Originals
 from zcbench.settings import NUMERIC, kept
 from zcbench.streams import derive, exclusive
@@ -244,7 +244,7 @@ class Registry(Generic[T]):
         except Exception as error:
             raise PluginError(
                 f"The {self.kind} {name!r} comes from the entry point {point.value!r}, which fails to load: "
-                f"{type(error).__name__}: {error}. Mend or uninstall that package."
+                f"{told(error)}. Mend or uninstall that package."
             ) from error
         known, origin = self._items.setdefault(name, (item, f"entry point {point.value}"))
         if known is not item:
@@ -336,7 +336,7 @@ def _run(module: ModuleType, compiled: Callable[[], CodeType], path: str | Path)
     except BaseException as error:
         del sys.modules[module.__name__]
         if isinstance(error, Exception) and not isinstance(error, ZcbenchError):
-            raise PluginError(f"The plug-in {str(path)!r} fails to load: {type(error).__name__}: {error}.") from error
+            raise PluginError(f"The plug-in {str(path)!r} fails to load: {told(error)}.") from error
         raise
     finally:
         if os.getpid() != process:  # the plug-in forked: the other process goes on

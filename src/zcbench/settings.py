@@ -137,6 +137,25 @@ def _write_modes(modes: tuple[Any, list[Any]]) -> None:
         torch._C._push_on_torch_function_stack(mode)
 
 
+def _read_saving() -> Any:
+    return torch._C._autograd._top_saved_tensors_default_hooks(False)
+
+
+def _write_saving(before: Any) -> None:
+    """Take off what was put on the stack of what packs and unpacks saved tensors."""
+    while _read_saving() not in (None, before):
+        torch._C._autograd._pop_saved_tensors_default_hooks()
+
+
+def _read_device() -> int | None:
+    return torch.cuda.current_device() if torch.cuda.is_initialized() else None
+
+
+def _write_device(device: int | None) -> None:
+    if device is not None:
+        torch.cuda.set_device(device)
+
+
 def _write_warnings(filters: list[Any]) -> None:
     warnings.filters[:] = filters  # type: ignore[index]
     if hasattr(warnings, "_filters_mutated"):
@@ -167,6 +186,8 @@ _HELD: list[Any] = []
 #: What numbers may depend on: restored after a plug-in was loaded, and after each of its proxies.
 NUMERIC = (
     Setting("modes and default device", _read_modes, _write_modes),
+    Setting("hooks of saved tensors", _read_saving, _write_saving),
+    Setting("CUDA device", _read_device, _write_device),
     Setting("default dtype", torch.get_default_dtype, torch.set_default_dtype),
     Setting("threads", torch.get_num_threads, torch.set_num_threads),
     Setting("float32 matmul precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),

@@ -1,6 +1,8 @@
 """Proxies of plug-ins are kept apart: what one changes is noticed and undone, and all others keep their bits."""
 
+import builtins
 import gc
+import math
 import os
 import random
 import threading
@@ -12,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 import zcbench
 from zcbench.proxies import Proxy, Teacher, check, evaluate
@@ -347,10 +350,18 @@ def inference(on: bool = True) -> None:
     held.append(mode)
 
 
+class Doubled(TorchFunctionMode):
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        return result * 2 if function is F.relu else result
+
+
 SETTINGS = {
     "default dtype": lambda: torch.set_default_dtype(torch.float64),
     "default device": lambda: torch.set_default_device("meta"),
     "device mode": lambda: torch.device("meta").__enter__(),
+    "function mode": lambda: Doubled().__enter__(),
+    "saved tensors": lambda: torch.autograd.graph.saved_tensors_hooks(lambda t: t * 2, lambda t: t).__enter__(),
     "threads": lambda: torch.set_num_threads(3),
     "matmul precision": lambda: torch.set_float32_matmul_precision("medium"),
     "deterministic": lambda: torch.use_deterministic_algorithms(True),
@@ -399,7 +410,7 @@ def doubles(owner, name):
     [
         *((F, "relu"), (F, "cross_entropy"), (torch, "relu"), (torch.Tensor, "sum"), (torch.Tensor, "relu")),
         *((nn.Conv2d, "forward"), (nn.Linear, "__call__"), (torch.autograd, "grad"), (torch.linalg, "slogdet")),
-        (np, "log"),
+        *((np, "log"), (builtins, "sum"), (math, "log")),
     ],
 )
 def test_replaced_functions_are_put_back(owner, name, network, teacher, batch):
