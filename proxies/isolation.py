@@ -42,7 +42,7 @@ def _mark(tensor: Tensor, sums: dict[int, int]) -> Mark:
     form = (*form, tensor.stride(), tensor.storage_offset(), storage.nbytes(), tensor.is_conj(), tensor.is_neg())
     if storage.data_ptr() not in sums:
         plain = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
-        sums[storage.data_ptr()] = zlib.crc32(memoryview(plain.cpu().numpy()))
+        sums[storage.data_ptr()] = zlib.crc32(plain.cpu().numpy().data)
     return Mark(address, form, sums[storage.data_ptr()])
 
 
