@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.packing import Scores
+from zcbench.benchmarks.packing import Scores, agreed_contents
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.errors import ProtocolError
 
@@ -61,7 +61,8 @@ def pool(runs: Mapping[str, Scores]) -> Scores:
         batch=f"{len(runs)} batches: {'; '.join(protocol.batch for protocol in batches.values())}",
         batch_sha256=", ".join(batches),
     )
-    return joint, pd.concat(frames, ignore_index=True), {"requests": requests}
+    contents = agreed_contents({name: description for name, (_, _, description) in runs.items()})
+    return joint, pd.concat(frames, ignore_index=True), {"requests": requests, **contents}
 
 
 def tau_spread(trials: pd.DataFrame, accuracy: statistics.Array) -> dict[str, float]:

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks.evidence import SIZES
-from zcbench.errors import RankingError, unknown
+from zcbench.errors import RankingError, RegistrationError, unknown
+from zcbench.proxies import REGISTRY
 from zcbench.registry import Registry
 from zcbench.specification import split_at_commas, split_list
 
@@ -118,7 +119,7 @@ class Ensemble:
 
 def _register_builtins() -> None:
     for item in BUILT_IN:
-        ENSEMBLES.add(item.name, item, __file__)
+        ENSEMBLES.add(item.name, item, __file__, own=True)
 
 
 ENSEMBLES: Registry[Ensemble] = Registry("ensemble", group="zcbench.ensembles", builtins=_register_builtins)
@@ -174,6 +175,8 @@ def ensemble(name: str, formula: str, *, summary: str = "", source: str = "", ba
         baseline: whether others have to beat it.
 
     Raises:
+        RegistrationError: the name is that of a proxy, has other characters than letters, digits, ``_``, ``-`` and
+            ``.``, or is reserved.
         DuplicateNameError: the name is taken by a definition from elsewhere.
         RankingError: ``formula`` is not a rule with its members.
         UnknownNameError: its rule is unknown.
@@ -182,6 +185,10 @@ def ensemble(name: str, formula: str, *, summary: str = "", source: str = "", ba
         >>> ensemble("two_kinds", "rank_sum(synflow, naswot)").formula
         'rank_sum(synflow,naswot)'
     """
+    if name in SIZES or name in REGISTRY:
+        raise RegistrationError(
+            f"The ensemble {name!r} has the name of a proxy, and a table would show both. Give it a name of its own."
+        )
     made = replace(_parsed(formula), name=name, summary=summary, source=source, baseline=baseline)
     caller = sys._getframe(1)
     ENSEMBLES.add(name, made, f"{caller.f_code.co_filename}:{caller.f_lineno}")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.store import Store
-from zcbench.errors import StoreError
+from zcbench.errors import StoreError, writable
 from zcbench.folders import replaced
 
 STORE = "scores.sqlite"
@@ -27,7 +27,8 @@ def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protoco
 
     Returns:
         The protocol; the scores as `Store.scores` gives them; and the description: ``requests``, one entry for each
-        different thing that was asked of the run, with the architectures' origin as the caller noted it.
+        different thing that was asked of the run, with the architectures' origin as the caller noted it; and
+        ``contents``, the fingerprint of each proxy of a plug-in as ``NAME@VERSION``, where there are such.
 
     Raises:
         StoreError: there is no run in ``folder``, or its store is damaged or from another version.
@@ -35,9 +36,10 @@ def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protoco
     path = Path(folder)
     with Store(path / STORE) as store:
         protocol, scores = store.protocol(), store.scores(all_versions=all_versions)
+        contents = {f"{name}@{version}": sha256 for (name, version), sha256 in store.contents().items()}
     if protocol is None:
         raise StoreError(f"{path} holds no scores yet. Expected a run that has started; wait for it or start it again.")
-    return protocol, scores, {"requests": _requests(path)}
+    return protocol, scores, {"requests": _requests(path), **({"contents": contents} if contents else {})}
 
 
 @contextmanager
@@ -70,7 +72,7 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
-    requests, plain = _requests(folder), json.loads(json.dumps(request, default=str))
+    requests, plain = _requests(folder), _writable(json.loads(json.dumps(request, default=str)))
     content = {
         "protocol": protocol.to_dict(),
         "protocol_sha256": protocol.hash(),
@@ -81,6 +83,15 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -
             draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def _writable(value: Any) -> Any:
+    """The same JSON, in which every text can be written, such as the name of a file that is no UTF-8."""
+    if isinstance(value, str):
+        return writable(value)
+    if isinstance(value, dict):
+        return {writable(key): _writable(item) for key, item in value.items()}
+    return list(map(_writable, value)) if isinstance(value, list) else value
 
 
 def _requests(folder: Path) -> list[Any]:

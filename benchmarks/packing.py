@@ -24,7 +24,7 @@ import zcbench
 from zcbench.benchmarks.fingerprint import fingerprint
 from zcbench.benchmarks.folder import STORE, describe_run, load_run, locked
 from zcbench.benchmarks.protocol import Protocol
-from zcbench.benchmarks.store import COLUMNS, TRANSIENT, Row, Store
+from zcbench.benchmarks.store import COLUMNS, TRANSIENT, Contents, Row, Store
 from zcbench.errors import DataError, ProtocolError, StoreError, unknown
 from zcbench.folders import replaced
 
@@ -100,7 +100,8 @@ def read(file: str | Path, *, all_versions: bool = False) -> Scores:
     if not all_versions:
         frame = frame[frame["version"] == frame.groupby("proxy")["version"].transform("max")]
     frame = frame.sort_values(["arch", "seed", "proxy", "version"], ignore_index=True)
-    return Protocol.from_json(json.dumps(about["protocol"])), frame, {"requests": about["requests"]}
+    contents = {"contents": about["contents"]} if "contents" in about else {}
+    return Protocol.from_json(json.dumps(about["protocol"])), frame, {"requests": about["requests"], **contents}
 
 
 def card(file: str | Path) -> dict[str, Any]:
@@ -130,9 +131,13 @@ def describe(protocol: Protocol, frame: pd.DataFrame, description: Mapping[str, 
     Returns:
         ``format``; ``protocol`` and its sha256; ``requests`` that made the scores, with their notes; ``architectures``,
         how many; ``scores``, how many attempts; ``zcbench``, the version that packed it; and ``proxies``, one entry for
-        each proxy at a version: ``proxy, version``, ``attempts`` by seed, ``statuses``, mean ``seconds``.
+        each proxy at a version: ``proxy, version``, ``attempts`` by seed, ``statuses``, mean ``seconds``. Where there
+        are proxies of plug-ins, ``contents``, the fingerprint of each.
     """
+    held = {f"{name}@{version}" for name, version in zip(frame["proxy"], frame["version"])}
+    contents = {key: sha256 for key, sha256 in description.get("contents", {}).items() if key in held}
     return {
+        **({"contents": contents} if contents else {}),
         "format": FORMAT,
         "protocol": protocol.to_dict(),
         "protocol_sha256": protocol.hash(),
@@ -172,6 +177,7 @@ def unpack(file: str | Path, folder: str | Path) -> dict[str, Any]:
         )
     with locked(home), Store(home / STORE, write=True) as store:
         store.adopt(protocol)
+        store.adopt_contents(_by_version(description.get("contents", {})))
         store.save(_rows(frame))
         for request in description["requests"]:
             describe_run(home, protocol, request)
@@ -190,9 +196,33 @@ def merged(parts: Sequence[Scores], names: Sequence[str]) -> Scores:
     protocol = parts[0][0]
     for other, _, _ in parts[1:]:
         protocol.require_equal(other, names[0])
+    contents = agreed_contents({name: part[2] for name, part in zip(names, parts)})
     requests = [request for _, _, description in parts for request in description["requests"]]
     once = [request for i, request in enumerate(requests) if request not in requests[:i]]
-    return protocol, _joined([frame for _, frame, _ in parts]), {"requests": once}
+    return protocol, _joined([frame for _, frame, _ in parts]), {"requests": once, **contents}
+
+
+def agreed_contents(descriptions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """The ``contents`` of several descriptions of scores, by the name of the place that they are from.
+
+    Raises:
+        ProtocolError: two places have scores of different definitions of one proxy at one version.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for place, description in descriptions.items():
+        for key, sha256 in description.get("contents", {}).items():
+            first, known = found.setdefault(key, (place, sha256))
+            if known != sha256:
+                raise ProtocolError(
+                    f"{first} and {place} have scores of two definitions of the proxy {key}, which was edited and kept "
+                    f"its version. Two definitions are never mixed: raise the version, and score with one of them."
+                )
+    return {"contents": {key: sha256 for key, (_, sha256) in found.items()}} if found else {}
+
+
+def _by_version(contents: Mapping[str, str]) -> Contents:
+    split = {key: key.rpartition("@") for key in contents}
+    return {(name, int(version)): contents[key] for key, (name, _, version) in split.items()}
 
 
 def _open(path: Path, all_versions: bool) -> Scores:

@@ -10,7 +10,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -25,6 +25,7 @@ Task = TypeVar("Task")
 #: One thread each: the machine is filled by processes, and sums are taken in one order.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 _MOST_FAILED_STARTS = 3
+_GROUPS = hasattr(os, "killpg")  # whether a process and its children can be ended together
 _LONGEST_FAREWELL = 5.0  # seconds between closing the pipe and the end of the process
 
 
@@ -62,7 +63,11 @@ class _Worker(Generic[Task]):
             self.pipe.send(content)
 
     def kill(self) -> None:
+        """End the worker and whatever processes it has started."""
         self.process.kill()
+        if _GROUPS and self.process.pid:
+            with suppress(OSError):  # it has not yet begun, or nothing is left of it
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.join()
         self.pipe.close()
 
@@ -114,11 +119,21 @@ class WorkerPool(Generic[Task]):
             ZcbenchError: whatever ``prepare`` or a task raised of this kind.
         """
         readable = wait([worker.pipe for worker in self._workers], timeout=self._patience(seconds))
-        endings = [self._listen(worker) for worker in list(self._workers) if worker.pipe in readable]
+        endings = [self._listen(worker) for worker in list(self._workers) if self._has_news(worker, readable)]
         now = time.monotonic()
         late = [worker for worker in self._workers if worker.deadline is not None and worker.deadline < now]
         endings += [self._drop(worker, "timeout", f"Killed after {worker.limit:g} s.") for worker in late]
         return [ending for ending in endings if ending is not None]
+
+    def _has_news(self, worker: _Worker[Task], readable: Collection[object]) -> bool:
+        """Whether a worker has sent something or is gone, which its pipe does not tell while a child holds it open."""
+        if worker.pipe in readable:
+            return True
+        if worker.process.is_alive():
+            return False
+        if not worker.pipe.poll():
+            worker.pipe.close()
+        return True
 
     def _patience(self, seconds: float) -> float:
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
@@ -179,14 +194,25 @@ class WorkerPool(Generic[Task]):
 
 
 def serve(pipe: Connection, prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
-    """What a worker process does: greet, prepare, then one task after the other until its parent is gone."""
+    """What a worker process does: greet, prepare, then one task after the other until its parent is gone.
+
+    It leads a group of processes, so that what a task has started ends with it. Of two processes that a task makes of
+    one, only the old one goes on.
+    """
+    if _GROUPS:
+        with suppress(OSError):
+            os.setpgid(0, 0)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    process = os.getpid()
     try:
         pipe.send(("hello", None))
         work = prepare(pickle.loads(pipe.recv_bytes()))
         pipe.send(("ready", None))
         while True:
-            pipe.send(("done", work(pipe.recv())))
+            done = work(pipe.recv())
+            if os.getpid() != process:
+                os._exit(0)
+            pipe.send(("done", done))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(1)
     except ZcbenchError as error:
@@ -207,6 +233,8 @@ def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+    if _GROUPS and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 

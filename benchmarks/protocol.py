@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from zcbench.datasets import Batch
-from zcbench.errors import ProtocolError, TeacherError
+from zcbench.errors import ProtocolError, TeacherError, writable
 from zcbench.spaces import Space
 
 #: Raised when the meaning of a stored score changes.
@@ -64,7 +64,7 @@ class TeacherChoice:
     @property
     def label(self) -> str:
         """What tables call it: the architecture, or file and function."""
-        return self.arch if self.file is None else f"{self.file.name}:{self.arch}"
+        return self.arch if self.file is None else f"{writable(self.file.name)}:{self.arch}"
 
 
 def _pinned(file: Path, sha256: str | None) -> str:

@@ -112,7 +112,8 @@ def score_run(
     Raises:
         ArchitectureError: a string that is no architecture of ``space``.
         UnknownNameError: a proxy or initialisation that nobody knows.
-        ProtocolError: the folder has scores of another protocol, or this request cannot be carried out.
+        ProtocolError: the folder has scores of another protocol, or of a proxy that was edited and kept its version,
+            or this request cannot be carried out.
         BatchError: batch, networks and teacher do not fit together.
         TeacherError: the teacher cannot be built for these classes and images, or its checkpoint cannot be used.
         StoreError: the folder is in use, cannot be written, or has a store that is damaged or of another version.
@@ -230,11 +231,13 @@ def open_run(
         plugins=files,
         teacher=choice,
         timeout=timeout,
+        contents={name: proxy.content for name, proxy in chosen.items() if proxy.content is not None},
     )
     if choice is not None and any(proxy.needs_teacher for proxy in chosen.values()):
         build_teacher(choice, space, init, batch.num_classes, job.image_shape)  # before anything is scored
     with locked(folder), Store(folder / STORE, write=True) as store:
         store.adopt(protocol)
+        store.adopt_contents({(proxy.name, proxy.version): job.contents.get(name) for name, proxy in chosen.items()})
         describe_run(folder, protocol, _request(chosen, workers, timeout, files, notes or {}))
         with Stop() as stop, Session(store, Bar(None, 0, {}), stop, job, chosen) as session:
             yield OpenRun(folder, protocol, store, session, workers, TRANSIENT if retry_failed else ())

@@ -5,7 +5,7 @@ milliseconds against the tenths of a second that a network takes, so that finish
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 import pandas as pd
 
 from zcbench.benchmarks.protocol import Protocol
-from zcbench.errors import StoreError
+from zcbench.errors import ProtocolError, StoreError, writable
 
 STORE_VERSION = 1
 COLUMNS = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
@@ -33,6 +33,11 @@ CREATE TABLE scores (
 PRAGMA user_version = {STORE_VERSION};
 COMMIT;
 """
+_CONTENTS = """
+CREATE TABLE IF NOT EXISTS contents (
+    proxy TEXT NOT NULL, version INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (proxy, version)
+) WITHOUT ROWID;
+"""
 _REQUEST = """
 CREATE TEMP TABLE wanted_arch (position INTEGER PRIMARY KEY, arch TEXT);
 CREATE TEMP TABLE wanted_seed (position INTEGER PRIMARY KEY, seed INTEGER);
@@ -43,6 +48,10 @@ FROM wanted_arch AS a CROSS JOIN wanted_seed AS s CROSS JOIN wanted_proxy AS p
 LEFT JOIN scores ON scores.arch = a.arch AND scores.seed = s.seed
     AND scores.proxy = p.proxy AND scores.version = p.version
 """
+
+
+#: Fingerprints of the definitions of proxies that are no part of zcbench, by name and version.
+Contents = dict[tuple[str, int], str]
 
 
 class Row(NamedTuple):
@@ -121,14 +130,52 @@ class Store:
         with self._explained(), self._db:
             self._db.execute("INSERT INTO protocol VALUES (?)", (protocol.to_json(),))
 
+    def contents(self) -> Contents:
+        """Fingerprints of the plug-in proxies that the scores are from; none in a store of before they were kept."""
+        with self._explained():
+            if not self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'contents'").fetchone()[0]:
+                return {}
+            found = self._db.execute("SELECT proxy, version, sha256 FROM contents ORDER BY proxy, version")
+            return {(proxy, version): sha256 for proxy, version, sha256 in found}
+
+    def adopt_contents(self, contents: Mapping[tuple[str, int], str | None]) -> None:
+        """Keep the fingerprints of proxies about to be scored, or check that their scores here are of these.
+
+        Args:
+            contents: by name and version; None for a part of zcbench.
+
+        Raises:
+            ProtocolError: a proxy was edited since and keeps its version.
+        """
+        known = self.contents()
+        for (name, version), sha256 in contents.items():
+            before = known.get((name, version), sha256)
+            if before != sha256 and self._has(name, version):
+                raise ProtocolError(
+                    f"The proxy {name!r} was edited and is still version {version}, of which {self.path.parent} has "
+                    f"scores. Two definitions are never mixed: raise its version, put back the old one, or name "
+                    f"another folder."
+                )
+        new = [(name, version, sha256) for (name, version), sha256 in contents.items() if sha256 is not None]
+        with self._explained(), self._db:
+            self._db.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", new)
+
+    def _has(self, proxy: str, version: int) -> bool:
+        query = "SELECT 1 FROM scores WHERE proxy = ? AND version = ? LIMIT 1"
+        with self._explained():
+            return self._db.execute(query, (proxy, version)).fetchone() is not None
+
     def save(self, rows: Iterable[Row]) -> None:
         """Store all of ``rows`` or, if the disk refuses, none; a row of the same key is replaced.
+
+        What UTF-8 has no letter for, such as part of a file name in an error, is kept as an escape.
 
         Raises:
             StoreError: the disk is full or the file cannot be written.
         """
+        plain = [row._replace(reason=writable(row.reason)) for row in rows]
         with self._explained(), self._db:
-            self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)", plain)
 
     def request(self, archs: Sequence[str], seeds: Sequence[int], proxies: Sequence[tuple[str, int]]) -> None:
         """Say what `missing`, `tally` and `wanted` are about: all of ``archs`` x ``seeds`` x (name, version)."""
@@ -210,6 +257,7 @@ class Store:
             self._db.execute(f"PRAGMA {setting}")
         if self._empty():
             self._db.executescript(_SCHEMA)
+        self._db.executescript(_CONTENTS)
         self._db.executescript(_REQUEST)
 
     @contextmanager

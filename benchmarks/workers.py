@@ -1,9 +1,9 @@
 """What a worker does: build a network, score it in one shared pass."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from zcbench.benchmarks.memory import give_back
 from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.store import Row
 from zcbench.benchmarks.teachers import build_teacher
-from zcbench.errors import ZcbenchError
+from zcbench.errors import ProtocolError, ZcbenchError, told
 from zcbench.proxies import Costs, Proxy, Score
 from zcbench.proxies.evaluation import status_of
 from zcbench.registry import load_file
@@ -49,6 +49,7 @@ class Job:
     plugins: tuple[str, ...] = ()
     teacher: TeacherChoice | None = None
     timeout: float | None = None
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def image_shape(self) -> ImageShape:
@@ -65,9 +66,18 @@ class Scorer:
         for plugin in job.plugins:
             load_file(plugin)
         self._proxies = {proxy.name: proxy for proxy in proxies.resolve(job.proxies)}
+        self._check_contents()
         dtype, device = getattr(torch, job.dtype), torch.device(job.device)
         self._layout = torch.channels_last if job.layout == "channels_last" else torch.contiguous_format
         self._batch = (job.images.to(device, dtype, memory_format=self._layout), job.labels.to(device))
+
+    def _check_contents(self) -> None:
+        for name, sha256 in self._job.contents.items():
+            if self._proxies[name].content != sha256:
+                raise ProtocolError(
+                    f"The proxy {name!r} was edited while the run was at work. The scores so far are kept; start the "
+                    f"run again, with another version of the proxy."
+                )
 
     def __call__(self, unit: Unit) -> list[Row]:
         """One row per proxy of ``unit``; a failure is a row.
@@ -81,7 +91,7 @@ class Scorer:
         except ZcbenchError:  # the proxies' own are rows already: this one is about the request
             raise
         except Exception as error:  # the network itself cannot be built
-            return failed(unit, chosen, status_of(error), f"{type(error).__name__}: {error}")
+            return failed(unit, chosen, status_of(error), told(error))
         finally:
             give_back()
 

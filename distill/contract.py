@@ -22,7 +22,7 @@ from zcbench.distill.errors import KnobError
 from zcbench.distill.knobs import ADAPTER_KNOBS, checked_knob, own_knobs
 from zcbench.distill.outputs import OUTPUTS, Outputs, Shapes
 from zcbench.errors import unknown
-from zcbench.registry import Registry, defined_at, import_package
+from zcbench.registry import Registry, defined_at, import_package, is_own
 from zcbench.specification import SpecificationError, read_specification, write_specification
 from zcbench.streams import seeded
 
@@ -240,6 +240,7 @@ def distiller(
     Raises:
         UnknownNameError: ``reads`` or ``adapts`` has a word that is not known.
         KnobError: a knob without default.
+        RegistrationError: the name has other characters than letters, digits, ``_``, ``-`` and ``.``, or is reserved.
         DuplicateNameError: the name is taken by a definition from elsewhere.
 
     Example:
@@ -250,10 +251,12 @@ def distiller(
     """
     outputs, words = _words("output", reads, OUTPUTS), _words("word of adapts", adapts, ADAPTS)
 
+    REGISTRY.check_name(name)
+
     def register(function: Callable[..., Tensor]) -> Distiller:
         own_knobs(function)
         made = Distiller(name, function, outputs, words, source, version, as_proxy, min_images, min_stages, projector)
-        REGISTRY.add(name, made, defined_at(function))
+        REGISTRY.add(name, made, defined_at(function), own=is_own(function))
         return made
 
     return register

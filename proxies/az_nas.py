@@ -4,6 +4,7 @@ Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Sear
 section 3.2. The paper ranks a population by the four parts together; each is a proxy here.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -134,7 +135,7 @@ def az_complexity(signals: Signals) -> float:
     return macs.function(signals)
 
 
-def entropies(features: list[Tensor]) -> list[float]:
+def entropies(features: Sequence[Tensor]) -> list[float]:
     """Entropy of the principal components of each map ``(B, C, H, W)``, in nats; 0 for a map that is constant."""
     return [entropy(eigenvalues(_covariance(one))).item() for one in features]
 

@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from zcbench.hooks.modes import training
 from zcbench.proxies.errors import NotApplicable
-from zcbench.streams import derive
+from zcbench.streams import derive, exclusive
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def borrowed(network: nn.Module) -> Iterator[nn.Module]:
     Within the block gradients are recorded and numbers have the network's own type, also where the caller has switched
     gradients off or automatic casts on. Parameters and their ``grad``
     are never written to by the passes, whose buffers `same_buffers` gives back; a proxy that is handed the network
-    itself is watched by `Snapshot`.
+    itself is watched by `zcbench.proxies.isolation`.
     """
     flags = [(p, p.requires_grad) for p in network.parameters() if p.is_floating_point() or p.is_complex()]
     with own_randomness(), torch.inference_mode(False), torch.enable_grad(), _without_autocast(network):
@@ -105,9 +105,9 @@ def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Tensor) 
 
 @contextmanager
 def own_randomness() -> Iterator[None]:
-    """Put the global states of PyTorch, NumPy and ``random`` back after the block."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - what a proxy may touch
-    with torch.random.fork_rng():
+    """Put the global states of PyTorch, NumPy and ``random`` back after the block; other threads wait for its end."""
+    with exclusive(), torch.random.fork_rng():
+        numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - what a proxy may touch
         try:
             yield
         finally:
@@ -121,43 +121,3 @@ def seed_everything(*key: object) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
     random.seed(seed)
-
-
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
-class Snapshot:
-    """State of a network that a proxy is about to be handed.
-
-    Gradients, buffers, modes and hooks may change while it works and are put back in silence; parameters may not.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self._parameters = [(name, p, p.data, p.detach().clone()) for name, p in network.named_parameters()]
-        self._buffers = copied_buffers(network)
-        self._grads = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in network.parameters()]
-        self._modules = [(m, m.training, {h: set(getattr(m, h)) for h in HOOKS}) for m in network.modules()]
-
-    def restore(self) -> list[str]:
-        """Put everything back and return the names of the parameters that had been changed."""
-        changed = [name for name, parameter, _, copy in self._parameters if not _same(parameter, copy)]
-        with torch.no_grad():
-            for name, parameter, storage, copy in self._parameters:
-                if name in changed:
-                    parameter.data = storage.copy_(copy)  # the signals share this storage
-            put_back(self._buffers)
-            for parameter, grad, values in self._grads:
-                parameter.grad = grad
-                if grad is not None and values is not None:
-                    grad.copy_(values)
-        for module, mode, hooks in self._modules:
-            module.training = mode
-            for kind, before in hooks.items():
-                for key in set(getattr(module, kind)) - before:
-                    del getattr(module, kind)[key]
-        return changed
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    """Equal bits, not-a-number included."""
-    return one.dtype == other.dtype and one.shape == other.shape and bool(((one == other) | (one != one)).all())

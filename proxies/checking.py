@@ -12,10 +12,15 @@ from torch import Tensor, nn
 from zcbench import spaces
 from zcbench.proxies.contract import Proxy
 from zcbench.proxies.evaluation import Score, Teacher, evaluate
+from zcbench.proxies.read_only import HINT
+from zcbench.settings import noticed
 from zcbench.streams import numpy_stream, torch_stream
 
 DEAD = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 TEACHER = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+
+#: Proxies that run before and after the one that is checked.
+OTHERS = ("zen", "grasp", "jacov")
 
 Batch = tuple[Tensor, Tensor]
 
@@ -32,8 +37,9 @@ def check(proxy: Proxy) -> list[Finding]:
     """Hold ``proxy`` to the contract on noise and small NAS-Bench-201 networks, or transformers if it is about those.
 
     The checks: it gives a value or a named status on a dead cell; it leaves the network as it was; the same seed gives
-    the same bits; other proxies before it change nothing; if it is declared label-free, shuffled labels change nothing;
-    it is not constant over ten architectures; other batch sizes and class counts work.
+    the same bits; other proxies before it change nothing; proxies after it keep their values, since it writes to
+    nothing that they share and leaves no setting of PyTorch, NumPy and Python changed; if it is declared label-free,
+    shuffled labels change nothing; it is not constant over ten architectures; other batch sizes and class counts work.
 
     Returns:
         One `Finding` per check, in this order. A check that raises is a failed check.
@@ -44,6 +50,7 @@ def check(proxy: Proxy) -> list[Finding]:
         "the network is left as it was": _hygiene,
         "the same seed gives the same bits": _repeatable,
         "other proxies before it change nothing": _order,
+        "proxies after it keep their values": _after,
         "shuffled labels change nothing, if label-free": _labels,
         "not constant over ten architectures": _varies,
         "other batch sizes and class counts work": _shapes,
@@ -139,8 +146,26 @@ def _repeatable(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
 
 
 def _order(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
-    subject, others = ground.build(ground.archs[0]), [name for name in ("zen", "grasp", "jacov") if name != proxy.name]
+    subject, others = ground.build(ground.archs[0]), [name for name in OTHERS if name != proxy.name]
     return _equal(_attempt(proxy, ground, subject, _batch()), _attempt(proxy, ground, subject, _batch(), others))
+
+
+def _after(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
+    """What it wrote to and which settings it left are undone when it ends, and are faults all the same."""
+    arch, others = ground.archs[0], [name for name in OTHERS if name != proxy.name]
+    with noticed() as settings:
+        score, *after = _all(proxy, ground, ground.build(arch), [proxy, *others])
+    alone = _all(proxy, ground, ground.build(arch), others)
+    pairs = ((one.proxy, *_equal(one, other)) for one, other in zip(alone, after))
+    wrong = [f"{name}: {seen}" for name, same, seen in pairs if not same]
+    wrong += [score.reason] * (score.status == "changed_network" or HINT in score.reason)
+    wrong += [f"settings left changed: {', '.join(sorted(settings))}"] * bool(settings)
+    return not wrong, "; ".join(wrong) or f"{', '.join(others)} are as without it"
+
+
+def _all(proxy: Proxy, ground: Ground, subject: Subject, proxies: Sequence[str | Proxy]) -> list[Score]:
+    teacher = Teacher(ground.build(ground.teacher).network) if proxy.needs_teacher else None
+    return evaluate(subject.network, _batch(), proxies, teacher=teacher, thin=subject.thin)
 
 
 def _labels(proxy: Proxy, ground: Ground) -> tuple[bool, str]:

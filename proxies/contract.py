@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from zcbench.errors import ProtocolError
+from zcbench.content import content
+from zcbench.errors import DuplicateNameError, ProtocolError
 from zcbench.proxies.signal_table import LABELLED, signal_names
 from zcbench.proxies.signals import Signals
-from zcbench.registry import Registry, defined_at, import_package
+from zcbench.registry import Registry, defined_at, import_package, is_own
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,16 @@ class Proxy:
     def __call__(self, signals: Signals) -> float:
         """The score."""
         return self.function(signals)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a part of zcbench, and not of a plug-in, a script or another package."""
+        return is_own(self.function)
+
+    @property
+    def content(self) -> str | None:
+        """Fingerprint of its definition, part of the key of a score; None for a part of zcbench, which has versions."""
+        return content(self.function)
 
     @property
     def needs_network(self) -> bool:
@@ -79,7 +90,7 @@ def proxy(
     """Turn a function of `Signals` into a registered `Proxy`.
 
     Args:
-        name: a name that no other proxy has.
+        name: a name that no other proxy has: letters, digits, ``_``, ``-`` and ``.``.
         reads: the signals it reads, one name or several.
         higher_is_better: the direction in which it ranks.
         uses_labels: whether labels may change it; by default told from what it reads.
@@ -90,6 +101,7 @@ def proxy(
     Raises:
         UnknownNameError: ``reads`` names something that is no signal.
         ProtocolError: it is declared label-free and reads a signal that depends on the labels.
+        RegistrationError: the name has other characters than letters, digits, ``_``, ``-`` and ``.``, or is reserved.
         DuplicateNameError: the name is taken by a definition from elsewhere.
 
     Example:
@@ -106,10 +118,12 @@ def proxy(
             f"on the labels. Drop one of the two."
         )
 
+    REGISTRY.check_name(name)
+
     def register(function: Callable[[Signals], float]) -> Proxy:
         with_labels = bool(labelled) if uses_labels is None else uses_labels
         made = Proxy(name, function, signals, higher_is_better, with_labels, version, source, baseline)
-        REGISTRY.add(name, made, defined_at(function))
+        REGISTRY.add(name, made, defined_at(function), own=is_own(function))
         return made
 
     return register
@@ -121,13 +135,28 @@ def resolve(proxies: Iterable[str | Proxy]) -> list[Proxy]:
     Raises:
         UnknownNameError: a name that no proxy has.
         ProtocolError: two different proxies of one name.
+        RegistrationError: a proxy that is in no registry has a name that it could not be registered under.
+        DuplicateNameError: it has the name of one of zcbench.
     """
     found: dict[str, Proxy] = {}
     for given in [proxies] if isinstance(proxies, str | Proxy) else proxies:
-        item = given if isinstance(given, Proxy) else REGISTRY.get(given)
+        item = _checked(given) if isinstance(given, Proxy) else REGISTRY.get(given)
         if found.setdefault(item.name, item) != item:
             raise ProtocolError(f"Two different proxies are called {item.name!r}. Rename one of them.")
     return list(found.values())
+
+
+def _checked(item: Proxy) -> Proxy:
+    """A proxy that was given as an object, once its name is one that it may have."""
+    if item.is_own:
+        return item
+    known = REGISTRY.get(item.name) if item.name in REGISTRY else None
+    if known is not item:
+        if not is_own(type(item.function)):  # zcbench derives a proxy from a loss
+            REGISTRY.check_name(item.name)
+        if known is not None and known.is_own:
+            raise DuplicateNameError(f"{item.name!r} is a proxy of zcbench. Give yours a name of its own.")
+    return item
 
 
 def needs_network(proxies: Iterable[Proxy]) -> bool:

@@ -2,7 +2,9 @@
 
 import math
 import numbers
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import NamedTuple
 
@@ -10,13 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.datasets import Batch as ImageBatch
-from zcbench.errors import BatchError, ProtocolError, ZcbenchError
-from zcbench.proxies.borrowing import Snapshot, borrowed, seed_everything
+from zcbench.errors import BatchError, ProtocolError, ZcbenchError, message
+from zcbench.proxies.borrowing import borrowed, own_randomness, seed_everything
 from zcbench.proxies.contract import REGISTRY, Proxy, resolve
 from zcbench.proxies.errors import ScoreError
+from zcbench.proxies.isolation import Isolation, marks
 from zcbench.proxies.limits import time_limit
 from zcbench.proxies.planning import Thin, collect
+from zcbench.proxies.read_only import HINT, refused_by
 from zcbench.proxies.signals import Batch, Costs, Signals, check_batch, own_copy
+from zcbench.streams import exclusive
 
 
 class Score(NamedTuple):
@@ -135,6 +140,10 @@ def evaluate(
 ) -> list[Score]:
     """Score one network and report a status for every proxy.
 
+    What the proxy of a plug-in changes is undone before the next one reads: settings of PyTorch, NumPy and Python in
+    silence; for signals, the network and replaced functions its status is ``changed_network``. One thread of a process
+    scores at a time, others wait for it.
+
     Args:
         network: the network, or None where ``costs`` are all that is read.
         batch: images and labels, a pair or a `zcbench.datasets.Batch`.
@@ -162,8 +171,8 @@ def evaluate(
     if network is None:
         if reads - {"costs"} or costs is None:
             raise ProtocolError("No network is given. Only proxies that read costs alone can do without, given costs=.")
-        signals = Signals({"costs": costs}, checked, reads)
-        return [_score(item, signals, None, seed, timeout) for item in chosen]
+        batch = checked if all(item.is_own for item in chosen) else own_copy(checked)
+        return _without_network(chosen, Signals({"costs": costs}, batch, reads), seed, timeout)
     checked = _on_network(network, checked)
     student = Teacher(teacher) if isinstance(teacher, nn.Module) else teacher
 
@@ -173,12 +182,14 @@ def evaluate(
             signals.meet(_taught(signals, student, checked, _teacher_reads(chosen)))
         return signals, list(signals.tensors())
 
-    with borrowed(network):
+    teaches = any(item.needs_teacher and not item.is_own for item in chosen)
+    isolation = Isolation(network, student.network if student is not None and teaches else None, checked.images)
+    with exclusive(), borrowed(network):
         (signals, shared), scores = fresh_signals(), []
         for item in chosen:
-            before = _written(shared)
-            scores.append(_score(item, signals, network, seed, timeout))
-            if _written(shared) != before:
+            before = _written(shared, item)
+            scores.append(_score(item, signals, isolation, seed, timeout))
+            if _written(shared, item) != before:
                 if scores[-1].status != "changed_network":
                     reason = "It wrote to the signals that all proxies share; they were computed anew."
                     scores[-1] = scores[-1]._replace(value=math.nan, status="changed_network", reason=reason)
@@ -188,9 +199,18 @@ def evaluate(
         return scores
 
 
-def _written(tensors: Iterable[Tensor]) -> int:
-    """How often any of the tensors was written to: it grows when a proxy breaks the rule."""
-    return sum(tensor._version for tensor in tensors)
+def _without_network(chosen: Sequence[Proxy], signals: Signals, seed: int, timeout: float | None) -> list[Score]:
+    """Scores of proxies that read costs alone, which zcbench's own compute without any randomness."""
+    if all(item.is_own for item in chosen):
+        return [_score(item, signals, Isolation(), None, timeout) for item in chosen]
+    with exclusive(), own_randomness():
+        isolation = Isolation()
+        return [_score(item, signals, isolation, seed, timeout) for item in chosen]
+
+
+def _written(tensors: Iterable[Tensor], item: Proxy) -> object:
+    """What becomes another value when ``item`` writes to a tensor: versions tell it of zcbench's own, bytes of all."""
+    return sum(tensor._version for tensor in tensors) if item.is_own else marks(tensors)
 
 
 def _taught(student: Signals, teacher: Teacher, batch: Batch, reads: frozenset[str]) -> Signals:
@@ -219,27 +239,36 @@ def _teacher_reads(chosen: Iterable[Proxy]) -> frozenset[str]:
     return frozenset[str]().union(*(item.reads for item in chosen if item.needs_teacher)) - {"teacher", "network"}
 
 
-def _score(item: Proxy, signals: Signals, network: nn.Module | None, seed: int, timeout: float | None) -> Score:
+def _score(item: Proxy, signals: Signals, isolation: Isolation, seed: int | None, timeout: float | None) -> Score:
     """The attempt of one proxy: never raises, except for an interrupt from the keyboard."""
-    view = signals.view(item.reads)
-    guard = Snapshot(network) if network is not None and "network" in item.reads else None
-    start = perf_counter()
-    value, status, reason = math.nan, "ok", ""
+    trusted = item.is_own and "network" not in item.reads
+    view = signals.view(item.reads, alone=not item.is_own)
+    around: AbstractContextManager[list[str]] = nullcontext([]) if trusted else isolation.around()
+    with around as changed:
+        start = perf_counter()
+        value, status, reason = _attempt(item, view, seed, timeout)
+        seconds = perf_counter() - start + view.seconds()
+    if changed:
+        value, status, reason = math.nan, "changed_network", f"It changed {', '.join(changed[:3])}; this was undone."
+    return Score(item.name, item.version, value, status, reason, seconds)
+
+
+def _attempt(item: Proxy, view: Signals, seed: int | None, timeout: float | None) -> tuple[float, str, str]:
+    """Value, status and reason; of two processes that a proxy makes of one, the new one ends here."""
+    process = os.getpid()
     try:
-        if network is not None:
+        if seed is not None:
             seed_everything(item.name, seed)
         with time_limit(timeout):
             result = item(view)
-        value, status, reason = _judge(item, result)
+        return _judge(item, result)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        status, reason = status_of(error), _reason(error)
+        return math.nan, status_of(error), _reason(error)
     finally:
-        changed = guard.restore() if guard is not None else []
-    if changed:
-        value, status, reason = math.nan, "changed_network", f"It changed {', '.join(changed[:3])}; this was undone."
-    return Score(item.name, item.version, value, status, reason, perf_counter() - start + view.seconds())
+        if os.getpid() != process:
+            os._exit(0)
 
 
 def _judge(item: Proxy, result: object) -> tuple[float, str, str]:
@@ -258,12 +287,13 @@ def status_of(error: BaseException) -> str:
     """Name under which a failure is stored: the error's own, ``out_of_memory`` or ``error``."""
     if isinstance(error, ScoreError):
         return error.status
-    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in message(error)
     return "out_of_memory" if exhausted else "error"
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(message(error).split())
+    text += f" ({HINT})" if refused_by(error, text) else ""
     return text if isinstance(error, ZcbenchError) else f"{type(error).__name__}: {text}"
 
 

@@ -29,6 +29,7 @@ class Recast:
     def __init__(self, distiller: Distiller) -> None:
         self.distiller = distiller
         self.__module__ = distiller.function.__module__  # whose page of the paper it is
+        self.__wrapped__ = distiller.function  # whose definition is part of the key of a score
         first, _, rest = (inspect.getdoc(distiller.function) or "").partition("\n")
         self.__doc__ = f"Minus the loss `{distiller.name}` between untrained networks. {first}\n{rest}".rstrip()
 

@@ -4,6 +4,8 @@ Jiang et al., "MeCo: Zero-Shot NAS with One Data and Single Forward Pass via Min
 NeurIPS 2023.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -68,7 +70,7 @@ def meco_opt(signals: Signals) -> float:
     return sum(len(one) / len(few) * value for one, few, value in zip(maps, chosen, smallest_eigenvalues(chosen)))
 
 
-def smallest_eigenvalues(maps: list[Tensor]) -> list[float]:
+def smallest_eigenvalues(maps: Sequence[Tensor]) -> list[float]:
     """Smallest eigenvalue of the Pearson correlation matrix of the rows of each ``(C, D)``, in the given order."""
     return by_shape(maps, _smallest)
 

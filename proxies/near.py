@@ -4,6 +4,8 @@ Husistein et al., "NEAR: A Training-Free Pre-Estimator of Machine Learning Model
 arXiv:2408.08776, section 3; figure A.3 for convolutions.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -50,7 +52,7 @@ def near(signals: Signals) -> float:
     return sum(effective_ranks(signals.activation_matrices))
 
 
-def effective_ranks(matrices: list[Tensor]) -> list[float]:
+def effective_ranks(matrices: Sequence[Tensor]) -> list[float]:
     """Exponential of the entropy of the normalised singular values of each matrix, in float64; 0 for zeros."""
     return by_shape(matrices, _ranks)
 

@@ -1,6 +1,7 @@
 """What a proxy may read: the signals of one untrained network and one batch."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from zcbench.errors import BatchError
 from zcbench.proxies.errors import SingularScore, UndeclaredSignal
+from zcbench.proxies.read_only import read_only
 from zcbench.proxies.signal_table import RESTS_ON
 
 
@@ -34,9 +36,9 @@ class Blocks(NamedTuple):
     ``signs[i]`` has the shape of ``features[i + 1]``, ``pulled[i]`` that of ``features[i]``.
     """
 
-    features: list[Tensor]
-    signs: list[Tensor]
-    pulled: list[Tensor]
+    features: Sequence[Tensor]
+    signs: Sequence[Tensor]
+    pulled: Sequence[Tensor]
 
 
 class Failure(NamedTuple):
@@ -49,7 +51,7 @@ class Signals:
     """The signals that one proxy declared, computed once for all the proxies of a run.
 
     Every tensor is detached, lives on the network's device and is shared with the other proxies: read it, do not
-    write to it.
+    write to it. Mappings and tuples of them are read-only.
 
     Args:
         values: signal name to value, or to the `Failure` that reading it raises.
@@ -57,6 +59,7 @@ class Signals:
         reads: the signals that may be read.
         parts: seconds that each part of the passes took.
         memory: what the proxies have derived from the signals and share; see `zcbench.distill.Outputs.once`.
+        alone: whether all views share no memory with others.
     """
 
     def __init__(
@@ -66,17 +69,22 @@ class Signals:
         reads: Iterable[str],
         parts: Mapping[str, float] | None = None,
         memory: dict[Hashable, Any] | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
         self.memory: dict[Hashable, Any] = {} if memory is None else memory
-        self._values = values
+        self._alone = alone
+        self._values = values if isinstance(values, MappingProxyType) else read_only(dict(values))
         self._reads = frozenset(reads)
         self._parts = parts or {}
         self.images = batch.images
         self._labels = batch.labels
 
-    def view(self, reads: Iterable[str]) -> "Signals":
-        """The same signals, restricted to ``reads``."""
-        return Signals(self._values, Batch(self.images, self._labels), reads, self._parts, self.memory)
+    def view(self, reads: Iterable[str], *, alone: bool = False) -> "Signals":
+        """The same signals, restricted to ``reads``; ``alone`` with a memory of their own, the teacher's too."""
+        alone = alone or self._alone
+        memory = {} if alone else self.memory
+        return Signals(self._values, Batch(self.images, self._labels), reads, self._parts, memory, alone=alone)
 
     def seconds(self) -> float:
         """Seconds of the passes behind these signals, each counted once, as if nothing else shared them."""
@@ -112,7 +120,7 @@ class Signals:
                 f"The student has {own} classes and the teacher {other}. Expected equal class counts; build both for "
                 f"the same data set."
             )
-        self._values = {**self._values, "teacher": teacher}
+        self._values = MappingProxyType({**self._values, "teacher": teacher})
 
     @property
     def batch_size(self) -> int:
@@ -174,7 +182,7 @@ class Signals:
         return self._read("embedding")
 
     @property
-    def relu_codes(self) -> list[Tensor]:
+    def relu_codes(self) -> tuple[Tensor, ...]:
         """One boolean ``(B, D)`` per ReLU call in order of execution; calls on the same tensor share one object."""
         return self._read("relu_codes")
 
@@ -214,17 +222,17 @@ class Signals:
         return self._read("attention")
 
     @property
-    def gaussian_response(self) -> tuple[Tensor, list[Tensor]]:
+    def gaussian_response(self) -> tuple[Tensor, tuple[Tensor, ...]]:
         """‖Φ(x) − Φ(x + εx')‖ per image ``(16,)``, and the channel variances that each batch norm saw."""
         return self._read("gaussian_response")
 
     @property
-    def channel_maps(self) -> list[Tensor]:
+    def channel_maps(self) -> tuple[Tensor, ...]:
         """Output ``(C, H*W)`` of every call of a module for one standard normal image, in order of execution."""
         return self._read("channel_maps")
 
     @property
-    def image_maps(self) -> list[Tensor]:
+    def image_maps(self) -> tuple[Tensor, ...]:
         """Output ``(C, H*W)`` of every call of a module for the first image of the batch, in order of execution."""
         return self._read("image_maps")
 
@@ -234,7 +242,7 @@ class Signals:
         return self._read("circle")
 
     @property
-    def activation_matrices(self) -> list[Tensor]:
+    def activation_matrices(self) -> tuple[Tensor, ...]:
         """C consecutive positions of each layer's and activation function's output, ``(C, C)`` or fewer rows."""
         return self._read("activation_matrices")
 
@@ -264,7 +272,7 @@ class Signals:
         return self._read("logit_jacobians")
 
     @property
-    def thin_codes(self) -> list[Tensor]:
+    def thin_codes(self) -> tuple[Tensor, ...]:
         """``relu_codes`` of the architecture built with one channel, for small crops of the batch, ``(n, D)`` each."""
         return self._read("thin_codes")
 
@@ -272,7 +280,7 @@ class Signals:
     def teacher(self) -> "Signals":
         """The teacher's signals for the same batch."""
         self._require("teacher")
-        return self._get("teacher").view(self._reads - {"teacher"})
+        return self._get("teacher").view(self._reads - {"teacher"}, alone=self._alone)
 
     @property
     def network(self) -> torch.nn.Module:

@@ -37,6 +37,7 @@ def register(name: str, factory: Callable[..., Space]) -> None:
     """Make ``factory`` known as ``name``; its keyword arguments are the options of the space.
 
     Raises:
+        RegistrationError: the name has other characters than letters, digits, ``_``, ``-`` and ``.``, or is reserved.
         DuplicateNameError: another factory has this name.
     """
     SPACES.add(name, factory, f"{factory.__module__}.{factory.__qualname__}")

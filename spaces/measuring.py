@@ -12,6 +12,7 @@ from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.sizes import Sizes
 from zcbench.hooks.weights import named_state
 from zcbench.spaces.base import ImageShape
+from zcbench.streams import exclusive
 
 _SAME_SHAPE = frozenset({F.batch_norm, F.layer_norm, F.relu, F.gelu, Tensor.softmax})
 _SUMS = frozenset({Tensor.add, Tensor.__add__})
@@ -40,7 +41,7 @@ def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
     Multiply-accumulates are those of convolutions, linear layers and, in attention, the two products of tokens with
     tokens. The depth counts the weights on the longest path, the classifier left out.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
+    with exclusive(), torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
         network = build().eval()
         image = torch.empty(1, *image_shape)
         with _Meta() as count, Recorder(named_state(network), image):

@@ -1,14 +1,23 @@
-"""Registry, plug-ins and random streams."""
+"""Registry, plug-ins, their content, and random streams."""
 
+import functools
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from zcbench.errors import DuplicateNameError, UnknownNameError
-from zcbench.registry import PluginError, Registry, load_file
+from zcbench.benchmarks.ensembles import ensemble
+from zcbench.content import content
+from zcbench.distill import distiller
+from zcbench.errors import DuplicateNameError, RegistrationError, UnknownNameError
+from zcbench.proxies import REGISTRY, Proxy, proxy, resolve
+from zcbench.registry import Derived, PluginError, Registry, load_file
+from zcbench.spaces import register
 from zcbench.streams import derive, numpy_stream, seeded, torch_stream
 
 GROUP = "zcbench.tests"
@@ -122,7 +131,7 @@ def test_entries_of_a_list(entries: list[str], names: list[str]) -> None:
     """Closed form: names, patterns, and what is left out; a plain name is looked up by whoever uses it."""
     registry: Registry[int] = Registry("number")
     for number, name in enumerate(["kd:b", "b", "kd:a", "kd:c"]):
-        registry.add(name, number, f"here.py:{number}")
+        registry.add(name, number, f"here.py:{number}", own=True)
     assert registry.select(entries) == names
 
 
@@ -138,3 +147,243 @@ def test_a_name_to_leave_out_must_be_there() -> None:
     registry.add("one", 1, "here.py:1")
     with pytest.raises(UnknownNameError, match="Did you mean 'one'"):
         registry.select(["all", "-oen"])
+
+
+BAD_NAMES = ["", " ", "all", "none", "-x", ".x", "a,b", "a b", "kd:at", "kd:new", "a(b)", "*", "a\n", "é", "a/b", None]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_names_that_cannot_be_registered(name) -> None:
+    """By construction: refused in one sentence by every registry, and nothing is registered."""
+
+    def function(*args, **options):
+        return 1.0
+
+    before = REGISTRY.names()
+    attempts = [
+        lambda: proxy(name, reads="logits", higher_is_better=True)(function),
+        lambda: distiller(name, reads="logits")(function),
+        lambda: register(name, function),
+        lambda: ensemble(name, "rank_sum(snip,naswot)"),
+        lambda: Registry("thing").add(name, 1, "here.py:1"),
+        lambda: resolve([Proxy(name, function, frozenset({"logits"}), True, True)]),
+    ]
+    for attempt in attempts:
+        with pytest.raises(RegistrationError, match=r"^[^\n]*$"):
+            attempt()
+    assert REGISTRY.names() == before
+
+
+@pytest.mark.parametrize("name", ["x", "X_1", "my-proxy", "v1.2", "_private", "7"])
+def test_names_that_can(name) -> None:
+    """By construction: letters, digits, underscore, hyphen and full stop."""
+    registry: Registry[int] = Registry("number")
+    registry.add(name, 1, "here.py:1")
+    assert registry.names() == [name]
+
+
+def test_nothing_is_shadowed() -> None:
+    """By construction: a derived name stays what it is; a name of zcbench is refused, also for an object."""
+    registry: Registry[str] = Registry("thing")
+    registry.derive(Derived("kd:", lambda: ["at"], lambda name: f"derived {name}", lambda name: "there"))
+    registry.derive(Derived("kd:", lambda: ["at"], lambda name: f"derived {name}", lambda name: "there"))
+    with pytest.raises(RegistrationError, match="reserved"):
+        registry.add("kd:at", "mine", "here.py:1")
+    assert (registry.get("kd:at"), registry.names()) == ("derived at", ["kd:at"])
+    with pytest.raises(DuplicateNameError, match="'snip' is a proxy of zcbench"):
+        resolve([Proxy("snip", lambda signals: 1.0, frozenset({"logits"}), True, True)])
+    with pytest.raises(RegistrationError, match="'snip' has the name of a proxy"):
+        ensemble("snip", "rank_sum(macs,naswot)")
+    with pytest.raises(DuplicateNameError, match="nasbench201"):
+        register("nasbench201", lambda: None)
+
+
+def test_an_entry_point_with_a_wrong_name_is_listed_as_broken(tmp_path, monkeypatch) -> None:
+    """By construction: it has its error, and takes neither a derived name nor the word for all names."""
+    metadata = tmp_path / "odd-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[{GROUP}]\nall = os:sep\nkd:at = os:sep\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry: Registry[str] = Registry("thing", group=GROUP)
+    registry.derive(Derived("kd:", lambda: ["at"], lambda name: "derived", lambda name: "there"))
+    assert registry.get("kd:at") == "derived"
+    assert "cannot be the name" in str(registry.trouble("all"))
+
+
+def test_a_first_load_that_fails_is_tried_again() -> None:
+    """By construction: the first attempt registers half and raises; the next look-up has the whole."""
+    failures = [MemoryError("first"), KeyboardInterrupt()]
+
+    def load() -> None:
+        registry.add("one", 1, "here.py:1", own=True)
+        if failures:
+            raise failures.pop()
+        registry.add("two", 2, "here.py:2", own=True)
+
+    registry: Registry[int] = Registry("number", builtins=load)
+    for error in (KeyboardInterrupt, MemoryError):
+        with pytest.raises(error):
+            registry.names()
+    assert registry.names() == ["one", "two"]
+
+
+def test_first_looks_of_two_threads() -> None:
+    """By construction: a load that takes its time; nobody sees half of it, and it runs once."""
+    runs, seen = [], []
+
+    def load() -> None:
+        runs.append(1)
+        registry.add("one", 1, "here.py:1", own=True)
+        time.sleep(0.2)
+        registry.add("two", 2, "here.py:2", own=True)
+
+    registry: Registry[int] = Registry("number", builtins=load)
+    threads = [threading.Thread(target=lambda: seen.append(registry.names())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [["one", "two"]] * 3 and runs == [1]
+
+
+def test_an_edited_plugin_is_not_taken_for_the_old_one(tmp_path) -> None:
+    """By construction: edited within a second, to the same length; a process refuses it, a new one has the new."""
+    file = tmp_path / "edited.py"
+    file.write_text("value = 1")
+    assert load_file(file).value == 1
+    file.write_text("value = 2")
+    with pytest.raises(PluginError, match=r"edited\.py' was edited after this process had loaded it"):
+        load_file(file)
+    file.write_text("value = 1")
+    assert load_file(file).value == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["torch.set_default_dtype(torch.float64)", "torch.set_num_threads(3)", "numpy.seterr(all='raise')"]
+)
+def test_settings_that_a_plugin_changes_while_it_is_loaded(line, tmp_path) -> None:
+    """Invariance: the settings are those of before."""
+
+    def settings():
+        return torch.get_default_dtype(), torch.get_num_threads(), np.geterr()
+
+    before, file = settings(), tmp_path / "setting.py"
+    file.write_text(f"import numpy, torch\n{line}\n")
+    load_file(file)
+    assert settings() == before
+
+
+def test_functions_that_a_plugin_replaces_while_it_is_loaded(tmp_path) -> None:
+    """By construction: refused by name, and put back."""
+    before, file = torch.nn.functional.relu, tmp_path / "patching.py"
+    file.write_text("import torch.nn.functional as F\nF.relu = F.gelu\n")
+    with pytest.raises(PluginError, match=r"replaces torch\.nn\.functional\.relu"):
+        load_file(file)
+    assert torch.nn.functional.relu is before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes to fork")
+def test_a_plugin_that_forks_while_it_is_loaded(tmp_path) -> None:
+    """By construction: the other process ends there; were it to go on, this test would be reported twice."""
+    file, mark = tmp_path / "forking.py", tmp_path / "mark"
+    file.write_text("import os\nnumber = os.fork()\nif number:\n    os.waitpid(number, 0)\n")
+    load_file(file)
+    with open(mark, "a") as out:
+        out.write("x")
+    assert mark.read_text() == "x"
+
+
+PLUGIN = """
+import math
+from pathlib import Path
+
+SCALE = 2.0
+
+def factor(x):
+    return SCALE * x
+
+def unused():
+    return 1
+
+def score(signals):
+    "Its documentation."
+    return factor(1.0)
+"""
+
+
+@pytest.fixture
+def content_of(tmp_path):
+    """Fingerprint of the function ``score`` of a plug-in with this code."""
+    numbers = iter(range(100))
+
+    def write(code: str) -> str | None:
+        file = tmp_path / f"plugin{next(numbers)}.py"
+        file.write_text(code)
+        return content(load_file(file).score)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("Its documentation.", "Another.", True),
+        ("SCALE = 2.0", "# a comment\nSCALE   =   2.0", True),
+        ("def unused():\n    return 1", "def unused():\n    return 2", True),
+        ("SCALE = 2.0", "SCALE = 3.0", False),
+        ("SCALE * x", "SCALE + x", False),
+        ("factor(1.0)", "factor(2.0)", False),
+        ("import math", "import cmath as math", False),
+        ("    return factor", "    print()\n    return factor", False),
+        ("def score", "for SCALE in [5.0]:\n    pass\n\ndef score", False),
+        ("def score", "factor.__defaults__ = (3,)\n\ndef score", False),
+    ],
+)
+def test_content_is_the_code_that_a_result_depends_on(old, new, same, content_of) -> None:
+    """By construction: what is edited either can change a result or cannot."""
+    assert old in PLUGIN
+    assert (content_of(PLUGIN) == content_of(PLUGIN.replace(old, new))) == same
+
+
+def test_content_covers_the_modules_beside_a_plugin(content_of, tmp_path, monkeypatch) -> None:
+    """By construction: a module in its folder, and one that this imports, are edited; NumPy is not looked into."""
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "import numpy\nfrom content_helper import factor\n\ndef score(signals):\n    return factor(1.0)\n"
+    helper = "from content_deeper import SCALE\n\ndef factor(x):\n    return SCALE * x\n"
+    (tmp_path / "content_helper.py").write_text(helper)
+    (tmp_path / "content_deeper.py").write_text("SCALE = 2\n")
+    first = content_of(code)
+    assert content_of(code) == first
+    (tmp_path / "content_deeper.py").write_text("SCALE = 3\n")
+    assert content_of(code) != first
+
+
+def test_content_of_functions_made_with_values() -> None:
+    """By construction: closures, defaults, partials and objects of other values are other functions."""
+
+    def make(value):
+        return lambda signals: value
+
+    class Scaled:
+        def __init__(self, scale):
+            self.scale = scale
+
+        def __call__(self, signals):
+            return self.scale
+
+    def scaled(signals, scale=1):
+        return scale
+
+    pairs = [(make(1), make(2)), (Scaled(1), Scaled(2)), [functools.partial(scaled, scale=n) for n in (1, 2)]]
+    for one, other in pairs:
+        assert content(one) != content(other)
+    assert content(make(1)) == content(make(1)) and content(Scaled(1)) == content(Scaled(1))
+    typed = {}
+    exec("def one(s): return 1.0\ndef same(s): return 1.0\ndef other(s): return 2.0", typed)
+    assert content(typed["one"]) == content(typed["same"]) != content(typed["other"])
+
+
+def test_parts_of_zcbench_have_versions_in_place_of_content() -> None:
+    """By construction: their scores keep their keys."""
+    assert {REGISTRY.get(name).content for name in REGISTRY.names()} == {None}

@@ -16,6 +16,10 @@ class DuplicateNameError(ZcbenchError, ValueError):
     """Two things claim one name."""
 
 
+class RegistrationError(ZcbenchError, ValueError):
+    """A name under which nothing can be registered."""
+
+
 class ArchitectureError(ZcbenchError, ValueError):
     """A string that is no architecture of its space."""
 
@@ -50,6 +54,28 @@ class RankingError(ZcbenchError, ValueError):
 
 class Interrupted(ZcbenchError):
     """Work that was stopped by Ctrl-C or SIGTERM; what is finished is kept."""
+
+
+def writable(text: str) -> str:
+    r"""The same text for any file or terminal: what UTF-8 has no letter for is written as an escape.
+
+    >>> writable("caf\udce9.txt")
+    'caf\\udce9.txt'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def message(error: BaseException) -> str:
+    """Text of an error that any file can hold, also where its own code cannot make it."""
+    try:
+        return writable(str(error))
+    except Exception as second:
+        return f"(its text cannot be made: {type(second).__name__})"
+
+
+def told(error: BaseException) -> str:
+    """Type and text of an error in one line, for a sentence about it."""
+    return f"{type(error).__name__}: {' '.join(message(error).split())}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

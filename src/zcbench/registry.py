@@ -5,18 +5,30 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import linecache
+import os
 import pkgutil
+import re
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from importlib.abc import SourceLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Generic, TypeVar
 
-from zcbench.errors import DuplicateNameError, ZcbenchError, unknown
-from zcbench.streams import derive
+from zcbench.errors import DuplicateNameError, RegistrationError, ZcbenchError, told, unknown
+from zcbench.patches import Originals
+from zcbench.settings import NUMERIC, kept
+from zcbench.streams import derive, exclusive
 
 T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+#: Words that stand for several names, or for none, wherever a list of names is given.
+RESERVED = ("all", "none")
 
 
 class PluginError(ZcbenchError, ImportError):
@@ -64,14 +76,24 @@ class Registry(Generic[T]):
         self._entry_points: dict[str, EntryPoint] | None = None
         self._loaded: set[str] = set()
         self._derived: list[Derived[T]] = []
+        self._lock, self._loading = threading.RLock(), False
 
-    def add(self, name: str, item: T, origin: str) -> None:
+    def add(self, name: str, item: T, origin: str, *, own: bool = False) -> None:
         """Register ``item``, defined at ``origin``, under ``name``; a second, different definition is an error.
 
+        Args:
+            name: letters, digits, ``_``, ``-`` and ``.``; no word of `RESERVED`.
+            item: what it stands for.
+            origin: where it is defined.
+            own: whether it is a part of zcbench, which may have any name and does not wait for the others.
+
         Raises:
+            RegistrationError: ``name`` has other characters, is reserved, or begins as the names of another source do.
             DuplicateNameError: ``name`` is taken by a definition from elsewhere.
         """
-        self._load_builtins()
+        if not own:
+            self._load_builtins()
+            self.check_name(name)
         if name in self._items and self._items[name][1] != origin:
             raise DuplicateNameError(
                 f"Two definitions of the {self.kind} {name!r}: {self._items[name][1]} and {origin}. "
@@ -79,9 +101,32 @@ class Registry(Generic[T]):
             )
         self._items[name] = (item, origin)
 
+    def check_name(self, name: str) -> None:
+        """Refuse a ``name`` that a stranger's definition cannot have.
+
+        Raises:
+            RegistrationError: as the sentence says.
+        """
+        for source in self._derived:
+            if isinstance(name, str) and name.startswith(source.prefix):
+                raise RegistrationError(
+                    f"The {self.kind} {name!r} begins with {source.prefix!r}, which is reserved for what zcbench "
+                    f"derives. Give it a name of its own."
+                )
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise RegistrationError(
+                f"{name!r} cannot be the name of a {self.kind}. Expected letters, digits, '_', '-' and '.', beginning "
+                f"with a letter, a digit or '_'."
+            )
+        if name in RESERVED:
+            raise RegistrationError(
+                f"{name!r} cannot be the name of a {self.kind}: lists of names give this word a meaning of its own. "
+                f"Choose another name."
+            )
+
     def derive(self, source: Derived[T]) -> None:
         """Let the names of ``source`` stand among these, now and whenever it gets new ones."""
-        self._derived.append(source)
+        self._derived = [known for known in self._derived if known.prefix != source.prefix] + [source]
 
     def get(self, name: str) -> T:
         """What ``name`` stands for.
@@ -92,13 +137,13 @@ class Registry(Generic[T]):
             DuplicateNameError: the entry point of this name is another definition than the one that is known.
         """
         self._load_builtins()
+        for source in self._derived:
+            if name.startswith(source.prefix):
+                return source.get(name.removeprefix(source.prefix))
         if name in self._points() and name not in self._loaded:
             self._load_entry_point(name)
         if name in self._items:
             return self._items[name][0]
-        for source in self._derived:
-            if name.startswith(source.prefix):
-                return source.get(name.removeprefix(source.prefix))
         raise unknown(self.kind, name, self.names())
 
     def usable(self) -> tuple[list[T], dict[str, ZcbenchError]]:
@@ -171,9 +216,18 @@ class Registry(Generic[T]):
             return False
 
     def _load_builtins(self) -> None:
-        if self._builtins is not None:
-            load, self._builtins = self._builtins, None
-            load()
+        """Register what ships with zcbench, once; after a failure the next look-up tries again."""
+        if self._builtins is None:
+            return
+        with self._lock:
+            if self._builtins is None or self._loading:
+                return
+            self._loading = True
+            try:
+                self._builtins()
+                self._builtins = None
+            finally:
+                self._loading = False
 
     def _points(self) -> dict[str, EntryPoint]:
         if self._entry_points is None:
@@ -184,11 +238,13 @@ class Registry(Generic[T]):
     def _load_entry_point(self, name: str) -> None:
         point = self._points()[name]
         try:
-            item = point.load()
+            self.check_name(name)
+            with exclusive(), kept(NUMERIC):
+                item = point.load()
         except Exception as error:
             raise PluginError(
                 f"The {self.kind} {name!r} comes from the entry point {point.value!r}, which fails to load: "
-                f"{type(error).__name__}: {error}. Mend or uninstall that package."
+                f"{told(error)}. Mend or uninstall that package."
             ) from error
         known, origin = self._items.setdefault(name, (item, f"entry point {point.value}"))
         if known is not item:
@@ -205,6 +261,11 @@ def import_package(name: str) -> None:
         importlib.import_module(f"{name}.{module.name}")
 
 
+def is_own(function: object) -> bool:
+    """Whether ``function`` is a part of zcbench, and not of a plug-in, a script or another package."""
+    return str(getattr(function, "__module__", "")).partition(".")[0] == "zcbench"
+
+
 def defined_at(function: Callable[..., object]) -> str:
     """``file:line`` of a definition; one name for all of an interactive session, where a cell may run again."""
     if function.__module__ == "__main__":
@@ -212,35 +273,76 @@ def defined_at(function: Callable[..., object]) -> str:
     return f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"
 
 
+#: Fingerprint of every plug-in file as it was when this process ran it, by the name of its module.
+_RUN: dict[str, str] = {}
+
+
 def load_file(path: str | Path, sha256: str | None = None) -> ModuleType:
     """Run a plug-in file, so that what it defines registers itself; a file already loaded is not run again.
+
+    Settings of PyTorch and NumPy that it changes are restored.
 
     Args:
         path: the file.
         sha256: its fingerprint, if it must be this very version of the file; each version is run once.
 
     Raises:
-        PluginError: the file is missing, is another version, or raises while it is imported.
+        PluginError: the file is missing, is another version, was edited after this process has loaded it, or raises
+            while it is imported.
     """
-    file = Path(path).resolve()
+    with exclusive():
+        return _loaded(Path(path).resolve(), path, sha256)
+
+
+def _loaded(file: Path, path: str | Path, sha256: str | None) -> ModuleType:
     name = f"zcbench_plugin_{derive(file, *filter(None, [sha256])):x}"
+    code = file.read_bytes() if file.is_file() else None
     if name in sys.modules:
+        if code is not None and sha256 is None and _RUN.get(name) != hashlib.sha256(code).hexdigest():
+            raise PluginError(
+                f"{str(path)!r} was edited after this process had loaded it. Expected one version in a process; start "
+                f"Python anew."
+            )
         return sys.modules[name]
-    if not file.is_file():
+    if code is None:
         raise PluginError(f"No plug-in at {str(path)!r}. Expected a Python file; check the path.")
-    if sha256 not in (None, hashlib.sha256(file.read_bytes()).hexdigest()):
+    found = hashlib.sha256(code).hexdigest()
+    if sha256 not in (None, found):
         raise PluginError(f"{str(path)!r} has changed: its sha256 is not {sha256}. Put back the file, or start anew.")
     spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, SourceLoader):
         raise PluginError(f"{str(path)!r} is no Python file. Expected a file that ends in .py.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except ZcbenchError:
-        del sys.modules[name]
-        raise
-    except Exception as error:
-        del sys.modules[name]
-        raise PluginError(f"The plug-in {str(path)!r} fails to load: {type(error).__name__}: {error}.") from error
+    sys.modules[name], _RUN[name] = module, found
+    text = code.decode("utf-8", "replace")
+    linecache.cache[str(file)] = len(code), None, text.splitlines(keepends=True), str(file)  # its source as it was run
+    _run(module, partial(spec.loader.source_to_code, code, str(file)), path)
     return module
+
+
+def _run(module: ModuleType, compiled: Callable[[], CodeType], path: str | Path) -> None:
+    process, originals = os.getpid(), Originals()
+    try:
+        with kept(NUMERIC):
+            try:
+                exec(compiled(), vars(module))
+            finally:
+                replaced = originals.restore()
+        if replaced:
+            raise PluginError(
+                f"The plug-in {str(path)!r} replaces {', '.join(replaced[:3])}, on which the scores of others rest; "
+                f"this was undone. Let it call functions of its own."
+            )
+    except BaseException as error:
+        del sys.modules[module.__name__]
+        if isinstance(error, Exception) and not isinstance(error, ZcbenchError):
+            raise PluginError(f"The plug-in {str(path)!r} fails to load: {told(error)}.") from error
+        raise
+    finally:
+        if os.getpid() != process:  # the plug-in forked: the other process goes on
+            os._exit(0)
+
+
+def run_sha256(path: str | Path) -> str | None:
+    """Fingerprint of a plug-in file as it was when this process ran it by `load_file`; None if it did not."""
+    return _RUN.get(f"zcbench_plugin_{derive(Path(path).resolve()):x}")

@@ -1,6 +1,8 @@
 """Random streams derived from a key, so that a number never depends on what was drawn before it."""
 
 import hashlib
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,12 +32,37 @@ def torch_stream(*key: object, device: str | torch.device = "cpu") -> torch.Gene
     return torch.Generator(device=device).manual_seed(derive(*key))
 
 
+_lock = threading.RLock()
+
+
+def _renew() -> None:
+    """A forked process begins with a lock of its own: the thread that may hold the old one is not there."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Only one thread of the process at a time is in such a block; a thread may enter it again.
+
+    For code that borrows what a process has once: PyTorch's global generators, and all other global settings. Do not
+    wait in such a block for another thread that enters one.
+    """
+    with _lock:
+        yield
+
+
 @contextmanager
 def seeded(*key: object) -> Iterator[None]:
     """Run a block on PyTorch's global generators as the stream of ``key``, and put their states back afterwards.
 
-    For code that takes no generator, such as the default initialisation of a layer or dropout.
+    For code that takes no generator, such as the default initialisation of a layer or dropout. Other threads that ask
+    for the same wait until the block ends.
     """
-    with torch.random.fork_rng():
+    with exclusive(), torch.random.fork_rng():
         torch.manual_seed(derive(*key))
         yield
