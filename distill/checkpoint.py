@@ -62,7 +62,7 @@ def load(file: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
     differences = [
         f"{key} was {_short(stored.get(key))} and is {_short(value)} now"
         for key, value in about.items()
-        if stored.get(key) != value
+        if key in stored and stored[key] != value  # a file of an older version lacks some
     ]
     if differences:
         raise CheckpointError(

@@ -33,6 +33,15 @@ def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
     return Quality(100 * hits / len(labels), cross_entropy(logits, labels).item())
 
 
+def to_training_mode(network: nn.Module) -> None:
+    """Training mode for a network that is in evaluation mode as a whole; all other modes stay as they are.
+
+    So parts that were put into evaluation mode, such as a frozen normalisation, keep it.
+    """
+    if not any(module.training for module in network.modules()):
+        network.train()
+
+
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Run a block with ``network`` in evaluation mode, and give the modes of its modules back."""
