@@ -59,6 +59,16 @@ class Teacher:
         return self._measured[1]
 
 
+def near_chance(accuracy: float, data: TrainingData) -> bool:
+    """Whether an accuracy on the test images is hardly above that of guessing.
+
+    That is within three standard errors of 100/N %, or within a twentieth of the way from there to 100 %.
+    """
+    chance, images = 100 / data.num_classes, len(data.test_labels)
+    error = (chance * (100 - chance) / images) ** 0.5
+    return accuracy <= chance + max(3 * error, (100 - chance) / 20)
+
+
 def chosen(outputs: Outputs, indices: Tensor) -> Outputs:
     """The outputs for some of the images."""
     names = dict(outputs.tensors())
