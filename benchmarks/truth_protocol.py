@@ -64,6 +64,28 @@ def request(
     }
 
 
+def sample_in(folder: Path, chosen: Sequence[str], origin: str) -> list[str]:
+    """The sample that a folder goes on with: that of an older version, whose samples did not grow, is kept and extended.
+
+    Args:
+        folder: of the truth.
+        chosen: the sample of this version.
+        origin: how it was drawn, as ``"6 of 'all', stratified over parameters, seed 0"``.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    requests = _stored(folder / DESCRIPTION).get("requests", [])
+    drawn = [request.get("notes", {}).get("architectures", "") for request in requests if "archs" not in request]
+    if origin.partition(" of ")[2] not in [text.partition(" of ")[2] for text in drawn]:
+        return list(chosen)
+    try:
+        before = (folder / "archs.txt").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return list(chosen)
+    return list(dict.fromkeys([*before, *chosen]))[: len(chosen)]
+
+
 def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Write protocol and what is asked for into ``truth.json``, unless another protocol is there.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zcbench.distill import checkpoint as checkpoints
 from zcbench.distill.augmentation import CropFlip
+from zcbench.distill.checkpoint import CODE
 from zcbench.distill.code_identity import function_sha256, network_code_sha256
 from zcbench.distill.course import Observer, Row, Trained
 from zcbench.distill.errors import DivergedLoss, RecipeError, TrainingStopped
@@ -274,9 +275,9 @@ class Training:
         """Code of losses and networks, and what is frozen of the students, as they are before the first step."""
         losses = self.objectives[0].active
         return {
-            **{f"code of the loss {item.name}": [item.version, item.code_sha256] for item in losses},
-            "code of the student": [network_code_sha256(student) for student in self.students],
-            "code of the teacher": [network_code_sha256(teacher.network) for teacher in self.teachers],
+            **{f"{CODE}the loss {item.name}": [item.version, item.code_sha256] for item in losses},
+            f"{CODE}the student": [network_code_sha256(student) for student in self.students],
+            f"{CODE}the teacher": [network_code_sha256(teacher.network) for teacher in self.teachers],
             "frozen in the student": [frozen_parts(student) for student in self.students],
         }
 

@@ -105,6 +105,7 @@ def build(
     from zcbench.benchmarks.study import choose_architectures
     from zcbench.benchmarks.teachers import read_teacher
     from zcbench.benchmarks.truth_building import build_truth
+    from zcbench.benchmarks.truth_protocol import sample_in
     from zcbench.distill.images import TrainingData
     from zcbench.distill.recipe import Recipe
     from zcbench.errors import unknown
@@ -138,6 +139,7 @@ def build(
         except SpaceError as error:
             raise SpaceError(f"{error} A uniform sample, of --sample uniform, needs no list.") from error
         origin = f"{archs} of {subset!r}, stratified over parameters, seed {archs_seed}"
+        chosen = sample_in(out, chosen, origin)
     else:
         chosen, origin = choose_architectures(where, archs, subset, archs_seed)
     images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
