@@ -40,7 +40,14 @@ class Teacher:
 
     def remembered(self, data: TrainingData, reads: frozenset[str], precision: str) -> Outputs | None:
         """Outputs for all training images in their order; None if they take too much memory."""
-        key = (state_sha256(self.network), data.sha256, reads, precision, str(data.images.device), _is_channels_last(data.images))
+        key = (
+            state_sha256(self.network),
+            data.sha256,
+            reads,
+            precision,
+            str(data.images.device),
+            _is_channels_last(data.images),
+        )
         if self._kept is not None and self._kept[0] == key:
             return self._kept[1]
         reader = self.reader(reads, precision, data.images[:1])

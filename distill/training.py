@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zcbench.distill import checkpoint as checkpoints
 from zcbench.distill.augmentation import CropFlip
 from zcbench.distill.checkpoint import CODE
-from zcbench.distill.code_identity import function_sha256, network_code_sha256
+from zcbench.distill.code_identity import network_code_sha256
 from zcbench.distill.course import Observer, Row, Trained
 from zcbench.distill.errors import DivergedLoss, RecipeError, TrainingStopped
 from zcbench.distill.evaluation import evaluate, evaluating, to_training_mode

@@ -18,8 +18,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from zcbench import spaces
-from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.packed_truths import trainings as packed
+from zcbench.benchmarks.protocol import TeacherChoice
 from zcbench.benchmarks.sampling import stratified, uniform
 from zcbench.benchmarks.trainings import FILE, Key, TrainingLog
 from zcbench.benchmarks.truth import truth
@@ -367,7 +367,7 @@ def test_a_truth_that_grows(
     """Closed form: counts, list of architectures, tables and packed file agree, whichever call asked for more."""
     for archs, seeds in (first, second):
         result = build(tmp_path / "run", ARCHS[:archs], seeds=seeds, settings=["vanilla"], teacher=None)
-    table, trained = result.tables["vanilla"], {key: None for key in TrainingLog(tmp_path / "run" / FILE).rows}
+    table, trained = result.tables["vanilla"], dict.fromkeys(TrainingLog(tmp_path / "run" / FILE).rows)
     assert counted(table) == table.protocol["counts"] == counts
     assert (tmp_path / "run" / "archs.txt").read_text().split() == ARCHS
     card = pack(tmp_path / "run", tmp_path / "packed.parquet")

@@ -149,7 +149,9 @@ def distill(
         layout=layout,
     )
     who = read_student(student, space)
-    losses, origins = read_distillers(recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir)
+    losses, origins = read_distillers(
+        recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir
+    )
     balanced = weights == BALANCED
     if balanced and (scenario != "teacher" or teacher == NONE):
         raise WeightError(

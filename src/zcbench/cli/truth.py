@@ -42,9 +42,7 @@ def build(
     ] = "200",
     subset: Annotated[str, typer.Option(help="Set that architectures are taken from: all, live or unique.")] = "all",
     archs_seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
-    sample: Annotated[
-        str, typer.Option(help="stratified over the number of parameters, or uniform.")
-    ] = "stratified",
+    sample: Annotated[str, typer.Option(help="stratified over the number of parameters, or uniform.")] = "stratified",
     settings: Annotated[str, typer.Option(help="vanilla (no teacher), kd, or both with a comma.")] = "vanilla,kd",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture and setting, seeds 0, 1, …")] = 2,
     dataset: Annotated[
