@@ -13,9 +13,9 @@ Places = NDArray[np.int64]
 def stratified(space: Space, n: int, seed: int = 0, subset: str = "all") -> list[str]:
     """A sample without replacement in which every size occurs nearly as often as in the space.
 
-    The subset is sorted by its number of parameters (equal ones by a random key) and halved again and again. Halves take
-    turns, which of them is first is drawn: so the smaller and the larger half of the subset, and of every part of it,
-    have counts in the sample that differ by at most one.
+    The subset is sorted by its number of parameters (equal ones by a random key) and halved again and again. Halves
+    take turns, and which of them is first is drawn: the smaller and the larger half of the subset, and of every part of
+    it, have counts in the sample that differ by at most one.
 
     Args:
         space: where to draw from.

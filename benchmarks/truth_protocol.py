@@ -65,7 +65,7 @@ def request(
 
 
 def sample_in(folder: Path, chosen: Sequence[str], origin: str) -> list[str]:
-    """The sample that a folder goes on with: that of an older version, whose samples did not grow, is kept and extended.
+    """The sample that a folder goes on with: one of an older version, whose samples did not grow, is extended.
 
     Args:
         folder: of the truth.

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 _VERSIONED = frozenset({"torch", "torchvision", "numpy", "zcbench", "builtins"}) | sys.stdlib_module_names
+#: Attribute under which a function of zcbench keeps the user's function that it calls.
+WRAPPED = "user_function"
 _PLUGIN = "zcbench_plugin_"  # name of every module that was loaded from a plug-in file
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), torch.dtype)
 
@@ -71,9 +73,9 @@ def _reached(item: object) -> list[object]:
     if isinstance(item, type):
         return [] if _versioned(item) else [*item.__bases__, *(value for value in vars(item).values())]
     if isinstance(item, FunctionType):
-        return [] if _versioned(item) else [value for _, value in _values(item)]
+        return [getattr(item, WRAPPED, None)] if _versioned(item) else [value for _, value in _values(item)]
     if isinstance(item, ModuleType | Tensor | CodeType) or _versioned(type(item)):
-        return []
+        return [getattr(item, "__wrapped__", None)]
     return [type(item)]
 
 

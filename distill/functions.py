@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zcbench.distill.code_identity import attributes_read
+from zcbench.distill.code_identity import WRAPPED, attributes_read
 from zcbench.distill.contract import Distiller, get, names
 from zcbench.distill.errors import BadLoss
 from zcbench.distill.outputs import OUTPUTS, Outputs
@@ -89,7 +89,9 @@ def _wrapped(function: Callable[..., Tensor], name: str, whole: bool) -> Callabl
     def without_labels(student: Outputs, teacher: Outputs) -> Tensor:
         return call(student, teacher)
 
-    return with_labels if _takes_labels(function, name) else without_labels
+    chosen = with_labels if _takes_labels(function, name) else without_labels
+    setattr(chosen, WRAPPED, function)  # what the loss's fingerprint is about
+    return chosen
 
 
 def _takes_labels(function: Callable[..., Tensor], name: str) -> bool:

@@ -1,6 +1,6 @@
 """The images that a training sees, as whole tensors in memory."""
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -144,7 +144,7 @@ def _materialised(split: str, dataset: Any) -> tuple[Tensor, Tensor]:
     """Images and labels of a data set as two tensors."""
     if hasattr(dataset, "batch_sampler") and hasattr(dataset, "dataset"):
         raise BatchError(f"Given a {type(dataset).__name__} of {split} images. Expected its data set: give .dataset.")
-    images, labels = [], []
+    images, labels = list[Tensor](), list[int]()
     for number, item in enumerate(_items(split, dataset)):
         image, label = _pair(split, number, item)
         if images and image.shape != images[0].shape:
@@ -161,7 +161,7 @@ def _materialised(split: str, dataset: Any) -> tuple[Tensor, Tensor]:
 
 def _items(split: str, dataset: Any) -> Iterable[Any]:
     """Items of a map-style data set by their number, or those of an iterable one."""
-    if hasattr(dataset, "__getitem__") and isinstance(dataset, Sized):
+    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
         return (dataset[number] for number in range(len(dataset)))
     if not isinstance(dataset, Iterable):
         raise BatchError(

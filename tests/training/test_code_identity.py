@@ -52,7 +52,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_functions_are_told_apart(one: Callable[..., Tensor], other: Callable[..., Tensor]) -> None:
-    """By construction: each pair differs in a formula, a constant, a closure, a default or a function that is called."""
+    """By construction: each pair differs in a formula, constant, closure, default or a function that is called."""
     assert function_sha256(one) == function_sha256(one) != function_sha256(other)
 
 

@@ -141,7 +141,7 @@ TEACHER = """from torch import nn
 class Teacher(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
     def forward(self, images):
         return {factor} * self.layers(images)
 KEPT = []
@@ -166,10 +166,12 @@ def test_an_edited_teacher_is_refused(tmp_path: Path) -> None:
     file.write_text(TEACHER.format(factor=3))
     with pytest.raises(CheckpointError, match="the code of the teacher is not what it was"):
         distilled(tmp_path / "run", *words)
-    with pytest.raises(CheckpointError, match="the code of the student is not what it was"):  # now trained first
-        for factor in (3, 4):
-            file.write_text(TEACHER.format(factor=factor))
-            distilled(tmp_path / "trained", *words[:2])
+    distilled(tmp_path / "trained", *words[:2])
+    file.write_text(TEACHER.format(factor=4))
+    with pytest.raises(
+        CheckpointError, match="the code of the student is not what it was"
+    ):  # of the teacher's training
+        distilled(tmp_path / "trained", *words[:2])
 
 
 def test_a_function_that_gives_one_network_twice(tmp_path: Path) -> None:

@@ -411,7 +411,7 @@ def test_losses_may_come_with_the_teacher(tmp_path: Path) -> None:
 
 
 def test_a_teacher_with_a_checkpoint_is_measured_once(built: Truth, tmp_path: Path) -> None:
-    """Independent computation: the accuracy of the same weights after their training, in the log and the packed file."""
+    """Independent computation: the accuracy after the training of the same weights, in log and packed file."""
     teacher = replace(TEACHER, checkpoint=built.folder / "teacher.pt")
     options = {"settings": ["kd"], "teacher": teacher}
     build(tmp_path / "run", ARCHS[:1], seeds=(0,), **options)

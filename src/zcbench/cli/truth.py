@@ -217,8 +217,10 @@ def _print(result: "Truth") -> None:
 
 def _warn_of_a_worse_teacher(result: "Truth") -> None:
     """Say so where most architectures alone are better than the teacher."""
-    teachers = result.trainings[result.trainings["setting"] == "teacher"] if len(result.trainings) else []
-    if "vanilla" not in result.tables or not len(teachers):
+    if "vanilla" not in result.tables:
+        return
+    teachers = result.trainings[result.trainings["setting"] == "teacher"]
+    if teachers.empty:
         return
     teacher, alone = teachers.iloc[-1], result.tables["vanilla"].averaged()["accuracy"]
     if (better := int((alone > teacher["accuracy"]).sum())) * 2 > len(alone):
