@@ -64,7 +64,7 @@ def require_trainable(student: nn.Module) -> None:
 
 
 def require_finite(name: str, network: nn.Module) -> None:
-    """Raise `RecipeError` where a weight of ``network`` is not finite, or a buffer is NaN: masks may be infinite."""
+    """Raise `RecipeError` where a weight of ``network`` is not finite or a buffer is NaN; masks may be infinite."""
     buffers = {id(buffer) for buffer in network.buffers()}
     for where, tensor in _tensors(network):
         values = tensor.detach()

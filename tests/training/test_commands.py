@@ -361,7 +361,7 @@ def test_truth_build_and_rank(tmp_path: Path) -> None:
     out = tmp_path / "truth"
     words = ["--archs", 4, "--seeds", 1, "--teacher", CELL, "--workers", 0, "--out", out]
     told = run("truth", "build", *COMMON, *words)
-    assert "vanilla: 4 architectures, 1 seeds" in told and "one run each" in told
+    assert "vanilla: 4 architectures, 1 seed;" in told and "one run each" in told
     truths = f"{out / 'vanilla.parquet'},{out / 'kd.parquet'}"
     bench = ["--archs", out / "archs.txt", "--proxies", "params,macs", "--dataset", "digits", "--workers", 0]
     run("bench", "--space", SPACE, "--truth", truths, *bench, "--seeds", 1, "--draws", 10, "--out", tmp_path / "run")
