@@ -71,9 +71,21 @@ def require_finite(name: str, network: nn.Module) -> None:
         wrong = values.isnan() if id(tensor) in buffers else ~values.isfinite()
         if bool(wrong.any()):
             raise RecipeError(
-                f"The {name} holds NaN or infinity in {where!r} before the training. Expected finite weights; check how "
+                """Raise `RecipeError` where a weight of ``network`` is not finite or a buffer NaN; masks may be infinite."""
                 f"it was initialised or trained, or its checkpoint."
             )
+
+
+def require_usable(students: Sequence[nn.Module], teachers: Sequence[nn.Module]) -> None:
+    """Raise `RecipeError` where networks share parts, a student cannot be trained, or a network holds NaN."""
+    alone = len(students) == 1
+    learning = [("student" if alone else f"student {number}", own) for number, own in enumerate(students, 1)]
+    teaching = [("teacher", network) for network in teachers]
+    require_apart(learning, teaching)
+    for student in students:
+        require_trainable(student)
+    for name, network in (*learning, *teaching):
+        require_finite(name, network)
 
 
 def frozen_parts(network: nn.Module) -> list[str]:

@@ -22,7 +22,7 @@ from zcbench.distill.optimisation import build_optimizer, build_schedule
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.distill.reading import Reader
 from zcbench.distill.recipe import Recipe
-from zcbench.distill.sharing import frozen_parts, require_apart, require_finite, require_trainable
+from zcbench.distill.sharing import frozen_parts, require_usable
 from zcbench.distill.tally import Tally
 from zcbench.distill.teaching import Teacher, chosen
 from zcbench.errors import BatchError
@@ -60,7 +60,7 @@ class Training:
         self.recipe, self.device = recipe, torch.device(device)
         if recipe.precision == "float16" and self.device.type == "cpu":
             raise RecipeError("Given precision='float16' on a CPU. Expected float32, or bfloat16; or name a GPU.")
-        _require(students, teachers)
+        require_usable(students, [teacher.network for teacher in teachers])
         self.per_epoch = recipe.steps_per_epoch(len(data))
         self.total, self.done = recipe.epochs * self.per_epoch, 0
         self.data = data.to(self.device, recipe.layout)
@@ -312,16 +312,6 @@ class Training:
             "objectives": self.objectives,
             "moving": [self._optimizer, self._schedule, self._scaler],
         }
-
-
-def _require(students: Sequence[nn.Module], teachers: Sequence[Teacher]) -> None:
-    """Refuse networks that share parts, that cannot be trained, or that hold NaN."""
-    learning = [("student" if len(students) == 1 else f"student {n + 1}", own) for n, own in enumerate(students)]
-    require_apart(learning, [("teacher", teacher.network) for teacher in teachers])
-    for student in students:
-        require_trainable(student)
-    for name, network in (*learning, *(("teacher", teacher.network) for teacher in teachers)):
-        require_finite(name, network)
 
 
 def _not_finite(outputs: Outputs) -> str | None:
