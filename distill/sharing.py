@@ -71,8 +71,8 @@ def require_finite(name: str, network: nn.Module) -> None:
         wrong = values.isnan() if id(tensor) in buffers else ~values.isfinite()
         if bool(wrong.any()):
             raise RecipeError(
-                """Raise `RecipeError` where a weight of ``network`` is not finite or a buffer NaN; masks may be infinite."""
-                f"it was initialised or trained, or its checkpoint."
+                f"The {name} holds NaN or infinity in {where!r} before the training. Expected finite weights; check "
+                f"how it was initialised or trained, or its checkpoint."
             )
 
 
