@@ -1,17 +1,21 @@
-"""Samples of a space that cover all its sizes."""
+"""Samples of a space that grow: the first ones of a larger sample are the smaller one."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zcbench.errors import ProtocolError
 from zcbench.spaces import Space
 from zcbench.streams import numpy_stream
 
+Places = NDArray[np.int64]
+
 
 def stratified(space: Space, n: int, seed: int = 0, subset: str = "all") -> list[str]:
-    """A sample without replacement in which every size occurs as often as in the space: one from each of ``n`` strata.
+    """A sample without replacement in which every size occurs nearly as often as in the space.
 
-    The subset, sorted by its number of parameters (equal ones by a random key), is cut into ``n`` parts of nearly equal
-    counts, and one architecture is drawn from each.
+    The subset is sorted by its number of parameters (equal ones by a random key) and halved again and again. Halves
+    take turns, and which of them is first is drawn: the smaller and the larger half of the subset, and of every part of
+    it, have counts in the sample that differ by at most one.
 
     Args:
         space: where to draw from.
@@ -20,7 +24,7 @@ def stratified(space: Space, n: int, seed: int = 0, subset: str = "all") -> list
         subset: the set that is drawn from.
 
     Returns:
-        Architectures in random order, so that the first ones of the list cover all sizes too.
+        The first ``n`` architectures of one order of the whole subset: a larger sample begins with the smaller one.
 
     Raises:
         ProtocolError: ``n`` is not from 1 to the size of the subset.
@@ -29,17 +33,55 @@ def stratified(space: Space, n: int, seed: int = 0, subset: str = "all") -> list
 
     Example:
         >>> from zcbench import spaces
-        >>> len(stratified(spaces.get("nasbench201"), 5))
-        5
+        >>> space = spaces.get("nasbench201")
+        >>> stratified(space, 6)[:4] == stratified(space, 4)
+        True
     """
     population = np.array(space.subset(subset), dtype=object)
-    if not 1 <= n <= len(population):
-        raise ProtocolError(
-            f"A sample of {n} architectures was asked of the subset {subset!r} of {space.name}, which has "
-            f"{len(population):,}. Expected 1 to {len(population):,}."
-        )
-    stream = numpy_stream("stratified", space.name, subset, n, seed)
+    _require(n, len(population), subset, space)
+    stream = numpy_stream("nested stratified", space.name, subset, seed)
     size = space.costs(population.tolist())["params"].to_numpy()
     order = np.lexsort((stream.random(len(population)), size))
-    drawn = [int(stream.choice(part)) for part in np.array_split(order, n)]
-    return [str(population[index]) for index in stream.permutation(drawn)]
+    return [str(arch) for arch in population[_in_turn(order, stream)[:n]]]
+
+
+def uniform(space: Space, n: int, seed: int = 0, subset: str = "all") -> list[str]:
+    """A uniform sample without replacement; a larger sample begins with the smaller one.
+
+    Args:
+        space: where to draw from; it may be too large to be listed.
+        n: how many architectures.
+        seed: names the stream of the draw.
+        subset: the set that is drawn from.
+
+    Raises:
+        ProtocolError: ``n`` is not from 1 to the size of the subset.
+        UnknownNameError: no subset has this name.
+    """
+    stream, drawn = numpy_stream("nested uniform", space.name, subset, seed), dict[str, None]()
+    space.sample(stream, 0, subset=subset)  # refuses what is unknown
+    total = len(space) if subset == "all" else len(space.subset(subset))
+    _require(n, total, subset, space)
+    while len(drawn) < n:
+        drawn[space.sample(stream, subset=subset)] = None
+    return list(drawn)
+
+
+def _require(n: int, total: int, subset: str, space: Space) -> None:
+    if not 1 <= n <= total:
+        raise ProtocolError(
+            f"A sample of {n} architectures was asked of the subset {subset!r} of {space.name}, which has "
+            f"{total:,}. Expected 1 to {total:,}."
+        )
+
+
+def _in_turn(part: Places, stream: np.random.Generator) -> Places:
+    """An order of a sorted part in which its two halves take turns, each in such an order itself."""
+    if len(part) < 2:
+        return part
+    middle = (len(part) + int(stream.integers(2)) * (len(part) % 2)) // 2
+    halves = [part[:middle], part[middle:]]
+    first = int(stream.integers(2)) if len(halves[0]) == len(halves[1]) else int(len(halves[1]) > len(halves[0]))
+    order = np.empty_like(part)
+    order[0::2], order[1::2] = _in_turn(halves[first], stream), _in_turn(halves[1 - first], stream)
+    return order

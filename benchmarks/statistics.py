@@ -338,7 +338,8 @@ def reliability(values: pd.DataFrame) -> float:
         values: one row per architecture, one column per seed, NaN where not ok.
 
     Returns:
-        At most 1; higher is better. NaN with one seed, or where seeds disagree so much that the formula has no meaning.
+        In [0, 1]; higher is better. NaN with one seed, or where seeds disagree so much that the formula has no meaning,
+        as its value is negative or undefined.
 
     Source: Spearman, 1910, and Brown, 1910.
     """
@@ -347,4 +348,4 @@ def reliability(values: pd.DataFrame) -> float:
     known = [np.isfinite(a) & np.isfinite(b) for a, b in pairs]
     mean = float(np.mean([spearman(a[ok], b[ok]) for (a, b), ok in zip(pairs, known)])) if pairs else NAN
     scale = 1 + (len(seeds) - 1) * mean
-    return len(seeds) * mean / scale if scale > 0 else NAN
+    return len(seeds) * mean / scale if mean >= 0 and scale > 0 else NAN

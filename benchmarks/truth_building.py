@@ -34,6 +34,7 @@ from zcbench.benchmarks.workers import one_thread
 from zcbench.distill.images import TrainingData
 from zcbench.distill.objective import Objective
 from zcbench.distill.recipe import Recipe
+from zcbench.distill.teaching import near_chance
 from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.folders import replaced
 from zcbench.registry import load_file
@@ -110,13 +111,15 @@ def build_truth(
         data: training and held-out test images.
         dataset: what the table calls them.
         out: folder; it gets ``vanilla.parquet``, ``kd.parquet`` and ``gain.parquet`` (each a truth for ``--truth``),
-            ``trainings.csv``, ``trainings.jsonl``, ``truth.json``, ``archs.txt``, and the teacher's ``teacher.pt``.
+            ``trainings.csv``, ``trainings.jsonl``, ``truth.json``, ``archs.txt`` with all architectures of the folder,
+            and the teacher's ``teacher.pt``.
         settings: of ``vanilla`` (no teacher) and ``kd``.
         seeds: one training each.
         recipe: of all students; its own seed is not used.
         distillers: losses of the setting ``kd``.
         weights: of ``ce`` and of each distiller; the defaults of `default_weights` where not given.
-        teacher: one fixed teacher for the setting ``kd``: with its checkpoint, or trained here first.
+        teacher: one fixed teacher for the setting ``kd``: with its checkpoint, measured once on the test images, or
+            trained here first.
         teacher_recipe: how it is trained; as the students, if None.
         init: initialisation scheme of the networks.
         device: where to train.
@@ -163,12 +166,31 @@ def build_truth(
         builder = _Builder(job, log, retry_failed)
         missing = set(log.missing(wanted, builder.again))
         before = Counter(log.rows[key]["status"] for key in wanted if key not in missing)
+        _measure_teacher(job, log, missing, console)
         with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
             finished = builder.carry_out(wanted, workers, timeout, bar, stop)
         result = _result(folder, log, about, wanted, builder.fresh)
     if not finished:
         raise TruthInterrupted(result)
     return result
+
+
+def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console: Console | None) -> None:
+    """A row for a teacher that comes with a checkpoint, if there is none yet; a warning where it is near chance."""
+    if job.teacher is None or job.teacher.checkpoint is None or all(key.setting != KD for key in missing):
+        return
+    key = Key(job.teacher.label, TEACHER, job.teacher.seed)
+    if key not in log.rows:
+        with one_thread():
+            log.add(TruthMaker(job).teacher_measured(key))
+    accuracy = log.rows[key]["accuracy"]
+    if console is not None and near_chance(accuracy, job.data):
+        console.print(
+            f"Warning: the teacher {job.teacher.label} reaches {accuracy:.2f} % on the test images, which is near "
+            f"chance; check its checkpoint and its classes.",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 class _Builder:
@@ -288,8 +310,9 @@ def _result(folder: Path, log: TrainingLog, about: Mapping[str, Any], wanted: Se
     tables = make_tables(trainings, about) if len(trainings) else {}
     for setting, table in tables.items():
         table.write(folder / f"{setting}.parquet")
+    done = [key.arch for key in log.rows if key.setting != TEACHER]
     with replaced(folder / "archs.txt") as draft:
-        draft.write_text("\n".join(dict.fromkeys(key.arch for key in wanted)) + "\n", encoding="utf-8")
+        draft.write_text("\n".join(dict.fromkeys([*(key.arch for key in wanted), *done])) + "\n", encoding="utf-8")
     if len(trainings):
         with replaced(folder / "trainings.csv") as draft:
             trainings.to_csv(draft, index=False)

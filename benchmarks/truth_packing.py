@@ -83,7 +83,7 @@ def _content(
         "format": FORMAT,
         "protocol": dict(protocol),
         "tables": {setting: table.protocol | note for setting, table in tables.items()},
-        "requests": list(requests),
+        "requests": [{key: value for key, value in request.items() if key != "archs"} for request in requests],
         "architectures": int(rows["arch"].nunique()),
         "trainings": len(rows),
         "zcbench": zcbench.__version__,
@@ -103,11 +103,16 @@ def _description(home: Path) -> dict[str, Any]:
 
 def _finished(log: TrainingLog, requests: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, int]:
     """Rows of the architectures that have every training asked for, and how many have only some."""
-    asked = {(setting, seed) for request in requests for setting in request["settings"] for seed in request["seeds"]}
     archs = dict.fromkeys(key.arch for key in log.rows if key.setting != TEACHER)
-    whole = {arch for arch in archs if all(Key(arch, *one) in log.rows for one in asked)}
+    whole = {arch for arch in archs if all(Key(arch, *one) in log.rows for one in _asked(arch, requests))}
     rows = [row for key, row in log.rows.items() if key.arch in whole and key.setting != TEACHER]
     return pd.DataFrame(rows), len(archs) - len(whole)
+
+
+def _asked(arch: str, requests: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
+    """Setting and seed of every training that was asked of an architecture; older requests do not name theirs."""
+    own = [request for request in requests if "archs" not in request or arch in request["archs"]]
+    return {(setting, seed) for request in own for setting in request["settings"] for seed in request["seeds"]}
 
 
 def _with_teacher(protocol: Mapping[str, Any], log: TrainingLog) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def describe(job: TruthJob, dataset: str) -> dict[str, Any]:
         "recipe": recipe,
         "init": job.init,
         "device": job.device,
-        "distillation": dict(job.weights),
+        "distillation": None if job.teacher is None else dict(job.weights),
         "teacher": None if job.teacher is None else _teacher(job.teacher, job),
     }
 
@@ -49,9 +49,10 @@ def _teacher(choice: TeacherChoice, job: TruthJob) -> dict[str, Any]:
 def request(
     archs: Sequence[str], settings: Sequence[str], seeds: Sequence[int], workers: int, notes: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """What is asked of a folder, and on which machine, for people."""
+    """What is asked of a folder, and on which machine."""
     return {
         "architectures": len(archs),
+        "archs": list(archs),
         "settings": list(settings),
         "seeds": list(seeds),
         "workers": workers,
@@ -63,10 +64,32 @@ def request(
     }
 
 
+def sample_in(folder: Path, chosen: Sequence[str], origin: str) -> list[str]:
+    """The sample that a folder goes on with: one of an older version, whose samples did not grow, is extended.
+
+    Args:
+        folder: of the truth.
+        chosen: the sample of this version.
+        origin: how it was drawn, as ``"6 of 'all', stratified over parameters, seed 0"``.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    requests = _stored(folder / DESCRIPTION).get("requests", [])
+    drawn = [request.get("notes", {}).get("architectures", "") for request in requests if "archs" not in request]
+    if origin.partition(" of ")[2] not in [text.partition(" of ")[2] for text in drawn]:
+        return list(chosen)
+    try:
+        before = (folder / "archs.txt").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return list(chosen)
+    return list(dict.fromkeys([*before, *chosen]))[: len(chosen)]
+
+
 def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Write protocol and what is asked for into ``truth.json``, unless another protocol is there.
 
-    A teacher may come later, when the setting ``kd`` is added; without one the teacher that is there stays.
+    Teacher and losses may come later, when the setting ``kd`` is added; without a teacher those that are there stay.
 
     Returns:
         The protocol of all that the folder holds.
@@ -78,7 +101,7 @@ def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> d
     file, plain = folder / DESCRIPTION, json.loads(json.dumps(about))
     stored = _stored(file)
     before, requests = stored.get("protocol", plain), stored.get("requests", [])
-    free = {"teacher"} if None in (before.get("teacher"), plain["teacher"]) else set()
+    free = {name for name in ("teacher", "distillation") if None in (before.get(name), plain[name])}
     names = [name for name in plain if name not in free and before.get(name) != plain[name]]
     if names:
         told = "; ".join(f"{name} was {before.get(name)} and is {plain[name]} now" for name in names)
@@ -86,7 +109,7 @@ def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> d
             f"{folder} holds trainings of another protocol: {told}. Expected one protocol in a folder; give the same "
             f"options, or name another folder."
         )
-    protocol = plain | {"teacher": plain["teacher"] or before.get("teacher")}
+    protocol = plain | {name: plain[name] or before.get(name) for name in ("teacher", "distillation")}
     content = {"protocol": protocol, "requests": requests if asked in requests else [*requests, dict(asked)]}
     try:
         with replaced(file) as draft:

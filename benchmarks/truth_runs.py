@@ -1,5 +1,6 @@
 """From finished trainings to tables of accuracies, and how well the seeds of a table agree."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,7 @@ def _card(setting: str, rows: pd.DataFrame, about: Mapping[str, Any]) -> dict[st
         "images": about["data"],
         "recipe": ", ".join(f"{name}={value}" for name, value in about["recipe"].items()),
         **({"distillation": about["distillation"], "teacher": about["teacher"]} if taught else {}),
+        "counts": counted(rows),
         **agreement(rows),
     }
 
@@ -58,7 +60,7 @@ def agreement(runs: pd.DataFrame) -> dict[str, Any]:
     Returns:
         ``runs``, how many seeds; ``reliability``, that of the mean over the seeds by Spearman and Brown; and
         ``ceiling``, its square root: the rank correlation with this mean that a perfect predictor of the expected
-        accuracy would reach. The latter two are None with one seed.
+        accuracy would reach. The latter two are None with one seed, or where the reliability would be negative.
     """
     wide = runs.pivot(index="arch", columns="seed", values="accuracy").dropna()
     value = reliability(wide)
@@ -66,5 +68,29 @@ def agreement(runs: pd.DataFrame) -> dict[str, Any]:
     return {
         "runs": int(wide.shape[1]),
         "reliability": round(value, 4) if known else None,
-        "ceiling": round(max(0.0, value) ** 0.5, 4) if known else None,
+        "ceiling": round(value**0.5, 4) if known else None,
     }
+
+
+def counted(runs: pd.DataFrame) -> str:
+    """How many architectures have how many seeds, in words: ``6 architectures, 4 with 3 seeds and 2 with 2``.
+
+    Args:
+        runs: rows with ``arch`` and ``seed``.
+    """
+    seeds = Counter(Counter(runs["arch"]).values())
+    total = f"{seeds.total():,} {'architecture' if seeds.total() == 1 else 'architectures'}"
+    if len(seeds) == 1:
+        (number,) = seeds
+        return f"{total}, {number} {'seed' if number == 1 else 'seeds'}"
+    most, *rest = sorted(seeds, reverse=True)
+    parts = [f"{seeds[most]:,} with {most} seeds", *(f"{seeds[number]:,} with {number}" for number in rest)]
+    return f"{total}, {', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def agreed(protocol: Mapping[str, Any]) -> str:
+    """Reliability and ceiling of a table's protocol in words; ``none`` where they have no meaning."""
+    value, ceiling = protocol.get("reliability"), protocol.get("ceiling")
+    if value is None or not 0 <= value <= 1:  # tables of older versions hold negative ones
+        return "reliability none"
+    return f"reliability {value:.3f}, ceiling {ceiling:.3f}"

@@ -9,11 +9,12 @@ import pandas as pd
 
 from zcbench.benchmarks.statistics import spearman
 from zcbench.benchmarks.truth import truth
+from zcbench.benchmarks.truth_runs import agreed
 from zcbench.benchmarks.truth_table import TruthTable
 from zcbench.errors import DataError
 
 _SHOWN = ("name", "space", "dataset", "split", "setting", "epochs", "aggregation", "n", "source", "licence", "sha256")
-_AGREED = ("runs", "reliability", "ceiling")  # told by `_runs`
+_AGREED = ("runs", "counts", "reliability", "ceiling")  # told by `_runs`
 
 
 def summary(name: str | Path, data_dir: str | Path | None = None) -> dict[str, str]:
@@ -70,8 +71,8 @@ def _runs(name: str | Path, data_dir: str | Path | None) -> dict[str, str]:
         spread = float(np.sqrt(np.nanmean(wide.var(axis=1, ddof=1))))
         between = f"Spearman {np.mean(correlations):.3f} between two runs"
         texts["reliability"] = f"{between}; standard deviation {spread:.2f} within an architecture"
-        if (value := runs.protocol.get("reliability")) is not None:
-            texts["of the mean"] = f"reliability {value:.3f}, ceiling {runs.protocol['ceiling']:.3f}"
+        if "reliability" in runs.protocol:
+            texts["of the mean"] = agreed(runs.protocol)
     return {**texts, "runs from": str(runs.protocol["source"])}
 
 

@@ -6,11 +6,12 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from zcbench.distill.contract import Distiller
 from zcbench.distill.errors import WeightError
+from zcbench.distill.functions import Loss
 from zcbench.distill.images import TrainingData
 from zcbench.distill.objective import CE, Objective
 from zcbench.distill.recipe import Recipe
+from zcbench.distill.sharing import require_apart
 from zcbench.distill.teaching import Teacher
 from zcbench.distill.training import Training
 from zcbench.streams import seeded
@@ -23,7 +24,7 @@ def balanced_weights(
     student: nn.Module,
     teachers: Sequence[nn.Module | Teacher],
     data: TrainingData,
-    distillers: Sequence[str | Distiller],
+    distillers: Sequence[Loss],
     recipe: Recipe | None = None,
     *,
     mixture: str = "average",
@@ -68,6 +69,7 @@ def balanced_weights(
     recipe, ones = recipe or Recipe(), Objective(distillers)
     ones = Objective(ones.distillers, dict.fromkeys([CE, *ones.weights], 1.0), recipe.label_smoothing, mixture)
     given = [item if isinstance(item, Teacher) else Teacher(item) for item in teachers]
+    require_apart([("student", student)], [("teacher", item.network) for item in given])
     training = Training([deepcopy(student)], [ones], given, data, recipe, device)
     with seeded("training", recipe.seed):
         terms = training.terms()[0]

@@ -14,6 +14,9 @@ from zcbench.folders import replaced
 
 _FORMAT = 2
 
+#: What the keys of fingerprints of code begin with.
+CODE = "code of "
+
 
 def save(file: Path, about: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Replace ``file`` by the state of a training; it is on the disk when this returns.
@@ -60,9 +63,9 @@ def load(file: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
             f"whole; delete it to train from the start."
         ) from error
     differences = [
-        f"{key} was {_short(stored.get(key))} and is {_short(value)} now"
+        f"the {key} is not what it was" if key.startswith(CODE) else _changed(key, stored[key], value)
         for key, value in about.items()
-        if stored.get(key) != value
+        if key in stored and stored[key] != value  # a file of an older version lacks some
     ]
     if differences:
         raise CheckpointError(
@@ -70,6 +73,10 @@ def load(file: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
             f"before, or name another folder."
         )
     return state
+
+
+def _changed(key: str, before: object, now: object) -> str:
+    return f"{key} was {_short(before)} and is {_short(now)} now"
 
 
 def _short(value: object) -> str:

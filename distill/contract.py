@@ -18,6 +18,7 @@ from zcbench.distill.checking import (
     check_loss,
     check_stages,
 )
+from zcbench.distill.code_identity import function_sha256
 from zcbench.distill.errors import KnobError
 from zcbench.distill.knobs import ADAPTER_KNOBS, checked_knob, own_knobs
 from zcbench.distill.outputs import OUTPUTS, Outputs, Shapes
@@ -100,6 +101,11 @@ class Distiller:
             self._check(one, other)
             loss = self.function(one, other, **given, **self._function_knobs())
         return check_loss(self.name, loss, student, self.reads)
+
+    @property
+    def code_sha256(self) -> str:
+        """Fingerprint of the loss's code where it is not part of zcbench, whose version stands for it."""
+        return function_sha256(self.function, self.projector)
 
     @property
     def uses_labels(self) -> bool:

@@ -36,7 +36,16 @@ class WeightError(DistillError, ValueError):
 
 
 class DivergedLoss(DistillError, ArithmeticError):
-    """A loss that turned NaN or infinite; the message names the step and the term."""
+    """A loss that turned NaN or infinite; the message names the step and the term.
+
+    Args:
+        what: what happened, a sentence.
+        advice: what to do, likewise.
+    """
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(f"{what} {advice}".rstrip())
+        self.what = what
 
 
 class CheckpointError(DistillError):

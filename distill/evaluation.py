@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from zcbench.hooks.modes import evaluating
+from zcbench.hooks.modes import evaluating, set_mode
 
 _CHUNK = 256
 
@@ -31,3 +31,12 @@ def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
         logits = torch.cat([network(part) for part in images.split(_CHUNK)])
     hits = int((logits.argmax(1) == labels).sum())
     return Quality(100 * hits / len(labels), cross_entropy(logits, labels).item())
+
+
+def to_training_mode(network: nn.Module) -> None:
+    """Training mode for a network that is in evaluation mode as a whole; all other modes stay as they are.
+
+    So parts that were put into evaluation mode, such as a frozen normalisation, keep it.
+    """
+    if not any(module.training for module in network.modules()):
+        set_mode(network, True)

@@ -1,7 +1,9 @@
 """The images that a training sees, as whole tensors in memory."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +29,8 @@ class TrainingData:
         black: value of a black pixel in each channel, ``(C,)``: what images are padded with before a crop.
 
     Raises:
-        BatchError: a split is empty, images and labels do not fit, or a label is out of range.
+        BatchError: a split is empty, images and labels do not fit, a label is out of range, or an image holds NaN or
+            infinity.
     """
 
     images: Tensor
@@ -63,6 +66,43 @@ class TrainingData:
         description = f"{train.description}; {test.description}; {train.image_shape[1]}x{train.image_shape[2]} pixels"
         return cls(train.images, train.labels, test.images, test.labels, train.num_classes, description, black)
 
+    @classmethod
+    def from_dataset(cls, train: Any, test: Any, num_classes: int | None = None) -> "TrainingData":
+        """All images of two PyTorch data sets, read once, so that random transforms are drawn once.
+
+        Args:
+            train: a map-style or iterable data set of pairs (image, label): float tensors ``(C, H, W)`` of one shape,
+                normalised, and whole numbers.
+            test: held out, likewise.
+            num_classes: classes of the task; one more than the highest label if None.
+
+        Raises:
+            BatchError: an item is no such pair, or as in `TrainingData`.
+        """
+        images, labels = _materialised("training", train)
+        test_images, test_labels = _materialised("test", test)
+        classes = num_classes or 1 + int(torch.cat([labels, test_labels]).max())
+        return cls(images, labels, test_images, test_labels, classes, f"{type(train).__name__} as given")
+
+    @classmethod
+    def taken(cls, data: object) -> "TrainingData":
+        """What a training accepts as data: `TrainingData`, or a pair of a training and a test data set.
+
+        Raises:
+            BatchError: something else, such as one data set alone.
+        """
+        if isinstance(data, cls):
+            return data
+        if isinstance(data, tuple | list) and len(data) == 2 and not any(isinstance(item, Tensor) for item in data):
+            train, test = data
+            if isinstance(train, ImageSet) and isinstance(test, ImageSet):
+                return cls.of(train, test)
+            return cls.from_dataset(train, test)
+        raise BatchError(
+            f"Given {type(data).__name__} as training data, where training images and held-out test images are needed: "
+            f"use TrainingData.from_dataset(train_dataset, test_dataset)."
+        )
+
     def first(self, count: int) -> "TrainingData":
         """The first ``count`` images of both splits."""
         train, test = (self.images[:count], self.labels[:count]), (self.test_images[:count], self.test_labels[:count])
@@ -97,6 +137,64 @@ class TrainingData:
         )
 
 
+_PIECE = 1024
+
+
+def _materialised(split: str, dataset: Any) -> tuple[Tensor, Tensor]:
+    """Images and labels of a data set as two tensors."""
+    if hasattr(dataset, "batch_sampler") and hasattr(dataset, "dataset"):
+        raise BatchError(f"Given a {type(dataset).__name__} of {split} images. Expected its data set: give .dataset.")
+    images, labels = list[Tensor](), list[int]()
+    for number, item in enumerate(_items(split, dataset)):
+        image, label = _pair(split, number, item)
+        if images and image.shape != images[0].shape:
+            raise BatchError(
+                f"The {split} images 0 and {number} have the shapes {tuple(images[0].shape)} and "
+                f"{tuple(image.shape)}. Expected one shape; resize them in the data set's transform."
+            )
+        images.append(image)
+        labels.append(label)
+    if not images:
+        raise BatchError(f"The {split} data set is empty. Expected at least one image; choose another split.")
+    return torch.stack(images), torch.tensor(labels)
+
+
+def _items(split: str, dataset: Any) -> Iterable[Any]:
+    """Items of a map-style data set by their number, or those of an iterable one."""
+    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+        return (dataset[number] for number in range(len(dataset)))
+    if not isinstance(dataset, Iterable):
+        raise BatchError(
+            f"Given {type(dataset).__name__} as {split} images. Expected a data set of pairs (image, label)."
+        )
+    return dataset
+
+
+def _pair(split: str, number: int, item: Any) -> tuple[Tensor, int]:
+    """Image and label of one item."""
+    image, label = item[:2] if isinstance(item, tuple | list) and len(item) >= 2 else (item, None)
+    if isinstance(label, Tensor) and label.numel() == 1 and not label.is_floating_point():
+        label = label.item()
+    whole = hasattr(label, "__index__") and not isinstance(label, bool | Tensor)
+    if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim == 3 and whole):
+        shown = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
+        raise BatchError(
+            f"Item {number} of the {split} data set has an image of {shown} and a label of {type(label).__name__}. "
+            f"Expected a float tensor (C, H, W) and a class index; convert images in the data set's transform."
+        )
+    return image.detach().float(), int(label)
+
+
+def _check_finite(split: str, images: Tensor) -> None:
+    if all(bool(part.isfinite().all()) for part in images.split(_PIECE)):
+        return
+    wrong = sum(int((~part.isfinite()).flatten(1).any(1).sum()) for part in images.split(_PIECE))
+    raise BatchError(
+        f"{wrong:,} of {len(images):,} {split} images hold NaN or infinity. Expected finite numbers; mend or leave out "
+        f"those images, and look for a division by zero in their normalisation."
+    )
+
+
 def _check(split: str, images: Tensor, labels: Tensor, num_classes: int) -> None:
     if images.ndim != 4 or not images.is_floating_point() or labels.shape != images.shape[:1]:
         raise BatchError(
@@ -112,3 +210,4 @@ def _check(split: str, images: Tensor, labels: Tensor, num_classes: int) -> None
             f"Given {split} labels of {labels.dtype} from {labels.min().item()} to {labels.max().item()}. Expected "
             f"class indices from 0 to {num_classes - 1}."
         )
+    _check_finite(split, images)

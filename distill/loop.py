@@ -1,14 +1,14 @@
 """The loop that trains a student under a teacher, a network alone, or several that teach each other."""
 
 from collections.abc import Mapping, Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import nn
 
-from zcbench.distill.contract import Distiller, get
 from zcbench.distill.course import Running, Trained
 from zcbench.distill.errors import RecipeError
+from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.images import TrainingData
 from zcbench.distill.objective import CE, Objective
 from zcbench.distill.recipe import Recipe
@@ -19,10 +19,10 @@ from zcbench.distill.training import Training
 def train(
     student: nn.Module,
     teacher: nn.Module | Teacher | Sequence[nn.Module | Teacher] | None,
-    data: TrainingData,
+    data: TrainingData | tuple[Any, Any],
     recipe: Recipe | None = None,
     *,
-    distillers: Sequence[str | Distiller] = (),
+    distillers: Sequence[Loss] = (),
     weights: Mapping[str, float] | None = None,
     mixture: str = "average",
     device: str | torch.device = "cpu",
@@ -35,11 +35,14 @@ def train(
     incomplete last batch of an epoch is left out, so that every step sees as many images.
 
     Args:
-        student: gives logits ``(B, N)``; it is moved to ``device``.
-        teacher: one or several trained networks, or None for plain training.
-        data: training and test images.
+        student: gives logits ``(B, N)``; it is moved to ``device``. Parts in evaluation mode, such as a frozen batch
+            normalisation, stay so; a student that is in it as a whole is put into training mode.
+        teacher: one or several trained networks that share nothing with the student, or None for plain training.
+        data: training and test images; or two PyTorch data sets, for training and test, as
+            `TrainingData.from_dataset` takes them.
         recipe: how; the defaults of `Recipe` if omitted.
-        distillers: losses by name, specification or as objects; each is trained with the adapters that it needs.
+        distillers: losses by name, specification, as objects or as plain functions of student and teacher, see
+            `zcbench.distill.functions.as_distillers`; each is trained with the adapters that it needs.
         weights: of ``ce`` and of each distiller by name; where not given those of `default_weights`.
         mixture: how several teachers are weighed, ``average`` or ``adaptive``.
         device: where to train.
@@ -50,7 +53,8 @@ def train(
 
     Raises:
         BatchError: labels and classes of the networks do not fit, or a network returns no logits.
-        RecipeError: a recipe that cannot be carried out, distillers without a teacher, or a teacher without distillers.
+        RecipeError: a recipe that cannot be carried out, distillers without a teacher, or a teacher without distillers;
+            a teacher that shares parts with the student; nothing to train; or NaN in a network.
         WeightError: weights that make no sense.
         DistillError: an output that a distiller reads is missing, or shapes do not fit.
         DivergedLoss: a loss is NaN or infinite.
@@ -70,16 +74,16 @@ def train(
     recipe = recipe or Recipe()
     objective = Objective(distillers, weights, recipe.label_smoothing, mixture)
     _require_teachers(objective, teachers)
-    training = Training([student], [objective], teachers, data, recipe, device)
+    training = Training([student], [objective], teachers, TrainingData.taken(data), recipe, device)
     return training.run(**running)[0]
 
 
 def train_together(
     students: Sequence[nn.Module],
-    data: TrainingData,
+    data: TrainingData | tuple[Any, Any],
     recipe: Recipe | None = None,
     *,
-    distillers: Sequence[str | Distiller] = ("kd(temperature=1)",),
+    distillers: Sequence[Loss] = ("kd(temperature=1)",),
     weights: Mapping[str, float] | None = None,
     device: str | torch.device = "cpu",
     **running: Unpack[Running],
@@ -103,17 +107,17 @@ def train_together(
         Each student; the rows of a history are about that student.
 
     Raises:
-        RecipeError: fewer than two students, or no distiller.
+        RecipeError: fewer than two students, students that share parts, or no distiller.
     """
     if len(students) < 2:
         raise RecipeError(f"Given {len(students)} students to learn from each other. Expected at least two.")
     recipe = recipe or Recipe()
-    losses = [get(item) if isinstance(item, str) else item for item in distillers]
+    losses = as_distillers(distillers)
     ones = dict.fromkeys([CE, *(loss.name for loss in losses)], 1.0)
     objectives = [Objective(losses, ones | dict(weights or {}), recipe.label_smoothing) for _ in students]
     if not objectives[0].active:
         raise RecipeError("No distiller is given for students that learn from each other. Name at least one.")
-    training = Training(list(students), objectives, [], data, recipe, device)
+    training = Training(list(students), objectives, [], TrainingData.taken(data), recipe, device)
     return training.run(**running)
 
 

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from zcbench.distill.contract import Distiller, get
 from zcbench.distill.errors import WeightError
+from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.errors import ZcbenchError, nearest, unknown
 
@@ -30,7 +31,7 @@ class Objective(nn.Module):
     paper has one weight per image. The adapters of the losses are modules of this one, trained with the student.
 
     Args:
-        distillers: losses by name or as objects.
+        distillers: losses by name, as objects or as plain functions, see `as_distillers`.
         weights: of ``ce`` and of the losses by name; see `default_weights` for those that are not given.
         label_smoothing: of the cross-entropy.
         mixture: one of `MIXTURES`.
@@ -42,7 +43,7 @@ class Objective(nn.Module):
 
     def __init__(
         self,
-        distillers: Sequence[str | Distiller] = (),
+        distillers: Sequence[Loss] = (),
         weights: Mapping[str, float] | None = None,
         label_smoothing: float = 0.0,
         mixture: str = "average",
@@ -50,7 +51,7 @@ class Objective(nn.Module):
         super().__init__()
         if mixture not in MIXTURES:
             raise unknown("mixture of teachers", mixture, MIXTURES)
-        self.distillers = [get(item) if isinstance(item, str) else item for item in distillers]
+        self.distillers = as_distillers(distillers)
         self.weights = checked_weights([item.name for item in self.distillers], weights or {})
         self.mixture, self._smoothing = mixture, label_smoothing
         self._adapters: list[list[nn.Module | None]] = []

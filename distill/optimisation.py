@@ -33,7 +33,14 @@ def build_schedule(optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) -
     steps = recipe.epochs * steps_per_epoch
     if recipe.schedule == "one_cycle":
         rising = _RISING if recipe.warmup is None else recipe.warmup / recipe.epochs
-        return OneCycleLR(optimizer, recipe.lr, total_steps=max(2, steps), pct_start=min(1.0, max(rising, 2 / steps)))
+        return OneCycleLR(
+            optimizer,
+            recipe.lr,
+            total_steps=max(2, steps),
+            pct_start=min(1.0, max(rising, 2 / steps)),
+            base_momentum=recipe.momentum_span[0],
+            max_momentum=recipe.momentum_span[1],
+        )
     return LambdaLR(optimizer, partial(_factor, recipe=recipe, steps=steps, per_epoch=steps_per_epoch))
 
 

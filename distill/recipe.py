@@ -23,7 +23,8 @@ class Recipe:
         batch_size: images in a step.
         optimizer: ``sgd`` (with momentum) or ``adamw``.
         lr: the highest learning rate.
-        momentum: of SGD; the first beta of AdamW. A one-cycle schedule moves it between .95 and .85.
+        momentum: of SGD; the first beta of AdamW. A one-cycle schedule moves it against the rate, see
+            `momentum_span`: from .95 to .85 and back for .9.
         nesterov: whether the momentum of SGD is Nesterov's.
         weight_decay: of all parameters.
         schedule: ``one_cycle``, ``cosine``, ``step`` or ``constant``.
@@ -93,6 +94,29 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """All values, ready for JSON."""
         return {**asdict(self), "milestones": list(self.milestones)}
+
+    def used(self) -> dict[str, Any]:
+        """The values that have an effect, ready for JSON: those of another schedule or optimizer are left out."""
+        without = {
+            *(() if self.optimizer == "sgd" else ("nesterov",)),
+            *(() if self.schedule == "step" else ("milestones", "gamma")),
+            *(() if self.augmentation == "crop_flip" else ("padding",)),
+        }
+        own = {name: value for name, value in self.to_dict().items() if name not in without}
+        default = 0.3 * self.epochs if self.schedule == "one_cycle" else 0.0
+        span = {"momentum_span": list(self.momentum_span)} if self.schedule == "one_cycle" else {}
+        return own | {"warmup": default if self.warmup is None else self.warmup} | span
+
+    @property
+    def momentum_span(self) -> tuple[float, float]:
+        """Lowest and highest momentum of a one-cycle schedule: half the distance to 0 or 1, the nearer, on each side.
+
+        Example:
+            >>> Recipe(momentum=0.9).momentum_span, Recipe(momentum=0.2).momentum_span
+            ((0.85, 0.95), (0.1, 0.3))
+        """
+        half = min(self.momentum, 1 - self.momentum) / 2
+        return round(self.momentum - half, 12), round(self.momentum + half, 12)
 
     @property
     def summary(self) -> str:

@@ -8,16 +8,19 @@ networks of falling size the ones between are teacher assistants (Mirzadeh et al
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
 
-from zcbench.distill.contract import Distiller
 from zcbench.distill.course import Running, Trained
 from zcbench.distill.errors import RecipeError
+from zcbench.distill.functions import Loss
 from zcbench.distill.images import TrainingData
 from zcbench.distill.loop import train
 from zcbench.distill.recipe import Recipe
+from zcbench.distill.sharing import require_apart
+from zcbench.distill.teaching import Teacher
 
 #: What the command line calls them.
 SCENARIOS: dict[str, str] = {
@@ -30,11 +33,11 @@ SCENARIOS: dict[str, str] = {
 
 def train_in_turn(
     networks: Sequence[nn.Module],
-    teacher: nn.Module | None,
-    data: TrainingData,
+    teacher: nn.Module | Teacher | None,
+    data: TrainingData | tuple[Any, Any],
     recipe: Recipe | None = None,
     *,
-    distillers: Sequence[str | Distiller] = ("kd",),
+    distillers: Sequence[Loss] = ("kd",),
     weights: Mapping[str, float] | None = None,
     device: str | torch.device = "cpu",
     running: Callable[[int], Running] = lambda number: Running(),
@@ -57,11 +60,16 @@ def train_in_turn(
         Every network, in that order.
 
     Raises:
-        RecipeError: there is no network; otherwise the errors of `train`.
+        RecipeError: there is no network, or two of them share parts; otherwise the errors of `train`.
     """
     if not networks:
         raise RecipeError("No network is given to train. Expected at least one.")
-    done: list[Trained] = []
+    first = teacher.network if isinstance(teacher, Teacher) else teacher
+    require_apart(
+        [(f"network {number + 1}", network) for number, network in enumerate(networks)],
+        [] if first is None else [("teacher", first)],
+    )
+    data, done = TrainingData.taken(data), list[Trained]()
     for number, network in enumerate(networks):
         before = done[-1].network if done else teacher
         own = recipe or Recipe()

@@ -87,7 +87,15 @@ class Tally:
         step = self._last - len(terms) + row + 1
         name = {0: "the total", 1: "the cross-entropy"}.get(column, f"the distiller {self._terms[column]!r}")
         value = terms[row, student, column].item()
-        return DivergedLoss(
-            f"At step {step} (epoch {math.ceil(step / self._per_epoch)}), {name} is {value}. Expected a finite loss; "
-            f"use a lower learning rate or weight, a warm-up, or precision='float32'."
-        )
+        what = f"At step {step} (epoch {math.ceil(step / self._per_epoch)}), {name} is {value}. Expected a finite loss."
+        if step == 1:  # nothing has been learned, so the rate cannot be the cause
+            return DivergedLoss(what, f"It is so before anything is learned; check {_checked(column)}.")
+        return DivergedLoss(what, "Use a lower learning rate or weight, a warm-up, or precision='float32'.")
+
+
+def _checked(column: int) -> str:
+    """What to look at where a term is not finite in the first step."""
+    precision = "or use precision='float32' if it is another one"
+    if column < 2:
+        return f"the initial weights and the scale of the images, {precision}"
+    return f"what the distiller computes from the outputs of student and teacher, {precision}"

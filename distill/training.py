@@ -11,15 +11,18 @@ from torch import Tensor, nn
 
 from zcbench.distill import checkpoint as checkpoints
 from zcbench.distill.augmentation import CropFlip
+from zcbench.distill.checkpoint import CODE
+from zcbench.distill.code_identity import network_code_sha256
 from zcbench.distill.course import Observer, Row, Trained
-from zcbench.distill.errors import RecipeError, TrainingStopped
-from zcbench.distill.evaluation import evaluate
+from zcbench.distill.errors import DivergedLoss, RecipeError, TrainingStopped
+from zcbench.distill.evaluation import evaluate, to_training_mode
 from zcbench.distill.images import TrainingData
 from zcbench.distill.objective import Objective
 from zcbench.distill.optimisation import build_optimizer, build_schedule
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.distill.reading import Reader
 from zcbench.distill.recipe import Recipe
+from zcbench.distill.sharing import frozen_parts, require_usable
 from zcbench.distill.tally import Tally
 from zcbench.distill.teaching import Teacher, chosen
 from zcbench.errors import BatchError
@@ -31,7 +34,8 @@ class Training:
     """One training: what it is made of, and how far it has come.
 
     Args:
-        students: the networks to train; where there are several, each has the others as teachers.
+        students: the networks to train; where there are several, each has the others as teachers. Parts in evaluation
+            mode stay so, but a student that is in it as a whole goes into training mode.
         objectives: one for each student.
         teachers: of every student.
         data: training and test images.
@@ -39,7 +43,8 @@ class Training:
         device: where.
 
     Raises:
-        RecipeError: the recipe cannot be carried out here.
+        RecipeError: the recipe cannot be carried out here, a student shares parts with another network or has nothing
+            to train, or a network holds NaN.
         BatchError: a network has fewer classes than the labels, or returns no logits.
         DistillError: an output that a distiller reads is missing, or shapes do not fit.
     """
@@ -56,11 +61,13 @@ class Training:
         self.recipe, self.device = recipe, torch.device(device)
         if recipe.precision == "float16" and self.device.type == "cpu":
             raise RecipeError("Given precision='float16' on a CPU. Expected float32, or bfloat16; or name a GPU.")
+        require_usable(students, [teacher.network for teacher in teachers])
         self.per_epoch = recipe.steps_per_epoch(len(data))
         self.total, self.done = recipe.epochs * self.per_epoch, 0
         self.data = data.to(self.device, recipe.layout)
         self.students, self.objectives, self.teachers = students, objectives, list(teachers)
         self._began = [checkpoints.network_sha256(student) for student in students]
+        self._code = self._fingerprints()
         self.history: list[list[Row]] = [[] for _ in students]
         self._reads = frozenset[str]().union(*(objective.reads for objective in objectives))
         self._memory = torch.channels_last if recipe.layout == "channels_last" else torch.contiguous_format
@@ -113,7 +120,7 @@ class Training:
         self.done, self._rate = self.done + 1, self._optimizer.param_groups[0]["lr"]
         if self.done < self.total:
             self._schedule.step()
-        self._tally.add(self.done, terms, logits, labels)
+        self._count(terms, logits, labels)
 
     def terms(self) -> Tensor:
         """Terms of the step to come, one row for each student: total, cross-entropy, and every loss."""
@@ -140,7 +147,8 @@ class Training:
         """Networks on the device, their readers, and adapters between them."""
         probe, precision = self.data.images[:2], self.recipe.precision
         for student in self.students:
-            student.to(self.device, memory_format=self._memory).train()  # type: ignore[call-overload]
+            student.to(self.device, memory_format=self._memory)  # type: ignore[call-overload]
+            to_training_mode(student)
         self._readers = [Reader(student, self._reads, precision, probe[:1]) for student in self.students]
         self._teaching = [teacher.reader(self._reads, precision, probe[:1]) for teacher in self.teachers]
         own, outside = ([self._shapes(reader, probe) for reader in some] for some in (self._readers, self._teaching))
@@ -172,7 +180,14 @@ class Training:
     def _remembered(self) -> list[Outputs] | None:
         """What the teachers say about every image; None if that of one takes too much memory."""
         known = [teacher.remembered(self.data, self._reads, self.recipe.precision) for teacher in self.teachers]
-        return None if None in known else [outputs for outputs in known if outputs is not None]
+        whole = [outputs for outputs in known if outputs is not None]
+        for number, outputs in enumerate(whole):
+            if wrong := _not_finite(outputs):
+                raise RecipeError(
+                    f"The teacher {number + 1} of {len(known)} gives NaN or infinity as {wrong} for training images. "
+                    f"Expected finite outputs; check its weights and how its images were normalised."
+                )
+        return None if None in known else whole
 
     def _images(self, indices: Tensor, epoch: int, first: int) -> Tensor:
         images = self.data.images[indices] if self._crop is None else self._crop(indices, epoch, first)
@@ -189,8 +204,33 @@ class Training:
         self._tally = Tally(self.objectives[0].terms, len(self.students), self.device, self.per_epoch)
         self._start, self._before = perf_counter(), 0.0
 
+    def _count(self, terms: Tensor, logits: list[Tensor], labels: Tensor) -> None:
+        """Add the step to the epoch's sums.
+
+        Raises:
+            DivergedLoss: a loss is not finite; the advice is about the cause, as far as that can be told.
+        """
+        try:
+            self._tally.add(self.done, terms, logits, labels)
+        except DivergedLoss as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: DivergedLoss) -> DivergedLoss:
+        """The error, with other advice than a lower rate where the images or a teacher are the cause."""
+        images = self.data.images
+        if not bool(images.isfinite().all()):
+            return DivergedLoss(f"{error.what} The training images hold NaN or infinity; mend or leave them out.")
+        for reader in self._teaching:
+            wrong = next(filter(None, (_not_finite(reader.without_gradient(part)) for part in images.split(256))), None)
+            if wrong:
+                return DivergedLoss(f"{error.what} The teacher gives NaN or infinity as {wrong}; check its weights.")
+        return error
+
     def _end_epoch(self, evaluate_every: int, observers: Sequence[Observer]) -> None:
-        self._tally.look()
+        try:
+            self._tally.look()
+        except DivergedLoss as error:
+            raise self._explained(error) from None
         epoch = self.done // self.per_epoch
         tested = epoch % evaluate_every == 0 or self.done == self.total
         for index, student in enumerate(self.students):
@@ -229,6 +269,17 @@ class Training:
             "student as it began": self._began,
             "teacher": [checkpoints.content_sha256(teacher.network) for teacher in self.teachers],
             "device": self.device.type,
+            **self._code,
+        }
+
+    def _fingerprints(self) -> dict[str, Any]:
+        """Code of losses and networks, and what is frozen of the students, as they are before the first step."""
+        losses = self.objectives[0].active
+        return {
+            **{f"{CODE}the loss {item.name}": [item.version, item.code_sha256] for item in losses},
+            f"{CODE}the student": [network_code_sha256(student) for student in self.students],
+            f"{CODE}the teacher": [network_code_sha256(teacher.network) for teacher in self.teachers],
+            "frozen in the student": [frozen_parts(student) for student in self.students],
         }
 
     def _save(self, file: Path) -> None:
@@ -262,6 +313,11 @@ class Training:
             "objectives": self.objectives,
             "moving": [self._optimizer, self._schedule, self._scaler],
         }
+
+
+def _not_finite(outputs: Outputs) -> str | None:
+    """Name of an output that holds NaN or infinity."""
+    return next((name for name, tensor in outputs.tensors() if not bool(tensor.isfinite().all())), None)
 
 
 @contextmanager

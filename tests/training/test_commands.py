@@ -1,19 +1,26 @@
 """``zcbench distill`` and ``zcbench truth build`` from the command line."""
 
 import json
+import platform
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
 
+import zcbench
 from zcbench import spaces
 from zcbench.benchmarks.ranking import Ranking
+from zcbench.benchmarks.sources import sha256
 from zcbench.cli import app
 from zcbench.cli.students import read_distillers, read_student
+from zcbench.distill.checkpoint import content_sha256
 from zcbench.distill.errors import CheckpointError, RecipeError, ShapeMismatch, TrainingStopped
 from zcbench.errors import ArchitectureError, ProtocolError, RankingError, UnknownNameError
+from zcbench.registry import load_file
+from zcbench.streams import seeded
 
 SPACE = "nasbench201(channels=2,cells=1)"
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
@@ -89,6 +96,143 @@ def test_balanced_weights_are_kept_for_the_training_that_goes_on(tmp_path: Path)
     (tmp_path / "balanced.json").write_text('{"ce": 1.0, "at": 3.0}')
     with pytest.raises(CheckpointError, match="objective was"):
         distilled(tmp_path, *words)
+
+
+LOSS = """from zcbench.distill import distiller
+from {helper} import scale
+FACTOR = {factor}
+@distiller("{name}", reads="logits")
+def mine(student, teacher):
+    return scale(FACTOR * {sign}(student.logits - teacher.logits).square().mean())
+"""
+
+
+def loss_file(folder: Path, name: str, factor: float = 0.001, sign: str = "") -> Path:
+    helper = folder / f"helper_of_{name}.py"
+    helper.write_text("def scale(loss):\n    return 1.0 * loss\n")
+    file = folder / f"{name}.py"
+    file.write_text(LOSS.format(name=name, factor=factor, helper=helper.stem, sign=sign))
+    return file
+
+
+@pytest.mark.parametrize("change", ["constant", "formula", "comment"])
+@pytest.mark.parametrize("scenario", ["teacher", "mutual"])
+def test_an_edited_loss_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, scenario: str) -> None:
+    """Bad input: the folder keeps its loss, finished or not; in a fresh folder the new one is trained and recorded."""
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"edited_{change}_{scenario}"
+    file = loss_file(tmp_path, name)
+    teacher = ("--teacher", CELL) if scenario == "teacher" else ()
+    words = ("--scenario", scenario, *teacher, "--distillers", name, "--plugin", file)
+    first = distilled(tmp_path / "run", *words)
+    assert distilled(tmp_path / "run", *words) == first
+    if change == "comment":
+        file.write_text(file.read_text() + "# another version\n")
+    else:
+        loss_file(tmp_path, name, *((1000.0,) if change == "constant" else (0.001, "-")))
+    with pytest.raises(CheckpointError, match=f"the code of the loss {name} is not what it was"):
+        distilled(tmp_path / "run", *words)
+    fresh = distilled(tmp_path / "fresh", *words)
+    assert (fresh["test_loss"] == first["test_loss"]) == (change == "comment")
+    assert fresh["plugins"] == {str(file): sha256(file)} != first["plugins"]
+
+
+TEACHER = """from torch import nn
+class Teacher(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+    def forward(self, images):
+        return {factor} * self.layers(images)
+KEPT = []
+def make():
+    return Teacher()
+def again():
+    KEPT.append(Teacher()) if not KEPT else None
+    return KEPT[0]
+"""
+
+
+def test_an_edited_teacher_is_refused(tmp_path: Path) -> None:
+    """Bad input: the weights of its checkpoint are the same, the code that uses them is not."""
+    file, weights = tmp_path / "own.py", tmp_path / "own.pt"
+    file.write_text(TEACHER.format(factor=1))
+    with seeded("tests", "teacher"):
+        torch.save(load_file(file).make().state_dict(), weights)
+    words = ("--teacher", f"{file}:make", "--teacher-checkpoint", weights)
+    first = distilled(tmp_path / "run", *words)
+    (details,) = first["teacher_details"]  # type: ignore[misc]
+    assert details["checkpoint_sha256"] == sha256(weights) and details["file_sha256"] == sha256(file)
+    file.write_text(TEACHER.format(factor=3))
+    with pytest.raises(CheckpointError, match="the code of the teacher is not what it was"):
+        distilled(tmp_path / "run", *words)
+    distilled(tmp_path / "trained", *words[:2])
+    file.write_text(TEACHER.format(factor=4))
+    with pytest.raises(
+        CheckpointError, match="the code of the student is not what it was"
+    ):  # of the teacher's training
+        distilled(tmp_path / "trained", *words[:2])
+
+
+def test_a_function_that_gives_one_network_twice(tmp_path: Path) -> None:
+    """Bad input: two teachers that are one network are refused before a student is trained."""
+    file = tmp_path / "own.py"
+    file.write_text(TEACHER.format(factor=1))
+    with pytest.raises(RecipeError, match="share everything: they are one network"):
+        distilled(tmp_path / "run", "--teacher", f"{file}:again,{file}:again")
+    assert not (tmp_path / "run" / "student.training").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--distillers", "kd"),
+        ("--distillers", "at,sp"),
+        ("--weights", "ce=1"),
+        ("--teacher", "none", "--distillers", "kd"),
+    ],
+)
+def test_losses_without_a_teacher(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Bad input: refused by both commands, whatever is given; without the option the student is trained alone."""
+    with pytest.raises(RecipeError, match="and no teacher"):
+        distilled(tmp_path / "run", *words)
+    if "--teacher" not in words:
+        with pytest.raises(RecipeError, match="and no teacher"):
+            run("truth", "build", *COMMON, "--settings", "vanilla", "--out", tmp_path / "truth", *words)
+    assert list(tmp_path.iterdir()) == []
+    assert distilled(tmp_path / "run")["losses"] == []
+
+
+def test_the_result_says_what_was_used(tmp_path: Path) -> None:
+    """By construction: versions, threads, device, losses, and of the teacher seed, weights and accuracy."""
+    options = ("--distillers", "kd,at", "--weights", "at=0", "--seed", 3, "--threads", torch.get_num_threads())
+    result: Any = distilled(tmp_path, "--teacher", CELL, *options)
+    assert result["environment"] == {
+        "zcbench": zcbench.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": "cpu",
+        "threads": torch.get_num_threads(),
+    }
+    assert [loss["name"] for loss in result["losses"]] == ["kd"]
+    (teacher,) = result["teacher_details"]
+    network = spaces.get(SPACE).build(CELL, image_shape=(3, 8, 8))
+    network.load_state_dict(torch.load(tmp_path / "teacher0.pt", weights_only=True))
+    own = json.loads((tmp_path / "teacher0" / "log.json").read_text())["history"][-1]["test_accuracy"]
+    assert (teacher["seed"], teacher["weights_sha256"], teacher["test_accuracy"]) == (3, content_sha256(network), own)
+    assert teacher["recipe"]["padding"] == result["recipe"]["padding"] == 1  # an eighth of the side
+    assert "gamma" not in result["recipe"] and result["recipe"]["momentum_span"] == [0.85, 0.95]
+
+
+def test_a_poor_teacher_is_told(tmp_path: Path) -> None:
+    """By construction: untrained weights are near chance; a student that is better than they are is told too."""
+    torch.save(spaces.get(SPACE).build(CELL, image_shape=(3, 8, 8)).state_dict(), tmp_path / "weights.pt")
+    words = ["--student", CELL, *COMMON[:2], "--dataset", "digits(images=960)", "--epochs", 8, "--batch-size", 32]
+    words += ["--augmentation", "none", "--distillers", "kd", "--weights", "ce=1,kd=0.0001", "--teacher", CELL]
+    told = run("distill", *words, "--teacher-checkpoint", tmp_path / "weights.pt", "--out", tmp_path / "run")
+    assert "Warning: the teacher" in told and "is near chance (10.00 %)" in told
+    assert "is worse than the student" in told and told.count("on the test images.") >= 1
 
 
 def test_student_of_a_search(tmp_path: Path) -> None:
@@ -217,7 +361,7 @@ def test_truth_build_and_rank(tmp_path: Path) -> None:
     out = tmp_path / "truth"
     words = ["--archs", 4, "--seeds", 1, "--teacher", CELL, "--workers", 0, "--out", out]
     told = run("truth", "build", *COMMON, *words)
-    assert "vanilla: 4 architectures, 1 seeds" in told and "one run each" in told
+    assert "vanilla: 4 architectures, 1 seed;" in told and "one run each" in told
     truths = f"{out / 'vanilla.parquet'},{out / 'kd.parquet'}"
     bench = ["--archs", out / "archs.txt", "--proxies", "params,macs", "--dataset", "digits", "--workers", 0]
     run("bench", "--space", SPACE, "--truth", truths, *bench, "--seeds", 1, "--draws", 10, "--out", tmp_path / "run")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from zcbench import spaces
+from zcbench.benchmarks.packed_truths import trainings as packed
 from zcbench.benchmarks.protocol import TeacherChoice
-from zcbench.benchmarks.sampling import stratified
+from zcbench.benchmarks.sampling import stratified, uniform
 from zcbench.benchmarks.trainings import FILE, Key, TrainingLog
 from zcbench.benchmarks.truth import truth
 from zcbench.benchmarks.truth_building import Truth, TruthInterrupted, build_truth
-from zcbench.benchmarks.truth_runs import agreement, make_tables
+from zcbench.benchmarks.truth_packing import pack
+from zcbench.benchmarks.truth_protocol import sample_in
+from zcbench.benchmarks.truth_runs import agreed, agreement, counted, make_tables
 from zcbench.cli import app
 from zcbench.distill.errors import KnobError, RecipeError, WeightError
 from zcbench.distill.loop import train
@@ -314,17 +318,110 @@ def test_gain_needs_pairs() -> None:
 
 
 def test_stratified_sample_follows_the_sizes() -> None:
-    """By construction: each fifth of the cells by size holds a fifth of the sample; a function of its seed."""
+    """By construction: each eighth of the cells by size holds an eighth of the sample; a function of its seed."""
     space = spaces.get("nasbench201")
     sample = stratified(space, 200, seed=3, subset="unique")
     assert sample == stratified(space, 200, seed=3, subset="unique") != stratified(space, 200, seed=4, subset="unique")
     assert len(set(sample)) == 200 and set(sample) <= set(space.subset("unique"))
     sizes = np.sort(space.costs(space.subset("unique"))["params"])
-    drawn = np.sort(space.costs(sample)["params"])
-    strata = np.array_split(sizes, 200)
-    assert all(stratum[0] <= size <= stratum[-1] for size, stratum in zip(drawn, strata))
+    drawn = np.sort(space.costs(sample)["params"]).reshape(8, 25)
+    strata = np.array_split(sizes, 8)
+    assert all(own[0] >= part[0] and own[-1] <= part[-1] for own, part in zip(drawn, strata))
     firsts = space.costs(sample[:20])["params"]
     assert firsts.min() < np.quantile(sizes, 0.3) and firsts.max() > np.quantile(sizes, 0.7)
+
+
+@pytest.mark.parametrize("draw", [stratified, uniform])
+@pytest.mark.parametrize("subset", ["all", "live", "unique"])
+def test_a_larger_sample_begins_with_the_smaller_one(draw: Callable[..., list[str]], subset: str) -> None:
+    """By construction, for every size up to 40; nothing is drawn twice."""
+    space = spaces.get("nasbench201")
+    whole = draw(space, 40, 5, subset)
+    assert len(set(whole)) == 40 and all(draw(space, n, 5, subset) == whole[:n] for n in (1, 2, 3, 4, 6, 7, 39))
+
+
+def test_a_space_that_is_too_large_to_be_listed_has_uniform_samples() -> None:
+    """By construction: nested as well."""
+    space = spaces.get("autoformer")
+    assert uniform(space, 5)[:3] == uniform(space, 3)
+
+
+def test_the_whole_subset_can_be_drawn() -> None:
+    """Closed form: as many as there are, each once."""
+    space = spaces.get("nasbench201")
+    live = space.subset("unique")
+    assert sorted(stratified(space, len(live), subset="unique")) == sorted(live)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "counts"),
+    [
+        ((2, (0,)), (3, (0, 1)), "3 architectures, 2 seeds"),
+        ((2, (0, 1)), (3, (0,)), "3 architectures, 2 with 2 seeds and 1 with 1"),
+        ((3, (0,)), (2, (0, 1)), "3 architectures, 2 with 2 seeds and 1 with 1"),
+    ],
+)
+def test_a_truth_that_grows(
+    tmp_path: Path, first: tuple[int, tuple[int, ...]], second: tuple[int, tuple[int, ...]], counts: str
+) -> None:
+    """Closed form: counts, list of architectures, tables and packed file agree, whichever call asked for more."""
+    for archs, seeds in (first, second):
+        result = build(tmp_path / "run", ARCHS[:archs], seeds=seeds, settings=["vanilla"], teacher=None)
+    table, trained = result.tables["vanilla"], dict.fromkeys(TrainingLog(tmp_path / "run" / FILE).rows)
+    assert counted(table) == table.protocol["counts"] == counts
+    assert (tmp_path / "run" / "archs.txt").read_text().split() == ARCHS
+    card = pack(tmp_path / "run", tmp_path / "packed.parquet")
+    assert (card["architectures"], card["trainings"], card["left_out"]) == (3, len(trained), 0)
+    assert card["tables"]["vanilla"]["counts"] == counts and len(packed(tmp_path / "packed.parquet")) == len(table)
+
+
+def test_a_sample_of_an_older_version_is_kept(tmp_path: Path) -> None:
+    """By construction: its folder does not name the architectures of a request, and goes on with those it has."""
+    origin = "{} of 'all', stratified over parameters, seed 0"
+    before, now = ["x", "y"], ["a", "x", "b", "c"]
+    (tmp_path / "archs.txt").write_text("x\ny\n")
+    (tmp_path / "truth.json").write_text(json.dumps({"requests": [{"notes": {"architectures": origin.format(2)}}]}))
+    assert sample_in(tmp_path, now[:2], origin.format(2)) == before
+    assert sample_in(tmp_path, now, origin.format(4)) == ["x", "y", "a", "b"]
+    assert sample_in(tmp_path, now, origin.format(4).replace("seed 0", "seed 1")) == now
+    assert sample_in(tmp_path / "elsewhere", now, origin.format(4)) == now
+
+
+def test_a_reliability_without_meaning_is_none() -> None:
+    """Bad input: seeds in opposite order, and a constant one; also where an older table stored a negative number."""
+    for other in ([4.0, 3.0, 2.0, 1.0], [1.0, 1.0, 1.0, 1.0]):
+        accuracies = {0: [1.0, 2.0, 3.0, 4.0], 1: other}
+        runs = pd.DataFrame(
+            [{"arch": str(i), "seed": s, "accuracy": a} for s, own in accuracies.items() for i, a in enumerate(own)]
+        )
+        found = agreement(runs)
+        assert found == {"runs": 2, "reliability": None, "ceiling": None} and agreed(found) == "reliability none"
+    assert agreed({"reliability": -36.97, "ceiling": 0.0}) == "reliability none"
+    assert agreed({"reliability": 0.5, "ceiling": 0.5**0.5}) == "reliability 0.500, ceiling 0.707"
+
+
+def test_losses_may_come_with_the_teacher(tmp_path: Path) -> None:
+    """By construction: a folder of plain trainings records no losses, takes them later, and then keeps them."""
+    build(tmp_path / "run", ARCHS[:1], settings=["vanilla"], teacher=None, seeds=(0,))
+    assert about(tmp_path / "run")["distillation"] is None
+    build(tmp_path / "run", ARCHS[:1], seeds=(0,), distillers=["dist"])
+    assert about(tmp_path / "run")["distillation"] == {"ce": 1.0, "dist": 1.0}
+    with pytest.raises(ProtocolError, match="distillation was"):
+        build(tmp_path / "run", ARCHS[:1], seeds=(0,))
+
+
+def test_a_teacher_with_a_checkpoint_is_measured_once(built: Truth, tmp_path: Path) -> None:
+    """Independent computation: the accuracy after the training of the same weights, in log and packed file."""
+    teacher = replace(TEACHER, checkpoint=built.folder / "teacher.pt")
+    options = {"settings": ["kd"], "teacher": teacher}
+    build(tmp_path / "run", ARCHS[:1], seeds=(0,), **options)
+    lines = (tmp_path / "run" / FILE).read_text().count("\n")
+    build(tmp_path / "run", ARCHS[:1], seeds=(0, 1), **options)
+    assert (tmp_path / "run" / FILE).read_text().count("\n") == lines + 1
+    key, trained = Key(TEACHER.label, "teacher", TEACHER.seed), TrainingLog(built.folder / FILE).rows
+    assert TrainingLog(tmp_path / "run" / FILE).rows[key]["accuracy"] == trained[key]["accuracy"]
+    card = pack(tmp_path / "run", tmp_path / "packed.parquet")
+    assert card["protocol"]["teacher"]["accuracy"] == trained[key]["accuracy"]
 
 
 @pytest.mark.parametrize("n", [0, 15_626])

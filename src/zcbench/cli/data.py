@@ -70,7 +70,7 @@ def compare(
     from zcbench.benchmarks.relation import relate
 
     found = relate(first, second, data_dir, draws)
-    one, other = found.reliability
+    one, other = ("none" if value != value else f"{value:.3f}" for value in found.reliability)
     single = ", ".join(f"{_figure(found.single[key])} {what}" for key, what in _SINGLE.items())
     for heading, text in {
         "architectures": f"{found.n:,}",
@@ -78,7 +78,7 @@ def compare(
         "Spearman's ρ": "{:.3f} [{:.3f}, {:.3f}]".format(*found.rho),
         "other order": f"{100 * found.discordant:.1f} % of the pairs",
         "τ | params": _figure(found.given_params),
-        "ceiling of ρ": f"{_figure(found.ceiling)}, from the reliabilities {_figure(one)} and {_figure(other)}",
+        "ceiling of ρ": f"{_figure(found.ceiling)}, from the reliabilities {one} and {other}",
         "τ of two runs": f"{single} (other seeds)",
     }.items():
         typer.echo(f"{heading + ':':<15}{text}")

@@ -48,13 +48,14 @@ def distill(
         int | None, typer.Option(help="Epochs of a teacher that is trained first.", show_default="--epochs")
     ] = None,
     distillers: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Losses with knobs, separated by commas, as kd(temperature=2),at; top:2@RUN takes the two best kd: "
             "proxies of a ranking, by tau unless top:2@RUN:COLUMN says otherwise; FILE.json the best that "
-            "'zcbench evolve-distiller' found."
+            "'zcbench evolve-distiller' found.",
+            show_default=recipes.DISTILLERS,
         ),
-    ] = "kd",
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -121,10 +122,8 @@ def distill(
     from zcbench.distill.recipe import Recipe
     from zcbench.distill.scenarios import SCENARIOS
     from zcbench.errors import unknown
-    from zcbench.registry import load_file
 
-    for file in plugin or ():
-        load_file(file)
+    plugins = recipes.load_plugins(plugin or ())
     for given, known, what in (
         ([scenario], SCENARIOS, "scenario"),
         ([mixture], MIXTURES, "mixture of teachers"),
@@ -150,7 +149,9 @@ def distill(
         layout=layout,
     )
     who = read_student(student, space)
-    losses, origins = read_distillers(distillers, who.space.name, data_dir)
+    losses, origins = read_distillers(
+        recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir
+    )
     balanced = weights == BALANCED
     if balanced and (scenario != "teacher" or teacher == NONE):
         raise WeightError(
@@ -159,6 +160,8 @@ def distill(
         )
     numbers = {} if balanced else recipes.read_weights(weights)
     Objective(losses, numbers)  # refuses what is unknown before anything is read or trained
+    if scenario == "teacher" and teacher == NONE:
+        recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
     images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
     job = Job(
         student=who,
@@ -181,7 +184,7 @@ def distill(
         console=Console(stderr=True),
     )
     result = job.carry_out(scenario)
-    _write(job, result, scenario, split_list(export), {"data set": dataset, "top": origins})
+    _write(job, result, scenario, split_list(export), {"data set": dataset, "top": origins, "plugins": plugins})
 
 
 def _write(job: Job, result: "Trained", scenario: str, exports: Sequence[str], origin: dict[str, Any]) -> None:
@@ -197,6 +200,7 @@ def _write(job: Job, result: "Trained", scenario: str, exports: Sequence[str], o
         "test_accuracy": result.accuracy,
         "test_loss": result.loss,
         "train_accuracy": result.train_accuracy,
+        "steps": result.steps,
         "seconds": result.seconds,
     }
     if "pt" in exports:

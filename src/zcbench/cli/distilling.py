@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from zcbench.cli.students import Student
 if TYPE_CHECKING:
     from torch import nn
 
+    from zcbench.benchmarks.protocol import TeacherChoice
     from zcbench.distill.course import Observer, Running, Trained
     from zcbench.distill.images import TrainingData
     from zcbench.distill.recipe import Recipe
@@ -46,6 +47,9 @@ class Job:
     tensorboard: bool
     console: Console
     stop: Callable[[], bool] | None = None
+    taught_by: list[dict[str, Any]] = field(default_factory=list)
+    generation_accuracies: list[float] = field(default_factory=list)
+    networks: "list[tuple[str, nn.Module]]" = field(default_factory=list)
 
     def _require(self, scenario: str) -> None:
         """Refuse what the scenario has no use for, and what it lacks."""
@@ -89,7 +93,9 @@ class Job:
             if self.teachers and not self.checkpoints:
                 self._rehearse(scenario)
             self.stop = lambda: stop.asked
-            return ways[scenario]()
+            result = ways[scenario]()
+        self._warn_of_worse_teachers(result.accuracy)
+        return result
 
     def _rehearse(self, scenario: str) -> None:
         """One step of each training under a teacher, on networks of its own: what does not fit is said before hours."""
@@ -114,19 +120,39 @@ class Job:
         from zcbench.distill.objective import CE, checked_weights
 
         last = {"self": self.generations - 1, "assistant": len(self.teachers) - 1}.get(scenario, 0)
-        weights = {CE: 1.0}
+        weights, losses = {CE: 1.0}, list[str]()
         if self.teachers or scenario != "teacher":
             ones = dict.fromkeys([CE, *(get(loss).name for loss in self.losses)], 1.0) if scenario == "mutual" else {}
             weights = checked_weights(self.losses, ones | self.weights)
+            losses = [loss for loss in self.losses if weights[get(loss).name]]
         first = self.recipe.seed + (last if scenario == "self" else 0)
         return {
-            "student": {"space": self.student.space.spec, "arch": self.student.arch, "seed": first},
+            "student": {
+                "space": self.student.space.spec,
+                "arch": self.student.arch,
+                "seed": first,
+                "init": self.init,
+            },
             "scenario": scenario,
             "teachers": self.teachers,
+            "teacher_details": self.taught_by,
+            "generation_accuracies": self.generation_accuracies,
+            "losses": [
+                {"name": item.name, "version": item.version, "code_sha256": item.code_sha256}
+                for item in map(get, losses)
+            ],
             "weights": weights,
             "mixture": self.mixture if scenario == "teacher" and len(self.teachers) > 1 else None,
-            "recipe": replace(self.recipe, seed=self.recipe.seed + last).to_dict(),
+            "recipe": self._used(replace(self.recipe, seed=self.recipe.seed + last)),
+            "environment": environment(self.device),
         }
+
+    def _used(self, recipe: "Recipe") -> dict[str, Any]:
+        """The values of a recipe that have an effect on these images."""
+        used = recipe.used()
+        if "padding" in used and recipe.padding is None:
+            used["padding"] = self.data.image_shape[1] // 8
+        return used
 
     def _under_teachers(self) -> "Trained":
         from zcbench.distill.loop import train
@@ -167,7 +193,11 @@ class Job:
 
     def _in_a_chain(self) -> "Trained":
         assistants = [self._built(name) for name in self.teachers[1:]]
-        return self._in_turn([*assistants, self._network(0)], self._teacher(0, self.teachers[0]))
+        teacher = self._teacher(0, self.teachers[0])
+        result = self._in_turn([*assistants, self._network(0)], teacher)
+        for name, accuracy in zip(self.teachers[1:], self.generation_accuracies):
+            self.taught_by.append({"name": name, "test_accuracy": accuracy})
+        return result
 
     def _in_turn(self, networks: "Sequence[nn.Module]", teacher: "nn.Module | None") -> "Trained":
         from zcbench.distill.scenarios import train_in_turn
@@ -176,33 +206,93 @@ class Job:
             return self._running(STUDENT if number == len(networks) - 1 else f"generation{number}")
 
         options: dict[str, Any] = {"distillers": self.losses, "weights": self.weights, "device": self.device}
-        return train_in_turn(networks, teacher, self.data, self.recipe, running=running, **options)[-1]
+        results = train_in_turn(networks, teacher, self.data, self.recipe, running=running, **options)
+        self.generation_accuracies = [result.accuracy for result in results]
+        return results[-1]
 
     def _network(self, number: int) -> "nn.Module":
         """The student; ``number`` says which draw of its weights, from the seed of the recipe on."""
         space, arch = self.student
-        return space.build(arch, self.data.num_classes, self.recipe.seed + number, self.data.image_shape, self.init)
+        seed, shape = self.recipe.seed + number, self.data.image_shape
+        return self._apart("student", space.build(arch, self.data.num_classes, seed, shape, self.init))
 
     def _built(self, name: str, checkpoint: Path | None = None) -> "nn.Module":
-        from zcbench.benchmarks.teachers import build_teacher, read_teacher
+        from zcbench.benchmarks.teachers import build_teacher
 
-        choice = read_teacher(name, self.student.space, self.recipe.seed, checkpoint=checkpoint)
-        return build_teacher(choice, self.student.space, self.init, self.data.num_classes, self.data.image_shape)
+        space, data = self.student.space, self.data
+        choice = self._choice(name, checkpoint)
+        return self._apart(
+            f"teacher {name}", build_teacher(choice, space, self.init, data.num_classes, data.image_shape)
+        )
+
+    def _choice(self, name: str, checkpoint: Path | None) -> "TeacherChoice":
+        from zcbench.benchmarks.teachers import read_teacher
+
+        return read_teacher(name, self.student.space, self.recipe.seed, checkpoint=checkpoint)
+
+    def _apart(self, name: str, network: "nn.Module") -> "nn.Module":
+        """The network, once it shares nothing with those built before, such as one that a function gives again."""
+        from zcbench.distill.sharing import require_apart
+
+        require_apart([(name, network)], self.networks)
+        self.networks.append((name, network))
+        return network
 
     def _teacher(self, number: int, name: str) -> "nn.Module":
-        """A trained teacher: with its checkpoint, or trained here first."""
+        """A trained teacher: with its checkpoint, or trained here first. Its test accuracy is printed and recorded."""
+        checkpoint = self.checkpoints[number] if self.checkpoints else None
+        network = self._trained_here(number, name) if checkpoint is None else self._built(name, checkpoint)
+        self._measure(name, network, checkpoint)
+        return network
+
+    def _trained_here(self, number: int, name: str) -> "nn.Module":
         from zcbench.distill.export import save_weights
         from zcbench.distill.loop import train
 
-        if self.checkpoints:
-            return self._built(name, self.checkpoints[number])
         own = f"teacher{number}"
         result = train(
             self._built(name), None, self.data, self.teacher_recipe, device=self.device, **self._running(own)
         )
         save_weights(result.network, self.out / f"{own}.pt")
-        self.console.print(f"Teacher {name}: {result.accuracy:.2f} % on the test images.", highlight=False)
         return result.network
+
+    def _measure(self, name: str, network: "nn.Module", checkpoint: Path | None) -> None:
+        """Accuracy on the test images, once, with a warning near chance; and what the result says of the teacher."""
+        from zcbench.distill.checkpoint import content_sha256
+        from zcbench.distill.teaching import Teacher, near_chance
+
+        accuracy = Teacher(network).quality(self.data.to(self.device, self.recipe.layout)).accuracy
+        choice = self._choice(name, checkpoint)
+        self.taught_by.append(
+            {
+                "name": name,
+                "seed": choice.seed,
+                "init": self.init,
+                "file_sha256": choice.file_sha256,
+                "checkpoint": None if checkpoint is None else str(checkpoint),
+                "checkpoint_sha256": choice.checkpoint_sha256,
+                "weights_sha256": content_sha256(network),
+                "recipe": self._used(self.teacher_recipe) if checkpoint is None else None,
+                "test_accuracy": accuracy,
+            }
+        )
+        self._say(f"Teacher {name}: {accuracy:.2f} % on the test images.")
+        if near_chance(accuracy, self.data):
+            self._say(
+                f"Warning: the teacher {name} is near chance ({100 / self.data.num_classes:.2f} %); check its "
+                f"checkpoint, its classes and how its images were normalised."
+            )
+
+    def _warn_of_worse_teachers(self, accuracy: float) -> None:
+        for teacher in self.taught_by:
+            if teacher["test_accuracy"] < accuracy:
+                self._say(
+                    f"Warning: the teacher {teacher['name']} ({teacher['test_accuracy']:.2f} %) is worse than the "
+                    f"student ({accuracy:.2f} %) on the test images."
+                )
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def _running(self, name: str) -> "Running":
         return {
@@ -219,3 +309,22 @@ class Job:
         folder = self.out if name == STUDENT else self.out / name
         watching: list[Observer] = [Logbook(folder, {"training": name}), StepBar(self.console, name)]
         return [*watching, TensorBoard(folder / "tensorboard")] if self.tensorboard else watching
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions, device and threads of this process."""
+    import platform
+
+    import torch
+
+    import zcbench
+
+    kind = torch.device(device)
+    return {
+        "zcbench": zcbench.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name(kind) if kind.type == "cuda" else str(kind),
+        "threads": torch.get_num_threads(),
+    }

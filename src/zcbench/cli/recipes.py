@@ -1,5 +1,6 @@
 """Options of a training recipe, shared by the commands that train."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -21,8 +22,13 @@ Smoothing = Annotated[float, typer.Option("--label-smoothing", help="Share of a 
 Augmentation = Annotated[str, typer.Option(help="none, or crop_flip.")]
 Precision = Annotated[str, typer.Option(help="float32; bfloat16 or float16 for autocast, the latter on a GPU.")]
 Layout = Annotated[str, typer.Option(help="Memory layout: contiguous, or channels_last.")]
+#: The loss where none is named.
+DISTILLERS = "kd"
 Distillers = Annotated[
-    str, typer.Option(help="Distillation losses with knobs, separated by commas, as kd(temperature=2),at.")
+    str | None,
+    typer.Option(
+        help="Distillation losses with knobs, separated by commas, as kd(temperature=2),at.", show_default=DISTILLERS
+    ),
 ]
 Weights = Annotated[
     str | None,
@@ -35,6 +41,39 @@ Weights = Annotated[
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines distillers. May be repeated.")
 ]
+
+
+def load_plugins(files: Iterable[Path]) -> dict[str, str]:
+    """Load plug-in files, each version of a file once.
+
+    Returns:
+        SHA-256 of each file, by its path.
+
+    Raises:
+        PluginError: a file is missing or fails to load.
+    """
+    from zcbench.benchmarks.sources import sha256
+    from zcbench.registry import load_file
+
+    found = {}
+    for file in files:
+        if not file.is_file():
+            load_file(file)  # says what is wrong
+        found[str(file)] = sha256(file)
+        load_file(file, sha256=found[str(file)])
+    return found
+
+
+def refuse_without_teacher(distillers: str | None, weights: str | None, advice: str) -> None:
+    """Raise `RecipeError` where losses or weights are given for trainings without a teacher."""
+    from zcbench.distill.errors import RecipeError
+
+    for option, given in (("--distillers", distillers), ("--weights", weights)):
+        if given is not None:
+            raise RecipeError(
+                f"Given {option} {given!r} and no teacher. Expected a teacher, without which the option has no effect; "
+                f"{advice}, or leave {option} out."
+            )
 
 
 def read_weights(given: str | None) -> dict[str, float]:

@@ -34,13 +34,15 @@ def build(
         str, typer.Option(help="Architecture space, with options as in nasbench201(channels=8,cells=3).")
     ] = "nasbench201",
     archs: Annotated[
-        str, typer.Option(help="How many architectures to sample, 'all', or a text file with one a line.")
+        str,
+        typer.Option(
+            help="How many architectures to sample, 'all', or a text file with one a line. A larger sample begins with "
+            "the smaller one of the same seed, so that more may be asked of a folder later."
+        ),
     ] = "200",
     subset: Annotated[str, typer.Option(help="Set that architectures are taken from: all, live or unique.")] = "all",
     archs_seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
-    sample: Annotated[
-        str, typer.Option(help="stratified over the number of parameters, or uniform, as 'zcbench bench' draws.")
-    ] = "stratified",
+    sample: Annotated[str, typer.Option(help="stratified over the number of parameters, or uniform.")] = "stratified",
     settings: Annotated[str, typer.Option(help="vanilla (no teacher), kd, or both with a comma.")] = "vanilla,kd",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture and setting, seeds 0, 1, …")] = 2,
     dataset: Annotated[
@@ -64,7 +66,7 @@ def build(
     augmentation: recipes.Augmentation = "none",
     precision: recipes.Precision = "float32",
     layout: recipes.Layout = "channels_last",
-    distillers: recipes.Distillers = "kd",
+    distillers: recipes.Distillers = None,
     weights: recipes.Weights = None,
     teacher: Annotated[
         str,
@@ -97,9 +99,11 @@ def build(
     from dataclasses import replace
 
     from zcbench import datasets, spaces
+    from zcbench.benchmarks.sampling import stratified, uniform
     from zcbench.benchmarks.study import choose_architectures
     from zcbench.benchmarks.teachers import read_teacher
     from zcbench.benchmarks.truth_building import build_truth
+    from zcbench.benchmarks.truth_protocol import sample_in
     from zcbench.distill.images import TrainingData
     from zcbench.distill.recipe import Recipe
     from zcbench.errors import unknown
@@ -122,14 +126,18 @@ def build(
     kinds, taught = split_list(settings), "kd" in split_list(settings)
     if sample not in SAMPLES:
         raise unknown("way of sampling", sample, SAMPLES)
-    if archs.isdecimal() and sample == "stratified":
-        from zcbench.benchmarks.sampling import stratified
-
+    if not taught:
+        recipes.refuse_without_teacher(distillers, weights, "add kd to --settings")
+    if archs.isdecimal() and sample == "uniform":
+        chosen = uniform(where, int(archs), archs_seed, subset)
+        origin = f"{archs} of {subset!r}, uniform, seed {archs_seed}"
+    elif archs.isdecimal():
         try:
             chosen = stratified(where, int(archs), archs_seed, subset)
         except SpaceError as error:
             raise SpaceError(f"{error} A uniform sample, of --sample uniform, needs no list.") from error
         origin = f"{archs} of {subset!r}, stratified over parameters, seed {archs_seed}"
+        chosen = sample_in(out, chosen, origin)
     else:
         chosen, origin = choose_architectures(where, archs, subset, archs_seed)
     images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
@@ -142,7 +150,7 @@ def build(
         settings=kinds,
         seeds=range(seeds),
         recipe=recipe,
-        distillers=split_list(distillers),
+        distillers=split_list(recipes.DISTILLERS if distillers is None else distillers),
         weights=recipes.read_weights(weights),
         teacher=read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint) if taught else None,
         teacher_recipe=replace(
@@ -174,6 +182,7 @@ def pack(
     'zcbench data import FILE' stores its tables on another machine.
     """
     from zcbench.benchmarks import truth_packing
+    from zcbench.benchmarks.truth_runs import agreed
 
     about = truth_packing.pack(folder, out)
     rest = f"; {about['left_out']:,} architectures are not finished and left out" if about["left_out"] else ""
@@ -182,8 +191,7 @@ def pack(
         f"({out.stat().st_size / 1e3:.0f} kB){rest}"
     )
     for table in about["tables"].values():
-        agreed = f"reliability {table['reliability']}, ceiling {table['ceiling']}"
-        typer.echo(f"{table['name']}: {table['n']:,} architectures, {table['runs']} seeds; {agreed}")
+        typer.echo(f"{table['name']}: {table['counts']}; {agreed(table)}")
 
 
 def _label(dataset: str, side: int) -> str:
@@ -195,14 +203,29 @@ def _label(dataset: str, side: int) -> str:
 
 
 def _print(result: "Truth") -> None:
+    from zcbench.benchmarks.truth_runs import agreed, counted
+
     for setting, table in result.tables.items():
-        about, accuracy = table.protocol, table["accuracy"]
-        agreed = (
-            "one run each"
-            if about["reliability"] is None
-            else (f"reliability {about['reliability']:.3f}, ceiling {about['ceiling']:.3f}")
-        )
+        accuracy = table["accuracy"]
+        told = "one run each" if table["seed"].nunique() == 1 else agreed(table.protocol)
         typer.echo(
-            f"{setting}: {about['n']:,} architectures, {about['runs']} seeds; accuracy {accuracy.min():.2f} to "
-            f"{accuracy.max():.2f}, mean {accuracy.mean():.2f}; {agreed}: {result.folder / setting}.parquet"
+            f"{setting}: {counted(table)}; accuracy {accuracy.min():.2f} to {accuracy.max():.2f}, mean "
+            f"{accuracy.mean():.2f}; {told}: {result.folder / setting}.parquet"
+        )
+    _warn_of_a_worse_teacher(result)
+
+
+def _warn_of_a_worse_teacher(result: "Truth") -> None:
+    """Say so where most architectures alone are better than the teacher."""
+    if "vanilla" not in result.tables:
+        return
+    teachers = result.trainings[result.trainings["setting"] == "teacher"]
+    if teachers.empty:
+        return
+    teacher, alone = teachers.iloc[-1], result.tables["vanilla"].averaged()["accuracy"]
+    if (better := int((alone > teacher["accuracy"]).sum())) * 2 > len(alone):
+        typer.echo(
+            f"Warning: the teacher {teacher['arch']} ({teacher['accuracy']:.2f} %) is worse than {better:,} of the "
+            f"{len(alone):,} architectures trained alone.",
+            err=True,
         )
