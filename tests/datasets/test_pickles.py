@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zcbench.benchmarks import safe_pickle
+from zcbench import pickles
 from zcbench.errors import DataError
 
 ARRAYS = [
@@ -40,7 +40,7 @@ def test_arrays_come_back(array: np.ndarray, protocol: int) -> None:
     data = pickle.dumps({"loss": [array]}, protocol=protocol)
     old = data.replace(b"numpy._core.", b"numpy.core.")  # same length prefix only where the name is a text line
     for version in {data, old} if protocol == 3 else {data}:
-        back = safe_pickle.loads(version)["loss"][0]
+        back = pickles.loads(version)["loss"][0]
         assert back.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
         assert back.tolist() == array.tolist()
 
@@ -50,7 +50,7 @@ def test_containers_and_scalars_come_back() -> None:
     data = pickle.dumps(
         {(3, 1): [85.62, None, True, b"x"], "s": {1, 2}, "f": frozenset("a"), "c": 1j, "n": np.float64(2)}
     )
-    assert safe_pickle.loads(data) == pickle.loads(data)
+    assert pickles.loads(data) == pickle.loads(data)
 
 
 @pytest.mark.data
@@ -61,7 +61,7 @@ def test_containers_and_scalars_come_back() -> None:
 def test_public_pickles_read_as_the_unrestricted_readers_read_them(data_dir: Path, file: str) -> None:
     """Oracle: pandas' unrestricted reader on the same three public files."""
     path = data_dir / "sources" / file
-    ours, theirs = safe_pickle.load(path), pd.read_pickle(path)
+    ours, theirs = pickles.load(path), pd.read_pickle(path)
     if isinstance(theirs, pd.DataFrame):
         pd.testing.assert_frame_equal(ours, theirs, check_dtype=False, check_column_type=False)
     elif "cifar10" in theirs:
@@ -100,7 +100,7 @@ def test_malicious_pickle_is_refused_and_its_payload_did_not_run(tmp_path: Path,
     marker, file = tmp_path / "ran", tmp_path / "accuracies.pkl"
     file.write_bytes(payloads(marker)[gadget])
     with pytest.raises(DataError, match=r"accuracies\.pkl.*asks for"):
-        safe_pickle.load(file)
+        pickles.load(file)
     assert not marker.exists()
 
 
@@ -130,7 +130,7 @@ def test_state_tricks_on_admitted_names_are_refused() -> None:
     ]
     for data in forged:
         with pytest.raises(DataError):
-            safe_pickle.loads(data)
+            pickles.loads(data)
     assert len(pd.DataFrame({"a": [1]})) == 1
     assert np.dtype("O").hasobject
 
@@ -141,17 +141,17 @@ def test_truncated_pickle_is_named(tmp_path: Path, cut: int) -> None:
     file = tmp_path / "cut.pkl"
     file.write_bytes(pickle.dumps({"loss": np.arange(50.0)})[:cut])
     with pytest.raises(DataError, match=r"cut\.pkl.*damaged.*Fetch it again"):
-        safe_pickle.load(file)
+        pickles.load(file)
 
 
 def test_deep_nesting_is_an_error_not_a_crash() -> None:
     """Oracle: a list nested 100,000 deep is an error, since no data is."""
     with pytest.raises(DataError):
-        safe_pickle.loads(b"]" * 100_000 + b"a" * 99_999 + b".")
+        pickles.loads(b"]" * 100_000 + b"a" * 99_999 + b".")
 
 
 def test_persistent_ids_are_refused() -> None:
     """Oracle: nothing outside the file is data."""
     buffer = io.BytesIO(b"Pelsewhere\n.")
     with pytest.raises(DataError):
-        safe_pickle.loads(buffer.getvalue())
+        pickles.loads(buffer.getvalue())
