@@ -103,7 +103,8 @@ class Ranking:
         rows = rows if kind else rows[rows["kind"] != "supervised"]
         known = self.accuracies.loc[list(self.subsets[str(wanted["subset"])])].notna().sum()
         figures = rows[by].where(rows["n"] >= COVERED * rows["truth"].map(known))
-        means = figures.groupby(rows["proxy"]).mean(skipna=False).dropna().sort_index()
+        means = figures.groupby(rows["proxy"]).mean()
+        means = means[figures.notna().groupby(rows["proxy"]).all()].sort_index()
         return list(means.sort_values(ascending=by in LOWER_IS_BETTER, kind="stable").index[:n])
 
     def distinct(self, names: Sequence[str], subset: str | None = None) -> list[str]:
@@ -265,7 +266,7 @@ def checked_options(confidence: float, draws: int, k: float, seed: int = 0) -> d
     for name, value, good, expected in (
         ("confidence", confidence, 0 < confidence < 1, "a number between 0 and 1, such as 0.95"),
         ("draws", draws, draws >= 1, "a whole number of at least 1, such as 1000"),
-        ("k", k, k > 0, "a number of architectures, such as 10, or a share below 1, such as 0.05"),
+        ("k", k, 0 < k < float("inf"), "a number of architectures, such as 10, or a share below 1, such as 0.05"),
     ):
         if not good:
             raise RankingError(f"{name}={value!r} was given. Expected {expected}.")

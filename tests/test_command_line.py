@@ -164,8 +164,10 @@ def test_what_cannot_be_ranked_is_said_before_scoring(words, message, files, tmp
 
 @pytest.mark.parametrize("words", [[], ["--space", SPACE]])
 def test_an_empty_truth(words, tmp_path):
-    """A shell's empty variable is no truth: one clear message."""
-    assert "No truth is named" in fails("bench", "--truth", "", *words, "--out", tmp_path / "run")
+    """A shell's empty variable is no truth, and neither is a comma: one clear message."""
+    told = fails("bench", "--truth", "", *words, "--out", tmp_path / "run", code=2)
+    assert "--truth was given an empty value" in told
+    assert "No truth is named" in fails("bench", "--truth", ",", *words, "--out", tmp_path / "run")
 
 
 def test_two_truths_of_one_file_name(run, files, tmp_path):

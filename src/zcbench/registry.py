@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Generic, TypeVar
 
 from zcbench.errors import DuplicateNameError, ZcbenchError, unknown
+from zcbench.folders import is_file
 from zcbench.streams import derive
 
 T = TypeVar("T")
@@ -185,7 +186,9 @@ class Registry(Generic[T]):
         point = self._points()[name]
         try:
             item = point.load()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise PluginError(
                 f"The {self.kind} {name!r} comes from the entry point {point.value!r}, which fails to load: "
                 f"{type(error).__name__}: {error}. Mend or uninstall that package."
@@ -226,7 +229,7 @@ def load_file(path: str | Path, sha256: str | None = None) -> ModuleType:
     name = f"zcbench_plugin_{derive(file, *filter(None, [sha256])):x}"
     if name in sys.modules:
         return sys.modules[name]
-    if not file.is_file():
+    if not is_file(file):
         raise PluginError(f"No plug-in at {str(path)!r}. Expected a Python file; check the path.")
     if sha256 not in (None, hashlib.sha256(file.read_bytes()).hexdigest()):
         raise PluginError(f"{str(path)!r} has changed: its sha256 is not {sha256}. Put back the file, or start anew.")
@@ -240,7 +243,10 @@ def load_file(path: str | Path, sha256: str | None = None) -> ModuleType:
     except ZcbenchError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except KeyboardInterrupt:
+        del sys.modules[name]
+        raise
+    except BaseException as error:  # a plug-in may call sys.exit
         del sys.modules[name]
         raise PluginError(f"The plug-in {str(path)!r} fails to load: {type(error).__name__}: {error}.") from error
     return module

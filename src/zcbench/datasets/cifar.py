@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zcbench.datasets.base import ImageSet
-from zcbench.errors import BatchError, DataError
+from zcbench.errors import BatchError, DataError, shortened
 from zcbench.pickles import loads
 
 
@@ -109,9 +109,10 @@ def _first(layout: Layout, split: str, files: int | None) -> tuple[str, ...]:
     names = layout.files(split)
     if files is None or split != "train":
         return names
-    if not isinstance(files, int) or not 1 <= files <= len(names):
+    if not isinstance(files, int) or isinstance(files, bool) or not 1 <= files <= len(names):
         raise BatchError(
-            f"files={files!r} was given. Expected 1 to {len(names)}, the training files of {layout.title}."
+            f"files={shortened(repr(files))} was given. Expected 1 to {len(names)}, the training files of "
+            f"{layout.title}."
         )
     return names[:files]
 
