@@ -85,8 +85,9 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -
 
 def _requests(folder: Path) -> list[Any]:
     try:
-        return list(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["requests"])
-    except (OSError, ValueError, LookupError, TypeError):
+        found = list(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["requests"])
+        return [request for request in found if isinstance(request, dict)]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []
 
 

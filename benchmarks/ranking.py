@@ -16,7 +16,8 @@ from zcbench.benchmarks.ensembles import Ensemble
 from zcbench.benchmarks.evidence import Evidence, gather, newest_attempts
 from zcbench.benchmarks.rows import rows
 from zcbench.benchmarks.supervised import TRAIN, Supervision, card, with_supervised
-from zcbench.errors import DataError, RankingError, unknown
+from zcbench.errors import DataError, RankingError, shortened, unknown
+from zcbench.proxies import REGISTRY
 
 COLUMNS = (
     *("truth", "subset", "proxy", "kind", "higher_is_better", "n", "coverage"),
@@ -157,15 +158,37 @@ class Ranking:
         try:
             frames = {name: pd.read_parquet(home / f"{name}.parquet") for name in (*_FRAMES, "correlations")}
             notes = json.loads((home / "protocol.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            long = frames.pop("correlations")
+            parts = {str(name): part.drop(columns="subset") for name, part in long.groupby("subset", sort=False)}
+            subsets = {name: tuple(archs) for name, archs in notes["subsets"].items()}
+            found = cls(**frames, correlations=parts, protocol=dict(notes["protocol"]), subsets=subsets)
+            found._check()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            told = shortened(" ".join(str(error).split()), 500)
             raise DataError(
-                f"No ranking can be read from {str(folder)!r}: {error}. Expected the files that Ranking.save writes; "
+                f"No ranking can be read from {str(folder)!r}: {told}. Expected the files that Ranking.save writes; "
                 "rank the run again."
             ) from error
-        long = frames.pop("correlations")
-        parts = {str(name): part.drop(columns="subset") for name, part in long.groupby("subset", sort=False)}
-        subsets = {name: tuple(archs) for name, archs in notes["subsets"].items()}
-        return cls(**frames, correlations=parts, protocol=notes["protocol"], subsets=subsets)
+        return found
+
+    def _check(self) -> None:
+        """Refuse tables that do not belong together.
+
+        Raises:
+            ValueError: as the sentence says.
+        """
+        if lacking := [name for name in COLUMNS if name not in self.table]:
+            raise ValueError(f"the table lacks {', '.join(lacking)}")
+        if not len(self.table) or not {*self.table["subset"]} <= self.subsets.keys() & self.correlations.keys():
+            raise ValueError("the table is empty, or about other subsets")
+        if not self.scores.index.equals(self.accuracies.index) or not self.scores.index.equals(self.sizes.index):
+            raise ValueError("scores, accuracies and sizes are of different architectures")
+        if not {*self.table["truth"]} <= {*self.accuracies} or not {*self.table["proxy"]} <= {*self.scores}:
+            raise ValueError("the table is about other proxies or truths than the scores")
+        if any(not {*archs} <= {*self.scores.index} for archs in self.subsets.values()):
+            raise ValueError("a subset has architectures without scores")
+        if not isinstance(self.protocol.get("scores", {}), dict):
+            raise ValueError("the protocol does not tell the scores")
 
 
 def rank(
@@ -201,7 +224,7 @@ def rank(
         sizes: columns ``arch, params, macs, n_convs, depth``; they are ranked even when nobody scored them.
         clusters: class of each architecture, the unit that the bootstrap draws; each stands alone if omitted.
         subsets: architectures of each subset, of which those that were scored count; all of them if omitted.
-        directions: whether higher is better, per proxy; true if omitted.
+        directions: whether higher is better, per proxy; as it is registered if omitted, and true for an unknown one.
         kinds: ``"proxy"`` or ``"baseline"``, per proxy; a size is a baseline, the rest proxies.
         ensembles: rank aggregations, each a row of kind ``"ensemble"``. Its values are made once, over all scored
             architectures, and are as fixed as a score in subsets and in the draws of the bootstrap.
@@ -223,7 +246,9 @@ def rank(
     options = checked_options(confidence, draws, k, seed)
     supervision = Supervision(tuple(supervised), supervised_train, seed)
     attempts = newest_attempts(scores)
-    evidence = gather(scores, attempts, truths, sizes, clusters, directions or {}, kinds or {}, notes)
+    evidence = gather(
+        scores, attempts, truths, sizes, clusters, _directions(attempts, directions or {}), kinds or {}, notes
+    )
     evidence = with_supervised(with_ensembles(evidence, ensembles), supervision)
     archs = set(evidence.values.index)
     chosen = {name: tuple(sorted(archs & {*some})) for name, some in (subsets or {"all": archs}).items()}
@@ -245,6 +270,12 @@ def rank(
         protocol={**(protocol or {}), "truths": _protocols(truths), "ranking": how},
         subsets=chosen,
     )
+
+
+def _directions(attempts: pd.DataFrame, given: Mapping[str, bool]) -> dict[str, bool]:
+    """Whether higher is better, by proxy: as ``given``, else as registered."""
+    names = [name for name in map(str, attempts["proxy"].unique()) if name not in given and not REGISTRY.trouble(name)]
+    return {**given, **{name: REGISTRY.get(name).higher_is_better for name in names}}
 
 
 def _how(evidence: Evidence, attempts: pd.DataFrame, subsets: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from zcbench.benchmarks.store import TRANSIENT, Missing, Row, Store
 from zcbench.benchmarks.teachers import build_teacher, read_teacher
 from zcbench.benchmarks.workers import Job, Unit
 from zcbench.datasets import Batch
+from zcbench.devices import check_device
 from zcbench.errors import Interrupted, ProtocolError
 from zcbench.proxies import REGISTRY, Costs, Proxy, resolve
 from zcbench.registry import load_file
@@ -214,7 +215,7 @@ def open_run(
         load_file(plugin)
     chosen = {proxy.name: proxy for proxy in resolve(proxies)}
     choice, folder = read_teacher(teacher, space) if isinstance(teacher, str) else teacher, Path(out)
-    _require(space, list(chosen.values()), choice, workers, timeout)
+    _require(space, list(chosen.values()), choice, device, workers, timeout)
     protocol = Protocol.of(space, batch, init, dtype, layout, device, choice)
     files = tuple(str(Path(plugin).resolve()) for plugin in plugins)
     job = Job(
@@ -241,9 +242,15 @@ def open_run(
 
 
 def _require(
-    space: Space, proxies: Sequence[Proxy], teacher: TeacherChoice | None, workers: int, timeout: float | None
+    space: Space,
+    proxies: Sequence[Proxy],
+    teacher: TeacherChoice | None,
+    device: str,
+    workers: int,
+    timeout: float | None,
 ) -> None:
     _require_some(proxies, "proxies")
+    check_device(device)
     if workers < 0:
         raise ProtocolError(f"workers={workers} was given. Expected 0 (this process) or more.")
     if timeout is not None and not timeout > 0:
@@ -289,6 +296,8 @@ def _request(
     return {
         **notes,
         "proxies": {name: proxy.version for name, proxy in proxies.items()},
+        "higher_is_better": {name: proxy.higher_is_better for name, proxy in proxies.items()},
+        "baselines": [name for name, proxy in proxies.items() if proxy.baseline],
         "workers": workers,
         "timeout": timeout,
         "plugins": list(plugins),

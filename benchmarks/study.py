@@ -1,6 +1,6 @@
 """From names to a study: which architectures are scored, and how a finished run is ranked."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,30 +132,56 @@ def rank_run(
         RankingError: the truth is of another space or of other architectures, or there are fewer than three.
         StoreError: there are no scores at ``run``.
         ProtocolError: scores to be ranked beside were made under a protocol that gives other numbers.
-        UnknownNameError: there is a proxy that is not known here; give its plug-in. An ensemble or subset is unknown.
+        UnknownNameError: there is a proxy that is not known here, nor described by the run; give its plug-in. An
+            ensemble or subset is unknown.
     """
     runs = {str(one): shipped.load(one) for one in (run, *batches)}
     protocol, own, description = mine = pool(runs)
-    joined = join(mine, {str(other): shipped.load(other) for other in beside})
+    others = {str(other): shipped.load(other) for other in beside}
+    joined, parts = join(mine, others), runs | others
     scores = joined.scores
     space = spaces.get(protocol.space)
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)
     shape = (protocol.image_shape[0], protocol.image_shape[1], protocol.image_shape[2])
-    known = {name: REGISTRY.get(name) for name in dict.fromkeys(scores["proxy"])}
+    about = directions(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
     return rank(
         scores,
         truths,
         space.costs(archs, num_classes=protocol.num_classes, image_shape=shape),
         clusters={arch: space.canonical(arch) for arch in archs},
         subsets=_chosen(_subsets(space, scores, archs, truths), subsets),
-        directions={name: item.higher_is_better for name, item in known.items()},
-        kinds={name: "baseline" if item.baseline else "proxy" for name, item in known.items()},
-        ensembles=choose(ensembles, REGISTRY.names(), known),
+        directions={name: higher for name, (higher, _) in about.items()},
+        kinds={name: kind for name, (_, kind) in about.items()},
+        ensembles=choose(ensembles, {*REGISTRY.names(), *about}, about),
         notes=joined.notes,
         protocol={"scores": _card(protocol, own, description), **({"beside": joined.sources} if beside else {})},
         **options,
     )
+
+
+def directions(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]]) -> dict[str, tuple[bool, str]]:
+    """Whether higher is better, and the kind of every proxy: as it is registered here, or else as the run noted it.
+
+    Args:
+        names: the proxies.
+        descriptions: those of the runs and packed files that the scores are from.
+
+    Raises:
+        UnknownNameError: a proxy is known neither here nor there.
+    """
+    requests = [request for made in descriptions for request in made["requests"] if isinstance(request, Mapping)]
+    noted: dict[str, tuple[bool, str]] = {}
+    for request in requests:
+        baselines = set(request.get("baselines", ()))
+        for name, higher in dict(request.get("higher_is_better", {})).items():
+            noted[name] = bool(higher), "baseline" if name in baselines else "proxy"
+    return {name: noted[name] if name in noted and name not in REGISTRY else _registered(name) for name in names}
+
+
+def _registered(name: str) -> tuple[bool, str]:
+    item = REGISTRY.get(name)
+    return item.higher_is_better, "baseline" if item.baseline else "proxy"
 
 
 def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:
