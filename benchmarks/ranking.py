@@ -138,7 +138,7 @@ class Ranking:
         try:
             home.mkdir(parents=True, exist_ok=True)
             for name, frame in frames.items():
-                frame.to_parquet(home / f"{name}.parquet")
+                frame.to_parquet(home / f"{name}.parquet", write_page_checksum=True)
             notes = {"protocol": self.protocol, "subsets": self.subsets}
             (home / "protocol.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
         except OSError as error:
@@ -156,7 +156,8 @@ class Ranking:
         """
         home = Path(folder)
         try:
-            frames = {name: pd.read_parquet(home / f"{name}.parquet") for name in (*_FRAMES, "correlations")}
+            files = {name: home / f"{name}.parquet" for name in (*_FRAMES, "correlations")}
+            frames = {name: pd.read_parquet(file, page_checksum_verification=True) for name, file in files.items()}
             notes = json.loads((home / "protocol.json").read_text(encoding="utf-8"))
             long = frames.pop("correlations")
             parts = {str(name): part.drop(columns="subset") for name, part in long.groupby("subset", sort=False)}

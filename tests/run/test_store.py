@@ -154,7 +154,7 @@ def test_a_row_that_another_program_changed(path, change):
     for write in (False, True):
         with (
             Store(path, write=write) as store,
-            pytest.raises(StoreError, match="damaged or changed: the score of 'p' for '[bc]'"),
+            pytest.raises(StoreError, match=r"damaged or changed: the score of 'p' for '[bc]'"),
         ):
             store.scores()
 
