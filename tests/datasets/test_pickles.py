@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +156,116 @@ def test_persistent_ids_are_refused() -> None:
     buffer = io.BytesIO(b"Pelsewhere\n.")
     with pytest.raises(DataError):
         pickles.loads(buffer.getvalue())
+
+
+# Opcodes by hand: a pickle that NumPy's own functions would turn onto memory that is not its own.
+NDARRAY, DTYPE = b"\x8c\x05numpy\x8c\x07ndarray\x93", b"\x8c\x05numpy\x8c\x05dtype\x93"
+RECONSTRUCT = b"\x8c\x15numpy.core.multiarray\x8c\x0c_reconstruct\x93"
+FROMBUFFER = b"\x8c\x12numpy.core.numeric\x8c\x0b_frombuffer\x93"
+SCALAR = b"\x8c\x15numpy.core.multiarray\x8c\x06scalar\x93"
+
+
+def number(value: int) -> bytes:
+    return b"J" + struct.pack("<i", value)
+
+
+def dtype(code: bytes, size: int = -1, order: bytes = b"|") -> bytes:
+    """A dtype whose state claims ``size`` bytes an element."""
+    state = b"(K\x03" + text(order) + b"NNN" + number(size) + number(-1) + b"K\x00tb"
+    return DTYPE + text(code) + b"\x89\x88\x87R" + state
+
+
+def text(value: bytes) -> bytes:
+    return b"\x8c" + bytes([len(value)]) + value
+
+
+def array(kind: bytes, shape: bytes, data: bytes = b"C\x04abcd", first: bytes = b"K\x00\x85") -> bytes:
+    """``_reconstruct`` with a state of this dtype, shape and data."""
+    return RECONSTRUCT + NDARRAY + first + b"C\x01b\x87R" + b"(K\x01" + shape + kind + b"\x89" + data + b"tb"
+
+
+GROWN = DTYPE + text(b"S1") + b"\x89\x88\x87R\x94"  # memo 0
+FORGED = {
+    "an array over another's memory": NDARRAY
+    + b"("
+    + b"("
+    + number(2)
+    + number(3072)
+    + b"t"
+    + text(b"u1")
+    + array(dtype(b"S1"), b"K\x04\x85")
+    + b"tR",
+    "a dtype that grows": GROWN
+    + b"0"
+    + array(b"h\x00", b"K\x04\x85")
+    + b"0h\x00(K\x03"
+    + text(b"|")
+    + b"NNN"
+    + number(4000)
+    + b"K\x01K\x00tb"
+    + b"h\x00(K\x03"
+    + text(b"|")
+    + b"NNN"
+    + number(8)
+    + b"K\x01K\x00tb",
+    "a dtype of another size": array(dtype(b"S1", 4000), b"K\x04\x85"),
+    "too few bytes": array(dtype(b"u1"), number(3072) + b"\x85"),
+    "too many bytes": array(dtype(b"u1"), b"K\x02\x85"),
+    "a negative shape": array(dtype(b"u1"), number(-4) + number(-1) + b"\x86"),
+    "a shape of floats": array(dtype(b"u1"), b"G@\x10\x00\x00\x00\x00\x00\x00\x85"),
+    "a shape that is no tuple": array(dtype(b"u1"), b"K\x04"),
+    "objects made of bytes": array(dtype(b"O8"), b"K\x01\x85", b"C\x08AAAAAAAA"),
+    "an object of bytes": SCALAR + dtype(b"O8") + b"C\x08AAAAAAAA\x86R",
+    "an array without a state": RECONSTRUCT + NDARRAY + b"K\x09\x85C\x01b\x87R",
+    "another first shape": array(dtype(b"u1"), b"K\x04\x85", first=number(1 << 30) + b"\x85"),
+    "another class": array(dtype(b"u1"), b"K\x04\x85").replace(
+        NDARRAY, b"\x8c\x11pandas.core.frame\x8c\tDataFrame\x93"
+    ),
+    "a buffer that is none": FROMBUFFER + b"(K\x08" + dtype(b"u1") + b"K\x08\x85" + text(b"C") + b"tR",
+    "a buffer of another order": FROMBUFFER + b"(C\x04abcd" + dtype(b"u1") + b"K\x04\x85" + text(b"A") + b"tR",
+    "a structure": array(DTYPE + text(b"V4") + b"\x89\x88\x87R", b"K\x01\x85"),
+    "numpy.frombuffer": b"\x8c\x05numpy\x8c\nfrombuffer\x93C\x04abcd\x85R",
+    "numpy.memmap": b"\x8c\x05numpy\x8c\x06memmap\x93" + text(b"/etc/passwd") + b"\x85R",
+    "a memo beyond the file": b"Nr\xff\xff\xff\xff",
+    "bytes beyond the file": b"\x8e" + struct.pack("<Q", 1 << 40) + b"abc",
+    "a bytearray beyond the file": b"\x96" + struct.pack("<Q", 1 << 35) + b"abc",
+    "a frame beyond the file": b"\x95" + struct.pack("<Q", 1 << 40) + b"N",
+    "a list in itself": b"]\x94h\x00a",
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+@pytest.mark.parametrize("encoding", ["ASCII", "bytes"])
+def test_no_array_is_made_over_foreign_memory(name: str, encoding: str) -> None:
+    """By construction: a size, type or buffer that does not belong to its bytes is refused, with nothing made of it."""
+    with pytest.raises(DataError):
+        pickles.loads(b"\x80\x04" + FORGED[name] + b".", encoding)
+
+
+def test_the_same_bytes_said_truly_are_read() -> None:
+    """Control: the opcodes above are well formed; what was changed is what was refused."""
+    assert pickles.loads(b"\x80\x04" + array(dtype(b"u1"), b"K\x04\x85") + b".").tolist() == list(b"abcd")
+    assert pickles.loads(b"\x80\x04" + array(dtype(b"U1", 4, b"<"), b"K\x01\x85", b"C\x04a\0\0\0") + b".").tolist() == [
+        "a"
+    ]
+    buffer = FROMBUFFER + b"(C\x04abcd" + dtype(b"u1") + b"K\x02K\x02\x86" + text(b"F") + b"tR."
+    assert pickles.loads(b"\x80\x04" + buffer).tolist() == [[97, 99], [98, 100]]
+
+
+def test_what_is_shared_stays_shared() -> None:
+    """Invariance: sixty lists, each twice in the next, are sixty lists and not 2^60."""
+    inner: list[object] = [1]
+    for _ in range(60):
+        inner = [inner, inner]
+    found = pickles.loads(pickle.dumps(inner))
+    assert found[0] is found[1]
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_python_2_names_and_text(protocol: int) -> None:
+    """Oracle: Python's own reader with encoding='bytes', on arrays and text of every protocol."""
+    content = {b"data": np.arange(12, dtype=np.uint8).reshape(3, 4), b"labels": [1, 2, 3], b"names": [b"\xff\x00"]}
+    data = pickle.dumps(content, protocol=protocol)
+    ours, theirs = pickles.loads(data, "bytes"), pickle.loads(data, encoding="bytes")
+    assert ours.keys() == theirs.keys() and ours[b"names"] == theirs[b"names"]
+    assert np.array_equal(ours[b"data"], theirs[b"data"])
