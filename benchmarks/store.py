@@ -107,6 +107,7 @@ class Store:
             self._db = self._connect(write)
             try:
                 self._check_version(write)
+                self._check_pages()
                 if write:
                     self._prepare()
             except (StoreError, sqlite3.Error):
@@ -260,10 +261,13 @@ class Store:
     def _empty(self) -> bool:
         return not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
-    def _prepare(self) -> None:
+    def _check_pages(self) -> None:
+        """Refuse a file whose pages do not hang together: rows may be lost in it."""
         damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             raise sqlite3.DatabaseError(damage)
+
+    def _prepare(self) -> None:
         for setting in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY"):
             self._db.execute(f"PRAGMA {setting}")
         if self._empty():

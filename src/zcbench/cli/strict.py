@@ -59,7 +59,7 @@ def strict(app: Typer) -> Typer:
 def _name(parameter: Any) -> str:
     """How a user writes the option, or names the argument."""
     long = [option for option in parameter.opts if option.startswith("--")]
-    return (long or parameter.opts)[0] if parameter.param_type_name == "option" else parameter.human_readable_name
+    return (long or parameter.opts)[0] if parameter.param_type_name == "option" else str(parameter.name)
 
 
 def _each(given: object) -> Iterable[object]:
