@@ -296,6 +296,49 @@ OPTIONS = (
 )
 
 
+TRAINED = (
+    *("--student", "--teacher", "--teacher-checkpoint", "--teacher-epochs", "--distillers", "--weights", "--scenario"),
+    *("--mixture", "--generations", "--dataset", "--batch-size", "--optimizer", "--lr", "--weight-decay", "--schedule"),
+    *("--warmup", "--label-smoothing", "--augmentation", "--precision", "--layout", "--seed", "--init", "--device"),
+    *("--export", "--settings", "--sample", "--archs", "--seeds", "--label", "--space", "--plugin", "--evaluations"),
+    *("--population", "--fitness", "--validation", "--known", "--rule", "--proxies", "--algorithm", "--minimise"),
+    *(
+        "--max-params",
+        "--latency-device",
+        "--scores",
+        "--truth",
+        "--reference",
+        "--tournament",
+        "--crossover",
+        "--step",
+    ),
+)
+
+
+def training(draw: random.Random, run: Path, out: Path, odd: str) -> list[object]:
+    """A command that trains, or a search, with an odd value of one of its options."""
+    first, second, *_ = (run / "archs.txt").read_text().splitlines()
+    recipe = ["--dataset", "digits(images=64,test_images=64)", "--batch-size", "32", "--epochs", "1", "--out", out]
+    kind = draw.choice(["distill", "truth", "search"])
+    words: dict[str, list[object]] = {
+        "distill": ["distill", "--space", SPACE, "--student", first, "--teacher", second, *recipe],
+        "truth": ["truth", "build", "--space", SPACE, "--archs", "2", "--seeds", "1", "--workers", "0", *recipe],
+        "search": [
+            "search",
+            "--space",
+            SPACE,
+            "--proxies",
+            "params",
+            "--evaluations",
+            "40",
+            "--no-report",
+            "--out",
+            out,
+        ],
+    }
+    return [*words[kind], draw.choice(TRAINED), odd]
+
+
 def command_line(draw: random.Random, run: Path, out: Path) -> list[object]:
     """A command of the command line with an odd value somewhere."""
     odd = draw.choice(VALUES) if draw.random() < 0.7 else text(draw, NAMES + SPECIFICATIONS)
@@ -314,6 +357,9 @@ def command_line(draw: random.Random, run: Path, out: Path) -> list[object]:
     ]
     return draw.choice(
         [
+            training(draw, run, out, odd),
+            training(draw, run, out, odd),
+            training(draw, run, out, odd),
             [*bench, "--draws", "2", draw.choice(OPTIONS), odd],
             [*bench, "--draws", "2", draw.choice(OPTIONS), odd],
             ["rank", run / "run", *ranked, draw.choice(OPTIONS[-11:]), odd],

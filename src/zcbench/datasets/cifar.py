@@ -36,7 +36,7 @@ class Layout:
 
     def has_class(self, label: object) -> bool:
         """Whether ``label`` is the number of a class."""
-        return isinstance(label, int | np.integer) and 0 <= label < self.num_classes
+        return isinstance(label, int | np.integer) and 0 <= int(label) < self.num_classes
 
 
 CIFAR10 = Layout(
