@@ -21,10 +21,11 @@ from zcbench.benchmarks.teachers import build_teacher, read_teacher
 from zcbench.benchmarks.workers import Job, Unit
 from zcbench.datasets import Batch
 from zcbench.devices import check_device
-from zcbench.errors import Interrupted, ProtocolError
+from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.proxies import REGISTRY, Costs, Proxy, resolve
 from zcbench.registry import load_file
 from zcbench.spaces import Space
+from zcbench.spaces.initialisation import INITIALISATIONS
 
 
 class RunInterrupted(Interrupted):
@@ -213,6 +214,8 @@ def open_run(
     """
     for plugin in plugins:
         load_file(plugin)
+    if init not in INITIALISATIONS:
+        raise unknown("initialisation", init, INITIALISATIONS)
     chosen = {proxy.name: proxy for proxy in resolve(proxies)}
     choice, folder = read_teacher(teacher, space) if isinstance(teacher, str) else teacher, Path(out)
     _require(space, list(chosen.values()), choice, device, workers, timeout)
