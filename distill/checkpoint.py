@@ -58,7 +58,8 @@ def load(file: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
     except Exception as error:  # a damaged file raises nearly anything
         told = shortened(" ".join(str(error).split()), 1000)
         raise CheckpointError(
-            f"{file} is no readable checkpoint: {told}. Expected one that was written whole; delete it to train from the start."
+            f"{file} is no readable checkpoint: {told}. Expected one that was written whole; delete it to "
+            f"train from the start."
         ) from error
     differences = [
         f"{key} was {_short(stored.get(key))} and is {_short(value)} now"
