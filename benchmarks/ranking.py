@@ -40,6 +40,7 @@ COVERED = 0.9
 SAME = 0.999
 """Size of tau between two proxies from which on they count as one under two names."""
 
+_KEYS = ("truth", "subset", "proxy", "kind", "n")  # columns without which a table is no ranking
 _FRAMES = ("table", "scores", "accuracies", "sizes", "failures")
 
 
@@ -178,7 +179,7 @@ class Ranking:
         Raises:
             ValueError: as the sentence says.
         """
-        if lacking := [name for name in COLUMNS if name not in self.table]:
+        if lacking := [name for name in _KEYS if name not in self.table]:
             raise ValueError(f"the table lacks {', '.join(lacking)}")
         if not len(self.table) or not {*self.table["subset"]} <= self.subsets.keys() & self.correlations.keys():
             raise ValueError("the table is empty, or about other subsets")
