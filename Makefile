@@ -1,7 +1,9 @@
 # Two commands do everything on a fresh machine: "make demo" and "make test".
 PYTHON ?= python3
 VENV ?= .venv
-BIN := $(VENV)/bin
+BIN := $(abspath $(VENV))/bin
+# The lowest versions that setup.cfg declares, in an environment of their own; torch and its libraries are 3 GB there.
+MINIMUM ?= build/minimum
 SOURCES := setup.cfg pyproject.toml constraints.txt README.md \
   $(shell find src proxies benchmarks spaces distill reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet')
 
@@ -9,7 +11,7 @@ SOURCES := setup.cfg pyproject.toml constraints.txt README.md \
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo pipeline test lint benchmark clean
+.PHONY: demo pipeline test test-long test-minimum lint benchmark clean
 
 # A wheel is built and installed, never the source folder: what is tested is what users get.
 $(VENV)/installed: $(SOURCES)
@@ -37,12 +39,26 @@ pipeline: $(VENV)/installed
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd build && ../$(BIN)/mypy --config-file ../pyproject.toml -p zcbench
-	cd build && ../$(BIN)/lint-imports --config ../pyproject.toml
+	cd build && $(BIN)/mypy --config-file ../pyproject.toml -p zcbench
+	cd build && $(BIN)/lint-imports --config ../pyproject.toml
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST)
-	cd build && ../$(BIN)/pytest -c ../pyproject.toml --rootdir . --pyargs zcbench --doctest-modules -q
+	cd build && $(BIN)/pytest -c ../pyproject.toml --rootdir . --pyargs zcbench --doctest-modules -q
+
+# What takes minutes: fuzzing in full, and the larger property tests.
+test-long: $(VENV)/tested
+	$(BIN)/pytest -n 2 --dist worksteal -m long $(PYTEST)
+
+# A part of the tests with the lowest versions that are declared: each package is used by at least one of them.
+test-minimum: $(VENV)/installed
+	test -x $(MINIMUM)/bin/python || $(PYTHON) -m venv $(MINIMUM)
+	$(MINIMUM)/bin/pip install --quiet --disable-pip-version-check -c constraints-minimum.txt \
+	  "$$(ls build/wheel/*.whl)[official]" hypothesis pytest pytest-benchmark pytest-xdist
+	$(MINIMUM)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
+	$(MINIMUM)/bin/pytest -q $(PYTEST) tests/test_minimums.py tests/datasets tests/test_command_line.py tests/truth \
+	  tests/run/test_store.py tests/run/test_packing.py tests/ranking tests/reports tests/proxies/test_values.py \
+	  tests/search/test_search_command.py tests/training/test_commands.py
 
 # Timings, on an idle machine; they assert ratios measured in one run, never seconds.
 benchmark: $(VENV)/tested

@@ -96,8 +96,9 @@ def _writable(value: Any) -> Any:
 
 def _requests(folder: Path) -> list[Any]:
     try:
-        return list(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["requests"])
-    except (OSError, ValueError, LookupError, TypeError):
+        found = list(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["requests"])
+        return [request for request in found if isinstance(request, dict)]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []
 
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zcbench import spaces
-from zcbench.benchmarks import safe_pickle
+from zcbench import pickles, spaces
 from zcbench.errors import ArchitectureError, DataError
 from zcbench.spaces import ProductSpace
 
@@ -38,7 +37,7 @@ def constrained_tpe(path: Path, task: str) -> pd.DataFrame:
     ``cifar100`` and ``imagenet`` it is the accuracy over the validation and test halves together. Runs are listed by
     architecture in official index order; all runs of one architecture carry one training time.
     """
-    metrics = safe_pickle.load(path)[task]
+    metrics = pickles.load(path)[task]
     runtime = metrics["runtime"]
     index = np.concatenate([[0], np.cumsum(runtime[1:] != runtime[:-1])])
     rows = pd.DataFrame({"arch": np.array(list(spaces.get("nasbench201")), dtype=object)[index]})
@@ -48,7 +47,7 @@ def constrained_tpe(path: Path, task: str) -> pd.DataFrame:
 
 def training_seconds(path: Path, task: str) -> pd.Series:
     """Training time of each architecture from ``metric_vals.pkl``, which gives all its runs the same one."""
-    runtime = safe_pickle.load(path)[task]["runtime"]
+    runtime = pickles.load(path)[task]["runtime"]
     first = np.concatenate([[True], runtime[1:] != runtime[:-1]])
     return pd.Series(runtime[first].astype(float), index=list(spaces.get("nasbench201")))
 
@@ -68,13 +67,13 @@ def derived_validation(tpe: Path, means: Path, task: str, column: str) -> pd.Dat
 
 def meco(path: Path) -> pd.DataFrame:
     """One to three CIFAR-10 test accuracies per architecture from ``nb2_test_acc_cf10.p``."""
-    runs = safe_pickle.load(path)
+    runs = pickles.load(path)
     return _runs((_CELL.format(*(_OPS[op] for op in ops)), accuracies) for ops, accuracies in runs.items())
 
 
 def mini(path: Path, column: str) -> pd.DataFrame:
     """Accuracies after 12 epochs from ``mini-bench-arch-cell-accs.pd``; ``column`` is one of its own."""
-    table = safe_pickle.load(path)
+    table = pickles.load(path)
     return pd.DataFrame({"arch": table["cellstr"], "accuracy": table[column].astype(float)})
 
 
@@ -156,7 +155,7 @@ def _s0_row(path: Path, number: int, line: str) -> tuple[str, float]:
 
 
 def _entries(path: Path) -> list[Any]:
-    content = safe_pickle.load_checkpoint(path)
+    content = pickles.load_checkpoint(path)
     if not isinstance(content, list):
         raise DataError(f"{str(path)!r} holds a {type(content).__name__}. Expected a list of rows; fetch it again.")
     return content

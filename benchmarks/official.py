@@ -1,10 +1,12 @@
 """Read the benchmark authors' own files through their own packages, ``nas-bench-201`` and ``nats-bench``.
 
 Both packages answer with the 12-epoch recipe and one random run unless told otherwise; here every query names its
-recipe (``hp``) and averages over all runs (``is_random=False``). Both formats are unrestricted pickles, so a file is
-only opened when you say that you trust it, or give the sha256 that it must have.
+recipe (``hp``) and averages over all runs (``is_random=False``). Both formats are pickles, so a file is read by readers
+that run nothing of it; one that holds more than they admit is only opened when you say that you trust it, or give the
+sha256 that it must have.
 """
 
+import bz2
 import importlib
 import pickle
 from collections.abc import Iterator, Mapping
@@ -18,6 +20,7 @@ from zcbench.benchmarks.sources import sha256 as checksum
 from zcbench.benchmarks.truth_name import TruthName
 from zcbench.benchmarks.truth_table import TruthTable
 from zcbench.errors import ChecksumError, DataError
+from zcbench.pickles import loads
 
 RECIPES = (12, 200)
 _KEYS = ("meta_archs", "arch2infos", "evaluated_indexes")
@@ -44,13 +47,14 @@ def from_nas_bench_201(
         Tables of means over runs, by name: ``nasbench201/cifar10/test@200`` and the others that the file has.
 
     Raises:
-        DataError: the file is missing, damaged or not trusted, or the package ``nas-bench-201`` is not installed.
+        DataError: the file is missing, damaged, or holds more than plain data and is not trusted, or the package
+            ``nas-bench-201`` is not installed.
         ChecksumError: the file does not have the ``sha256`` that was given.
     """
     package = _package("nas_201_api", "nas-bench-201")
     content, about = (source, "a dictionary") if isinstance(source, Mapping) else (None, str(source))
     if content is None:
-        content = _load_pth(_trusted(Path(about), trust, sha256))
+        content = _load_pth(Path(about), trust, sha256)
     if not isinstance(content, Mapping) or any(key not in content for key in _KEYS):
         raise DataError(f"{about} is no NAS-Bench-201 file. Expected a dictionary with the keys {', '.join(_KEYS)}.")
     api = package.NASBench201API(dict(content), verbose=False)
@@ -65,17 +69,18 @@ def from_nats_bench(folder: str | Path, trust: bool = False) -> dict[str, TruthT
         Tables of means over runs, by name: ``nasbench201/cifar10/test@200`` and the others that the folder has.
 
     Raises:
-        DataError: the folder is missing, damaged or not trusted, or the package ``nats-bench`` is not installed.
+        DataError: the folder is missing, damaged, or holds more than plain data and is not trusted, or the package
+            ``nats-bench`` is not installed.
     """
     package, top = _package("nats_bench", "nats-bench"), Path(folder)
     if not (top / "meta.pickle.pbz2").is_file():
         raise DataError(f"{str(folder)!r} is no NATS-Bench folder: meta.pickle.pbz2 is missing. Check the path.")
-    _trusted(top, trust, None)
     indexes = sorted(int(path.name[:6]) for path in top.glob("[0-9]" * 6 + ".pickle.pbz2"))
     try:
-        api = package.create(str(top), "tss", fast_mode=True, verbose=False)
+        content: Any = str(top) if trust else _plain_folder(top, indexes)
+        api = package.create(content, "tss", fast_mode=trust, verbose=False)
         return _tables(api, indexes, {"source": f"NATS-Bench: {folder}", "sha256": {}})
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"A file in {str(folder)!r} is damaged: {error}. Unpack the official archive again.") from error
 
 
@@ -116,20 +121,39 @@ def _package(module: str, distribution: str) -> ModuleType:
         ) from error
 
 
-def _trusted(path: Path, trust: bool, sha256: str | None) -> Path:
-    """``path``, if its content may be executed."""
-    if sha256 is None and not trust:
-        raise DataError(
-            f"{str(path)!r} is a pickle, and opening it runs what is in it. Nothing was opened. If it comes from the "
-            "authors' own release, say trust=True, or give the sha256 it must have."
-        )
+def _plain_folder(top: Path, indexes: list[int]) -> dict[str, Any]:
+    """What a NATS-Bench folder holds, as the package takes it, read without running anything.
+
+    Raises:
+        DataError: a file holds more than plain data.
+    """
+    content = dict(_plain(top / "meta.pickle.pbz2"))
+    return {**content, "arch2infos": {index: _plain(top / f"{index:06d}.pickle.pbz2") for index in indexes}}
+
+
+def _plain(path: Path) -> Any:
+    try:
+        return loads(bz2.decompress(path.read_bytes()))
+    except DataError as error:
+        raise _untrusted(path, str(error)) from error
+
+
+def _untrusted(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{str(path)!r} is a pickle that cannot be read as plain data: {why} Opening it would run what is in it. "
+        f"Nothing was run. If it comes from the authors' own release, say trust=True, or give the sha256 it must have."
+    )
+
+
+def _load_pth(path: Path, trust: bool, sha256: str | None) -> Any:
+    """What a ``.pth`` file holds; only a trusted one may hold more than plain data."""
     if sha256 is not None and (found := checksum(path)) != sha256:
         raise ChecksumError(f"{str(path)!r} has the sha256 {found}. Expected {sha256}. Download the file again.")
-    return path
-
-
-def _load_pth(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=False)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        return torch.load(path, map_location="cpu", weights_only=not (trust or sha256))
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError) as error:
         raise DataError(f"Cannot read {str(path)!r}: {error}. Check the path, or download the file again.") from error
+    except pickle.UnpicklingError as error:
+        if trust or sha256:
+            raise DataError(f"Cannot read {str(path)!r}: {error}. Download the file again.") from error
+        raise _untrusted(path, "it asks for more than tensors, numbers and text.") from error

@@ -55,10 +55,15 @@ def card(file: str | Path) -> dict[str, Any]:
     path = Path(file)
     try:
         stored = json.loads((pq.read_schema(path).metadata or {}).get(CARD, b"null"))
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, RecursionError, pa.ArrowException) as error:
         raise _unreadable(path, " ".join(str(error).split())) from error
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise _unreadable(path, f"it has no card of the format {FORMAT}")
+    tables = stored.get("tables")
+    if not isinstance(tables, dict) or not all(
+        isinstance(about, dict) and "name" in about for about in tables.values()
+    ):
+        raise _unreadable(path, "its card is damaged in tables")
     return stored
 
 
@@ -74,7 +79,7 @@ def trainings(file: str | Path) -> pd.DataFrame:
         if fingerprint(table) != about["sha256"]:
             raise ValueError("its rows are not those that were packed")
         return table.to_pandas()
-    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
         raise _unreadable(path, " ".join(str(error).split())) from error
 
 
@@ -85,11 +90,14 @@ def read(file: str | Path) -> dict[str, TruthTable]:
         DataError: the file is missing, damaged, of another version, or no packed truth.
     """
     path, about = Path(file), card(file)
-    rows, digest = by_setting(trainings(path)), {path.name: sha256(path)}
-    return {
-        setting: TruthTable.from_rows(rows[setting], protocol | {"sha256": digest})
-        for setting, protocol in about["tables"].items()
-    }
+    try:
+        rows, digest = by_setting(trainings(path)), {path.name: sha256(path)}
+        return {
+            setting: TruthTable.from_rows(rows[setting], protocol | {"sha256": digest})
+            for setting, protocol in about["tables"].items()
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, f"its card and its rows do not fit ({type(error).__name__}: {error})") from error
 
 
 def shipped() -> dict[str, TruthTable]:

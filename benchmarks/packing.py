@@ -11,7 +11,7 @@ Everything is kept to the bit except ``seconds``, which are rounded to three sig
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,25 @@ _KEY = ["arch", "proxy", "version", "seed"]
 _PARTS = ("value", "status", "reason", "seconds")
 _DIGITS = 3  # of the seconds
 _LEVEL = 19  # of zstd: it is written once and read often
+
+
+def _entry(value: Any) -> bool:
+    """Whether a value is what a card says of one proxy."""
+    if not isinstance(value, dict) or not isinstance(value.get("proxy"), str) or type(value.get("version")) is not int:
+        return False
+    maps = isinstance(value.get("attempts"), dict) and isinstance(value.get("statuses"), dict)
+    return maps and isinstance(value.get("seconds"), int | float)
+
+
+#: What a card must have, and of which form.
+_CARD: dict[str, Callable[[Any], bool]] = {
+    "protocol": lambda value: isinstance(value, dict),
+    "requests": lambda value: isinstance(value, list) and all(isinstance(request, dict) for request in value),
+    "architectures": lambda value: type(value) is int,
+    "scores": lambda value: type(value) is int,
+    "proxies": lambda value: isinstance(value, list) and all(map(_entry, value)),
+    "sha256": lambda value: isinstance(value, str),
+}
 
 #: Protocol, scores as `Store.scores` gives them, and the description of the requests.
 Scores = tuple[Protocol, pd.DataFrame, dict[str, Any]]
@@ -95,13 +114,14 @@ def read(file: str | Path, *, all_versions: bool = False) -> Scores:
         if fingerprint(table) != about["sha256"]:
             raise ValueError("its scores are not those that were packed")
         frame = _long(table, about["proxies"])
-    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
+        protocol = Protocol.from_json(json.dumps(about["protocol"]))
+    except (OSError, ValueError, LookupError, TypeError, ProtocolError, pa.ArrowException) as error:
         raise _unreadable(path, " ".join(str(error).split())) from error
     if not all_versions:
         frame = frame[frame["version"] == frame.groupby("proxy")["version"].transform("max")]
     frame = frame.sort_values(["arch", "seed", "proxy", "version"], ignore_index=True)
     contents = {"contents": about["contents"]} if "contents" in about else {}
-    return Protocol.from_json(json.dumps(about["protocol"])), frame, {"requests": about["requests"], **contents}
+    return protocol, frame, {"requests": about["requests"], **contents}
 
 
 def card(file: str | Path) -> dict[str, Any]:
@@ -113,13 +133,17 @@ def card(file: str | Path) -> dict[str, Any]:
     path = Path(file)
     try:
         stored = json.loads((pq.read_schema(path).metadata or {}).get(b"zcbench scores", b"null"))
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, RecursionError, pa.ArrowException) as error:
         raise _unreadable(path, " ".join(str(error).split())) from error
     if not isinstance(stored, dict):
         raise _unreadable(path, "it has no card of scores")
+    if stored.get("format") == FORMAT and (
+        odd := sorted(key for key, fits in _CARD.items() if not fits(stored.get(key)))
+    ):
+        raise _unreadable(path, f"its card is damaged in {', '.join(odd)}")
     if stored.get("format") != FORMAT:
         raise DataError(
-            f"{str(path)!r} has the format {stored.get('format')}. Expected {FORMAT}: read it with the zcbench that "
+            f"{str(path)!r} has the format {stored.get('format')!r}. Expected {FORMAT}: read it with the zcbench that "
             f"wrote it, or pack the runs again."
         )
     return stored

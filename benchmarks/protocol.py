@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import torch
 
@@ -177,11 +177,20 @@ class Protocol:
             ProtocolError: the text is no protocol of this version.
         """
         known = {field.name for field in fields(cls)}
-        content = json.loads(text)
-        content = {**_ADDED, **content} if isinstance(content, dict) else content
-        if not isinstance(content, dict) or content.keys() != known:
+        try:
+            content = json.loads(text)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ProtocolError(
+                f"A stored protocol is damaged: {error}. Restore a copy, or start a new run."
+            ) from error
+        content = {**_ADDED, **content} if isinstance(content, dict) else {}
+        if content.keys() != known:
             odd = sorted(known.symmetric_difference(content))
             raise ProtocolError(f"A stored protocol differs from this version's in {', '.join(odd)}. Start a new run.")
+        if odd := [field.name for field in fields(cls) if not _fits(content[field.name], field.type)]:
+            raise ProtocolError(
+                f"A stored protocol is damaged in {', '.join(odd)}. Restore a copy, or start a new run."
+            )
         return cls(**{**content, "image_shape": tuple(content["image_shape"])})
 
     def to_json(self) -> str:
@@ -213,6 +222,13 @@ class Protocol:
                 f"The scores in {where} were made under another protocol ({'; '.join(changed)}). Scores of two "
                 f"protocols are never mixed: give this run another folder, or ask for the old protocol."
             )
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Whether a value from JSON is of the type that a field is annotated with."""
+    if get_origin(kind) is tuple:
+        return isinstance(value, list) and len(value) == 3 and all(type(size) is int for size in value)
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _teacher_fields(teacher: TeacherChoice, space: Space, init: str) -> dict[str, Any]:

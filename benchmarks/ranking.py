@@ -16,7 +16,8 @@ from zcbench.benchmarks.ensembles import Ensemble
 from zcbench.benchmarks.evidence import Evidence, gather, newest_attempts
 from zcbench.benchmarks.rows import rows
 from zcbench.benchmarks.supervised import TRAIN, Supervision, card, with_supervised
-from zcbench.errors import DataError, RankingError, unknown
+from zcbench.errors import DataError, RankingError, shortened, unknown
+from zcbench.proxies import REGISTRY
 
 COLUMNS = (
     *("truth", "subset", "proxy", "kind", "higher_is_better", "n", "coverage"),
@@ -39,6 +40,7 @@ COVERED = 0.9
 SAME = 0.999
 """Size of tau between two proxies from which on they count as one under two names."""
 
+_KEYS = ("truth", "subset", "proxy", "kind", "n")  # columns without which a table is no ranking
 _FRAMES = ("table", "scores", "accuracies", "sizes", "failures")
 
 
@@ -103,7 +105,8 @@ class Ranking:
         rows = rows if kind else rows[rows["kind"] != "supervised"]
         known = self.accuracies.loc[list(self.subsets[str(wanted["subset"])])].notna().sum()
         figures = rows[by].where(rows["n"] >= COVERED * rows["truth"].map(known))
-        means = figures.groupby(rows["proxy"]).mean(skipna=False).dropna().sort_index()
+        means = figures.groupby(rows["proxy"]).mean()
+        means = means[figures.notna().groupby(rows["proxy"]).all()].sort_index()
         return list(means.sort_values(ascending=by in LOWER_IS_BETTER, kind="stable").index[:n])
 
     def distinct(self, names: Sequence[str], subset: str | None = None) -> list[str]:
@@ -136,7 +139,7 @@ class Ranking:
         try:
             home.mkdir(parents=True, exist_ok=True)
             for name, frame in frames.items():
-                frame.to_parquet(home / f"{name}.parquet")
+                frame.to_parquet(home / f"{name}.parquet", write_page_checksum=True)
             notes = {"protocol": self.protocol, "subsets": self.subsets}
             (home / "protocol.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
         except OSError as error:
@@ -154,17 +157,40 @@ class Ranking:
         """
         home = Path(folder)
         try:
-            frames = {name: pd.read_parquet(home / f"{name}.parquet") for name in (*_FRAMES, "correlations")}
+            files = {name: home / f"{name}.parquet" for name in (*_FRAMES, "correlations")}
+            frames = {name: pd.read_parquet(file, page_checksum_verification=True) for name, file in files.items()}
             notes = json.loads((home / "protocol.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            long = frames.pop("correlations")
+            parts = {str(name): part.drop(columns="subset") for name, part in long.groupby("subset", sort=False)}
+            subsets = {name: tuple(archs) for name, archs in notes["subsets"].items()}
+            found = cls(**frames, correlations=parts, protocol=dict(notes["protocol"]), subsets=subsets)
+            found._check()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            told = shortened(" ".join(str(error).split()), 500)
             raise DataError(
-                f"No ranking can be read from {str(folder)!r}: {error}. Expected the files that Ranking.save writes; "
+                f"No ranking can be read from {str(folder)!r}: {told}. Expected the files that Ranking.save writes; "
                 "rank the run again."
             ) from error
-        long = frames.pop("correlations")
-        parts = {str(name): part.drop(columns="subset") for name, part in long.groupby("subset", sort=False)}
-        subsets = {name: tuple(archs) for name, archs in notes["subsets"].items()}
-        return cls(**frames, correlations=parts, protocol=notes["protocol"], subsets=subsets)
+        return found
+
+    def _check(self) -> None:
+        """Refuse tables that do not belong together.
+
+        Raises:
+            ValueError: as the sentence says.
+        """
+        if lacking := [name for name in _KEYS if name not in self.table]:
+            raise ValueError(f"the table lacks {', '.join(lacking)}")
+        if not len(self.table) or not {*self.table["subset"]} <= self.subsets.keys() & self.correlations.keys():
+            raise ValueError("the table is empty, or about other subsets")
+        if not self.scores.index.equals(self.accuracies.index) or not self.scores.index.equals(self.sizes.index):
+            raise ValueError("scores, accuracies and sizes are of different architectures")
+        if not {*self.table["truth"]} <= {*self.accuracies} or not {*self.table["proxy"]} <= {*self.scores}:
+            raise ValueError("the table is about other proxies or truths than the scores")
+        if any(not {*archs} <= {*self.scores.index} for archs in self.subsets.values()):
+            raise ValueError("a subset has architectures without scores")
+        if not isinstance(self.protocol.get("scores", {}), dict):
+            raise ValueError("the protocol does not tell the scores")
 
 
 def rank(
@@ -200,7 +226,7 @@ def rank(
         sizes: columns ``arch, params, macs, n_convs, depth``; they are ranked even when nobody scored them.
         clusters: class of each architecture, the unit that the bootstrap draws; each stands alone if omitted.
         subsets: architectures of each subset, of which those that were scored count; all of them if omitted.
-        directions: whether higher is better, per proxy; true if omitted.
+        directions: whether higher is better, per proxy; as it is registered if omitted, and true for an unknown one.
         kinds: ``"proxy"`` or ``"baseline"``, per proxy; a size is a baseline, the rest proxies.
         ensembles: rank aggregations, each a row of kind ``"ensemble"``. Its values are made once, over all scored
             architectures, and are as fixed as a score in subsets and in the draws of the bootstrap.
@@ -222,7 +248,9 @@ def rank(
     options = checked_options(confidence, draws, k, seed)
     supervision = Supervision(tuple(supervised), supervised_train, seed)
     attempts = newest_attempts(scores)
-    evidence = gather(scores, attempts, truths, sizes, clusters, directions or {}, kinds or {}, notes)
+    evidence = gather(
+        scores, attempts, truths, sizes, clusters, _directions(attempts, directions or {}), kinds or {}, notes
+    )
     evidence = with_supervised(with_ensembles(evidence, ensembles), supervision)
     archs = set(evidence.values.index)
     chosen = {name: tuple(sorted(archs & {*some})) for name, some in (subsets or {"all": archs}).items()}
@@ -246,6 +274,12 @@ def rank(
     )
 
 
+def _directions(attempts: pd.DataFrame, given: Mapping[str, bool]) -> dict[str, bool]:
+    """Whether higher is better, by proxy: as ``given``, else as registered."""
+    names = [name for name in map(str, attempts["proxy"].unique()) if name not in given and not REGISTRY.trouble(name)]
+    return {**given, **{name: REGISTRY.get(name).higher_is_better for name in names}}
+
+
 def _how(evidence: Evidence, attempts: pd.DataFrame, subsets: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """What the protocol says about the architectures and the intervals."""
     return {
@@ -265,7 +299,7 @@ def checked_options(confidence: float, draws: int, k: float, seed: int = 0) -> d
     for name, value, good, expected in (
         ("confidence", confidence, 0 < confidence < 1, "a number between 0 and 1, such as 0.95"),
         ("draws", draws, draws >= 1, "a whole number of at least 1, such as 1000"),
-        ("k", k, k > 0, "a number of architectures, such as 10, or a share below 1, such as 0.05"),
+        ("k", k, 0 < k < float("inf"), "a number of architectures, such as 10, or a share below 1, such as 0.05"),
     ):
         if not good:
             raise RankingError(f"{name}={value!r} was given. Expected {expected}.")

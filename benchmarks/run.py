@@ -20,10 +20,12 @@ from zcbench.benchmarks.store import TRANSIENT, Missing, Row, Store
 from zcbench.benchmarks.teachers import build_teacher, read_teacher
 from zcbench.benchmarks.workers import Job, Unit
 from zcbench.datasets import Batch
-from zcbench.errors import Interrupted, ProtocolError
+from zcbench.devices import check_device
+from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.proxies import REGISTRY, Costs, Proxy, resolve
 from zcbench.registry import load_file
 from zcbench.spaces import Space
+from zcbench.spaces.initialisation import INITIALISATIONS
 
 
 class RunInterrupted(Interrupted):
@@ -213,9 +215,11 @@ def open_run(
     """
     for plugin in plugins:
         load_file(plugin)
+    if init not in INITIALISATIONS:
+        raise unknown("initialisation", init, INITIALISATIONS)
     chosen = {proxy.name: proxy for proxy in resolve(proxies)}
     choice, folder = read_teacher(teacher, space) if isinstance(teacher, str) else teacher, Path(out)
-    _require(space, list(chosen.values()), choice, workers, timeout)
+    _require(space, list(chosen.values()), choice, device, workers, timeout)
     protocol = Protocol.of(space, batch, init, dtype, layout, device, choice)
     files = tuple(str(Path(plugin).resolve()) for plugin in plugins)
     job = Job(
@@ -244,9 +248,15 @@ def open_run(
 
 
 def _require(
-    space: Space, proxies: Sequence[Proxy], teacher: TeacherChoice | None, workers: int, timeout: float | None
+    space: Space,
+    proxies: Sequence[Proxy],
+    teacher: TeacherChoice | None,
+    device: str,
+    workers: int,
+    timeout: float | None,
 ) -> None:
     _require_some(proxies, "proxies")
+    check_device(device)
     if workers < 0:
         raise ProtocolError(f"workers={workers} was given. Expected 0 (this process) or more.")
     if timeout is not None and not timeout > 0:
@@ -292,6 +302,8 @@ def _request(
     return {
         **notes,
         "proxies": {name: proxy.version for name, proxy in proxies.items()},
+        "higher_is_better": {name: proxy.higher_is_better for name, proxy in proxies.items()},
+        "baselines": [name for name, proxy in proxies.items() if proxy.baseline],
         "workers": workers,
         "timeout": timeout,
         "plugins": list(plugins),

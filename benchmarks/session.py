@@ -15,6 +15,7 @@ from zcbench.benchmarks.progress import Bar
 from zcbench.benchmarks.store import Row, Store
 from zcbench.benchmarks.workers import Job, Scorer, Unit, failed, one_thread, prepare
 from zcbench.errors import ProtocolError
+from zcbench.parcel import parcel
 from zcbench.proxies import Proxy, needs_network
 from zcbench.proxies.planning import PASSES
 
@@ -139,7 +140,7 @@ class Stop:
 
 def _pickled(job: Job) -> bytes:
     try:
-        return pickle.dumps(job)
+        return parcel(job)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ProtocolError(
             f"The run cannot be sent to a worker process: {error}. Expected proxies that another process can import: "

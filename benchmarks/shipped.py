@@ -12,7 +12,8 @@ from typing import Any
 from zcbench.benchmarks import packing
 from zcbench.benchmarks.folder import load_run
 from zcbench.benchmarks.packing import SUFFIX, Scores
-from zcbench.errors import StoreError, nearest, unknown
+from zcbench.errors import StoreError, nearest, shortened, unknown
+from zcbench.folders import is_folder
 
 _FOLDER = Path(str(files("zcbench.benchmarks") / "shipped"))
 
@@ -84,11 +85,11 @@ def unpack(given: str | Path, folder: str | Path) -> dict[str, Any]:
 
 def _locate(given: str | Path) -> Path:
     place, name = Path(given), str(given)
-    if place.is_dir() or place.suffix == SUFFIX:
+    if is_folder(place) or place.suffix == SUFFIX:
         return place
     if name in names():
         return path(name)
     raise StoreError(
-        f"No scores at {name!r}. Expected the folder of a run, a file that 'zcbench scores pack' wrote, or a name of "
-        f"'zcbench scores list'. {nearest(name, names())}"
+        f"No scores at {shortened(name)!r}. Expected the folder of a run, a file that 'zcbench scores pack' wrote, or "
+        f"a name of 'zcbench scores list'. {nearest(name, names())}"
     )

@@ -4,20 +4,22 @@ Write-ahead logging lets readers look on while a run writes. ``synchronous = FUL
 milliseconds against the tenths of a second that a network takes, so that finished scores also survive a power cut.
 """
 
+import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import pandas as pd
 
 from zcbench.benchmarks.protocol import Protocol
 from zcbench.errors import ProtocolError, StoreError, writable
 
-STORE_VERSION = 1
+STORE_VERSION = 2
+_WITHOUT_CHECKSUMS = 1  # version of stores that have none; a writer adds them
 COLUMNS = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
 #: Failures that another attempt may not meet again.
 TRANSIENT = ("timeout", "out_of_memory", "worker_died")
@@ -27,7 +29,7 @@ BEGIN;
 CREATE TABLE protocol (content TEXT NOT NULL);
 CREATE TABLE scores (
     arch TEXT NOT NULL, proxy TEXT NOT NULL, version INTEGER NOT NULL, seed INTEGER NOT NULL,
-    value REAL, status TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL,
+    value REAL, status TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL, checksum TEXT,
     PRIMARY KEY (arch, seed, proxy, version)
 ) WITHOUT ROWID;
 PRAGMA user_version = {STORE_VERSION};
@@ -50,6 +52,7 @@ LEFT JOIN scores ON scores.arch = a.arch AND scores.seed = s.seed
 """
 
 
+_KEY = "arch = ? AND proxy = ? AND version = ? AND seed = ?"
 #: Fingerprints of the definitions of proxies that are no part of zcbench, by name and version.
 Contents = dict[tuple[str, int], str]
 
@@ -65,6 +68,24 @@ class Row(NamedTuple):
     status: str
     reason: str
     seconds: float
+
+
+def checksum(row: Row) -> str:
+    """Fingerprint of a row as SQLite gives it back: it tells a row that was damaged, or changed by another program.
+
+    >>> checksum(Row("a", "snip", 1, 0, 0.5, "ok", "", 0.1)) == checksum(Row("a", "snip", 1, 0, 0.25, "ok", "", 0.1))
+    False
+    """
+    value = None if row.value is None else float(row.value) + 0.0  # no sign of zero
+    plain = (*row[:2], int(row.version), int(row.seed), value, row.status, row.reason, float(row.seconds))
+    return hashlib.blake2b(repr(plain).encode(), digest_size=8).hexdigest()
+
+
+def _typed(row: Row) -> bool:
+    """Whether the row has the types of the schema: SQLite keeps any other one too."""
+    texts = (row.arch, row.proxy, row.status, row.reason)
+    numbers = (row.version, row.seed, row.seconds, 0.0 if row.value is None else row.value)
+    return all(isinstance(text, str) for text in texts) and all(isinstance(number, int | float) for number in numbers)
 
 
 class Missing(NamedTuple):
@@ -93,6 +114,7 @@ class Store:
             self._db = self._connect(write)
             try:
                 self._check_version(write)
+                self._check_pages()
                 if write:
                     self._prepare()
             except (StoreError, sqlite3.Error):
@@ -175,7 +197,8 @@ class Store:
         """
         plain = [row._replace(reason=writable(row.reason)) for row in rows]
         with self._explained(), self._db:
-            self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)", plain)
+            marked = ((*row, checksum(row)) for row in plain)
+            self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", marked)
 
     def request(self, archs: Sequence[str], seeds: Sequence[int], proxies: Sequence[tuple[str, int]]) -> None:
         """Say what `missing`, `tally` and `wanted` are about: all of ``archs`` x ``seeds`` x (name, version)."""
@@ -211,8 +234,8 @@ class Store:
         columns = ", ".join(f"scores.{column}" for column in COLUMNS)
         order = "ORDER BY a.position, s.position, p.position"
         with self._explained():
-            query = f"SELECT {columns} {_JOIN} WHERE scores.arch IS NOT NULL {order}"
-            return list(map(Row._make, self._db.execute(query)))
+            query = f"SELECT {columns}{self._mark} {_JOIN} WHERE scores.arch IS NOT NULL {order}"
+            return list(self._checked(self._db.execute(query)))
 
     def scores(self, *, all_versions: bool = False) -> pd.DataFrame:
         """All attempts, one row each, sorted by architecture, seed and proxy.
@@ -226,9 +249,11 @@ class Store:
         """
         latest = "" if all_versions else "JOIN (SELECT proxy, max(version) AS version FROM scores GROUP BY proxy) "
         using = "" if all_versions else "USING (proxy, version) "
-        query = f"SELECT {', '.join(COLUMNS)} FROM scores {latest}{using}ORDER BY arch, seed, proxy, version"
+        query = (
+            f"SELECT {', '.join(COLUMNS)}{self._mark} FROM scores {latest}{using}ORDER BY arch, seed, proxy, version"
+        )
         with self._explained():
-            frame = pd.DataFrame.from_records(self._db.execute(query).fetchall(), columns=list(COLUMNS))
+            frame = pd.DataFrame.from_records(list(self._checked(self._db.execute(query))), columns=list(COLUMNS))
         return frame.astype({"version": "int64", "seed": "int64", "value": "float64", "seconds": "float64"})
 
     def _connect(self, write: bool) -> sqlite3.Connection:
@@ -238,9 +263,41 @@ class Store:
             raise StoreError(f"No scores at {self.path}. Expected a scores.sqlite; check the folder of the run.")
         return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
 
+    @property
+    def _mark(self) -> str:
+        """The column of checksums in a query; nothing for a store that has none."""
+        return ", scores.checksum" if self._version == STORE_VERSION else ""
+
+    def _checked(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
+        """The rows, once each has the checksum that it was stored with.
+
+        Raises:
+            StoreError: one has not.
+        """
+        for *content, mark in rows if self._mark else ((*row, None) for row in rows):
+            row = Row._make(content)
+            if not _typed(row) or (self._mark and mark != checksum(row)):
+                raise StoreError(
+                    f"{self.path} was damaged or changed: the score of {row.proxy!r} for {row.arch!r} with seed "
+                    f"{row.seed} is not the one that was stored. Restore a copy, delete that row (arch, proxy, seed) "
+                    f"from the table 'scores' and run the same command again, or give this run another folder."
+                )
+            yield row
+
+    def _add_checksums(self) -> None:
+        """Bring a store without checksums to this version; its rows are taken as they are."""
+        with self._db:
+            self._db.execute("ALTER TABLE scores ADD COLUMN checksum TEXT")
+            for row in map(Row._make, self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM scores").fetchall()):
+                self._db.execute(f"UPDATE scores SET checksum = ? WHERE {_KEY}", (checksum(row), *row[:4]))
+            self._db.execute(f"PRAGMA user_version = {STORE_VERSION}")
+        self._version = STORE_VERSION
+
     def _check_version(self, write: bool) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version != STORE_VERSION and not (write and self._empty()):
+        new = write and self._empty()
+        self._version = STORE_VERSION if new else version
+        if version not in (STORE_VERSION, _WITHOUT_CHECKSUMS) and not new:
             raise StoreError(
                 f"{self.path} is a store of version {version}. Expected version {STORE_VERSION}: read it with the "
                 f"zcbench that wrote it, or give this run another folder."
@@ -249,14 +306,19 @@ class Store:
     def _empty(self) -> bool:
         return not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
-    def _prepare(self) -> None:
+    def _check_pages(self) -> None:
+        """Refuse a file whose pages do not hang together: rows may be lost in it."""
         damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             raise sqlite3.DatabaseError(damage)
+
+    def _prepare(self) -> None:
         for setting in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY"):
             self._db.execute(f"PRAGMA {setting}")
         if self._empty():
             self._db.executescript(_SCHEMA)
+        elif self._version == _WITHOUT_CHECKSUMS:
+            self._add_checksums()
         self._db.executescript(_CONTENTS)
         self._db.executescript(_REQUEST)
 

@@ -1,6 +1,6 @@
 """From names to a study: which architectures are scored, and how a finished run is ranked."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from zcbench.benchmarks.protocol import Protocol
 from zcbench.benchmarks.ranking import COVERED, Ranking, rank
 from zcbench.benchmarks.selection import Selection, select_ensemble
 from zcbench.benchmarks.supervised import folds
-from zcbench.errors import ProtocolError, RankingError, unknown
+from zcbench.errors import DataError, ProtocolError, RankingError, shortened, unknown
+from zcbench.folders import is_file
 from zcbench.proxies import REGISTRY
 from zcbench.spaces import Space
 from zcbench.streams import numpy_stream
 
 UNSTATED = "user"  # what a truth from a file without a space says
+_DIGITS = 18  # of a number of architectures
 KNOWN = "known"  # the subset of what the truths know
 
 
@@ -47,16 +49,15 @@ def choose_architectures(
         UnknownNameError: no subset has this name.
         SpaceError: the subset is smaller than the sample.
     """
-    if subset == KNOWN and not Path(wanted).is_file():
+    if subset == KNOWN and not is_file(wanted):
         return _of_the_known(space, wanted, seed, truths or {})
     if wanted == "all":
         return list(space.subset(subset)), f"all of the subset {subset!r} of {space.spec}"
-    if wanted.isdecimal():
+    if wanted.isdecimal() and len(wanted) <= _DIGITS:
         stream = numpy_stream("sample", space.name, subset, seed)
         return space.sample(stream, int(wanted), subset=subset), f"{wanted} sampled from {subset!r} with seed {seed}"
-    if Path(wanted).is_file():
-        lines = [line.strip() for line in Path(wanted).read_text(encoding="utf-8").splitlines()]
-        archs = [line for line in lines if line]
+    if is_file(wanted):
+        archs = _listed(Path(wanted))
         for arch in archs:
             space.parse(arch)
         return archs, f"the {len(archs)} architectures listed in {Path(wanted).name}"
@@ -69,19 +70,36 @@ def _of_the_known(space: Space, wanted: str, seed: int, truths: Mapping[str, pd.
     archs, what = sorted(arch for arch in common if arch in space), f"those that {' and '.join(truths)} have"
     if wanted == "all" and archs:
         return archs, f"all {len(archs):,} of {what}"
-    if not wanted.isdecimal() and archs:
+    if not (wanted.isdecimal() and len(wanted) <= _DIGITS) and archs:
         raise _neither(wanted)
     if not archs or not 1 <= int(wanted) <= len(archs):
         raise ProtocolError(
             f"archs={wanted!r} of the subset {KNOWN!r} was given, of which {space.name} has {len(archs):,}. Expected a "
-            f"truth that knows as many; name another one, or ask for fewer."
+            f"truth that knows as many; name another one by --truth, such as nasbench201/cifar10, or ask for fewer."
         )
     chosen = numpy_stream("sample", space.name, KNOWN, seed).choice(len(archs), int(wanted), replace=False)
     return [archs[index] for index in sorted(chosen)], f"{wanted} sampled from {what} with seed {seed}"
 
 
+def _listed(file: Path) -> list[str]:
+    """Lines of a text file that are not empty.
+
+    Raises:
+        DataError: it is no text, cannot be read, or lists nothing.
+    """
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{str(file)!r} cannot be read as text: {error}. Expected one architecture a line.") from error
+    if not any(lines):
+        raise DataError(f"{str(file)!r} lists no architecture. Expected one a line.")
+    return [line for line in lines if line]
+
+
 def _neither(wanted: str) -> ProtocolError:
-    return ProtocolError(f"archs={wanted!r} was given. Expected a number, 'all', or a text file with one a line.")
+    return ProtocolError(
+        f"archs={shortened(wanted)!r} was given. Expected a number, 'all', or a text file with one a line."
+    )
 
 
 def rank_run(
@@ -114,30 +132,56 @@ def rank_run(
         RankingError: the truth is of another space or of other architectures, or there are fewer than three.
         StoreError: there are no scores at ``run``.
         ProtocolError: scores to be ranked beside were made under a protocol that gives other numbers.
-        UnknownNameError: there is a proxy that is not known here; give its plug-in. An ensemble or subset is unknown.
+        UnknownNameError: there is a proxy that is not known here, nor described by the run; give its plug-in. An
+            ensemble or subset is unknown.
     """
     runs = {str(one): shipped.load(one) for one in (run, *batches)}
     protocol, own, description = mine = pool(runs)
-    joined = join(mine, {str(other): shipped.load(other) for other in beside})
+    others = {str(other): shipped.load(other) for other in beside}
+    joined, parts = join(mine, others), runs | others
     scores = joined.scores
     space = spaces.get(protocol.space)
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)
     shape = (protocol.image_shape[0], protocol.image_shape[1], protocol.image_shape[2])
-    known = {name: REGISTRY.get(name) for name in dict.fromkeys(scores["proxy"])}
+    about = directions(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
     return rank(
         scores,
         truths,
         space.costs(archs, num_classes=protocol.num_classes, image_shape=shape),
         clusters={arch: space.canonical(arch) for arch in archs},
         subsets=_chosen(_subsets(space, scores, archs, truths), subsets),
-        directions={name: item.higher_is_better for name, item in known.items()},
-        kinds={name: "baseline" if item.baseline else "proxy" for name, item in known.items()},
-        ensembles=choose(ensembles, REGISTRY.names(), known),
+        directions={name: higher for name, (higher, _) in about.items()},
+        kinds={name: kind for name, (_, kind) in about.items()},
+        ensembles=choose(ensembles, {*REGISTRY.names(), *about}, about),
         notes=joined.notes,
         protocol={"scores": _card(protocol, own, description), **({"beside": joined.sources} if beside else {})},
         **options,
     )
+
+
+def directions(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]]) -> dict[str, tuple[bool, str]]:
+    """Whether higher is better, and the kind of every proxy: as it is registered here, or else as the run noted it.
+
+    Args:
+        names: the proxies.
+        descriptions: those of the runs and packed files that the scores are from.
+
+    Raises:
+        UnknownNameError: a proxy is known neither here nor there.
+    """
+    requests = [request for made in descriptions for request in made["requests"] if isinstance(request, Mapping)]
+    noted: dict[str, tuple[bool, str]] = {}
+    for request in requests:
+        baselines = set(request.get("baselines", ()))
+        for name, higher in dict(request.get("higher_is_better", {})).items():
+            noted[name] = bool(higher), "baseline" if name in baselines else "proxy"
+    return {name: noted[name] if name in noted and name not in REGISTRY else _registered(name) for name in names}
+
+
+def _registered(name: str) -> tuple[bool, str]:
+    item = REGISTRY.get(name)
+    return item.higher_is_better, "baseline" if item.baseline else "proxy"
 
 
 def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:

@@ -203,9 +203,9 @@ def _from_function(choice: TeacherChoice, num_classes: int, image_shape: ImageSh
     with seeded("teacher", choice.seed):
         try:
             network = function(**{key: keywords[key] for key in _taken(function, keywords)})
-        except ZcbenchError:
+        except (ZcbenchError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # it may call sys.exit
             raise TeacherError(
                 f"The teacher's function {name} fails: {type(error).__name__}: {error}. Expected a network; it is "
                 f"called with those of the keywords num_classes and image_shape that it takes."

@@ -1,6 +1,5 @@
 """The truth builder: train architectures with and without a teacher, into tables that rankings are held against."""
 
-import pickle
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +36,7 @@ from zcbench.distill.recipe import Recipe
 from zcbench.distill.teaching import near_chance
 from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.folders import replaced
+from zcbench.parcel import parcel
 from zcbench.registry import load_file
 from zcbench.spaces import Space
 
@@ -237,7 +237,7 @@ class _Builder:
             ready = [training for training in rest if training.key.setting != KD]
             waiting = [training for training in rest if training.key.setting == KD]
         queue, places = first + deque(ready), {training.key: place for place, training in enumerate(rest)}
-        with WorkerPool[Training](prepare, pickle.dumps(self._job), workers) as pool:
+        with WorkerPool[Training](prepare, parcel(self._job), workers) as pool:
             while (queue or waiting or pool.busy) and not stop.asked:
                 while queue and pool.room:
                     training = queue.popleft()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from zcbench.benchmarks.catalogue import PUBLISHED
 from zcbench.benchmarks.shipped_truths import shipped_files
-from zcbench.errors import UnknownNameError, nearest, unknown
+from zcbench.errors import UnknownNameError, nearest, shortened, unknown
+from zcbench.folders import is_file
 
 _NAME = re.compile(
     r"([a-z0-9][\w.+-]*)/([a-z0-9][\w.+-]*)(?:/([a-z][\w.+-]*))?(?:/([a-z][\w.+-]*))?(?:@([1-9]\d*))?", re.ASCII
 )
+_LONGEST = 200  # letters of a name: one that can be a file's
 FORM = "SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]"
 
 #: How the networks of a truth were trained: alone, under a teacher, and the difference of the two.
@@ -26,7 +28,7 @@ def labels(names: Iterable[str]) -> dict[str, str]:
     {'s0/cifar100/kd': 's0/cifar100/kd'}
     """
     given = list(dict.fromkeys(names))
-    short = {name: Path(name).name if Path(name).is_file() else name for name in given}
+    short = {name: Path(name).name if is_file(name) else name for name in given}
     often = Counter(short.values())
     return {short[name] if often[short[name]] == 1 else name: name for name in given}
 
@@ -58,10 +60,10 @@ class TruthName:
             >>> str(TruthName.parse("s0/cifar100/kd"))
             's0/cifar100/test/kd'
         """
-        match = _NAME.fullmatch(name.lower())
+        match = _NAME.fullmatch(name.lower()) if len(name) <= _LONGEST else None
         if not match or "__" in name:
             known = {table for table, _ in PUBLISHED}
-            raise UnknownNameError(f"{name!r} is no truth. Expected {FORM}. {nearest(name, known)}")
+            raise UnknownNameError(f"{shortened(name)!r} is no truth. Expected {FORM}. {nearest(name, known)}")
         space, dataset, split, setting, epochs = match.groups()
         if setting is None and split in SETTINGS:
             split, setting = None, split

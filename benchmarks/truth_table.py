@@ -109,19 +109,23 @@ class TruthTable(pd.DataFrame):
             table = pq.read_table(file, page_checksum_verification=True)
             about = table.schema.metadata or {}
             stored = json.loads(about.get(b"zcbench", b"null"))
-        except (OSError, ValueError, pa.ArrowException) as error:
+        except (OSError, ValueError, RecursionError, pa.ArrowException) as error:
             raise DataError(f"Cannot read {str(path)!r}: {' '.join(str(error).split())}. {_mend(file)}") from error
         if CARD in about:
             raise DataError(
                 f"{str(path)!r} is a packed truth of several settings. Expected one table; store them with 'zcbench "
                 f"data import {path}', and name them as it says."
             )
-        if stored and stored["format"] != _FORMAT:
-            raise DataError(f"{str(path)!r} has the format {stored['format']}. Expected {_FORMAT}. {_mend(file)}")
+        if stored is not None and not (isinstance(stored, dict) and isinstance(stored.get("protocol"), dict)):
+            raise DataError(f"{str(path)!r} has no protocol of a truth. {_mend(file)}")
+        if stored and stored.get("format") != _FORMAT:
+            raise DataError(f"{str(path)!r} has the format {stored.get('format')!r}. Expected {_FORMAT}. {_mend(file)}")
         try:
             return cls.from_rows(table.to_pandas(), stored["protocol"] if stored else _file_protocol(file, None))
         except DataError as error:
             raise DataError(f"{str(path)!r}: {error}") from error
+        except (TypeError, ValueError, pa.ArrowException) as error:
+            raise DataError(f"{str(path)!r} holds no table of a truth: {error}. {_mend(file)}") from error
 
     def write(self, path: str | Path) -> Path:
         """Store the table as compact Parquet (zstd), protocol included; a file is replaced whole or not at all.

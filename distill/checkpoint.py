@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from zcbench.distill.errors import CheckpointError
+from zcbench.errors import shortened
 from zcbench.folders import replaced
 
 _FORMAT = 2
@@ -58,9 +59,10 @@ def load(file: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
         content = torch.load(file, map_location="cpu", weights_only=True)
         stored, state = content["about"], dict(content["state"])
     except Exception as error:  # a damaged file raises nearly anything
+        told = shortened(" ".join(str(error).split()), 1000)
         raise CheckpointError(
-            f"{file} is no readable checkpoint: {' '.join(str(error).split())[:200]}. Expected one that was written "
-            f"whole; delete it to train from the start."
+            f"{file} is no readable checkpoint: {told}. Expected one that was written whole; delete it to "
+            f"train from the start."
         ) from error
     differences = [
         f"the {key} is not what it was" if key.startswith(CODE) else _changed(key, stored[key], value)

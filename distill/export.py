@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from zcbench.distill.errors import CheckpointError
+from zcbench.errors import shortened
 from zcbench.folders import replaced
 
 EXPORTS = ("pt", "pt2")
@@ -60,8 +61,9 @@ def save_program(network: nn.Module, image_shape: tuple[int, int, int], file: st
         with replaced(Path(file)) as draft:
             draft.write_bytes(content.getbuffer())
     except Exception as error:  # the exporter raises nearly anything
+        told = shortened(" ".join(str(error).split()), 1000)
         raise CheckpointError(
-            f"Cannot export the network to {file}: {type(error).__name__}: {' '.join(str(error).split())[:300]}. "
+            f"Cannot export the network to {file}: {type(error).__name__}: {told}. "
             f"Expected a network that torch.export can trace and a file that can be written; take the weights instead."
         ) from error
     finally:

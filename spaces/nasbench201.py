@@ -45,8 +45,8 @@ class NASBench201(Space):
     analytic = True
 
     def __init__(self, channels: int = 16, cells: int = 5) -> None:
-        self.channels = positive("channels", channels)
-        self.cells = positive("cells", cells)
+        self.channels = positive("channels", channels, 10_000)
+        self.cells = positive("cells", cells, 1_000)
         self.spec = f"{self.name}(channels={self.channels},cells={self.cells})"
 
     def index(self, arch: str) -> int:

@@ -7,14 +7,16 @@ import numpy as np
 from zcbench.spaces.base import ImageShape, SpaceError
 
 
-def positive(option: str, value: object) -> int:
+def positive(option: str, value: object, most: int = 1_000_000) -> int:
     """``value`` as a whole number.
 
     Raises:
-        SpaceError: it is none, or less than 1.
+        SpaceError: it is none, less than 1, or more than ``most``.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise SpaceError(f"Given: {option}={value!r}. Expected: a whole number of at least 1. Pass one.")
+    if value > most:
+        raise SpaceError(f"Given: {option}={value!r}. Expected: at most {most:,}, or no machine could build it.")
     return int(value)
 
 

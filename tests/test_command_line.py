@@ -164,8 +164,10 @@ def test_what_cannot_be_ranked_is_said_before_scoring(words, message, files, tmp
 
 @pytest.mark.parametrize("words", [[], ["--space", SPACE]])
 def test_an_empty_truth(words, tmp_path):
-    """A shell's empty variable is no truth: one clear message."""
-    assert "No truth is named" in fails("bench", "--truth", "", *words, "--out", tmp_path / "run")
+    """A shell's empty variable is no truth, and neither is a comma: one clear message."""
+    told = fails("bench", "--truth", "", *words, "--out", tmp_path / "run", code=2)
+    assert "--truth was given an empty value" in told
+    assert "No truth is named" in fails("bench", "--truth", ",", *words, "--out", tmp_path / "run")
 
 
 def test_two_truths_of_one_file_name(run, files, tmp_path):
@@ -271,3 +273,112 @@ def test_a_room_refuses_its_bare_name(room):
         pytest.skip("runs in the source tree only")
     result = subprocess.run([sys.executable, "-c", f"import {room}"], cwd=source, capture_output=True, text=True)
     assert f"Expected: 'import zcbench.{room}'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--top-k", "inf"], "--top-k was given inf. Expected a finite number"),
+        (["--timeout", "nan"], "--timeout was given nan"),
+        (["--proxies", ""], "--proxies was given an empty value"),
+        (["--out", " "], "--out was given an empty value"),
+        (["--plugin", ""], "--plugin was given an empty value"),
+        (["--seeds", "99999999"], "--seeds"),
+        (["--confidence", "nan"], "--confidence"),
+    ],
+)
+def test_values_that_say_nothing_are_wrong_usage(words, message, files, tmp_path):
+    """Exit code 2, the option by name, and no folder made."""
+    told = fails("bench", *SMALL, *inputs(files), "--proxies", "params", "--out", tmp_path / "run", *words, code=2)
+    assert message in told.replace("\n", " ") and not (tmp_path / "run").exists()
+
+
+def test_an_empty_argument_is_wrong_usage():
+    """A shell's empty variable in place of a run."""
+    assert "run was given an empty value" in fails("rank", "", code=2)
+
+
+def test_an_option_given_twice(run, files):
+    """The last one counts, as the help says, and the command tells so; one that may be repeated is not told of."""
+    words = ["rank", run, "--truth", files / "truth.csv", "--plugin", files / "mine.py"]
+    told = zcbench_command(*words, "--plugin", files / "mine.py", "--draws", 9, "--draws", 2)
+    assert told.returncode == 0 and "--draws was given 2 times: the last one counts." in told.stderr
+    assert "--plugin was given" not in told.stderr
+    again = json.loads((run / "ranking" / "protocol.json").read_text())["protocol"]
+    assert again["ranking"]["draws"] == 2
+    assert "Of an option that is given twice the last counts" in " ".join(zcbench_command("--help").stdout.split())
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "gpu", "meta", "cpu:0", "mps"])
+def test_a_device_that_is_not_here(device, files, tmp_path, monkeypatch):
+    """By construction: no GPU is found; every command that has --device says so before it begins."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for words in (
+        ["bench", *SMALL, *inputs(files), "--proxies", "params"],
+        ["search", "--proxies", "params"],
+        ["distill", "--student", "resnet8", "--space", "resnet"],
+        ["truth", "build"],
+        ["evolve-distiller", "--student", "resnet8", "--teacher", "resnet20"],
+    ):
+        told = fails(*words, "--device", device, "--out", tmp_path / "run")
+        assert f"device='{device}' was given" in told and "Expected" in told
+    assert not (tmp_path / "run").exists()
+
+
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rank", LONG],
+        ["rank", "nasbench201", "--truth", LONG],
+        ["rank", "nasbench201", "--truth", f"{LONG}/cifar10"],
+        ["rank", "nasbench201", "--truth", f"{LONG}.csv"],
+        ["rank", "nasbench201", "--plugin", f"{LONG}.py"],
+        ["report", LONG],
+        ["resample", LONG],
+        ["data", "show", LONG],
+        ["data", "import", LONG],
+        ["scores", "show", LONG],
+        ["scores", "pack", LONG, "--out", "packed.parquet"],
+        ["proxies", "show", LONG],
+        ["search", "--proxies", LONG, "--out", "out"],
+        ["bench", "--archs", LONG, "--out", "out"],
+        ["bench", "--space", LONG, "--out", "out"],
+        ["bench", "--dataset", LONG, "--out", "out"],
+        ["bench", "--teacher", LONG, "--out", "out"],
+        ["bench", "--proxies", LONG, "--out", "out"],
+        ["distill", "--student", LONG, "--out", "out"],
+        ["truth", "build", "--archs", LONG, "--out", "out"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_names_that_are_too_long_for_a_file(words, tmp_path, monkeypatch):
+    """By construction: 300 letters are the name of nothing: one message of a few lines."""
+    monkeypatch.chdir(tmp_path)
+    told = fails(*words, ZCBENCH_DATA=str(tmp_path))
+    assert 20 < len(told) < 3000
+
+
+def test_a_folder_with_too_long_a_name(files):
+    """By construction: no folder can have 300 letters."""
+    words = ["bench", *SMALL, *inputs(files), "--seeds", 1, "--workers", 0, "--proxies", "params", "--out", LONG]
+    assert "File name too long" in fails(*words)
+
+
+def test_memory_that_is_not_there(monkeypatch):
+    """By construction: PyTorch and Python say so in their own ways; both are one sentence, another fault is a fault."""
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1")):
+        monkeypatch.setattr("zcbench.benchmarks.shipped.names", _raising(error))
+        assert "The memory of this machine is not enough" in fails("scores", "list")
+    monkeypatch.setattr("zcbench.benchmarks.shipped.names", _raising(RuntimeError("a fault")))
+    with pytest.raises(RuntimeError, match="a fault"):
+        zcbench_command("scores", "list")
+
+
+def _raising(error):
+    def names():
+        raise error
+
+    return names

@@ -1,7 +1,6 @@
 """Evaluates candidates in this process or in workers, each result on the disk before the next is asked for."""
 
 import math
-import pickle
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,6 +15,7 @@ from zcbench.benchmarks.trainings import Key, TrainingLog
 from zcbench.benchmarks.workers import one_thread
 from zcbench.distill.genome import Genome
 from zcbench.errors import Interrupted
+from zcbench.parcel import parcel
 from zcbench.search.distillers.candidates import (
     CANDIDATE,
     VANILLA,
@@ -129,7 +129,7 @@ class CandidateEvaluation:
     def _in_workers(self, queue: deque[Task]) -> None:
         if not queue:
             return
-        self._pool = self._pool or WorkerPool[Task](prepare, pickle.dumps(self._job), self._workers)
+        self._pool = self._pool or WorkerPool[Task](prepare, parcel(self._job), self._workers)
         while queue or self._pool.busy:
             self._require_going_on()
             while queue and self._pool.room:

@@ -78,13 +78,23 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(message(error).split())}"
 
 
+def shortened(text: str, most: int = 200) -> str:
+    """``text``, or its beginning and end where it has more than ``most`` letters: for what was given, in a message.
+
+    >>> shortened("abcdefghij", 7)
+    'abc…hij'
+    """
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[len(text) - half :]}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Sentence that names the known names nearest to ``name``, or all of them when none is near.
 
     >>> nearest("synflw", ["snip", "synflow"])
     "Did you mean 'synflow'?"
     """
-    names = sorted(known)
+    names, name = sorted(known), shortened(name)
     close = get_close_matches(name, names, n=3, cutoff=0.6)
     if close:
         return "Did you mean " + " or ".join(repr(match) for match in close) + "?"
@@ -93,4 +103,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Error for a ``name`` that is no ``kind``, with the nearest names; the caller raises it."""
-    return UnknownNameError(f"{name!r} is no known {kind}. {nearest(name, known)}")
+    return UnknownNameError(f"{shortened(name)!r} is no known {kind}. {nearest(name, known)}")

@@ -24,6 +24,26 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
     return Path(data_dir or os.environ.get("ZCBENCH_DATA") or user_folder()).expanduser()
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file at ``path``; a text that can be no path, such as one that is too long, is none.
+
+    >>> is_file("x" * 5000)
+    False
+    """
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder at ``path``, likewise."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def replaced(file: Path) -> Iterator[Path]:
     """A draft to write to, which takes the place of ``file`` when the block ends well; else ``file`` is as it was.

@@ -20,6 +20,7 @@ from types import CodeType, ModuleType
 from typing import Generic, TypeVar
 
 from zcbench.errors import DuplicateNameError, RegistrationError, ZcbenchError, told, unknown
+from zcbench.folders import is_file
 from zcbench.patches import Originals
 from zcbench.settings import NUMERIC, kept
 from zcbench.streams import derive, exclusive
@@ -241,7 +242,9 @@ class Registry(Generic[T]):
             self.check_name(name)
             with exclusive(), kept(NUMERIC):
                 item = point.load()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plug-in may call sys.exit
             raise PluginError(
                 f"The {self.kind} {name!r} comes from the entry point {point.value!r}, which fails to load: "
                 f"{told(error)}. Mend or uninstall that package."
@@ -296,7 +299,7 @@ def load_file(path: str | Path, sha256: str | None = None) -> ModuleType:
 
 def _loaded(file: Path, path: str | Path, sha256: str | None) -> ModuleType:
     name = f"zcbench_plugin_{derive(file, *filter(None, [sha256])):x}"
-    code = file.read_bytes() if file.is_file() else None
+    code = file.read_bytes() if is_file(file) else None
     if name in sys.modules:
         if code is not None and sha256 is None and _RUN.get(name) != hashlib.sha256(code).hexdigest():
             raise PluginError(
@@ -335,7 +338,7 @@ def _run(module: ModuleType, compiled: Callable[[], CodeType], path: str | Path)
             )
     except BaseException as error:
         del sys.modules[module.__name__]
-        if isinstance(error, Exception) and not isinstance(error, ZcbenchError):
+        if not isinstance(error, ZcbenchError | KeyboardInterrupt):  # a plug-in may call sys.exit
             raise PluginError(f"The plug-in {str(path)!r} fails to load: {told(error)}.") from error
         raise
     finally:

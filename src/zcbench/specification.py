@@ -1,9 +1,12 @@
 """Names with options, such as ``nasbench201(channels=4,cells=1)`` or ``kd(temperature=2.0)``."""
 
 import ast
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from zcbench.errors import ZcbenchError
+from zcbench.errors import ZcbenchError, shortened
+
+LONGEST = 10_000  # letters of a text that is read as a name with options
 
 
 class SpecificationError(ZcbenchError, ValueError):
@@ -14,22 +17,38 @@ def read_specification(text: str, example: str = "name(option=1)") -> tuple[str,
     """Name and options of ``name`` or ``name(option=value,…)``; the values are Python literals.
 
     Raises:
-        SpecificationError: the text opens a parenthesis and cannot be read; the message shows ``example``.
+        SpecificationError: the text opens a parenthesis and cannot be read, or gives an option twice; the message shows
+            ``example``.
 
     >>> read_specification("kd(temperature=2)")
     ('kd', {'temperature': 2})
     >>> read_specification("kd")
     ('kd', {})
     """
-    try:
-        tree = ast.parse(text, mode="eval").body
-        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.args:
-            return tree.func.id, {str(option.arg): ast.literal_eval(option.value) for option in tree.keywords}
-    except (SyntaxError, ValueError):
-        pass
+    call = _call(text) if "(" in text else None
+    if call is not None:
+        return call
     if "(" in text:
-        raise SpecificationError(f"{text!r} cannot be read. Expected a name, or a form like {example!r}.")
+        raise SpecificationError(f"{shortened(text)!r} cannot be read. Expected a name, or a form like {example!r}.")
     return text, {}
+
+
+def _call(text: str) -> tuple[str, dict[str, object]] | None:
+    """Name and options of a call with keywords alone; None for anything else."""
+    if len(text) > LONGEST:
+        return None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # Python remarks on odd literals
+            tree = ast.parse(text, mode="eval").body
+        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
+            return None
+        options = [(option.arg, ast.literal_eval(option.value)) for option in tree.keywords]
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return None
+    names = [name for name, _ in options if name is not None]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise SpecificationError(f"{shortened(text)!r} gives {twice!r} twice. Expected each option once.")
+    return (tree.func.id, {str(name): value for name, value in options}) if len(names) == len(options) else None
 
 
 def split_list(given: str | Iterable[str]) -> list[str]:

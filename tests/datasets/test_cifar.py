@@ -169,3 +169,31 @@ def test_real_cifar100(data_dir, split):
     counts = torch.bincount(found.labels, minlength=100)
     assert counts.unique().numel() == 1
     assert found.num_classes == 100
+
+
+def forged(images: int) -> bytes:
+    """A batch whose pixels are ``images`` x 3,072 bytes from wherever a four-byte array lies, by NumPy's own calls."""
+
+    def short(text: bytes) -> bytes:
+        return b"\x8c" + bytes([len(text)]) + text
+
+    def number(value: int) -> bytes:
+        return b"J" + value.to_bytes(4, "little")
+
+    array, kind = short(b"numpy") + short(b"ndarray") + b"\x93", short(b"numpy") + short(b"dtype") + b"\x93"
+    kind += short(b"S1") + b"\x89\x88\x87R\x94"
+    made = short(b"numpy._core.multiarray") + short(b"_reconstruct") + b"\x93" + array + b"K\x00\x85C\x01b\x87R\x94"
+    small = b"(K\x01(K\x04th\x00\x89C\x04abcdtb"
+    grown = b"h\x00(K\x03" + short(b"|") + b"NNN" + number(3072 * images // 4 + 1) + number(1) + number(0) + b"tb0"
+    view = array + b"((" + number(images) + number(3072) + b"t" + short(b"u1") + b"h\x01tR"
+    labels = b"C\x06labels](" + b"K\x00" * images + b"e"
+    return b"\x80\x04}C\x04data" + kind + b"0" + made + small + grown + b"0" + view + b"s" + labels + b"s."
+
+
+@pytest.mark.parametrize("images", [1, 2, 50])
+def test_pixels_of_memory_that_is_not_the_files(tmp_path, images):
+    """By construction: a file of a few hundred bytes that claims thousands of pixels is refused by name."""
+    write_cifar10(tmp_path, ["data_batch_1"])
+    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(forged(images))
+    with pytest.raises(DataError, match="data_batch_1 is no readable CIFAR file"):
+        datasets.load("cifar10", tmp_path)

@@ -25,11 +25,11 @@ def parse_markdown(text: str) -> pd.DataFrame:
 def test_csv_gives_back_the_same_bits(ranking, tmp_path):
     """Round trip: every number of ranking.csv and scores.csv equals the one in memory."""
     write_tables(ranking, tmp_path)
-    table = pd.read_csv(tmp_path / "ranking.csv", engine="python")
+    table = pd.read_csv(tmp_path / "ranking.csv", float_precision="round_trip")
     pd.testing.assert_frame_equal(table.fillna({"note": ""}), ranking.table, check_exact=True, check_dtype=False)
-    scores = pd.read_csv(tmp_path / "scores.csv", index_col="arch", engine="python")
+    scores = pd.read_csv(tmp_path / "scores.csv", index_col="arch", float_precision="round_trip")
     pd.testing.assert_frame_equal(scores, ranking.scores, check_exact=True, check_dtype=False)
-    matrix = pd.read_csv(tmp_path / "correlations-live.csv", index_col="proxy", engine="python")
+    matrix = pd.read_csv(tmp_path / "correlations-live.csv", index_col="proxy", float_precision="round_trip")
     np.testing.assert_array_equal(matrix.to_numpy(), ranking.correlations["live"].to_numpy())
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from zcbench.benchmarks.protocol import Protocol
@@ -128,9 +129,82 @@ def test_store_of_another_version(path, write):
         db.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
 
-    with pytest.raises(StoreError, match=r"version 99\. Expected version 1"):
+    with pytest.raises(StoreError, match=r"version 99\. Expected version 2"):
         Store(path, write=write)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "value = 2.0 WHERE arch = 'b'",
+        "value = 'high' WHERE arch = 'b'",
+        "status = 'ok' WHERE arch = 'c'",
+        "seconds = 7 WHERE arch = 'b'",
+        "seed = 3 WHERE arch = 'b'",
+        "checksum = NULL WHERE arch = 'b'",
+    ],
+)
+def test_a_row_that_another_program_changed(path, change):
+    """By construction: one column of one row changed by hand; reading names the row, whoever reads."""
+    with Store(path, write=True) as store:
+        store.save([row("a"), row("b"), row("c", value=None, status="error", reason="it broke")])
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE scores SET {change}")
+    for write in (False, True):
+        with (
+            Store(path, write=write) as store,
+            pytest.raises(StoreError, match=r"damaged or changed: the score of 'p' for '[bc]'"),
+        ):
+            store.scores()
+
+
+def test_a_row_that_another_program_added(path):
+    """By construction: a score without its checksum is not one of ours."""
+    with Store(path, write=True) as store:
+        store.save([row("a")])
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO scores VALUES ('b', 'p', 1, 0, 9.0, 'ok', '', 0.5, NULL)")
+    with Store(path) as store, pytest.raises(StoreError, match="for 'b' with seed 0 is not the one that was stored"):
+        store.scores()
+
+
+def old_store(path, protocol):
+    """A store as version 1 wrote it, without checksums."""
+    with Store(path, write=True) as store:
+        store.adopt(protocol)
+        store.save([row("a", value=-0.0), row("b", value=0.1), row("c", value=None, status="nan")])
+        before = store.scores()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE scores DROP COLUMN checksum")
+        db.execute("PRAGMA user_version = 1")
+    return before
+
+
+def test_a_store_without_checksums(path, protocol):
+    """Invariance: it is read as it is and left so; a writer adds the checksums, and then a change is noticed."""
+    before, untouched = old_store(path, protocol), path.read_bytes()
+    with Store(path) as store:
+        pd.testing.assert_frame_equal(store.scores(), before)
+    assert path.read_bytes() == untouched
+    with Store(path, write=True) as store:
+        store.save([row("d", value=3.0)])
+        pd.testing.assert_frame_equal(store.scores().head(3), before)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE scores SET value = 5 WHERE arch = 'a'")
+    with Store(path) as store, pytest.raises(StoreError, match="'a'"):
+        store.scores()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"space": 5}', "[" * 5000])
+def test_a_damaged_protocol_is_a_sentence(protocol, text):
+    """Bad input: no JSON, no dictionary, fields that are missing or of another type."""
+    with pytest.raises(ProtocolError, match="stored protocol"):
+        Protocol.from_json(text)
+    for name in ("space", "batch_size", "image_shape", "dtype"):
+        damaged = {**json.loads(protocol.to_json()), name: {"a": 1}}
+        with pytest.raises(ProtocolError, match=f"damaged in {name}"):
+            Protocol.from_json(json.dumps(damaged))
 
 
 def test_somebody_elses_database(path):

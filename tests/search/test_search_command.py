@@ -337,7 +337,8 @@ def test_what_has_no_effect_is_said(zcbench_command, tmp_path):
 @pytest.mark.data
 def test_latencies_are_of_the_images_that_the_scores_are_of(zcbench_command, data_dir, tmp_path):
     """By construction: scores of CIFAR-100 images are searched under the latencies that were measured for CIFAR-100."""
-    made = ["bench", "--archs", 8, "--proxies", "n_convs", "--seeds", 1, "--dataset", "cifar100", "--workers", 0]
+    made = ["bench", "--truth", "nasbench201/cifar10", "--archs", 8, "--proxies", "n_convs", "--seeds", 1]
+    made += ["--dataset", "cifar100", "--workers", 0]
     result = zcbench_command(*made, "--out", tmp_path / "run", ZCBENCH_DATA=str(data_dir))
     assert result.returncode == 0, result.stderr
     command = ["search", "--proxies", "n_convs", "--scores", tmp_path / "run", "--evaluations", 8, "--no-report"]

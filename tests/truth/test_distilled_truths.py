@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy.stats import kendalltau, spearmanr
 
-from zcbench import spaces
-from zcbench.benchmarks import importers, safe_pickle
+from zcbench import pickles, spaces
+from zcbench.benchmarks import importers
 from zcbench.benchmarks.truth import truth
 from zcbench.benchmarks.truth_summary import summary
 from zcbench.benchmarks.truth_table import TruthTable
@@ -111,7 +111,7 @@ def test_code_in_a_checkpoint_never_runs(tmp_path: Path, protocol: str) -> None:
     else:
         file.write_bytes(pickle.dumps(evil, protocol=2))
     with pytest.raises(DataError, match=r"evil\.pth.*weights_only"):
-        safe_pickle.load_checkpoint(file)
+        pickles.load_checkpoint(file)
     assert not made.exists()
 
 
@@ -127,7 +127,7 @@ def test_damaged_checkpoint_is_named(tmp_path: Path, damage: str) -> None:
     else:
         file.write_bytes({"truncated": file.read_bytes()[:-200], "empty": b"", "text": b"hello\n" * 50}[damage])
     with pytest.raises(DataError, match=r"a\.pth.*fetch it again"):
-        safe_pickle.load_checkpoint(file)
+        pickles.load_checkpoint(file)
 
 
 def test_a_checkpoint_of_something_else_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -117,11 +118,35 @@ def test_a_recipe_that_was_not_trained_is_left_out(pth: Path) -> None:
     assert not any("cifar100" in name and name.endswith("@12") for name in tables)
 
 
-def test_untrusted_files_are_not_opened(pth: Path, tss: Path) -> None:
-    """Oracle: without trust or a checksum, an error that says what to do; with the right checksum it is read."""
-    for read, path in ((from_nas_bench_201, pth), (from_nats_bench, tss)):
-        with pytest.raises(DataError, match=r"Nothing was opened.*trust=True"):
+class Payload:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.target,)
+
+
+def test_a_folder_of_plain_data_needs_no_trust(tss: Path) -> None:
+    """Invariance: the reader that runs nothing gives the same tables as the package's own."""
+    plain, trusted = from_nats_bench(tss), from_nats_bench(tss, trust=True)
+    assert plain.keys() == trusted.keys()
+    for name, table in plain.items():
+        pd.testing.assert_frame_equal(pd.DataFrame(table), pd.DataFrame(trusted[name]))
+
+
+def test_untrusted_files_run_nothing(pth: Path, tss: Path, tmp_path: Path) -> None:
+    """By construction: a payload that would create a file; without trust or a checksum an error says what to do."""
+    mark = tmp_path / "it-ran"
+    for file in tss.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    nats.pickle_save({"12": Payload(mark)}, str(tmp_path / "000001.pickle"))
+    torch.save(Payload(mark), tmp_path / "bad.pth")
+    for read, path in ((from_nas_bench_201, tmp_path / "bad.pth"), (from_nats_bench, tmp_path)):
+        with pytest.raises(DataError, match=r"Nothing was run.*trust=True"):
             read(path)
+    assert not mark.exists()
+    with pytest.raises(DataError, match=r"more than tensors.*trust=True"):
+        from_nas_bench_201(pth)
     with pytest.raises(ChecksumError):
         from_nas_bench_201(pth, sha256="0" * 64)
     assert from_nas_bench_201(pth, sha256=hashlib.sha256(pth.read_bytes()).hexdigest())

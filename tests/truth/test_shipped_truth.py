@@ -16,7 +16,7 @@ from zcbench.benchmarks.shipped_truths import shipped_files
 from zcbench.benchmarks.study import choose_architectures
 from zcbench.benchmarks.trainings import FILE, TrainingLog
 from zcbench.benchmarks.truth_summary import summary
-from zcbench.cli.embedded import EMBEDDED, IMAGES, INSTEAD, choose
+from zcbench.cli.embedded import EMBEDDED, IMAGES, INSTEAD, Choice, choose
 from zcbench.errors import DataError, ProtocolError, UnknownNameError
 
 SETTINGS = ("vanilla", "kd")
@@ -167,15 +167,19 @@ def test_what_bench_takes_when_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "cifar-10-batches-py").mkdir()
     (tmp_path / "cifar-10-batches-py" / "data_batch_1").touch()
     assert choose(None, None, "9", "known", *[None] * 3, tmp_path)[2:5] == ("9", "known", IMAGES)
+    assert choose(None, None, "9", *[None] * 4, tmp_path)[1:4] == (chosen.truths, "9", "known")
     assert choose(*[None] * 4, "noise", "333", 2, tmp_path)[4:8] == ("noise", "333", 2, {})
 
 
 def test_what_bench_takes_when_something_is_named(tmp_path: Path) -> None:
-    """Invariance: with space, truth or architectures, as always; a truth that says so brings its own networks."""
+    """Invariance: with a space, truth, subset or file, what is published; a truth that says so brings its networks."""
     usual = ("1000", "all", "cifar10", "largest", 3, {}, None)
     assert choose("s0", *[None] * 6, tmp_path) == ("s0", ["nasbench201/cifar10"], *usual)
-    published = ("nasbench201", ["nasbench201/cifar10"], "1000", *usual[1:])
-    assert choose(None, None, "1000", *[None] * 4, tmp_path) == published
+    published = Choice("nasbench201", ["nasbench201/cifar10"], *usual)
+    (tmp_path / "archs.txt").write_text("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+    listed = str(tmp_path / "archs.txt")
+    assert choose(None, None, listed, *[None] * 4, tmp_path) == published._replace(archs=listed)
+    assert choose(None, None, "1000", "live", *[None] * 3, tmp_path) == published._replace(subset="live")
     (tmp_path / "mine.csv").write_text("arch,accuracy\na,90\n")
     own = [str(tmp_path / "mine.csv")]
     assert choose(None, own, *[None] * 5, tmp_path) == ("nasbench201", own, *usual)

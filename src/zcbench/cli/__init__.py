@@ -2,6 +2,7 @@
 
 import io
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -20,13 +21,15 @@ from zcbench.cli import (
     similarity,
     truth,
 )
+from zcbench.cli.strict import strict
 from zcbench.errors import Interrupted, ZcbenchError
 
 app = typer.Typer(
     name="zcbench",
     help="Rank neural architectures without training them, and say honestly how good that ranking is.",
     epilog="Exit codes: 0 done; 1 a check failed or zcbench could not go on, and says why; 2 wrong usage; 130 stopped "
-    "by Ctrl-C, and what is finished is kept.",
+    "by Ctrl-C, and what is finished is kept. Of an option that is given twice the last counts, unless its help says "
+    "that it may be repeated.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -61,7 +64,7 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; an error that zcbench foresees is one clear message and exit code 1.
+    """Run the command line; an error that zcbench foresees, or the machine's own, is one message and exit code 1.
 
     A letter that the terminal or pipe cannot write becomes a question mark: it must not end a run.
     """
@@ -69,8 +72,31 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        app(prog_name="zcbench")
+        strict(app)(prog_name="zcbench")
     except ZcbenchError as error:
-        Console(stderr=True).print(f"[bold red]{type(error).__name__}:[/] ", end="")
-        print(error, file=sys.stderr)
-        sys.exit(130 if isinstance(error, Interrupted) else 1)
+        _end(type(error).__name__, str(error), 130 if isinstance(error, Interrupted) else 1)
+    except OSError as error:
+        _end("OSError", _of_the_system(error), 1)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        _end(
+            "MemoryError",
+            "The memory of this machine is not enough. Expected less at once: fewer or smaller images, "
+            "a smaller batch, or fewer workers.",
+            1,
+        )
+
+
+def _end(kind: str, message: str, code: int) -> NoReturn:
+    Console(stderr=True).print(f"[bold red]{kind}:[/] ", end="")
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the operating system says of a file, in one sentence."""
+    name = str(error.filename or "")
+    shown = name if len(name) <= 200 else f"{name[:100]}…{name[-97:]}"
+    place = f"{shown!r} cannot be read or written" if shown else "The system refused"
+    return f"{place}: {error.strerror or error}. Expected a file or folder that can; name another one."

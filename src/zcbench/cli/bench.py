@@ -12,6 +12,7 @@ from rich.table import Table
 
 from zcbench.cli.embedded import choose, named_truths
 from zcbench.cli.output import table_console
+from zcbench.folders import is_folder
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ DataDir = Annotated[
     typer.Option(help="Folder with images and accuracies.", envvar="ZCBENCH_DATA", show_default="user data folder"),
 ]
 Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="Python file that defines proxies. May be repeated.")
+    list[Path] | None, typer.Option("--plugin", help="Python file that defines proxies or spaces. May be repeated.")
 ]
 Batches = Annotated[
     list[str] | None,
@@ -43,7 +44,7 @@ Batches = Annotated[
         "the table has the spread over each. May be repeated, or separated by commas."
     ),
 ]
-Draws = Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")]
+Draws = Annotated[int, typer.Option(min=1, max=100_000, help="Bootstrap draws for the confidence intervals.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")]
 TopK = Annotated[float, typer.Option("--top-k", help="K of P@K, BR@K and WR@K: a count, or a share below 1.")]
 Ensembles = Annotated[
@@ -76,7 +77,9 @@ def bench(
     ] = None,
     truth: Annotated[
         list[str] | None,
-        typer.Option(help=TRUTH_HELP, show_default="those that ship; with --space or --archs, nasbench201/cifar10"),
+        typer.Option(
+            help=TRUTH_HELP, show_default="those that ship; with --space, --subset or --archs FILE, nasbench201/cifar10"
+        ),
     ] = None,
     archs: Annotated[
         str | None,
@@ -104,6 +107,7 @@ def bench(
         int | None,
         typer.Option(
             min=1,
+            max=10_000,
             help="Initialisations of each architecture, seeds 0, 1, …",
             show_default="3; with the truths that ship, 1",
         ),
@@ -141,7 +145,9 @@ def bench(
         int,
         typer.Option(help="Initialisation of the teacher; outside the students' seeds, or it may be its own student."),
     ] = 1000,
-    workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
+    workers: Annotated[
+        int, typer.Option(min=0, max=1_000, help="Processes, one thread each; 0 for none but this one.")
+    ] = 2,
     timeout: Annotated[float | None, typer.Option(help="Seconds that a pass or a proxy may take.")] = None,
     plugin: Plugins = None,
     retry_failed: Annotated[bool, typer.Option(help="Retry time-outs, lack of memory and dead workers.")] = False,
@@ -157,8 +163,8 @@ def bench(
 ) -> None:
     """Score architectures, rank the proxies against trained accuracies, and write the report.
 
-    Where neither --space nor --truth nor --archs is given, or --subset known, it does so for the networks whose
-    accuracies ship, trained with and without a teacher: docs/training.md.
+    Where neither --space nor --truth is given, nor --subset nor a file as --archs, it does so for the networks whose
+    accuracies ship, trained with and without a teacher, or for so many of them as --archs says: docs/training.md.
     """
     from zcbench import datasets, spaces
     from zcbench.benchmarks.run import score_run
@@ -171,7 +177,7 @@ def bench(
     where, truths = spaces.get(asked.space), resolve_truths(asked.truths, data_dir)
     chosen, origin = choose_architectures(where, asked.archs, asked.subset, archs_seed, truths)
     check_truths(where, truths, chosen)
-    kinds, names = figure_formats(formats), _proxies(proxies, plugin)
+    kinds, names = figure_formats(formats), _proxies(proxies)
     how = _how(draws, confidence, top_k, ensembles, supervised, supervised_train, names)
     require_enough(where, truths, chosen, how["supervised"])
     try:
@@ -237,6 +243,7 @@ def rank(
         int | None,
         typer.Option(
             min=1,
+            max=100_000,
             help="Bootstrap draws for the confidence intervals.",
             show_default=f"{DRAWS}, or {QUICK} for scores from a file without --out",
         ),
@@ -254,11 +261,8 @@ def rank(
     says where the whole ranking goes.
     """
     from zcbench.benchmarks.study import rank_run
-    from zcbench.registry import load_file
 
-    for file in plugin or ():
-        load_file(file)
-    home = out or (Path(run) if Path(run).is_dir() else None)
+    home = out or (Path(run) if is_folder(run) else None)
     how = _how(draws or (DRAWS if home else QUICK), confidence, top_k, ensembles, supervised, supervised_train)
     others = split_list(beside or ())
     subsets = None if home else (subset,)
@@ -290,12 +294,9 @@ def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.Dat
     return {label: truth(name, data_dir) for label, name in labels(named_truths(names)).items()}
 
 
-def _proxies(given: str, plugins: list[Path] | None) -> list[str]:
+def _proxies(given: str) -> list[str]:
     from zcbench.proxies import REGISTRY
-    from zcbench.registry import load_file
 
-    for file in plugins or ():
-        load_file(file)
     entries = split_list(given)
     chosen = REGISTRY.select(entries)
     broken = {name: error for name in chosen if name not in entries and (error := REGISTRY.trouble(name))}

@@ -1,4 +1,4 @@
-"""What ``zcbench bench`` runs on when neither space nor truth nor architectures are named: the accuracies that ship.
+"""What ``zcbench bench`` runs on when neither space nor truth is named: the accuracies that ship.
 
 Space and architectures are those that were trained; the batch is drawn from the images of the training where those are
 here, else from scikit-learn's digits. One initialisation keeps it to a few minutes. The teacher is the largest
@@ -9,6 +9,7 @@ maps do not apply to it.
 from pathlib import Path
 from typing import NamedTuple
 
+from zcbench.folders import is_file
 from zcbench.specification import split_list
 
 EMBEDDED = "nasbench201/cifar10-16"
@@ -45,19 +46,20 @@ def choose(
 ) -> Choice:
     """The options of ``zcbench bench``, with what stands for those that were not given.
 
-    Where a space, a truth or architectures are given, the rest is NAS-Bench-201 as published; ``subset="known"`` leaves
-    it at what ships. A truth of networks of another space brings that space.
+    Where a space, a truth, a file of architectures or another subset are given, the rest is NAS-Bench-201 as published;
+    a number of architectures is a sample of what ships. A truth of networks of another space brings that space.
     """
     from zcbench.benchmarks.study import KNOWN
     from zcbench.benchmarks.truth import truth
 
-    if space is None and truths is None and (archs is None or subset == KNOWN):
+    plain = subset == KNOWN or (subset is None and not (archs is not None and is_file(archs)))
+    if space is None and truths is None and plain:
         return _embedded(archs, subset, dataset, teacher, seeds, data_dir)
     named = [f"{NASBENCH201}/cifar10"] if truths is None else named_truths(truths)
     if space is None:
         space = _known(truth(named[0], data_dir).networks) if truths else NASBENCH201
-    plain = (archs or "1000", subset or "all", dataset or "cifar10", teacher or LARGEST, seeds or 3)
-    return Choice(space, named, *plain, {})
+    usual = (archs or "1000", subset or "all", dataset or "cifar10", teacher or LARGEST, seeds or 3)
+    return Choice(space, named, *usual, {})
 
 
 def named_truths(given: list[str]) -> list[str]:
@@ -94,7 +96,7 @@ def _embedded(
     seeds: int | None,
     data_dir: Path | None,
 ) -> Choice:
-    """All that was trained."""
+    """All that was trained, or a sample of it."""
     from zcbench.benchmarks.study import KNOWN
     from zcbench.benchmarks.truth import truth
     from zcbench.benchmarks.truth_name import SETTINGS

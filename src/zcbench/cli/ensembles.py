@@ -69,10 +69,7 @@ def select(
     are given, what is left of it given a size, or the accuracy of a search's pick.
     """
     from zcbench.benchmarks.study import select_run
-    from zcbench.registry import load_file
 
-    for file in plugin or ():
-        load_file(file)
     names = None if candidates is None else split_list(candidates)
     found, ranking = select_run(
         run,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zcbench.cli import recipes
-from zcbench.cli.bench import DataDir, Formats, figure_formats
+from zcbench.cli.bench import DataDir, Formats, Plugins, figure_formats
 from zcbench.cli.output import table_console
 from zcbench.cli.students import read_student
 from zcbench.specification import split_list
@@ -118,6 +118,7 @@ def evolve_distiller(
     ] = None,
     report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
     formats: Formats = "png,svg,pdf",
+    plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
     """Search a distillation loss among transforms, distances and weights, without a human's design (KD-Zero).

@@ -110,10 +110,7 @@ def compare(
     """
     from zcbench.benchmarks import shipped
     from zcbench.benchmarks.comparing import compare as compared
-    from zcbench.registry import load_file
 
-    for file in plugin or ():
-        load_file(file)
     one, other = shipped.load(first), shipped.load(second)
     for line in one[0].differences(other[0]) or ["The protocols are equal."]:
         typer.echo(line)

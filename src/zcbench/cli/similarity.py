@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zcbench.cli.bench import DataDir
+from zcbench.cli.bench import DataDir, Plugins
 from zcbench.specification import split_readable
 
 
@@ -28,6 +28,7 @@ def similarity(
     batch_seed: Annotated[int, typer.Option(help="Seed that chooses the images.")] = 0,
     seed: Annotated[int, typer.Option(help="Initialisation of the students.")] = 0,
     init: Annotated[str, typer.Option(help="Initialisation scheme.")] = "default",
+    plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
     """Draw the similarity matrices of a teacher and of students, and print how far they are apart.

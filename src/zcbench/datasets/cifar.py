@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from zcbench.datasets.base import ImageSet
-from zcbench.datasets.pickles import read_pickle
-from zcbench.errors import BatchError, DataError
+from zcbench.errors import BatchError, DataError, shortened
+from zcbench.pickles import loads
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class Layout:
     def files(self, split: str) -> tuple[str, ...]:
         """File names that make up ``split``."""
         return self.train_files if split == "train" else (self.test_file,)
+
+    def has_class(self, label: object) -> bool:
+        """Whether ``label`` is the number of a class."""
+        return isinstance(label, int | np.integer) and 0 <= int(label) < self.num_classes
 
 
 CIFAR10 = Layout(
@@ -105,9 +109,10 @@ def _first(layout: Layout, split: str, files: int | None) -> tuple[str, ...]:
     names = layout.files(split)
     if files is None or split != "train":
         return names
-    if not isinstance(files, int) or not 1 <= files <= len(names):
+    if not isinstance(files, int) or isinstance(files, bool) or not 1 <= files <= len(names):
         raise BatchError(
-            f"files={files!r} was given. Expected 1 to {len(names)}, the training files of {layout.title}."
+            f"files={shortened(repr(files))} was given. Expected 1 to {len(names)}, the training files of "
+            f"{layout.title}."
         )
     return names[:files]
 
@@ -127,16 +132,35 @@ def _present(layout: Layout, data_dir: Path, split: str, wanted: tuple[str, ...]
 
 
 def _read(path: Path, layout: Layout) -> tuple[Tensor, Tensor]:
-    content: dict[bytes, Any] = read_pickle(path)
+    content = _content(path)
     pixels, labels = content.get(b"data"), content.get(layout.label_key)
     if not (
         isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == 3072
     ):
         raise DataError(f"{path} holds no images of {layout.title}. Expected a uint8 array b'data' of shape (N, 3072).")
-    known = range(layout.num_classes)
-    if not (isinstance(labels, list) and len(labels) == len(pixels) and all(label in known for label in labels)):
+    if not (isinstance(labels, list) and len(labels) == len(pixels) and all(map(layout.has_class, labels))):
         raise DataError(
             f"{path} holds no labels for its {len(pixels)} images. Expected a list {layout.label_key!r} of as many "
             f"numbers from 0 to {layout.num_classes - 1}."
         )
-    return torch.from_numpy(pixels.copy()).view(-1, 3, 32, 32), torch.tensor(labels, dtype=torch.int64)
+    return torch.from_numpy(pixels).view(-1, 3, 32, 32), torch.tensor(labels, dtype=torch.int64)
+
+
+def _content(path: Path) -> dict[bytes, Any]:
+    """Dictionary that a CIFAR file holds, its keys as bytes; nothing in the file is ever executed."""
+    try:
+        content = loads(path.read_bytes(), encoding="bytes")
+    except OSError as error:
+        raise DataError(
+            f"Cannot read {path}: {error.strerror}. Expected a file of the official Python layout."
+        ) from error
+    except DataError as error:
+        raise DataError(
+            f"{path} is no readable CIFAR file: {error} Expected a pickle of arrays and text only, complete; download "
+            f"the official archive again."
+        ) from error
+    if not isinstance(content, dict):
+        raise DataError(
+            f"{path} holds a {type(content).__name__}. Expected the dictionary of the official Python layout."
+        )
+    return content

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial as bind
 from pathlib import Path
+from typing import Any
 
 from zcbench.datasets.base import ImageSet
 from zcbench.datasets.cifar import CIFAR10, CIFAR100, load_cifar
 from zcbench.datasets.digits import load_digits
 from zcbench.datasets.noise import load_noise
-from zcbench.errors import BatchError, unknown
+from zcbench.errors import BatchError, shortened, unknown
 from zcbench.folders import data_folder
 from zcbench.specification import read_specification
 
@@ -20,6 +21,7 @@ _FROM_FILES: dict[str, Callable[..., ImageSet]] = {
 _BUILT_IN: dict[str, Callable[..., ImageSet]] = {"digits": load_digits, "noise": load_noise}
 _SPLITS = ("train", "test")
 _OPTIONS = ("images", "test_images", "side")
+SIDES = 1024  # pixels of the largest image
 
 
 def names() -> list[str]:
@@ -59,31 +61,43 @@ def load(
     >>> load("digits", image_size=16).image_shape
     (3, 16, 16)
     """
-    name, options = read_specification(name, example="cifar10(files=2)")
-    if name not in names():
-        raise unknown("data set", name, names())
-    known = _OPTIONS if name in _BUILT_IN else ("files", *_OPTIONS)
-    for option in options:
-        if option not in known:
-            raise unknown(f"option of the data set {name!r}", option, known)
+    name, options, image_size = read_name(name, image_size)
     counts = {"train": options.pop("images", None), "test": options.pop("test_images", None)}
-    side = options.pop("side", None)
-    image_size = _positive("side", side) if image_size is None else image_size
     if split not in _SPLITS:
         raise unknown("split", split, _SPLITS)
-    if image_size is not None and image_size < 1:
-        raise BatchError(f"image_size={image_size} was given. Expected a side length of at least 1 pixel.")
     if name in _BUILT_IN:
         whole = _BUILT_IN[name](split=split, image_size=image_size)
     else:
         whole = _FROM_FILES[name](data_folder(data_dir), split=split, image_size=image_size, partial=partial, **options)
-    return _first(whole, _positive("images" if split == "train" else "test_images", counts[split]))
+    return _first(whole, counts[split])
 
 
-def _positive(option: str, value: object) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise BatchError(f"{option}={value!r} was given. Expected a whole number of at least 1.")
-    return value
+def read_name(text: str, image_size: int | None = None) -> tuple[str, dict[str, Any], int | None]:
+    """Name of a data set, its options but ``side``, and the side length that its images are brought to.
+
+    Raises:
+        UnknownNameError: no data set or option has this name.
+        BatchError: an option is no whole number, or out of range.
+    """
+    name, options = read_specification(text, example="cifar10(files=2)")
+    if name not in names():
+        raise unknown("data set", name, names())
+    known = _OPTIONS if name in _BUILT_IN else ("files", *_OPTIONS)
+    for option, value in options.items():
+        if option not in known:
+            raise unknown(f"option of the data set {name!r}", option, known)
+        if option != "files":
+            _check(option, value, SIDES if option == "side" else None)
+    side: Any = options.pop("side", None)
+    if image_size is not None:
+        _check("image_size", image_size, SIDES)
+    return name, options, side if image_size is None else image_size
+
+
+def _check(option: str, value: object, most: int | None) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1 or value > (most or value):
+        expected = "of at least 1" + (f", at most {most:,}" if most else "")
+        raise BatchError(f"{option}={shortened(repr(value))} was given. Expected a whole number {expected}.")
 
 
 def _first(whole: ImageSet, count: int | None) -> ImageSet:

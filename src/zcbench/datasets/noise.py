@@ -3,8 +3,11 @@
 import torch
 
 from zcbench.datasets.base import ImageSet
+from zcbench.errors import BatchError
 from zcbench.streams import torch_stream
 
+SIDE = 32
+_MOST = 512  # pixels to a side: all 2,048 images are in memory, 6 GiB of them
 _COUNT = 2048
 _CLASSES = 10
 
@@ -14,9 +17,16 @@ def load_noise(split: str = "train", image_size: int | None = None) -> ImageSet:
 
     Args:
         split: ``train`` or ``test``: two independent draws.
-        image_size: side length of the images; 32 if omitted.
+        image_size: side length of the images; 32 if omitted, at most 512.
+
+    Raises:
+        BatchError: larger images.
     """
-    size = image_size or 32
+    size = image_size or SIDE
+    if size > _MOST:
+        raise BatchError(
+            f"Noise of {size} pixels to a side was asked for. Expected at most {_MOST}: it is all in memory."
+        )
     stream = torch_stream("noise", split, size)
     return ImageSet(
         name="noise",

@@ -1,15 +1,16 @@
 """What networks must be made for, known before any image is."""
 
 from zcbench.datasets.cifar import CIFAR10, CIFAR100
-from zcbench.datasets.digits import load_digits
-from zcbench.datasets.loading import names
-from zcbench.datasets.noise import load_noise
-from zcbench.errors import unknown
-from zcbench.specification import read_specification
+from zcbench.datasets.loading import read_name
+from zcbench.datasets.noise import SIDE as NOISE_SIDE
 
-_LAYOUTS = {"cifar10": CIFAR10, "cifar100": CIFAR100}
-_MADE = {"digits": load_digits, "noise": load_noise}
-_CIFAR_SIDE = 32
+_CIFAR_SIDE, _DIGITS_SIDE = 32, 8
+_KNOWN = {
+    "cifar10": (CIFAR10.num_classes, _CIFAR_SIDE),
+    "cifar100": (CIFAR100.num_classes, _CIFAR_SIDE),
+    "digits": (10, _DIGITS_SIDE),
+    "noise": (10, NOISE_SIDE),
+}
 
 
 def task(name: str, image_size: int | None = None) -> tuple[int, tuple[int, int, int]]:
@@ -20,18 +21,12 @@ def task(name: str, image_size: int | None = None) -> tuple[int, tuple[int, int,
         image_size: side length that images are brought to; their own if omitted.
 
     Raises:
-        UnknownNameError: no data set has this name.
+        UnknownNameError: no data set or option has this name.
+        BatchError: an option is out of range.
 
     >>> task("cifar100"), task("digits")
     ((100, (3, 32, 32)), (10, (3, 8, 8)))
     """
-    kind, options = read_specification(name, example="cifar10(files=2)")
-    if kind not in names():
-        raise unknown("data set", kind, names())
-    side = image_size or options.get("side")
-    size = side if isinstance(side, int) else None
-    if kind in _MADE:
-        images = _MADE[kind](split="test", image_size=size)
-        return images.num_classes, images.image_shape
-    size = size or _CIFAR_SIDE
-    return _LAYOUTS[kind].num_classes, (3, size, size)
+    kind, _, side = read_name(name, image_size)
+    classes, own = _KNOWN[kind]
+    return classes, (3, side or own, side or own)

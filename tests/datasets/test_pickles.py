@@ -3,13 +3,14 @@
 import io
 import os
 import pickle
+import struct
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from zcbench.benchmarks import safe_pickle
+from zcbench import pickles
 from zcbench.errors import DataError
 
 ARRAYS = [
@@ -40,7 +41,7 @@ def test_arrays_come_back(array: np.ndarray, protocol: int) -> None:
     data = pickle.dumps({"loss": [array]}, protocol=protocol)
     old = data.replace(b"numpy._core.", b"numpy.core.")  # same length prefix only where the name is a text line
     for version in {data, old} if protocol == 3 else {data}:
-        back = safe_pickle.loads(version)["loss"][0]
+        back = pickles.loads(version)["loss"][0]
         assert back.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
         assert back.tolist() == array.tolist()
 
@@ -50,7 +51,7 @@ def test_containers_and_scalars_come_back() -> None:
     data = pickle.dumps(
         {(3, 1): [85.62, None, True, b"x"], "s": {1, 2}, "f": frozenset("a"), "c": 1j, "n": np.float64(2)}
     )
-    assert safe_pickle.loads(data) == pickle.loads(data)
+    assert pickles.loads(data) == pickle.loads(data)
 
 
 @pytest.mark.data
@@ -61,7 +62,7 @@ def test_containers_and_scalars_come_back() -> None:
 def test_public_pickles_read_as_the_unrestricted_readers_read_them(data_dir: Path, file: str) -> None:
     """Oracle: pandas' unrestricted reader on the same three public files."""
     path = data_dir / "sources" / file
-    ours, theirs = safe_pickle.load(path), pd.read_pickle(path)
+    ours, theirs = pickles.load(path), pd.read_pickle(path)
     if isinstance(theirs, pd.DataFrame):
         pd.testing.assert_frame_equal(ours, theirs, check_dtype=False, check_column_type=False)
     elif "cifar10" in theirs:
@@ -100,7 +101,7 @@ def test_malicious_pickle_is_refused_and_its_payload_did_not_run(tmp_path: Path,
     marker, file = tmp_path / "ran", tmp_path / "accuracies.pkl"
     file.write_bytes(payloads(marker)[gadget])
     with pytest.raises(DataError, match=r"accuracies\.pkl.*asks for"):
-        safe_pickle.load(file)
+        pickles.load(file)
     assert not marker.exists()
 
 
@@ -130,7 +131,7 @@ def test_state_tricks_on_admitted_names_are_refused() -> None:
     ]
     for data in forged:
         with pytest.raises(DataError):
-            safe_pickle.loads(data)
+            pickles.loads(data)
     assert len(pd.DataFrame({"a": [1]})) == 1
     assert np.dtype("O").hasobject
 
@@ -141,17 +142,130 @@ def test_truncated_pickle_is_named(tmp_path: Path, cut: int) -> None:
     file = tmp_path / "cut.pkl"
     file.write_bytes(pickle.dumps({"loss": np.arange(50.0)})[:cut])
     with pytest.raises(DataError, match=r"cut\.pkl.*damaged.*Fetch it again"):
-        safe_pickle.load(file)
+        pickles.load(file)
 
 
 def test_deep_nesting_is_an_error_not_a_crash() -> None:
     """Oracle: a list nested 100,000 deep is an error, since no data is."""
     with pytest.raises(DataError):
-        safe_pickle.loads(b"]" * 100_000 + b"a" * 99_999 + b".")
+        pickles.loads(b"]" * 100_000 + b"a" * 99_999 + b".")
 
 
 def test_persistent_ids_are_refused() -> None:
     """Oracle: nothing outside the file is data."""
     buffer = io.BytesIO(b"Pelsewhere\n.")
     with pytest.raises(DataError):
-        safe_pickle.loads(buffer.getvalue())
+        pickles.loads(buffer.getvalue())
+
+
+# Opcodes by hand: a pickle that NumPy's own functions would turn onto memory that is not its own.
+NDARRAY, DTYPE = b"\x8c\x05numpy\x8c\x07ndarray\x93", b"\x8c\x05numpy\x8c\x05dtype\x93"
+RECONSTRUCT = b"\x8c\x15numpy.core.multiarray\x8c\x0c_reconstruct\x93"
+FROMBUFFER = b"\x8c\x12numpy.core.numeric\x8c\x0b_frombuffer\x93"
+SCALAR = b"\x8c\x15numpy.core.multiarray\x8c\x06scalar\x93"
+
+
+def number(value: int) -> bytes:
+    return b"J" + struct.pack("<i", value)
+
+
+def dtype(code: bytes, size: int = -1, order: bytes = b"|") -> bytes:
+    """A dtype whose state claims ``size`` bytes an element."""
+    state = b"(K\x03" + text(order) + b"NNN" + number(size) + number(-1) + b"K\x00tb"
+    return DTYPE + text(code) + b"\x89\x88\x87R" + state
+
+
+def text(value: bytes) -> bytes:
+    return b"\x8c" + bytes([len(value)]) + value
+
+
+def array(kind: bytes, shape: bytes, data: bytes = b"C\x04abcd", first: bytes = b"K\x00\x85") -> bytes:
+    """``_reconstruct`` with a state of this dtype, shape and data."""
+    return RECONSTRUCT + NDARRAY + first + b"C\x01b\x87R" + b"(K\x01" + shape + kind + b"\x89" + data + b"tb"
+
+
+GROWN = DTYPE + text(b"S1") + b"\x89\x88\x87R\x94"  # memo 0
+FORGED = {
+    "an array over another's memory": NDARRAY
+    + b"("
+    + b"("
+    + number(2)
+    + number(3072)
+    + b"t"
+    + text(b"u1")
+    + array(dtype(b"S1"), b"K\x04\x85")
+    + b"tR",
+    "a dtype that grows": GROWN
+    + b"0"
+    + array(b"h\x00", b"K\x04\x85")
+    + b"0h\x00(K\x03"
+    + text(b"|")
+    + b"NNN"
+    + number(4000)
+    + b"K\x01K\x00tb"
+    + b"h\x00(K\x03"
+    + text(b"|")
+    + b"NNN"
+    + number(8)
+    + b"K\x01K\x00tb",
+    "a dtype of another size": array(dtype(b"S1", 4000), b"K\x04\x85"),
+    "too few bytes": array(dtype(b"u1"), number(3072) + b"\x85"),
+    "too many bytes": array(dtype(b"u1"), b"K\x02\x85"),
+    "a negative shape": array(dtype(b"u1"), number(-4) + number(-1) + b"\x86"),
+    "a shape of floats": array(dtype(b"u1"), b"G@\x10\x00\x00\x00\x00\x00\x00\x85"),
+    "a shape that is no tuple": array(dtype(b"u1"), b"K\x04"),
+    "objects made of bytes": array(dtype(b"O8"), b"K\x01\x85", b"C\x08AAAAAAAA"),
+    "an object of bytes": SCALAR + dtype(b"O8") + b"C\x08AAAAAAAA\x86R",
+    "an array without a state": RECONSTRUCT + NDARRAY + b"K\x09\x85C\x01b\x87R",
+    "another first shape": array(dtype(b"u1"), b"K\x04\x85", first=number(1 << 30) + b"\x85"),
+    "another class": array(dtype(b"u1"), b"K\x04\x85").replace(
+        NDARRAY, b"\x8c\x11pandas.core.frame\x8c\tDataFrame\x93"
+    ),
+    "a buffer that is none": FROMBUFFER + b"(K\x08" + dtype(b"u1") + b"K\x08\x85" + text(b"C") + b"tR",
+    "a buffer of another order": FROMBUFFER + b"(C\x04abcd" + dtype(b"u1") + b"K\x04\x85" + text(b"A") + b"tR",
+    "a structure": array(DTYPE + text(b"V4") + b"\x89\x88\x87R", b"K\x01\x85"),
+    "numpy.frombuffer": b"\x8c\x05numpy\x8c\nfrombuffer\x93C\x04abcd\x85R",
+    "numpy.memmap": b"\x8c\x05numpy\x8c\x06memmap\x93" + text(b"/etc/passwd") + b"\x85R",
+    "a memo beyond the file": b"Nr\xff\xff\xff\xff",
+    "bytes beyond the file": b"\x8e" + struct.pack("<Q", 1 << 40) + b"abc",
+    "a bytearray beyond the file": b"\x96" + struct.pack("<Q", 1 << 35) + b"abc",
+    "a frame beyond the file": b"\x95" + struct.pack("<Q", 1 << 40) + b"N",
+    "a list in itself": b"]\x94h\x00a",
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+@pytest.mark.parametrize("encoding", ["ASCII", "bytes"])
+def test_no_array_is_made_over_foreign_memory(name: str, encoding: str) -> None:
+    """By construction: a size, type or buffer that does not belong to its bytes is refused, with nothing made of it."""
+    with pytest.raises(DataError):
+        pickles.loads(b"\x80\x04" + FORGED[name] + b".", encoding)
+
+
+def test_the_same_bytes_said_truly_are_read() -> None:
+    """Control: the opcodes above are well formed; what was changed is what was refused."""
+    assert pickles.loads(b"\x80\x04" + array(dtype(b"u1"), b"K\x04\x85") + b".").tolist() == list(b"abcd")
+    assert pickles.loads(b"\x80\x04" + array(dtype(b"U1", 4, b"<"), b"K\x01\x85", b"C\x04a\0\0\0") + b".").tolist() == [
+        "a"
+    ]
+    buffer = FROMBUFFER + b"(C\x04abcd" + dtype(b"u1") + b"K\x02K\x02\x86" + text(b"F") + b"tR."
+    assert pickles.loads(b"\x80\x04" + buffer).tolist() == [[97, 99], [98, 100]]
+
+
+def test_what_is_shared_stays_shared() -> None:
+    """Invariance: sixty lists, each twice in the next, are sixty lists and not 2^60."""
+    inner: list[object] = [1]
+    for _ in range(60):
+        inner = [inner, inner]
+    found = pickles.loads(pickle.dumps(inner))
+    assert found[0] is found[1]
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_python_2_names_and_text(protocol: int) -> None:
+    """Oracle: Python's own reader with encoding='bytes', on arrays and text of every protocol."""
+    content = {b"data": np.arange(12, dtype=np.uint8).reshape(3, 4), b"labels": [1, 2, 3], b"names": [b"\xff\x00"]}
+    data = pickle.dumps(content, protocol=protocol)
+    ours, theirs = pickles.loads(data, "bytes"), pickle.loads(data, encoding="bytes")
+    assert ours.keys() == theirs.keys() and ours[b"names"] == theirs[b"names"]
+    assert np.array_equal(ours[b"data"], theirs[b"data"])
