@@ -152,7 +152,7 @@ def conduct(
         values,
         best,
         tuple(front(_goals(trace.history, evaluation, values))),
-        tuple(curve(trace, order)),
+        tuple(curve(trace, order, fixed=bool(sample) or not objective.needs_group)),
         tuple(one.candidate for one in sample),
         sum(one.seconds for one in sample),
         time.monotonic() - start,
