@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zcbench.folders import replaced
-from zcbench.search.architectures import Architectures
+from zcbench.search.architectures import ALL, Architectures
 from zcbench.search.conduct import Found, Settings
 from zcbench.search.evaluation import Evaluation, columns
 from zcbench.search.judging import best_so_far
@@ -164,7 +164,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> Path:
 
 def _listed(domain: Architectures) -> str:
     if domain.within is None:
-        return "all"
+        return "all" if domain.subset == ALL else f"the subset {domain.subset!r}"
     digest = hashlib.sha256("\n".join(sorted(domain.within)).encode()).hexdigest()
     return f"{len(domain.within):,} that are listed and fit (sha256 {digest[:12]})"
 

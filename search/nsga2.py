@@ -20,7 +20,9 @@ from pymoo.problems.static import StaticProblem
 from zcbench.search.loop import C, Domain, Evaluated, SearchError, check_rates, check_room, no_room
 from zcbench.search.random_search import draw_new
 
-_CHANGES = 0.8  # of n genes each is drawn anew with probability 1/n; of five values a draw gives another in 4 of 5 cases
+_CHANGES = (
+    0.8  # of n genes each is drawn anew with probability 1/n; of five values a draw gives another in 4 of 5 cases
+)
 
 Matrix = Callable[[Sequence[Evaluated[C]]], np.ndarray]
 
@@ -159,7 +161,9 @@ class _Cross(Crossover):
     def _do(self, problem: Problem, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
         pairs = [(self._known.at(one), self._known.at(other)) for one, other in X[:, :, 0].T]
         crossed = random_state.random(len(pairs)) < self._probability
-        children = (self._domain.crossover(*pair, random_state) if cross else pair[0] for pair, cross in zip(pairs, crossed))
+        children = (
+            self._domain.crossover(*pair, random_state) if cross else pair[0] for pair, cross in zip(pairs, crossed)
+        )
         return self._known.numbers(children)[None, :, None]
 
 

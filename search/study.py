@@ -78,6 +78,27 @@ def check_known(trained: Mapping[str, Trained], domain: Architectures) -> None:
             )
 
 
+def disconnected(found: Sequence[Found], domain: Architectures) -> list[str]:
+    """How many picks, and how many architectures of the first search, have no path from image to classifier.
+
+    Such a network gives every image the same logits; its depth is 0.
+    """
+
+    def cut(archs: Sequence[str]) -> int:
+        return int((domain.costs.column("depth", archs) == 0).sum())
+
+    evaluated = [one.candidate for one in found[0].trace.history]
+    picks, many = cut([one.arch for one in found]), cut(evaluated)
+    if not picks and not many:
+        return []
+    what = f"{many:,} of the {len(evaluated):,} architectures evaluated with seed {found[0].seed}, and {picks} of the "
+    leave = " --archs live leaves out all of them but the empty cell." if "live" in domain.space.subsets else ""
+    return [
+        f"Disconnected: {what}{len(found)} picked. No path joins image and classifier, so that every image gets the "
+        f"same logits.{leave if domain.subset != 'live' else ''}"
+    ]
+
+
 def held_against(
     found: Sequence[Found],
     trained: Mapping[str, Trained],
