@@ -77,6 +77,8 @@ class Settings:
             raise unknown("search algorithm", self.algorithm, ALGORITHMS)
         if self.reference < 0:
             raise SearchError(f"A reference sample of {self.reference} was given. Expected 0 (none) or more.")
+        if self.step < 1:
+            raise SearchError(f"step={self.step} was given. Expected a whole number of at least 1; give one.")
         for name in ("step", "population", "tournament", "reference"):
             if getattr(self, name) > MOST:
                 raise SearchError(f"{name}={getattr(self, name)} was given. Expected at most {MOST:,}; choose another.")

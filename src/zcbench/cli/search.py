@@ -153,6 +153,9 @@ def search(
         write,
     )
 
+    files = {"archs": archs, "scores": scores, "truth": truth, "proxies": proxies, "plugin": plugin, "out": out}
+    files |= {"teacher": teacher, "teacher-checkpoint": teacher_checkpoint, "data-dir": data_dir}
+    inputs.check(image_size, classes, files)
     for file in plugin or ():
         load_file(file)
     where, kinds, minimised = spaces.get(space), figure_formats(formats), inputs.minimised(minimise)

@@ -1,5 +1,7 @@
 """From the options of ``zcbench search`` to plain objects."""
 
+import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +35,33 @@ class Scores:
     about: dict[str, Any]
     archs: tuple[str, ...] | None
     task: "tuple[int, ImageShape]"
+
+
+_PARTS = re.compile(r"[/,:@()]")
+_LONGEST = 255  # bytes of a file's name
+_MOST_CLASSES = 1_000_000
+
+
+def check(image_size: int | None, classes: int | None, names: Mapping[str, object]) -> None:
+    """Refuse numbers that no image or network can have, and names that no file can have.
+
+    Raises:
+        SearchError: as the sentence says.
+    """
+    from zcbench.search import SearchError
+
+    if image_size is not None and image_size < 1:
+        raise SearchError(f"--image-size {image_size} was given. Expected a side of at least 1 pixel; leave it out.")
+    if classes is not None and not 1 <= classes <= _MOST_CLASSES:
+        raise SearchError(f"--classes {classes} was given. Expected a whole number from 1 to {_MOST_CLASSES:,}.")
+    for option, given in names.items():
+        texts = given if isinstance(given, list) else [given]
+        longest = max((len(os.fsencode(part)) for text in texts for part in _PARTS.split(str(text))), default=0)
+        if longest > _LONGEST:
+            raise SearchError(
+                f"--{option} was given a name of {longest} bytes. Expected a name or a path whose parts have at most "
+                f"{_LONGEST}; check it."
+            )
 
 
 def settings(preset: str | None, **given: Any) -> "Settings":
