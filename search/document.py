@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zcbench.folders import replaced
 from zcbench.search.architectures import ALL, Architectures
 from zcbench.search.conduct import Found, Settings
@@ -126,7 +128,7 @@ def _repeat(one: Found, domain: Architectures, costs: Sequence[str]) -> dict[str
         "costs": domain.costs.of(one.arch, costs),
         "evaluations": len(one.trace.history),
         "proposals": one.trace.proposals,
-        "failed": sum(entry.status != "ok" for entry in one.trace.history),
+        "failed": int((~np.isfinite(one.values)).sum()),
         "stopped": one.trace.stopped,
     }
 
