@@ -1,6 +1,8 @@
 """``zcbench search`` as a user meets it: the contract, repetition, resumption, and bad input."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +10,11 @@ import pytest
 
 import zcbench
 from zcbench.benchmarks.data import hardware_costs
+from zcbench.benchmarks.ranking import Ranking
 from zcbench.benchmarks.store import Store
+from zcbench.cli.winners import winners
+from zcbench.errors import RankingError
+from zcbench.proxies import REGISTRY
 from zcbench.streams import numpy_stream
 
 SPACE = "nasbench201(channels=4,cells=1)"
@@ -276,7 +282,7 @@ def test_the_largest_cell(zcbench_command, data_dir, tmp_path):
         (["--algorithm", "nsga2", "--minimise", "params", "--proxies", "macs,depth"], "no value without a group"),
         (["--algorithm", "local", "--proxies", "macs,depth"], "may lead it in a circle, and"),
         (["--preset", "diswott"], "Did you mean 'diswot'"),
-        (["--population", "20000"], "A population of 20000 was asked for, and only 15625 different"),
+        (["--population", "20000"], "A population of 20000 was asked for, and only 9445 different"),
         (["--population", "0"], "A population of 0 was given"),
         (["--algorithm", "nsga2", "--minimise", "params", "--population", "0"], "A population of 0 was given"),
         (["--algorithm", "nsga2", "--minimise", "params", "--crossover", "1.5"], "crossover=1.5 was given"),
@@ -373,3 +379,234 @@ def test_a_preset(zcbench_command, tmp_path):
     request = content(tmp_path)["request"]
     assert (request["population"], request["tournament"], request["evaluations"]) == (36, 8, 50)
     assert len(content(tmp_path)["history"]) == 50
+
+
+def test_live_cells_are_proposed_unless_others_are_asked_for(zcbench_command, tmp_path):
+    """By construction: by default all that is proposed is live; of the whole space the disconnected are counted."""
+    space = zcbench.spaces.get("nasbench201")
+    live = set(space.subset("live"))
+    common = ["search", "--proxies", "params", "--algorithm", "random", "--evaluations", 300, "--no-report"]
+    for name, options in (("live", []), ("all", ["--archs", "all"]), ("unique", ["--archs", "unique"])):
+        assert zcbench_command(*common, *options, "--out", tmp_path / name).returncode == 0
+    archs = {name: [row["arch"] for row in content(tmp_path / name)["history"]] for name in ("live", "all", "unique")}
+    assert set(archs["live"]) <= live and not set(archs["all"]) <= live
+    assert set(archs["unique"]) <= set(space.subset("unique"))
+    assert content(tmp_path / "live")["request"]["architectures"] == "the subset 'live'"
+    assert content(tmp_path / "all")["request"]["architectures"] == "all"
+    cut = sum(space.depth(arch) == 0 for arch in archs["all"])
+    assert cut > 0
+    (told,) = content(tmp_path / "all")["remarks"]
+    assert told.startswith(
+        f"Disconnected: {cut} of the 300 architectures evaluated with seed 0, and 0 of the 1 picked."
+    )
+    assert "--archs live" in told
+
+
+def test_disconnected_picks_are_said(zcbench_command, tmp_path):
+    """By construction: with fewest-is-best the picks are cells without a path; none is picked among the live."""
+    plugin = tmp_path / "shallow.py"
+    plugin.write_text(
+        "from zcbench import proxy\n@proxy('shallow', reads='costs', higher_is_better=False)\n"
+        "def shallow(signals):\n    return float(signals.costs.depth)\n"
+    )
+    command = ["search", *SMALL, "--proxies", "shallow", "--plugin", plugin, "--algorithm", "random", "--repeats", 2]
+    command += ["--evaluations", 200, "--workers", 0, "--out"]
+    result = zcbench_command(*command, tmp_path / "all", "--archs", "all")
+    assert result.returncode == 0, result.stderr
+    assert "and 2 of the 2 picked" in content(tmp_path / "all")["remarks"][0] and "2 of the 2 picked" in result.stdout
+    assert zcbench_command(*command, tmp_path / "live").returncode == 0
+    assert not any("picked" in line and "and 0 of" not in line for line in content(tmp_path / "live")["remarks"])
+
+
+def test_a_space_without_dead_operations_is_searched_whole(zcbench_command, tmp_path):
+    """By construction: S0 knows no live subset; all 64 networks are proposed and nothing is said."""
+    command = ["search", "--space", "s0", "--proxies", "params", "--algorithm", "random", "--evaluations", 70]
+    assert zcbench_command(*command, "--no-report", "--out", tmp_path).returncode == 0
+    assert len(content(tmp_path)["history"]) == 64 and content(tmp_path)["remarks"] == []
+
+
+def test_scores_of_a_part_are_searched_where_they_are_live(zcbench_command, fails, tmp_path):
+    """By construction: of scored cells only the live ones are proposed, and all of them when all are asked for."""
+    space = zcbench.spaces.get(SPACE)
+    dead = [arch for arch in space if arch not in set(space.subset("live"))][:6]
+    (tmp_path / "archs.txt").write_text("\n".join([*dead, *space.subset("live")[:8]]))
+    made = ["bench", "--space", SPACE, "--dataset", "noise", "--image-size", 8, "--batch-size", 8, "--seeds", 1]
+    made += [
+        "--archs",
+        tmp_path / "archs.txt",
+        "--proxies",
+        "n_convs",
+        "--workers",
+        0,
+        "--draws",
+        2,
+        "--formats",
+        "png",
+    ]
+    truth = pd.DataFrame({"arch": list(space), "accuracy": [place / 200 for place in range(len(space))]})
+    truth.to_csv(tmp_path / "own.csv", index=False)
+    result = zcbench_command(*made, "--truth", tmp_path / "own.csv", "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    command = ["search", "--space", SPACE, "--proxies", "n_convs", "--scores", tmp_path / "run", "--no-report"]
+    command += ["--algorithm", "random", "--evaluations", 50, "--out"]
+    for name, options, many in (("live", [], 8), ("all", ["--archs", "all"], 14)):
+        assert zcbench_command(*command, tmp_path / name, *options).returncode == 0
+        assert len(content(tmp_path / name)["history"]) == many
+    (tmp_path / "dead.txt").write_text("\n".join(space.subset("live")[9:12]))
+    message = fails(*command, tmp_path / "none", "--archs", tmp_path / "dead.txt")
+    assert "has scores or accuracies" in message
+
+
+@pytest.fixture(scope="module")
+def plugged(zcbench_command, tmp_path_factory) -> tuple[Path, Path]:
+    """A ranked run in which a plug-in's score is best, and the plug-in."""
+    folder = tmp_path_factory.mktemp("plugged")
+    plugin = folder / "of_the_user.py"
+    plugin.write_text(
+        "from zcbench import proxy\n@proxy('of_the_user', reads=('costs', 'gradients'), higher_is_better=True)\n"
+        "def of_the_user(signals):\n    return signals.costs.macs + 1e6 * signals.costs.depth\n"
+    )
+    space = zcbench.spaces.get(SPACE)
+    archs = space.sample(numpy_stream("tests"), 12, subset="unique")
+    (folder / "archs.txt").write_text("\n".join(archs))
+    accuracy = [50 + (space.macs(arch) + 1e6 * space.depth(arch)) / 1e6 for arch in archs]
+    pd.DataFrame({"arch": archs, "accuracy": accuracy}).to_csv(folder / "own.csv", index=False)
+    made = ["bench", "--space", SPACE, "--dataset", "noise", "--image-size", 8, "--batch-size", 8, "--draws", 2]
+    made += ["--proxies", "macs,az_complexity,of_the_user,naswot", "--plugin", plugin, "--seeds", 1, "--workers", 0]
+    made += ["--formats", "png", "--archs", folder / "archs.txt", "--truth", folder / "own.csv"]
+    result = zcbench_command(*made, "--out", folder / "run")
+    assert result.returncode == 0, result.stderr
+    return folder / "run", plugin
+
+
+@pytest.mark.parametrize("column", ["", ":tau:{truth}"])
+@pytest.mark.parametrize("ranked", [True, False])
+def test_a_winner_of_a_plugin_names_the_plugin(column, ranked, zcbench_command, fails, plugged, tmp_path, monkeypatch):
+    """By construction: without its plug-in the winner is unknown here; the message says which file to give."""
+    run, plugin = plugged
+    truth = run.parent / "own.csv"
+    if not ranked:
+        shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("ranking"))
+        run, column = tmp_path / "run", ":tau:{truth}"
+    elif column:
+        column = ":tau:own.csv"
+    command = ["search", *SMALL, *SHORT, "--workers", 0, "--out", tmp_path / "out"]
+    command += ["--proxies", f"top:1@{run}{column.format(truth=truth)}"]
+    known = dict(REGISTRY._items)
+    monkeypatch.setattr(REGISTRY, "_items", {name: item for name, item in known.items() if name != "of_the_user"})
+    message = fails(*command)
+    assert "of_the_user" in message and f"--plugin {plugin}" in message and "Did you mean" not in message
+    monkeypatch.setattr(REGISTRY, "_items", known)
+    assert zcbench_command(*command, "--plugin", plugin).returncode == 0
+    assert content(tmp_path / "out")["request"]["sources"]["rankings"][0]["names"] == ["of_the_user"]
+
+
+def test_sizes_can_be_left_out(zcbench_command, plugged, run, tmp_path):
+    """By construction: macs, params and what is made of sizes alone (az_complexity) go, naswot and l2_norm stay."""
+    command = ["search", *SMALL, *SHORT, "--workers", 0, "--proxies", f"top:9@{run}"]
+    names = {}
+    for name, options in (("with", []), ("without", ["--no-sizes"])):
+        result = zcbench_command(*command, *options, "--out", tmp_path / name)
+        assert result.returncode == 0, result.stderr
+        names[name] = content(tmp_path / name)["request"]["sources"]["rankings"][0]["names"]
+    assert "macs" in names["with"] and set(names["without"]) == {"l2_norm", "naswot"}
+    told = content(tmp_path / "without")["remarks"]
+    assert any("top:9@" in line and "has 2 different names" in line for line in told)
+    ranked = Ranking.load(plugged[0] / "ranking")
+    assert "az_complexity" in set(ranked.table["proxy"])
+    found = winners(f"top:9@{plugged[0]}", "nasbench201", sizes=False)
+    assert set(found.names) == {"of_the_user", "naswot"} and found.about["sizes"] == "left out"
+    with pytest.raises(RankingError, match="beside sizes"):
+        winners(f"top:9@{plugged[0]}", "nasbench201", sizes=False, prefix="m")
+
+
+def test_truths_weigh_alike(run, tmp_path):
+    """Slow reference: the mean of tau over the truths by hand; a truth under a second name does not count twice."""
+    ranking = Ranking.load(run / "ranking")
+    first = ranking.table[ranking.table["subset"] == "all"]
+    taus = {"macs": (0.9, 0.1, 0.1), "naswot": (0.5, 0.6, 0.6), "l2_norm": (0.2, 0.7, 0.7)}
+    tables, accuracies = [], {}
+    for place, truth in enumerate(("a", "b", "b again")):
+        rows = first[first["proxy"].isin(list(taus))].assign(truth=truth)
+        tables.append(rows.assign(tau=[taus[name][place] for name in rows["proxy"]]))
+        accuracies[truth] = ranking.accuracies["own.csv"] * (1.0 if truth == "a" else -1.0)
+    made = replace(ranking, table=pd.concat(tables, ignore_index=True), accuracies=pd.DataFrame(accuracies))
+    made.save(tmp_path / "ranking")
+    found = winners(f"top:3@{tmp_path}", "nasbench201")
+    assert found.names == ["naswot", "macs", "l2_norm"]  # .55, .50, .45; with b twice l2_norm were before macs
+    assert found.about["truths"] == ["a", "b"]
+    assert winners(f"top:1@{tmp_path}:tau:b", "nasbench201").names == ["l2_norm"]
+
+
+@pytest.mark.parametrize(
+    "text", ["top:0@run", "top:inf@run", "top:-1@run", "top:1.5@run", "top:9999999999@run", "top:٣@run", "top:@run"]
+)
+def test_no_number_of_winners(text, fails, tmp_path):
+    """Closed form: K is a whole number of at least 1."""
+    message = fails("search", "--proxies", text, "--out", tmp_path / "out")
+    assert "Expected top:K@RUN with K of at least 1" in message or "no known proxy" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--minimise", "params"], "Without effect on what is proposed: --minimise (the algorithm is evolution; only"),
+        (["--minimise", "params", "--algorithm", "random"], "--minimise (the algorithm is random; only nsga2"),
+        (["--minimise", "params", "--algorithm", "local"], "--minimise (the algorithm is local; only nsga2"),
+        (["--minimise", ","], "Without effect: --minimise (it names no cost)."),
+        (["--transfer"], "Without effect: --transfer (no name is taken from a ranking of another space)."),
+        (["--no-sizes"], "Without effect: --no-sizes (no name is taken from a ranking)."),
+        (["--formats", "png"], "Without effect: --formats (no report is drawn)."),
+        (["--scores", "nasbench201", "--teacher", "largest"], "--teacher (scores are looked up)."),
+        (["--algorithm", "nsga2", "--minimise", "params", "--population", 40], "The first population of 40 took all"),
+    ],
+)
+def test_more_that_has_no_effect(options, told, zcbench_command, tmp_path):
+    """By construction: each is said in the result, and nothing is said of options that stand at their defaults."""
+    command = ["search", "--proxies", "macs", "--evaluations", 40, "--no-report", *options, "--out", tmp_path]
+    result = zcbench_command(*command)
+    assert result.returncode == 0, result.stderr
+    remarks = [line for line in content(tmp_path)["remarks"] if "Disconnected" not in line]
+    assert len(remarks) == 1 and told in remarks[0]
+
+
+def test_minimise_with_nsga2_has_its_effect(zcbench_command, tmp_path):
+    """By construction: nothing is said where costs are objectives, and one that is named twice counts once."""
+    command = ["search", "--proxies", "macs", "--evaluations", 80, "--no-report", "--algorithm", "nsga2"]
+    assert zcbench_command(*command, "--minimise", "params,params", "--out", tmp_path).returncode == 0
+    found = content(tmp_path)
+    assert found["request"]["minimised"] == ["params"] and not any("Without" in line for line in found["remarks"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--crossover", "nan"], "crossover=nan was given. Expected a share from 0 to 1"),
+        (["--crossover", "inf", "--algorithm", "random"], "crossover=inf was given"),
+        (["--step", "0"], "step=0 was given. Expected a whole number of at least 1"),
+        (["--step", "1000000000"], "Expected at most 100,000"),
+        (["--population", "1000000000"], "Expected at most 100,000"),
+        (["--reference", "1000000000", "--proxies", "macs,depth"], "Expected at most 100,000"),
+        (["--max-params", "inf"], "'inf' was given as a limit"),
+        (["--max-macs", "nan"], "'nan' was given as a limit"),
+        (["--max-depth", ""], "'' was given as a limit"),
+        (["--image-size", "0"], "Expected a side of at least 1 pixel"),
+        (["--image-size", "-4"], "Expected a side of at least 1 pixel"),
+        (["--classes", "0"], "Expected a whole number from 1 to"),
+        (["--classes", "999999999999999999999"], "Expected a whole number from 1 to"),
+        (["--truth", ""], "No truth is named"),
+        (["--scores", ""], "--scores was given an empty name"),
+        (["--archs", "x" * 300], "--archs was given a name of 300 bytes"),
+        (["--scores", "é" * 200], "--scores was given a name of 400 bytes"),
+        (["--truth", "x" * 300], "--truth was given a name of 300 bytes"),
+        (["--plugin", "x" * 300], "--plugin was given a name of 300 bytes"),
+        (["--proxies", "top:1@" + "x" * 300], "--proxies was given a name of 300 bytes"),
+        (["--out", "x" * 300], "--out was given a name of 300 bytes"),
+        (["--archs", "alive"], "archs='alive' was given"),
+    ],
+)
+def test_odd_values_are_one_sentence(options, message, fails, tmp_path):
+    """By construction: what no search can be carried out with is refused before it begins."""
+    command = ["search", "--proxies", "macs", "--evaluations", 10, "--out", tmp_path / "out", *options]
+    assert message in fails(*command, ZCBENCH_DATA=str(tmp_path))
+    assert not (tmp_path / "out").exists()

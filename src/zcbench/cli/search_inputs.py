@@ -181,6 +181,8 @@ def looked_up(given: str, goal: "Objective", space: "Space") -> Scores:
     from zcbench.benchmarks import shipped
     from zcbench.search import SearchError, stored
 
+    if not given.strip():
+        raise SearchError("--scores was given an empty name. Expected a run, a packed file or a name; or leave it out.")
     protocol, frame, _ = shipped.load(given)
     if protocol.space != space.spec:
         raise SearchError(
