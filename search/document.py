@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -178,7 +179,7 @@ def check_free(folder: Path, request: Mapping[str, Any]) -> None:
         SearchError: as the sentence says; the message lists what differs.
     """
     file = folder / FILE
-    if not file.is_file():
+    if not os.path.isfile(file):
         return
     old = read(file)["request"]
     new = json.loads(json.dumps(request))
@@ -197,12 +198,12 @@ def read(path: str | Path) -> dict[str, Any]:
         SearchError: there is none, or it is damaged or of another version.
     """
     given = Path(path)
-    file = given / FILE if given.is_dir() else given
+    file = given / FILE if os.path.isdir(given) else given
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content["format"] == FORMAT:
+        if content["format"] == FORMAT and isinstance(content["request"], dict) and isinstance(content["best"], dict):
             return dict(content)
-        why = f"its format is {content['format']}, not {FORMAT}"
+        why = f"its format is {content['format']}, not {FORMAT}, or its parts are damaged"
     except (OSError, ValueError, LookupError, TypeError) as error:
         why = f"{type(error).__name__}: {error}"
     raise SearchError(f"{file} is no result of a search: {why}. Expected what 'zcbench search' writes; search again.")

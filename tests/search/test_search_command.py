@@ -611,3 +611,23 @@ def test_odd_values_are_one_sentence(options, message, fails, tmp_path):
     command = ["search", "--proxies", "macs", "--evaluations", 10, "--out", tmp_path / "out", *options]
     assert message in fails(*command, ZCBENCH_DATA=str(tmp_path))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "request": 5, "best": {}}', "\ud800"])
+def test_a_damaged_result_is_named(text, fails, tmp_path):
+    """By construction: a folder whose search.json is none is refused by name, and what is there stays."""
+    (tmp_path / "search.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    message = fails("search", "--proxies", "macs", "--evaluations", 5, "--no-report", "--out", tmp_path)
+    assert "is no result of a search" in message
+    assert (tmp_path / "search.json").read_bytes() == text.encode("utf-8", "surrogatepass")
+
+
+def test_results_of_before_stay_readable(zcbench_command, fails, tmp_path):
+    """By construction: a result over all cells, as it was written before, is answered again when all are asked for."""
+    command = ["search", *CONTRACT, "--evaluations", 10, "--no-report", "--out", tmp_path]
+    assert zcbench_command(*command, "--archs", "all").returncode == 0
+    before = content(tmp_path)
+    assert before["request"]["architectures"] == "all" and before["format"] == 1
+    assert "architectures: all → the subset 'live'" in fails(*command)
+    assert zcbench_command(*command, "--archs", "all").returncode == 0
+    assert content(tmp_path) == before

@@ -173,8 +173,10 @@ def search(
     goal, rankings = inputs.objective(proxies, rule, where.name, data_dir, transfer=transfer, sizes=sizes)
     limits = inputs.limits(params=max_params, macs=max_macs, depth=max_depth, latency=max_latency, energy=max_energy)
     trained = inputs.trained(truth, data_dir)
-    stored = scores is not None
-    source = inputs.looked_up(scores, goal, where) if stored else inputs.nothing(task(dataset, image_size), classes)
+    if stored := scores is not None:
+        source = inputs.looked_up(scores, goal, where)
+    else:
+        source = inputs.nothing(task(dataset, image_size), classes)
     images = source.about["protocol"]["dataset"] if stored else dataset
     costs = inputs.costs(where, source.task, {*limits, *minimised}, latency_device, images, out, data_dir)
     within, subset = inputs.within(archs, where, trained, source.archs)
