@@ -1,11 +1,12 @@
 """One search per objective on NAS-Bench-201, held against all three data sets: a table in Markdown.
 
-    python examples/search_table.py OUT [--scores nasbench201] [--archs FILE] [--repeats 20] [--evaluations 1000]
+    python examples/search_table.py OUT [--scores nasbench201] [--archs all] [--repeats 20] [--evaluations 1000]
         [OBJECTIVE ...]
 
 The last column has random searches by the same objective. Each search is kept in a folder of OUT; a second call makes
 only those that are missing. Scores are looked up: the seconds are those which they took when they were made. Without
---scores only sizes can be searched by; --archs names the only architectures that a search may propose.
+--scores only sizes can be searched by; --archs names the only architectures that a search may propose: live, a file, or
+all of the space, as published searches do.
 """
 
 import argparse
@@ -41,7 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("objectives", nargs="*")
     parser.add_argument("--scores")
-    parser.add_argument("--archs", type=Path)
+    parser.add_argument("--archs", default="all")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--evaluations", type=int, default=1000)
     return parser.parse_intermixed_args()
@@ -60,7 +61,7 @@ def _searched(objective: str, given: argparse.Namespace) -> dict[str, Any]:
     command += ["--evaluations", str(given.evaluations), "--repeats", str(given.repeats), "--formats", "png"]
     command += [part for truth in TRUTHS for part in ("--truth", truth)]
     command += ["--scores", given.scores] if given.scores else []
-    command += ["--archs", str(given.archs)] if given.archs else []
+    command += ["--archs", given.archs]
     return once(given.out / slug(objective), "search.json", command)
 
 

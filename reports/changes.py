@@ -24,7 +24,7 @@ _LONGEST = 12  # letters of a name that finds room
 def rank_change(ranking: Ranking, first: str, second: str) -> Figure:
     """Places by two truths joined by lines, and the two accuracies with every discordant pair joined.
 
-    Green rises and red falls by more than a tenth of all places; the five largest changes of each are named, where
+    Green rises and orange falls by more than a tenth of all places; the five largest changes of each are named, where
     names are short.
 
     Args:

@@ -72,9 +72,9 @@ _HEATMAP = (
     "that higher is better. Proxies that rank alike stand together; close to 1, two say the same. Grey is undefined."
 )
 _CHANGE = (
-    "Left, the place of every architecture by {first} and by {second}: green rises and red falls by more than a tenth "
-    "of all places. Right, the two accuracies; a grey line joins every pair that the two put in opposite order, and "
-    "the colour of a point is the share of the others with which it does so."
+    "Left, the place of every architecture by {first} and by {second}: green rises and orange falls by more than a "
+    "tenth of all places. Right, the two accuracies; a grey line joins every pair that the two put in opposite order, "
+    "and the colour of a point is the share of the others with which it does so."
 )
 
 

@@ -18,7 +18,7 @@ from zcbench.search.loop import Algorithm, Domain, Evaluated, SearchError, Trace
 from zcbench.search.nsga2 import NSGA2
 from zcbench.search.objective import Objective
 from zcbench.search.random_search import RandomSearch
-from zcbench.search.study import Trained, at_random, check_known, held_against, repeated
+from zcbench.search.study import Trained, at_random, check_known, disconnected, held_against, repeated
 
 __all__ = [
     "ALGORITHMS",
@@ -51,6 +51,7 @@ __all__ = [
     "conduct",
     "curve",
     "describe",
+    "disconnected",
     "document",
     "first_value",
     "held_against",

@@ -6,11 +6,15 @@ from functools import cached_property
 
 import numpy as np
 
+from zcbench.benchmarks.evidence import SIZES
 from zcbench.errors import ArchitectureError
 from zcbench.search.costs import UNITS, Costs
 from zcbench.search.loop import SearchError
 from zcbench.spaces.product import LISTED
 from zcbench.streams import numpy_stream
+
+ALL = "all"
+"""The subset that every space knows."""
 
 _DRAWS = (1, 5, 14, 30)  # draws from the space, at a time, before the last is brought within the budget
 _FEW = 100  # architectures whose sizes may be measured one by one before a search begins
@@ -34,13 +38,14 @@ class Architectures:
     Args:
         costs: of the space that is searched.
         limits: greatest allowed value of each cost.
-        needed: costs that must be measurable, beside those that are limited.
-        within: architectures to choose from; all of the space if None.
+        needed: costs that must be measurable, beside those that are limited; sizes always are.
+        within: architectures to choose from; all of the space, or of ``subset``, if None.
+        subset: a subset that the space knows, such as ``"live"``; nothing else of the space is proposed.
 
     Raises:
         BudgetError: nothing satisfies the limits; the message has the nearest possible values.
         SearchError: a limit is not above 0.
-        UnknownNameError: a cost is unknown.
+        UnknownNameError: a cost or the subset is unknown.
     """
 
     def __init__(
@@ -49,11 +54,13 @@ class Architectures:
         limits: Mapping[str, float] | None = None,
         needed: Iterable[str] = (),
         within: Sequence[str] | None = None,
+        subset: str = ALL,
     ) -> None:
-        self.space, self.costs, self.limits = costs.space, costs, dict(limits or {})
-        self._needed = tuple(dict.fromkeys((*self.limits, *needed)))
+        self.space, self.costs, self.limits, self.subset = costs.space, costs, dict(limits or {}), subset
+        self._needed = self._checked(needed)
         self.within = None if within is None else self._fitting(tuple(dict.fromkeys(within)))
-        self._members = None if self.within is None else frozenset(self.within)
+        listed = self.space.subset(subset) if self.within is None and subset != ALL else self.within
+        self._members = None if listed is None else frozenset(listed)
         self._every: tuple[str, ...] | None = None
         self._near: dict[str, list[str]] = {}
         self._rings: dict[str, tuple[list[str], list[str], int]] = {}
@@ -78,7 +85,7 @@ class Architectures:
         if self.by_clock or not small:
             return None
         if self._every is None:
-            every = self.space.subset("all")
+            every = self.space.subset(self.subset)
             self._every = tuple(self.fitting(every)) if self._needed else every
         return self._every
 
@@ -110,7 +117,7 @@ class Architectures:
         if self.within is not None:
             return self.within[int(rng.integers(len(self.within)))]
         for size in _DRAWS:
-            drawn = [self.space.sample(rng) for _ in range(size)]
+            drawn = [self.space.sample(rng, subset=self.subset) for _ in range(size)]
             if fitting := self.fitting(drawn):
                 found = next((arch for arch in fitting if self.fits(arch)), None)
                 if found is not None:
@@ -191,6 +198,17 @@ class Architectures:
             return [*nearer, *equal][:places]
         return [arch for arch in self.space.neighbours(candidate) if self.fits(arch)]
 
+    def _beside(self, arch: str) -> list[str]:
+        """All neighbours, whatever they cost, of those that may be proposed at all."""
+        return [one for one in self.space.neighbours(arch) if self._members is None or one in self._members]
+
+    def _checked(self, needed: Iterable[str]) -> tuple[str, ...]:
+        """Costs that decide whether an architecture fits: those with a limit, and those that may be unknown."""
+        names = tuple(dict.fromkeys((*self.limits, *needed)))
+        for name in names:
+            self.costs.instant(name)  # refuses what is no cost
+        return tuple(name for name in names if name in self.limits or name not in SIZES)
+
     def _fitting(self, archs: Sequence[str]) -> tuple[str, ...]:
         """Those of a list that fit.
 
@@ -215,11 +233,11 @@ class Architectures:
         every = self.everything() if self._needed or self.within is not None else None
         if every is not None:
             if not every:
-                raise self._impossible(self.space.subset("all"), self.space.spec)
+                raise self._impossible(self.space.subset(self.subset), self.space.spec)
             return every[0]
         rng = numpy_stream("budget", self.space.name)
-        draws = [self.space.sample(rng) for _ in range(_STARTS)]
-        starts = (self.space[0], draws[0])
+        draws = [self.space.sample(rng, subset=self.subset) for _ in range(_STARTS)]
+        starts = (self.space[0], draws[0]) if self.subset == ALL else (draws[0],)
         fitting = next((arch for arch in draws if self.fits(arch)), None)
         fitting = fitting or next(filter(None, (self._led(arch, rng) for arch in starts)), None)
         if fitting is None:
@@ -233,7 +251,7 @@ class Architectures:
         """Where steps to the best neighbour end."""
         value = cost(arch)
         while True:
-            near = [(cost(other), other) for other in self.space.neighbours(arch)]
+            near = [(cost(other), other) for other in self._beside(arch)]
             best, other = min(near, default=(value, arch))
             if not best < value:
                 return arch
@@ -271,7 +289,7 @@ class Architectures:
         """``arch`` after small changes that bring it within the budget; None where they lead to a dead end."""
         excess = self.excess(arch)
         while excess > 0:
-            neighbours = self.space.neighbours(arch)
+            neighbours = self._beside(arch)
             order = rng.permutation(len(neighbours))
             nearer = next((neighbours[i] for i in order if self.excess(neighbours[i]) < excess), None)
             if nearer is None:

@@ -14,7 +14,19 @@ from zcbench.search.ageing_evolution import AgeingEvolution
 from zcbench.search.architectures import Architectures
 from zcbench.search.evaluation import Evaluation
 from zcbench.search.local_search import LocalSearch
-from zcbench.search.loop import STEP, Algorithm, Evaluated, Fitness, SearchError, Trace, Watch, curve, pick, search
+from zcbench.search.loop import (
+    STEP,
+    Algorithm,
+    Evaluated,
+    Fitness,
+    SearchError,
+    Trace,
+    Watch,
+    check_rates,
+    curve,
+    pick,
+    search,
+)
 from zcbench.search.nsga2 import NSGA2
 from zcbench.search.objective import Objective
 from zcbench.search.pareto import front
@@ -22,6 +34,9 @@ from zcbench.search.random_search import RandomSearch, draw_new
 from zcbench.streams import numpy_stream
 
 ALGORITHMS = ("random", "evolution", "local", "nsga2")
+
+MOST = 100_000
+"""Most architectures of a step, a population or a reference sample, which are held in memory."""
 
 
 #: Algorithms to which ranks within a group are no fitness, and why.
@@ -46,7 +61,7 @@ class Settings:
 
     Raises:
         UnknownNameError: no algorithm has this name.
-        SearchError: the reference sample is of a negative size.
+        SearchError: a number is out of range.
     """
 
     algorithm: str = "evolution"
@@ -62,6 +77,13 @@ class Settings:
             raise unknown("search algorithm", self.algorithm, ALGORITHMS)
         if self.reference < 0:
             raise SearchError(f"A reference sample of {self.reference} was given. Expected 0 (none) or more.")
+        if self.step < 1:
+            raise SearchError(f"step={self.step} was given. Expected a whole number of at least 1; give one.")
+        for name in ("step", "population", "tournament", "reference"):
+            if getattr(self, name) > MOST:
+                raise SearchError(f"{name}={getattr(self, name)} was given. Expected at most {MOST:,}; choose another.")
+        if self.crossover is not None:
+            check_rates(1, self.crossover)
 
 
 PRESETS: Mapping[str, Settings] = MappingProxyType(
@@ -152,7 +174,7 @@ def conduct(
         values,
         best,
         tuple(front(_goals(trace.history, evaluation, values))),
-        tuple(curve(trace, order)),
+        tuple(curve(trace, order, fixed=bool(sample) or not objective.needs_group)),
         tuple(one.candidate for one in sample),
         sum(one.seconds for one in sample),
         time.monotonic() - start,

@@ -3,14 +3,17 @@
 import hashlib
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zcbench.folders import replaced
-from zcbench.search.architectures import Architectures
+from zcbench.search.architectures import ALL, Architectures
 from zcbench.search.conduct import Found, Settings
 from zcbench.search.evaluation import Evaluation, columns
 from zcbench.search.judging import best_so_far
@@ -126,7 +129,7 @@ def _repeat(one: Found, domain: Architectures, costs: Sequence[str]) -> dict[str
         "costs": domain.costs.of(one.arch, costs),
         "evaluations": len(one.trace.history),
         "proposals": one.trace.proposals,
-        "failed": sum(entry.status != "ok" for entry in one.trace.history),
+        "failed": int((~np.isfinite(one.values)).sum()),
         "stopped": one.trace.stopped,
     }
 
@@ -164,7 +167,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> Path:
 
 def _listed(domain: Architectures) -> str:
     if domain.within is None:
-        return "all"
+        return "all" if domain.subset == ALL else f"the subset {domain.subset!r}"
     digest = hashlib.sha256("\n".join(sorted(domain.within)).encode()).hexdigest()
     return f"{len(domain.within):,} that are listed and fit (sha256 {digest[:12]})"
 
@@ -176,7 +179,7 @@ def check_free(folder: Path, request: Mapping[str, Any]) -> None:
         SearchError: as the sentence says; the message lists what differs.
     """
     file = folder / FILE
-    if not file.is_file():
+    if not os.path.isfile(file):
         return
     old = read(file)["request"]
     new = json.loads(json.dumps(request))
@@ -195,12 +198,12 @@ def read(path: str | Path) -> dict[str, Any]:
         SearchError: there is none, or it is damaged or of another version.
     """
     given = Path(path)
-    file = given / FILE if given.is_dir() else given
+    file = given / FILE if os.path.isdir(given) else given
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content["format"] == FORMAT:
+        if content["format"] == FORMAT and isinstance(content["request"], dict) and isinstance(content["best"], dict):
             return dict(content)
-        why = f"its format is {content['format']}, not {FORMAT}"
+        why = f"its format is {content['format']}, not {FORMAT}, or its parts are damaged"
     except (OSError, ValueError, LookupError, TypeError) as error:
         why = f"{type(error).__name__}: {error}"
     raise SearchError(f"{file} is no result of a search: {why}. Expected what 'zcbench search' writes; search again.")

@@ -14,6 +14,8 @@ from zcbench.search.costs import Costs
 from zcbench.search.loop import Evaluated, SearchError
 from zcbench.search.objective import oriented
 
+_ATTEMPT = ["arch", "proxy", "status", "reason"]
+
 Attempts = Callable[[Sequence[str]], pd.DataFrame]
 """From architectures to attempts, columns ``arch, proxy, seed, value, status, reason, seconds``."""
 
@@ -71,14 +73,15 @@ class Evaluation:
 
 def _failures(rows: pd.DataFrame, table: pd.DataFrame, scored: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Status and reason of each architecture that lacks a member, from the member's first failed attempt."""
-    found: dict[str, tuple[str, str]] = {}
-    for name in scored:
-        for arch in table.index[table[name].isna()]:
-            if arch not in found:
-                mine = rows[(rows["arch"] == arch) & (rows["proxy"] == name)]
-                status, reason = mine.iloc[0][["status", "reason"]] if len(mine) else ("not_scored", "no stored score")
-                found[str(arch)] = (str(status), f"{name}: {reason}")
-    return found
+    lacking: dict[str, str] = {}
+    for name in reversed(scored):
+        lacking |= dict.fromkeys(map(str, table.index[table[name].isna()]), name)
+    if not lacking:
+        return {}
+    some = rows[rows["arch"].isin(list(lacking))].drop_duplicates(["arch", "proxy"])
+    said = {(arch, name): (status, reason) for arch, name, status, reason in some[_ATTEMPT].itertuples(index=False)}
+    found = {arch: (name, *said.get((arch, name), ("not_scored", "no stored score"))) for arch, name in lacking.items()}
+    return {arch: (str(status), f"{name}: {reason}") for arch, (name, status, reason) in found.items()}
 
 
 def stored(frame: pd.DataFrame, members: Sequence[str]) -> tuple[Attempts, tuple[str, ...]]:
@@ -100,7 +103,13 @@ def stored(frame: pd.DataFrame, members: Sequence[str]) -> tuple[Attempts, tuple
             f"The stored scores have none of {', '.join(lacking) or 'all members for one architecture'}. Expected "
             f"scores of {', '.join(members)}; they have {', '.join(sorted(set(frame['proxy'])))}."
         )
-    return lambda asked: chosen[chosen["arch"].isin(set(asked))], archs
+    places = chosen.groupby("arch", sort=False).indices
+
+    def attempts(asked: Sequence[str]) -> pd.DataFrame:
+        found = [places[arch] for arch in dict.fromkeys(asked) if arch in places]
+        return chosen.iloc[np.concatenate(found)] if found else chosen.iloc[:0]
+
+    return attempts, archs
 
 
 def scoring(run: OpenRun, seeds: Sequence[int]) -> Attempts:

@@ -205,18 +205,26 @@ def no_room(population: int, found: int) -> SearchError:
 
 def pick(history: Sequence[Evaluated[C]], fitness: Fitness[C]) -> int | None:
     """Position of the fittest candidate, the first of equal ones; None where none has a value."""
-    values = fitness(history) if history else np.array([])
-    return int(values.argmax()) if np.isfinite(values).any() else None
+    return _highest(fitness(history)) if history else None
 
 
-def curve(trace: Trace[C], fitness: Fitness[C]) -> list[tuple[int, int]]:
+def curve(trace: Trace[C], fitness: Fitness[C], *, fixed: bool = False) -> list[tuple[int, int]]:
     """Positions of the pick as the search went on: after how many evaluations it became which.
 
-    The fitness of a group is asked for after every step, over all that was evaluated until then.
+    Args:
+        trace: what the search did.
+        fitness: asked for after every step, over all that was evaluated until then.
+        fixed: whether candidates are in one order whatever else is in their group; then it is asked for once.
     """
+    whole = fitness(trace.history) if fixed and trace.history else None
     points: list[tuple[int, int]] = []
     for done, _ in trace.steps:
-        best = pick(trace.history[:done], fitness)
+        best = pick(trace.history[:done], fitness) if whole is None else _highest(whole[:done])
         if best is not None and (not points or points[-1][1] != best):
             points.append((done, best))
     return points
+
+
+def _highest(values: np.ndarray) -> int | None:
+    """Position of the first highest value; None where no value is finite."""
+    return int(values.argmax()) if np.isfinite(values).any() else None

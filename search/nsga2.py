@@ -4,13 +4,12 @@ Deb, Pratap, Agarwal and Meyarivan, "A Fast and Elitist Multiobjective Genetic A
 Evolutionary Computation 6(2), 2002. Blank and Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access, 2020.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic
 
 import numpy as np
 from pymoo.algorithms.moo import nsga2
 from pymoo.core.crossover import Crossover
-from pymoo.core.duplicate import ElementwiseDuplicateElimination
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
@@ -21,14 +20,21 @@ from pymoo.problems.static import StaticProblem
 from zcbench.search.loop import C, Domain, Evaluated, SearchError, check_rates, check_room, no_room
 from zcbench.search.random_search import draw_new
 
+_CHANGES = (
+    0.8  # of n genes each is drawn anew with probability 1/n; of five values a draw gives another in 4 of 5 cases
+)
+
 Matrix = Callable[[Sequence[Evaluated[C]]], np.ndarray]
 
 
 class NSGA2(Generic[C]):
     """Non-dominated sorting with crowding distances.
 
-    The operators are those of the domain: a child has two parents with probability ``crossover`` and is then mutated.
-    A candidate without a value counts as one that breaks a constraint: it loses against any other.
+    The operators are those that pymoo has for lists of choices, carried out by the domain, so that every child is one
+    that may be proposed: uniform crossover with probability ``crossover``, then a mutation of every gene with
+    probability 1/n. The number of mutated genes is drawn from its limit for many genes, a Poisson distribution of mean
+    1; about a third of the children are not mutated. A child that lives already is replaced by another one. A candidate
+    without a value counts as one that breaks a constraint: it loses against any other.
 
     Args:
         domain: where candidates are from.
@@ -60,7 +66,7 @@ class NSGA2(Generic[C]):
             )
         check_rates(population, crossover)
         check_room(domain, population)
-        self._known: list[C] = []
+        self._known: _Known[C] = _Known()
         self._objectives, self._matrix = objectives, matrix or _values
         self._problem = Problem(n_var=1, n_obj=objectives, n_ieq_constr=1, vtype=int)
         self._nsga2 = nsga2.NSGA2(
@@ -68,7 +74,7 @@ class NSGA2(Generic[C]):
             sampling=_Draw(domain, self._known),
             crossover=_Cross(domain, self._known, crossover),
             mutation=_Mutate(domain, self._known),
-            eliminate_duplicates=_Same(self._known),
+            eliminate_duplicates=True,
         )
         self._nsga2.setup(self._problem, seed=int(rng.integers(2**31)), termination=NoTermination())
         self._waiting: list[int] = []
@@ -79,7 +85,7 @@ class NSGA2(Generic[C]):
     def population(self) -> Sequence[C]:
         """The survivors of the last generation."""
         living = self._nsga2.pop
-        return [self._known[int(one.X[0])] for one in living] if living is not None else []
+        return [self._known.at(one.X[0]) for one in living] if living is not None else []
 
     def ask(self, n: int) -> list[C]:
         """The next ``n`` of the present generation; the next generation when all of it is told."""
@@ -88,14 +94,14 @@ class NSGA2(Generic[C]):
             places = [] if self._generation is None else self._generation.get("X")[:, 0]
             self._waiting = [int(place) for place in places]
         asked, self._waiting = self._waiting[:n], self._waiting[n:]
-        return [self._known[place] for place in asked]
+        return [self._known.at(place) for place in asked]
 
     def tell(self, evaluated: Sequence[Evaluated[C]]) -> None:
         """Sort the generation with its parents once all of it is told."""
         self._told |= {one.candidate: one for one in evaluated}
         if self._waiting or self._generation is None:
             return
-        members = [self._told.get(self._known[place]) for place in self._generation.get("X")[:, 0]]
+        members = [self._told.get(self._known.at(place)) for place in self._generation.get("X")[:, 0]]
         if None in members:  # the search ends within the generation
             return
         goals = np.asarray(self._matrix([one for one in members if one is not None]), dtype=float)
@@ -111,8 +117,30 @@ def _values(group: Sequence[Evaluated[Any]]) -> np.ndarray:
     return np.array([one.values for one in group], dtype=float)
 
 
+class _Known(Generic[C]):
+    """Numbers of candidates, which are what pymoo sees; equal candidates have one number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[C, int] = {}
+        self._candidates: list[C] = []
+
+    def at(self, number: float) -> C:
+        """The candidate of a number."""
+        return self._candidates[int(number)]
+
+    def numbers(self, candidates: Iterable[C]) -> np.ndarray:
+        """Numbers of the candidates, new ones for those that are new."""
+        found = []
+        for candidate in candidates:
+            if candidate not in self._numbers:
+                self._numbers[candidate] = len(self._candidates)
+                self._candidates.append(candidate)
+            found.append(self._numbers[candidate])
+        return np.array(found, dtype=int)
+
+
 class _Draw(Sampling):
-    def __init__(self, domain: Domain[Any], known: list[Any]) -> None:
+    def __init__(self, domain: Domain[Any], known: _Known[Any]) -> None:
         super().__init__()
         self._domain, self._known = domain, known
 
@@ -120,47 +148,38 @@ class _Draw(Sampling):
         drawn = draw_new(self._domain, random_state, n_samples, {})
         if len(drawn) < n_samples:
             raise no_room(n_samples, len(drawn))
-        return _places(self._known, drawn)[:, None]
+        return self._known.numbers(drawn)[:, None]
 
 
 class _Cross(Crossover):
-    def __init__(self, domain: Domain[Any], known: list[Any], probability: float) -> None:
+    """Uniform crossover: a child takes every choice from either parent; without it, it is the first parent."""
+
+    def __init__(self, domain: Domain[Any], known: _Known[Any], probability: float) -> None:
         super().__init__(2, 1, prob=1.0)
         self._domain, self._known, self._probability = domain, known, probability
 
     def _do(self, problem: Problem, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
-        pairs = [(self._known[int(one)], self._known[int(other)]) for one, other in X[:, :, 0].T]
-        children = [
-            self._domain.crossover(*pair, random_state) if random_state.random() < self._probability else pair[0]
-            for pair in pairs
-        ]
-        return _places(self._known, children)[None, :, None]
+        pairs = [(self._known.at(one), self._known.at(other)) for one, other in X[:, :, 0].T]
+        crossed = random_state.random(len(pairs)) < self._probability
+        children = (
+            self._domain.crossover(*pair, random_state) if cross else pair[0] for pair, cross in zip(pairs, crossed)
+        )
+        return self._known.numbers(children)[None, :, None]
 
 
 class _Mutate(Mutation):
-    def __init__(self, domain: Domain[Any], known: list[Any]) -> None:
+    """Per-gene mutation: as many small changes one after the other as genes change in it."""
+
+    def __init__(self, domain: Domain[Any], known: _Known[Any]) -> None:
         super().__init__(prob=1.0)
         self._domain, self._known = domain, known
 
     def _do(self, problem: Problem, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
-        children = [self._domain.mutate(self._known[int(place)], random_state) for place in X[:, 0]]
-        return _places(self._known, children)[:, None]
+        changes = random_state.poisson(_CHANGES, size=len(X))
+        children = [self._mutated(self._known.at(one), int(n), random_state) for one, n in zip(X[:, 0], changes)]
+        return self._known.numbers(children)[:, None]
 
-
-class _Same(ElementwiseDuplicateElimination):
-    """pymoo sees positions in the list of known candidates; two positions may hold one candidate."""
-
-    def __init__(self, known: list[Any]) -> None:
-        super().__init__()
-        self._known = known
-
-    def is_equal(self, a: Any, b: Any) -> bool:
-        """Whether both stand for one candidate."""
-        return bool(self._known[int(a.X[0])] == self._known[int(b.X[0])])
-
-
-def _places(known: list[Any], candidates: Sequence[Any]) -> np.ndarray:
-    """Positions at which ``known`` holds the candidates from now on."""
-    first = len(known)
-    known.extend(candidates)
-    return np.arange(first, first + len(candidates))
+    def _mutated(self, candidate: Any, changes: int, rng: np.random.Generator) -> Any:
+        for _ in range(changes):
+            candidate = self._domain.mutate(candidate, rng)
+        return candidate

@@ -78,6 +78,32 @@ def check_known(trained: Mapping[str, Trained], domain: Architectures) -> None:
             )
 
 
+def disconnected(found: Sequence[Found], domain: Architectures) -> list[str]:
+    """How many picks, and how many architectures and members of the front of the first search, are disconnected.
+
+    No path of such a network joins image and classifier: it gives every image the same logits, and its depth is 0.
+    """
+
+    def cut(archs: Sequence[str]) -> int:
+        return int((domain.costs.column("depth", archs) == 0).sum())
+
+    first = found[0]
+    evaluated = [one.candidate for one in first.trace.history]
+    front = [evaluated[place] for place in first.front]
+    picks, many = cut([one.arch for one in found]), cut(evaluated)
+    if not picks and not many:
+        return []
+    what = (
+        f"{many:,} of the {len(evaluated):,} architectures evaluated with seed {first.seed}, {cut(front)} of the "
+        f"{len(front)} on its front, and {picks} of the "
+    )
+    leave = " --archs live leaves out all of them but the empty cell." if "live" in domain.space.subsets else ""
+    return [
+        f"Disconnected: {what}{len(found)} picked. No path joins image and classifier, so that every image gets the "
+        f"same logits.{leave if domain.subset != 'live' else ''}"
+    ]
+
+
 def held_against(
     found: Sequence[Found],
     trained: Mapping[str, Trained],

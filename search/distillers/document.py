@@ -1,6 +1,7 @@
 """What a distiller search leaves behind: ``distiller.json`` and ``candidates.csv``, and its protocol while it runs."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def read(path: str | Path) -> dict[str, Any]:
         SearchError: there is none, or it is damaged or of another version.
     """
     given = Path(path)
-    return _content(given / FILE if given.is_dir() else given)
+    return _content(given / FILE if os.path.isdir(given) else given)
 
 
 def _content(file: Path) -> dict[str, Any]:

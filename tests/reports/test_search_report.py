@@ -119,6 +119,32 @@ def test_accuracy_by_seconds_has_a_panel(content):
     assert axes[2].lines[0].get_xydata().tolist() == [[0.5, 91.0], [70.0, 91.0]]
 
 
+@pytest.mark.parametrize(
+    ("failed", "said", "not_said"),
+    [
+        ((1, 0), "Without a value: 1 of the 4 architectures evaluated with seed 0.", "Every architecture"),
+        ((1, 2), "Without a value: 1 of the 4 architectures evaluated with seed 0, 2 of 4 with seed 1.", "Every"),
+        ((0, 2), "Without a value: 0 of the 4 architectures evaluated with seed 0, 2 of 4 with seed 1.", "Every"),
+        ((0, 0), "Every architecture that was evaluated got a value, with every seed.", "Without a value"),
+    ],
+)
+def test_what_got_no_value_is_counted_over_all_seeds(content, failed, said, not_said):
+    """By construction: only where no seed has a failure does the page say that all got a value."""
+    if not failed[0]:
+        content["history"][2] = row(2, 2.0)
+    first = content["repeats"][0]
+    content["repeats"] = [{**first, "seed": seed, "failed": number} for seed, number in enumerate(failed)]
+    page = " ".join(search_page(content).split())
+    assert said in page and not_said not in page
+
+
+def test_no_value_without_a_status_is_no_value(content):
+    """By construction: an architecture whose scores are fine and whose cost is unknown has no objective either."""
+    content["history"][2] = {**row(2, None)}
+    del content["history"][2]["status"], content["history"][2]["reason"]
+    assert "Every architecture that was evaluated got a value" not in search_page(content)
+
+
 def test_the_same_content_gives_the_same_bytes(content, tmp_path):
     """Invariance: also after a round trip through JSON."""
     for name, given in (("one", content), ("two", json.loads(json.dumps(content)))):

@@ -1,14 +1,19 @@
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import zcbench
 import zcbench.spaces
 from zcbench.search import Architectures, Costs, Evaluated, Evaluation, Values
 from zcbench.spaces import NASBench201
+from zcbench.streams import numpy_stream
 
 from .. import command
+from .searching import SPACE
 
 Bits = tuple[int, ...]
 
@@ -88,3 +93,22 @@ def sizes(space: NASBench201) -> object:
         return Architectures(costs, limits, minimised), Evaluation(Values(tuple(members), minimised), costs)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def run(zcbench_command, tmp_path_factory) -> Path:
+    """A ranked run of twelve small cells, against an accuracy that grows with the MACs."""
+    folder = tmp_path_factory.mktemp("ranked")
+    space = zcbench.spaces.get(SPACE)
+    archs = space.sample(numpy_stream("tests"), 12, subset="unique")
+    (folder / "archs.txt").write_text("\n".join(archs))
+    accuracy = [50 + space.macs(arch) / 1e6 for arch in archs]
+    pd.DataFrame({"arch": archs, "accuracy": accuracy}).to_csv(folder / "own.csv", index=False)
+    out = folder / "run"
+    result = zcbench_command(
+        *["bench", "--space", SPACE, "--dataset", "noise", "--image-size", 8, "--batch-size", 8, "--draws", 10],
+        *["--proxies", "macs,l2_norm,naswot", "--seeds", 1, "--workers", 0, "--formats", "png"],
+        *["--archs", folder / "archs.txt", "--truth", folder / "own.csv", "--out", out],
+    )
+    assert result.returncode == 0, result.stderr
+    return out

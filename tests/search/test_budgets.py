@@ -1,10 +1,12 @@
 """Budgets and costs: what may be proposed, and what is said where nothing may."""
 
+from collections import Counter
 from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2
 
 import zcbench.spaces
 from zcbench.errors import UnknownNameError
@@ -251,3 +253,46 @@ def test_no_quantities(text):
     """Closed form: what is no number above 0 is named."""
     with pytest.raises(SearchError, match="was given as a limit"):
         quantity(text)
+
+
+@pytest.mark.parametrize("shares", [{}, {"params": 0.3}, {"macs": 0.01}, {"macs": 0.5, "depth": 0.4}])
+def test_only_the_subset_is_proposed(space, shares):
+    """By construction: draws, mutants, children and neighbours are live and fit; all that are is listed in order."""
+    limits = {name: float(space.costs(space)[name].quantile(share)) for name, share in shares.items()}
+    domain, rng = Architectures(Costs(space), limits, subset="live"), np.random.default_rng(2)
+    live = set(space.subset("live"))
+    table = space.costs(space).set_index("arch")
+    fits = [
+        arch for arch in space if arch in live and all(table.loc[arch, name] <= most for name, most in limits.items())
+    ]
+    assert list(domain.everything()) == fits
+    present = domain.sample(rng)
+    for _ in range(200):
+        other = domain.sample(rng)
+        for arch in (other, domain.mutate(present, rng), domain.crossover(present, other, rng)):
+            assert domain.fits(arch) and arch in live
+        assert set(domain.neighbours(present)) == set(space.neighbours(present)) & set(fits)
+        present = domain.mutate(present, rng)
+    assert not domain.fits(next(arch for arch in space if arch not in live))
+
+
+def test_draws_from_a_subset_are_uniform(space):
+    """Closed form: a chi-square test over all cells of the subset that fit."""
+    limit = float(space.costs(space)["params"].quantile(0.1))
+    domain, rng = Architectures(Costs(space), {"params": limit}, subset="live"), np.random.default_rng(0)
+    fits, n = list(domain.everything()), 12_000
+    drawn = Counter(domain.sample(rng) for _ in range(n))
+    assert set(drawn) <= set(fits)
+    expected = n / len(fits)
+    statistic = sum((drawn[arch] - expected) ** 2 / expected for arch in fits)
+    assert chi2.sf(statistic, len(fits) - 1) > 0.001
+
+
+def test_a_budget_that_nothing_live_satisfies(space):
+    """The smallest value in the message is that of the subset, here of the live cells; an unknown subset is refused."""
+    with pytest.raises(BudgetError, match="smallest values found are params"):
+        Architectures(Costs(space), {"params": 10}, subset="live")
+    with pytest.raises(UnknownNameError, match="live"):
+        Architectures(Costs(space), subset="alive")
+    with pytest.raises(UnknownNameError, match="price"):
+        Architectures(Costs(space), needed=["price"])

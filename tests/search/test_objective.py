@@ -128,6 +128,27 @@ def test_stored_scores_are_oriented_means(space):
         stored(attempts(), ["jacov", "zen"])
 
 
+def test_stored_scores_are_looked_up_by_key(space):
+    """Slow reference: the rows of the frame whose architecture was asked for, in the frame's order for each."""
+    rng = np.random.default_rng(0)
+    archs = np.array(space.subset("unique")[:60])
+    frame = pd.DataFrame({"arch": rng.choice(archs, 400), "proxy": rng.choice(["jacov", "zen", "snip"], 400)})
+    frame = frame.assign(seed=range(400), value=rng.normal(size=400), status="ok", reason="", seconds=0.1)
+    frame.loc[rng.choice(400, 150, replace=False), ["value", "status", "reason"]] = [np.nan, "nan", "why"]
+    look_up, known = stored(frame, ["jacov", "snip"])
+    for asked in (list(known[:7]), [known[3]], ["elsewhere"], [], [known[2], "elsewhere", known[2], known[0]]):
+        expected = frame[frame["arch"].isin(asked) & frame["proxy"].isin(["jacov", "snip"])]
+        found = look_up(asked)
+        for arch, rows in expected.groupby("arch"):
+            pd.testing.assert_frame_equal(found[found["arch"] == arch], rows)
+        assert len(found) == len(expected)
+    evaluation = Evaluation(Values(("jacov", "snip"), ()), Costs(space), look_up)
+    for one in evaluation(known):
+        mine = frame[(frame["arch"] == one.candidate)]
+        lacking = [name for name in ("jacov", "snip") if not (mine[mine["proxy"] == name]["status"] == "ok").any()]
+        assert (one.status, one.reason) == (("nan", f"{lacking[0]}: why") if lacking else ("ok", ""))
+
+
 def test_sizes_and_costs_stand_beside_scores(space):
     """Closed form: the size as it is, the cost that is to be small turned round, and back again in the table."""
     arch = space[5]

@@ -1,7 +1,6 @@
 """``zcbench search`` as a user meets it: the contract, repetition, resumption, and bad input."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,19 +8,8 @@ import pytest
 import zcbench
 from zcbench.benchmarks.data import hardware_costs
 from zcbench.benchmarks.store import Store
-from zcbench.streams import numpy_stream
 
-SPACE = "nasbench201(channels=4,cells=1)"
-SMALL = ["--space", SPACE, "--dataset", "noise", "--image-size", "8", "--batch-size", "8", "--no-report"]
-SHORT = ["--evaluations", 12, "--population", 6, "--tournament", 3, "--step", 3]
-CONTRACT = ["--space", "nasbench201", "--proxies", "macs", "--algorithm", "evolution", "--max-params", "1.0M"]
-
-
-def content(folder: Path) -> dict:
-    """``search.json`` without what depends on time."""
-    whole = json.loads((folder / "search.json").read_text())
-    assert "wall_seconds" in whole.pop("times")
-    return whole
+from .searching import CONTRACT, SHORT, SMALL, SPACE, content
 
 
 @pytest.fixture
@@ -124,52 +112,6 @@ def test_the_truth_does_not_steer(zcbench_command, truth, tmp_path):
     one, other = content(tmp_path / "one"), content(tmp_path / "other")
     assert one["history"] == other["history"] and one["best"] == other["best"]
     assert one["truths"] != other["truths"]
-
-
-@pytest.fixture(scope="module")
-def run(zcbench_command, tmp_path_factory) -> Path:
-    """A ranked run of twelve small cells, against an accuracy that grows with the MACs."""
-    folder = tmp_path_factory.mktemp("ranked")
-    space = zcbench.spaces.get(SPACE)
-    archs = space.sample(numpy_stream("tests"), 12, subset="unique")
-    (folder / "archs.txt").write_text("\n".join(archs))
-    accuracy = [50 + space.macs(arch) / 1e6 for arch in archs]
-    pd.DataFrame({"arch": archs, "accuracy": accuracy}).to_csv(folder / "own.csv", index=False)
-    out = folder / "run"
-    result = zcbench_command(
-        *["bench", "--space", SPACE, "--dataset", "noise", "--image-size", 8, "--batch-size", 8, "--draws", 10],
-        *["--proxies", "macs,l2_norm,naswot", "--seeds", 1, "--workers", 0, "--formats", "png"],
-        *["--archs", folder / "archs.txt", "--truth", folder / "own.csv", "--out", out],
-    )
-    assert result.returncode == 0, result.stderr
-    return out
-
-
-def test_the_best_of_a_ranking(zcbench_command, fails, run, tmp_path):
-    """The names are those of the ranking, the criterion is in the trace; another space is taken on demand only."""
-    common = [
-        "search",
-        *SHORT,
-        "--dataset",
-        "noise",
-        "--image-size",
-        8,
-        "--batch-size",
-        8,
-        "--no-report",
-        "--workers",
-        0,
-    ]
-    own = [*common, "--space", SPACE, "--out", tmp_path / "search", "--proxies"]
-    assert zcbench_command(*own, f"top:2@{run}:tau").returncode == 0
-    source = content(tmp_path / "search")["request"]["sources"]["rankings"][0]
-    assert source["names"][0] == "macs" and source["column"] == "tau" and source["truths"] == ["own.csv"]
-    other = [*common, "--space", "s0", "--out", tmp_path / "other", "--proxies", f"top:1@{run}"]
-    assert "is about the space nasbench201(channels=4,cells=1), and s0 is searched" in fails(*other)
-    assert zcbench_command(*other, "--transfer").returncode == 0
-    assert "Did you mean 'tau'" in fails(*own, f"top:2@{run}:tauu")
-    assert "There is no ranking in" in fails(*own, f"top:2@{tmp_path}/nowhere")
-    assert "Expected top:K@RUN" in fails(*own, "top:none@run")
 
 
 def test_stored_scores_are_searched(zcbench_command, fails, run, tmp_path):
@@ -276,7 +218,7 @@ def test_the_largest_cell(zcbench_command, data_dir, tmp_path):
         (["--algorithm", "nsga2", "--minimise", "params", "--proxies", "macs,depth"], "no value without a group"),
         (["--algorithm", "local", "--proxies", "macs,depth"], "may lead it in a circle, and"),
         (["--preset", "diswott"], "Did you mean 'diswot'"),
-        (["--population", "20000"], "A population of 20000 was asked for, and only 15625 different"),
+        (["--population", "20000"], "A population of 20000 was asked for, and only 9445 different"),
         (["--population", "0"], "A population of 0 was given"),
         (["--algorithm", "nsga2", "--minimise", "params", "--population", "0"], "A population of 0 was given"),
         (["--algorithm", "nsga2", "--minimise", "params", "--crossover", "1.5"], "crossover=1.5 was given"),
@@ -374,3 +316,23 @@ def test_a_preset(zcbench_command, tmp_path):
     request = content(tmp_path)["request"]
     assert (request["population"], request["tournament"], request["evaluations"]) == (36, 8, 50)
     assert len(content(tmp_path)["history"]) == 50
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "request": 5, "best": {}}', "\ud800"])
+def test_a_damaged_result_is_named(text, fails, tmp_path):
+    """By construction: a folder whose search.json is none is refused by name, and what is there stays."""
+    (tmp_path / "search.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    message = fails("search", "--proxies", "macs", "--evaluations", 5, "--no-report", "--out", tmp_path)
+    assert "is no result of a search" in message
+    assert (tmp_path / "search.json").read_bytes() == text.encode("utf-8", "surrogatepass")
+
+
+def test_results_of_before_stay_readable(zcbench_command, fails, tmp_path):
+    """By construction: a result over all cells, as it was written before, is answered again when all are asked for."""
+    command = ["search", *CONTRACT, "--evaluations", 10, "--no-report", "--out", tmp_path]
+    assert zcbench_command(*command, "--archs", "all").returncode == 0
+    before = content(tmp_path)
+    assert before["request"]["architectures"] == "all" and before["format"] == 1
+    assert "architectures: all → the subset 'live'" in fails(*command)
+    assert zcbench_command(*command, "--archs", "all").returncode == 0
+    assert content(tmp_path) == before

@@ -13,9 +13,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from zcbench.cli import search_inputs as inputs
+from zcbench.cli import search_remarks as said
 from zcbench.cli.bench import DataDir, Formats, Plugins, figure_formats
 from zcbench.cli.output import table_console
-from zcbench.specification import split_list
 
 if TYPE_CHECKING:
     from zcbench.search import Architectures, Evaluation, Found, Objective, Settings
@@ -31,13 +31,21 @@ def search(
         str,
         typer.Option(
             help="What is maximised: a proxy, a size, an ensemble such as log_rank(macs,jacov), or top:K@RUN[:COLUMN[:"
-            "TRUTH]], the K best of a ranking. Several, separated by commas, are aggregated by --rule.",
+            "TRUTH]], the K best of a ranking by COLUMN (tau), without TRUTH by its mean over all truths. Several, "
+            "separated by commas, are aggregated by --rule.",
             show_default=False,
         ),
     ],
     space: Annotated[
         str, typer.Option(help="Architecture space, with options as in nasbench201(channels=4,cells=1).")
     ] = "nasbench201",
+    sizes: Annotated[
+        bool,
+        typer.Option(
+            help="Whether top:K@RUN may take params, macs, n_convs, depth and what is made of sizes alone, such as "
+            "az_complexity."
+        ),
+    ] = True,
     rule: Annotated[str, typer.Option(help="How ranks of several are aggregated: log_rank or rank_sum.")] = "log_rank",
     reference: Annotated[
         int,
@@ -78,9 +86,13 @@ def search(
         ),
     ] = None,
     archs: Annotated[
-        str,
-        typer.Option(help="Architectures to choose from: 'all', 'known' to the truths, or a file with one a line."),
-    ] = "all",
+        str | None,
+        typer.Option(
+            help="Architectures to choose from: a subset of the space (all, live, unique), 'known' to the truths, or a "
+            "file with one a line. Live are those without a dead operation.",
+            show_default="live where the space knows it, else all",
+        ),
+    ] = None,
     scores: Annotated[
         str | None,
         typer.Option(
@@ -135,14 +147,19 @@ def search(
         check_free,
         check_known,
         describe,
+        disconnected,
         document,
         held_against,
         write,
     )
 
+    files = {"archs": archs, "scores": scores, "truth": truth, "proxies": proxies, "plugin": plugin, "out": out}
+    files |= {"teacher": teacher, "teacher-checkpoint": teacher_checkpoint, "data-dir": data_dir}
+    inputs.check(image_size, classes, files)
     for file in plugin or ():
         load_file(file)
-    where, kinds, minimised = spaces.get(space), figure_formats(formats), tuple(split_list(minimise))
+    where, kinds, minimised = spaces.get(space), figure_formats(formats), inputs.minimised(minimise)
+    asked = said.given(context)
     how = inputs.settings(
         preset,
         algorithm=algorithm,
@@ -153,17 +170,21 @@ def search(
         crossover=crossover,
         reference=reference,
     )
-    goal, rankings = inputs.objective(proxies, rule, where.name, data_dir, transfer)
+    goal, rankings = inputs.objective(proxies, rule, where.name, data_dir, transfer=transfer, sizes=sizes)
     limits = inputs.limits(params=max_params, macs=max_macs, depth=max_depth, latency=max_latency, energy=max_energy)
-    trained = inputs.trained(split_list(truth or ()), data_dir)
-    source = inputs.looked_up(scores, goal, where) if scores else inputs.nothing(task(dataset, image_size), classes)
-    images = source.about["protocol"]["dataset"] if scores else dataset
+    trained = inputs.trained(truth, data_dir)
+    if stored := scores is not None:
+        source = inputs.looked_up(scores, goal, where)
+    else:
+        source = inputs.nothing(task(dataset, image_size), classes)
+    images = source.about["protocol"]["dataset"] if stored else dataset
     costs = inputs.costs(where, source.task, {*limits, *minimised}, latency_device, images, out, data_dir)
-    domain = Architectures(costs, limits, minimised, inputs.within(archs, where, trained, source.archs))
+    within, subset = inputs.within(archs, where, trained, source.archs)
+    domain = Architectures(costs, limits, minimised, within, subset)
     check_known(trained, domain)
     seeds = range(seed, seed + repeats)
     with ExitStack() as stack:
-        if not scores and inputs.scored(goal):
+        if not stored and inputs.scored(goal):
             batch = inputs.batch(dataset, batch_size, batch_seed, image_size, classes, data_dir)
             run = {
                 "init": init,
@@ -180,14 +201,18 @@ def search(
         sources = {"scores": source.about, "rankings": rankings, "costs": costs.about}
         request = describe(domain, evaluation, goal, how, seeds, sources)
         check_free(out, request)
-        free = bool(scores) or not inputs.scored(goal)
-        if scores and (every := domain.everything()):
+        free = stored or not inputs.scored(goal)
+        if stored and (every := domain.everything()):
             evaluation(every)  # what is looked up is looked up at once
         also_random = bool(trained) and (free if baselines is None else baselines)
         found, random = _search(domain, evaluation, goal, how, seeds, also_random)
     chosen_by = [name for about in rankings for name in about["truths"]]
     truths, times = held_against(found, trained, domain, evaluation, random, chosen_by)
-    remarks = inputs.remarks(inputs.given(context), goal, how, scores=bool(scores), costs={*limits, *minimised})
+    remarks = [
+        *said.remarks(asked, goal, how, stored=stored, costs={*limits, *minimised}, minimised=minimised),
+        *said.from_rankings(asked, rankings, where),
+        *disconnected(found, domain),
+    ]
     content = document(request, found, domain, evaluation, truths, times, remarks)
     path = write(out, content)
     _print(content)

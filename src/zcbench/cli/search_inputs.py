@@ -1,5 +1,7 @@
 """From the options of ``zcbench search`` to plain objects."""
 
+import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,8 +12,6 @@ from zcbench.cli.winners import PREFIX, winners
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
-    from typer import Context
-
     from zcbench.benchmarks.ensembles import Ensemble
     from zcbench.datasets import Batch
     from zcbench.search import Costs, Objective, Settings, Trained
@@ -37,6 +37,33 @@ class Scores:
     task: "tuple[int, ImageShape]"
 
 
+_PARTS = re.compile(r"[/,:@()]")
+_LONGEST = 255  # bytes of a file's name
+_MOST_CLASSES = 1_000_000
+
+
+def check(image_size: int | None, classes: int | None, names: Mapping[str, object]) -> None:
+    """Refuse numbers that no image or network can have, and names that no file can have.
+
+    Raises:
+        SearchError: as the sentence says.
+    """
+    from zcbench.search import SearchError
+
+    if image_size is not None and image_size < 1:
+        raise SearchError(f"--image-size {image_size} was given. Expected a side of at least 1 pixel; leave it out.")
+    if classes is not None and not 1 <= classes <= _MOST_CLASSES:
+        raise SearchError(f"--classes {classes} was given. Expected a whole number from 1 to {_MOST_CLASSES:,}.")
+    for option, given in names.items():
+        texts = given if isinstance(given, list) else [given]
+        longest = max((len(os.fsencode(part)) for text in texts for part in _PARTS.split(str(text))), default=0)
+        if longest > _LONGEST:
+            raise SearchError(
+                f"--{option} was given a name of {longest} bytes. Expected a name or a path whose parts have at most "
+                f"{_LONGEST}; check it."
+            )
+
+
 def settings(preset: str | None, **given: Any) -> "Settings":
     """Those of the preset, or the usual ones, with what was given in their place."""
     from zcbench.errors import unknown
@@ -49,7 +76,7 @@ def settings(preset: str | None, **given: Any) -> "Settings":
 
 
 def objective(
-    text: str, rule: str, space: str, data_dir: Path | None, transfer: bool
+    text: str, rule: str, space: str, data_dir: Path | None, *, transfer: bool = False, sizes: bool = True
 ) -> "tuple[Objective, list[dict[str, Any]]]":
     """What is maximised, and where names that a ranking put first come from."""
     from zcbench.search import Objective
@@ -59,7 +86,7 @@ def objective(
     for entry in split_list(text):
         names = [entry]
         if entry.startswith(PREFIX):
-            names, about = winners(entry, space, data_dir, transfer=transfer)
+            names, about = winners(entry, space, data_dir, transfer=transfer, sizes=sizes)
             rankings.append(about)
         terms += map(_term, names)
     return Objective(tuple(dict.fromkeys(terms)), rule), rankings
@@ -86,12 +113,19 @@ def limits(**given: str | None) -> dict[str, float]:
     return {name: quantity(text) for name, text in given.items() if text is not None}
 
 
-def trained(names: Sequence[str], data_dir: Path | None) -> "dict[str, Trained]":
+def minimised(given: str) -> tuple[str, ...]:
+    """Different costs that are objectives too."""
+    return tuple(dict.fromkeys(split_list(given)))
+
+
+def trained(given: list[str] | None, data_dir: Path | None) -> "dict[str, Trained]":
     """Accuracies by truth, with those that a search by training would choose by, where they are known."""
     from zcbench.benchmarks.truth import truth
     from zcbench.benchmarks.truth_name import labels
+    from zcbench.cli.embedded import named_truths
     from zcbench.search import Trained
 
+    names = [] if given is None else named_truths(given)
     return {
         label: Trained(truth(name, data_dir), _validation(name, data_dir), _seconds(name, data_dir))
         for label, name in labels(names).items()
@@ -135,7 +169,7 @@ def scored(goal: "Objective") -> list[str]:
 
 def nothing(task: "tuple[int, ImageShape]", classes: int | None) -> Scores:
     """No scores yet: what networks are for, and no more."""
-    return Scores(None, {}, None, (classes or task[0], task[1]))
+    return Scores(None, {}, None, (task[0] if classes is None else classes, task[1]))
 
 
 def looked_up(given: str, goal: "Objective", space: "Space") -> Scores:
@@ -147,6 +181,8 @@ def looked_up(given: str, goal: "Objective", space: "Space") -> Scores:
     from zcbench.benchmarks import shipped
     from zcbench.search import SearchError, stored
 
+    if not given.strip():
+        raise SearchError("--scores was given an empty name. Expected a run, a packed file or a name; or leave it out.")
     protocol, frame, _ = shipped.load(given)
     if protocol.space != space.spec:
         raise SearchError(
@@ -232,30 +268,47 @@ def _table(device: str, dataset: str, measure: str, space: "Space", data_dir: Pa
 
 
 def within(
-    given: str, space: "Space", tables: "Mapping[str, Trained]", scored: tuple[str, ...] | None
-) -> list[str] | None:
-    """Architectures to choose from; None for all.
+    given: str | None, space: "Space", tables: "Mapping[str, Trained]", scored: tuple[str, ...] | None
+) -> tuple[list[str] | None, str]:
+    """Architectures to choose from, None for all of a subset of the space; and that subset.
+
+    Where the space knows which architectures are live, these are taken unless something else is asked for.
 
     Raises:
         SearchError: there is nothing to choose from, or 'known' was given without a truth.
     """
+    from zcbench.search import SearchError
+
+    if given is None:
+        given = "live" if "live" in space.subsets else "all"
+    if given in space.subsets and (scored is None or len(scored) == len(space)):
+        return None, given
+    known = None if scored is None else set(scored)
+    able = [arch for arch in _listed(given, space, tables, scored) if known is None or arch in known]
+    if not able:
+        raise SearchError(
+            f"None of the architectures {given!r} has scores or accuracies. Expected some; name others by --archs."
+        )
+    return able, "all"
+
+
+def _listed(
+    given: str, space: "Space", tables: "Mapping[str, Trained]", scored: tuple[str, ...] | None
+) -> "Sequence[str]":
+    """Architectures that are named one by one."""
     from zcbench.benchmarks.study import choose_architectures
     from zcbench.search import SearchError
 
     if given == "all":
-        return None if scored is None or len(scored) == len(space) else list(scored)
+        return scored or ()
+    if given in space.subsets:
+        return space.subset(given)
     if given == "known" and not tables:
         raise SearchError("--archs known was given without --truth. Expected a truth that knows them; name one.")
     if given == "known":
         common = set.intersection(*(set(map(str, one.table["arch"])) for one in tables.values()))
-        chosen = [str(arch) for arch in next(iter(tables.values())).table["arch"] if arch in common and arch in space]
-    else:
-        chosen = choose_architectures(space, given)[0]
-    known = None if scored is None else set(scored)
-    able = chosen if known is None else [arch for arch in chosen if arch in known]
-    if not able:
-        raise SearchError(f"Of the architectures {given!r} none has scores or accuracies. Expected some; name others.")
-    return able
+        return [str(arch) for arch in next(iter(tables.values())).table["arch"] if arch in common and arch in space]
+    return choose_architectures(space, given)[0]
 
 
 def teacher(goal: "Objective", space: "Space", given: str, seed: int, checkpoint: Path | None) -> Any:
@@ -266,50 +319,3 @@ def teacher(goal: "Objective", space: "Space", given: str, seed: int, checkpoint
     if not any(REGISTRY.get(name).needs_teacher for name in scored(goal)):
         return None
     return read_teacher(given, space, seed, checkpoint=checkpoint)
-
-
-_OF_NETWORKS = ["inits", "batch_size", "batch_seed", "init", "dtype", "layout", "device", "workers", "timeout"]
-_OF_POPULATIONS = ["population", "tournament", "crossover"]
-_IDLE = {"random": _OF_POPULATIONS, "local": _OF_POPULATIONS, "nsga2": ["tournament"]}
-
-
-def given(context: "Context") -> set[str]:
-    """Names of the options that stood on the command line."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-
-
-def remarks(
-    asked: Collection[str], goal: "Objective", how: "Settings", *, scores: bool, costs: Collection[str]
-) -> list[str]:
-    """What was asked for and had no effect, and why."""
-    from zcbench.proxies import REGISTRY
-
-    idle = {f"the algorithm is {how.algorithm}": _IDLE.get(how.algorithm, [])}
-    if scores:
-        idle["scores are looked up"] = [*_OF_NETWORKS, "dataset", "image_size", "classes"]
-    elif not scored(goal):
-        idle["sizes need no network"] = _OF_NETWORKS
-    if not goal.needs_group:
-        idle["a single score is no rank"] = ["reference"]
-    if not {"latency", "energy"} & set(costs):
-        idle["neither latency nor energy is limited or minimised"] = ["latency_device"]
-    if "truth" not in asked:
-        idle["no truth was named"] = ["baselines"]
-    elif how.algorithm == "random":
-        idle["the search is at random itself"] = ["baselines"]
-    if not any(REGISTRY.get(name).needs_teacher for name in scored(goal)):
-        idle["nothing compares with a teacher"] = ["teacher", "teacher_checkpoint", "teacher_seed"]
-    if len(goal.terms) == 1:
-        idle["there is one name to maximise"] = ["rule"]
-    told = [
-        f"Without effect: {', '.join('--' + name.replace('_', '-') for name in names)} ({why})."
-        for why, options in idle.items()
-        if (names := [name for name in options if name in asked])
-    ]
-    if how.algorithm == "evolution" and how.evaluations <= how.population:
-        told.append(
-            f"The first population of {how.population} took all {how.evaluations} evaluations: no child was born, and "
-            f"the search was a random one. Ask for more evaluations, or for a smaller population."
-        )
-    return told
