@@ -51,9 +51,10 @@ class Ranking:
         table: one row per (truth, subset, proxy). ``n`` architectures have a value; ``coverage`` is the share of the
             attempts made (architecture, seed) that are ok; ``[tau_low, tau_high]`` and ``[rho_low, rho_high]`` are
             bootstrap intervals; ``tau_common`` is tau over the ``n_common`` architectures that all proxies of at least
-            `COVERED` have in common, NaN for a proxy that lacks one of them; ``note`` says why a number is missing, and on how many architectures a proxy was scored
-            if not on all. The statistics are those of `zcbench.benchmarks.statistics`, NaN where undefined. A
-            supervised row stands under the truth it learned only.
+            `COVERED` have in common, NaN for a proxy that lacks one of them; ``note`` says
+            why a number is missing, and on how many architectures a proxy was scored if not on all. The statistics are
+            those of `zcbench.benchmarks.statistics`, NaN where undefined. A supervised row stands under the truth it
+            learned only.
         scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**; one per
             ensemble and per supervised regression too.
         accuracies: index arch, one column per truth, in percent.
