@@ -220,7 +220,7 @@ def fsp(s, t, labels):
 
 
 def fsp_mean(s, t, labels):
-    """Entry by entry: every pair of channels of two consecutive stages, and the mean over all of them and all images."""
+    """Entry by entry: every pair of channels of two consecutive stages, and the mean over pairs and images."""
     total = 0.0
     for low in range(len(s.stages) - 1):
         gaps = []

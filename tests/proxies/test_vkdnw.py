@@ -54,9 +54,10 @@ def turned(covariance):
     """L'L of the singular LL' by Cholesky's algorithm, entry by entry; the last pivot is 0 but for rounding."""
     size = len(covariance)
     factor = np.zeros((size, size))
-    for i, j in ((i, j) for i in range(size) for j in range(i + 1)):
-        left = covariance[i, j] - sum(factor[i, k] * factor[j, k] for k in range(j))
-        factor[i, j] = math.sqrt(max(left, 0)) if i == j else left / factor[j, j]
+    for i in range(size):
+        for j in range(i + 1):
+            left = covariance[i, j] - sum(factor[i, k] * factor[j, k] for k in range(j))
+            factor[i, j] = math.sqrt(max(left, 0)) if i == j else left / factor[j, j]
     np.testing.assert_allclose(factor @ factor.T, covariance, atol=1e-12)
     return torch.from_numpy(factor.T @ factor)
 

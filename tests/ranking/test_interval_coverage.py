@@ -13,7 +13,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "interval_coverage.py"
 
 @pytest.mark.data
 def test_intervals_hold_the_value_over_the_whole_set(data_dir: Path) -> None:
-    """Known values: of 60 samples of 200 cells, intervals of eight proxies; those over classes of cells are too wide."""
+    """Known values: 60 samples of 200 cells, eight proxies; intervals that draw classes of cells are too wide."""
     example: dict[str, Any] = runpy.run_path(str(EXAMPLE))
     cells, given = example["population"]("all", "nasbench201/cifar10"), Namespace(repeats=60, draws=200, seed=0)
     assert len(cells) == 15625
