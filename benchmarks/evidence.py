@@ -88,14 +88,13 @@ def with_failures_last(evidence: Evidence) -> Evidence:
     They stand just below the smallest value: last in every ranking, and as good as equal to it where values count. A
     proxy without any value keeps none.
     """
-    values, about = evidence.values.copy(), evidence.about.copy()
+    values, notes = evidence.values.copy(), dict(evidence.about["note"])
     for name, tried in evidence.tried.items():
         failed = values[name].isna() & tried.any(axis=1)
         if failed.any() and not failed.all():
             values.loc[failed, name] = np.nextafter(values[name].min(), -np.inf)
-            note = about.loc[name, "note"]
-            about.loc[name, "note"] = "; ".join(filter(None, (note, f"{failed.sum():,} failures ranked last")))
-    return replace(evidence, values=values, about=about)
+            notes[name] = "; ".join(filter(None, [notes[name], f"{failed.sum():,} failures ranked last"]))
+    return replace(evidence, values=values, about=evidence.about.assign(note=pd.Series(notes)))
 
 
 def common(evidence: Evidence, truth: str, archs: list[str]) -> "pd.Index[str]":
