@@ -368,10 +368,11 @@ def print_ranking(ranking: "Ranking", subset: str = "all") -> None:
     for truth in ranking.accuracies:
         rows = detail_table(ranking, str(truth), subset)
         table = Table(title=f"Against {truth}, subset {subset}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-        for heading in SHOWN:
+        headings = [name for name in SHOWN if name != "τ common" or rows["n"].nunique() > 1]
+        for heading in headings:
             left, folds = heading in ("proxy", "kind"), heading == "proxy"  # the name of an ensemble may be long
             table.add_column(heading, justify="left" if left else "right", no_wrap=not folds, overflow="fold")
-        for row in rows[list(SHOWN)].itertuples(index=False):
+        for row in rows[headings].itertuples(index=False):
             table.add_row(*map(escape, map(str, row)))
         console.print(table)
         if text := shared(ranking, str(truth), subset):
