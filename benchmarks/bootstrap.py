@@ -1,7 +1,8 @@
-"""Confidence intervals of tau-b and rho by a bootstrap that draws whole classes of architectures.
+"""Confidence intervals of tau-b and rho by a bootstrap that draws architectures, or whole classes of them.
 
-Isomorphic architectures are one network written in several ways: their scores and accuracies are no independent
-evidence. So a replicate draws classes with replacement, and all members of a class come along.
+A replicate draws units with replacement, and all members of a unit come along. The units are what was sampled: each
+architecture by itself where architectures were drawn at random, a class of isomorphic ones where classes were. The
+interval covers the value over the set that was sampled (`examples/interval_coverage.py` measures how often).
 
 A replicate is a vector of multiplicities w, one per architecture. With it, tau-b of the replicated sample is
 
@@ -43,7 +44,7 @@ def bootstrap(
     Args:
         scores: shape (n, P), NaN where a proxy has no value.
         accuracies: shape (n, T), NaN where a truth has none.
-        classes: class of each architecture, shape (n,); the order of the classes is that of their names.
+        classes: unit of each architecture, shape (n,): its own name, or its class; in the order of these names.
         draws: number of replicates D.
         seed: names the random stream.
 

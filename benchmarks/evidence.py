@@ -1,7 +1,7 @@
 """What a ranking rests on: scores, sizes, classes and accuracies, checked and brought to one row per architecture."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ SIZES = ("params", "macs", "n_convs", "depth")
 
 CONTROLS = SIZES[:3]
 """Sizes that partial correlations hold fixed."""
+
+COVERED = 0.9
+"""Least share of the architectures that a figure rests on, where the best are chosen by it."""
 
 _ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
 
@@ -26,7 +29,7 @@ class Evidence:
         values: oriented mean over the ok seeds, one column per proxy.
         accuracies: one column per truth, NaN where unknown.
         sizes: the columns `SIZES`.
-        classes: what the bootstrap draws.
+        classes: class of each architecture.
         about: per proxy ``kind, higher_is_better, seconds, note``.
         learned: the truth that a supervised column learned, and the only one it is judged on.
         tried: per proxy where `trials` has an attempt; everywhere, for a proxy that is not in it.
@@ -77,6 +80,28 @@ def gather(
     signs = {name: 1.0 if about.loc[name, "higher_is_better"] else -1.0 for name in trials}
     values = pd.DataFrame({name: signs[name] * trial.mean(axis=1) for name, trial in trials.items()})
     return Evidence(trials, values, _accuracies(truths, archs), size_of, classes, about, tried=tried)
+
+
+def with_failures_last(evidence: Evidence) -> Evidence:
+    """Evidence in which a proxy's failures, attempted architectures without a value, share its worst score.
+
+    They stand just below the smallest value: last in every ranking, and as good as equal to it where values count. A
+    proxy without any value keeps none.
+    """
+    values, notes = evidence.values.copy(), dict(evidence.about["note"])
+    for name, tried in evidence.tried.items():
+        failed = values[name].isna() & tried.any(axis=1)
+        if failed.any() and not failed.all():
+            values.loc[failed, name] = np.nextafter(values[name].min(), -np.inf)
+            notes[name] = "; ".join(filter(None, [notes[name], f"{failed.sum():,} failures ranked last"]))
+    return replace(evidence, values=values, about=evidence.about.assign(note=pd.Series(notes)))
+
+
+def common(evidence: Evidence, truth: str, archs: list[str]) -> "pd.Index[str]":
+    """The architectures with an accuracy and a value of every proxy that has one for at least `COVERED` of them."""
+    known = evidence.accuracies.loc[archs, truth].dropna().index
+    values = evidence.values.loc[known].drop(columns=list(evidence.learned))
+    return values.loc[:, values.notna().mean() >= COVERED].dropna().index
 
 
 def coverage(evidence: Evidence, proxy: str, archs: pd.Index) -> tuple[float, str]:

@@ -13,7 +13,7 @@ from zcbench.benchmarks import statistics
 from zcbench.benchmarks.aggregation import cards, with_ensembles
 from zcbench.benchmarks.bootstrap import bootstrap, interval
 from zcbench.benchmarks.ensembles import Ensemble
-from zcbench.benchmarks.evidence import Evidence, gather, newest_attempts
+from zcbench.benchmarks.evidence import COVERED, Evidence, gather, newest_attempts, with_failures_last
 from zcbench.benchmarks.rows import rows
 from zcbench.benchmarks.supervised import TRAIN, Supervision, card, with_supervised
 from zcbench.errors import DataError, RankingError, shortened, unknown
@@ -21,7 +21,8 @@ from zcbench.proxies import REGISTRY
 
 COLUMNS = (
     *("truth", "subset", "proxy", "kind", "higher_is_better", "n", "coverage"),
-    *("tau", "tau_low", "tau_high", "rho", "rho_low", "rho_high", "pearson", "weighted_tau", "ndcg"),
+    *("tau", "tau_low", "tau_high", "rho", "rho_low", "rho_high", "tau_common", "n_common"),
+    *("pearson", "weighted_tau", "ndcg"),
     *("precision_at_k", "k", "best_rank_at_k", "worst_rank_at_k", "regret", "tau_top10"),
     *("tau_given_params", "tau_given_macs", "tau_given_n_convs"),
     *("rho_given_params", "rho_given_macs", "rho_given_n_convs", "rho_given_sizes"),
@@ -34,8 +35,8 @@ LOWER_IS_BETTER = frozenset(
 )
 """Columns of the ranking table whose small values are the good ones."""
 
-COVERED = 0.9
-"""Least share of the architectures that a figure rests on, where the best are chosen by it."""
+UNITS = ("architectures", "classes")
+"""What a replicate of the bootstrap may draw."""
 
 SAME = 0.999
 """Size of tau between two proxies from which on they count as one under two names."""
@@ -51,9 +52,11 @@ class Ranking:
     Attributes:
         table: one row per (truth, subset, proxy). ``n`` architectures have a value; ``coverage`` is the share of the
             attempts made (architecture, seed) that are ok; ``[tau_low, tau_high]`` and ``[rho_low, rho_high]`` are
-            bootstrap intervals; ``note`` says why a number is missing, and on how many architectures a proxy was scored
-            if not on all. The statistics are those of `zcbench.benchmarks.statistics`, NaN where undefined. A
-            supervised row stands under the truth it learned only.
+            bootstrap intervals; ``tau_common`` is tau over the ``n_common`` architectures that all proxies of at least
+            `COVERED` have in common, NaN for a proxy that lacks one of them; ``note`` says
+            why a number is missing, and on how many architectures a proxy was scored if not on all. The statistics are
+            those of `zcbench.benchmarks.statistics`, NaN where undefined. A supervised row stands under the truth it
+            learned only.
         scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**; one per
             ensemble and per supervised regression too.
         accuracies: index arch, one column per truth, in percent.
@@ -209,10 +212,12 @@ def rank(
     draws: int = 1000,
     k: float = 10,
     seed: int = 0,
+    unit: str = "architectures",
+    failures_last: bool = False,
     notes: Mapping[str, str] | None = None,
     protocol: Mapping[str, Any] | None = None,
 ) -> Ranking:
-    """Hold scores against trained accuracies.
+    """Compare scores with trained accuracies.
 
     A proxy's value for an architecture is the mean over its ok seeds. Coverage is the share of the attempts made that
     are ok, an attempt being one of the subset's architectures with one of the proxy's seeds; where architectures or
@@ -224,7 +229,8 @@ def rank(
             with several versions the newest counts.
         truths: per name a table with the columns ``arch, accuracy``, one row per architecture.
         sizes: columns ``arch, params, macs, n_convs, depth``; they are ranked even when nobody scored them.
-        clusters: class of each architecture, the unit that the bootstrap draws; each stands alone if omitted.
+        clusters: class of each architecture; each stands alone if omitted. Supervised regressions are judged on
+            classes that they have not learned from.
         subsets: architectures of each subset, of which those that were scored count; all of them if omitted.
         directions: whether higher is better, per proxy; as it is registered if omitted, and true for an unknown one.
         kinds: ``"proxy"`` or ``"baseline"``, per proxy; a size is a baseline, the rest proxies.
@@ -236,6 +242,12 @@ def rank(
         draws: replicates of the bootstrap.
         k: size of the top that precision, BR@K and WR@K look at: a number, or a share of n if below 1.
         seed: names the bootstrap's random stream.
+        unit: what a replicate draws, and so what the intervals cover. ``"architectures"``: the architectures are a
+            random sample, each drawn by itself. ``"classes"``: whole classes were drawn. Over the classes of
+            isomorphic cells of NAS-Bench-201, which are of very different sizes, the latter is too wide for the former
+            (examples/interval_coverage.py).
+        failures_last: give an architecture on which every attempt of a proxy failed the worst score of that proxy,
+            in place of leaving it out.
         notes: remarks for the rows of a proxy.
         protocol: how the scores were made; kept, with what this function adds under ``"ranking"`` and ``"truths"``.
 
@@ -245,17 +257,19 @@ def rank(
             its row holds NaN and says so in ``note``. A member of an ensemble was not scored.
         UnknownNameError: no regression has a name of ``supervised``.
     """
-    options = checked_options(confidence, draws, k, seed)
+    options = checked_options(confidence, draws, k, seed) | {"unit": _checked_unit(unit)}
     supervision = Supervision(tuple(supervised), supervised_train, seed)
     attempts = newest_attempts(scores)
     evidence = gather(
         scores, attempts, truths, sizes, clusters, _directions(attempts, directions or {}), kinds or {}, notes
     )
+    evidence = with_failures_last(evidence) if failures_last else evidence
     evidence = with_supervised(with_ensembles(evidence, ensembles), supervision)
     archs = set(evidence.values.index)
     chosen = {name: tuple(sorted(archs & {*some})) for name, some in (subsets or {"all": archs}).items()}
     tables = [_subset_table(evidence, name, list(members), **options) for name, members in chosen.items()]
     how = options | {
+        "failures": "ranked last" if failures_last else "left out",
         "cluster rule": "every architecture by itself" if clusters is None else "the classes given",
         **({"ensembles": cards(ensembles, evidence.values)} if ensembles else {}),
         **({"supervised": card(supervision, evidence)} if supervised else {}),
@@ -283,7 +297,7 @@ def _directions(attempts: pd.DataFrame, given: Mapping[str, bool]) -> dict[str, 
 def _how(evidence: Evidence, attempts: pd.DataFrame, subsets: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """What the protocol says about the architectures and the intervals."""
     return {
-        "interval": "percentile bootstrap that draws classes of architectures",
+        "interval": "percentile bootstrap",
         "classes": {name: int(evidence.classes[list(members)].nunique()) for name, members in subsets.items()},
         "architectures": {name: len(members) for name, members in subsets.items()},
         "versions": {str(name): int(version) for name, version in attempts.groupby("proxy")["version"].max().items()},
@@ -306,18 +320,25 @@ def checked_options(confidence: float, draws: int, k: float, seed: int = 0) -> d
     return {"confidence": confidence, "draws": draws, "k": k, "seed": seed}
 
 
+def _checked_unit(unit: str) -> str:
+    if unit not in UNITS:
+        raise RankingError(f"unit={unit!r} was given. Expected {' or '.join(map(repr, UNITS))}.")
+    return unit
+
+
 def _protocols(truths: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
     stated = {name: getattr(table, "protocol", None) for name, table in truths.items()}
     return {name: dict(protocol) if isinstance(protocol, Mapping) else {} for name, protocol in stated.items()}
 
 
 def _subset_table(
-    evidence: Evidence, subset: str, archs: list[str], confidence: float, draws: int, k: float, seed: int
+    evidence: Evidence, subset: str, archs: list[str], confidence: float, draws: int, k: float, seed: int, unit: str
 ) -> pd.DataFrame:
     """The rows of one subset."""
     _check_common(subset, evidence.accuracies.loc[archs])
     values, accuracies = evidence.values.loc[archs].to_numpy(), evidence.accuracies.loc[archs].to_numpy()
-    replicates = bootstrap(values, accuracies, evidence.classes[archs].to_numpy(str), draws, seed)
+    units = evidence.classes[archs].to_numpy(str) if unit == "classes" else np.array(archs)
+    replicates = bootstrap(values, accuracies, units, draws, seed)
     ends = [end for statistic in replicates for end in interval(statistic, confidence)]
     reliabilities = {name: statistics.reliability(trial.loc[archs]) for name, trial in evidence.trials.items()}
     found = rows(evidence, archs, k)

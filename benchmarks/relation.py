@@ -60,7 +60,7 @@ def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = 
         first: a truth, as in `zcbench.benchmarks.truth.truth`.
         second: another one.
         data_dir: where to look.
-        draws: of the bootstrap over classes of isomorphic architectures, for the intervals (95 %).
+        draws: of the bootstrap over architectures, for the intervals (95 %).
 
     Raises:
         RankingError: they have fewer than three architectures in common.
@@ -76,9 +76,9 @@ def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = 
             f"{first} and {second} have {len(archs)} architectures in common. Expected at least 3; name two of one "
             f"space."
         )
-    classes, params = _in_the_space(tables[0], archs)
+    params = _parameters(tables[0], archs)
     y, z = (found.places[column].to_numpy(float) for column in ("first", "second"))
-    taus, rhos = bootstrap(y[:, None], z[:, None], classes, draws)
+    taus, rhos = bootstrap(y[:, None], z[:, None], np.array(list(map(str, archs))), draws)
     runs = [_runs(name, data_dir, archs) for name in (first, second)]
     reliable = tuple(NAN if table is None else _reliability(table) for table in runs)
     return Relation(
@@ -97,15 +97,13 @@ def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = 
     )
 
 
-def _in_the_space(table: TruthTable, archs: "pd.Index[str]") -> "tuple[np.ndarray, np.ndarray | None]":
-    """Class and number of parameters of each architecture; each by itself where the space is not known."""
-    names = list(map(str, archs))
+def _parameters(table: TruthTable, archs: "pd.Index[str]") -> "np.ndarray | None":
+    """Number of parameters of each architecture; None where the space is not known."""
     try:
         space = spaces.get(table.networks)
     except UnknownNameError:
-        return np.array(names), None
-    classes = np.array([space.canonical(arch) for arch in names])
-    return classes, space.costs(names)["params"].to_numpy(float)
+        return None
+    return space.costs(list(map(str, archs)))["params"].to_numpy(float)
 
 
 def _runs(name: str | Path, data_dir: str | Path | None, archs: "pd.Index[str]") -> pd.DataFrame | None:

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.ranking import COVERED, Ranking
+from zcbench.benchmarks.evidence import COVERED
+from zcbench.benchmarks.ranking import Ranking
 from zcbench.errors import RankingError, unknown
 from zcbench.streams import numpy_stream
 

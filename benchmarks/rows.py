@@ -5,10 +5,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.draws import tau_spread
-from zcbench.benchmarks.evidence import CONTROLS, Evidence, coverage
+from zcbench.benchmarks.evidence import CONTROLS, Evidence, common, coverage
 
 
 def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int], dict[str, Any]]:
@@ -21,21 +22,25 @@ def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int]
         archs: the set.
         k: size of the top: a number, or a share of n if below 1.
     """
+    shared = {truth: common(evidence, truth, archs) for truth in evidence.accuracies.columns}
     return {
-        (t, p): _row(evidence, proxy, truth, archs, k) | {"truth": truth}
+        (t, p): _row(evidence, proxy, truth, archs, k, shared[truth]) | {"truth": truth}
         for p, proxy in enumerate(evidence.values.columns)
         for t, truth in enumerate(evidence.accuracies.columns)
         if evidence.learned.get(proxy, truth) == truth
     }
 
 
-def _row(evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float) -> dict[str, Any]:
+def _row(
+    evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float, shared: "pd.Index[str]"
+) -> dict[str, Any]:
     """One row of the table, without what needs the bootstrap or several seeds."""
     accuracy = evidence.accuracies.loc[archs, truth].dropna()
     score = evidence.values.loc[accuracy.index, proxy].dropna()
     x, y = score.to_numpy(), accuracy[score.index].to_numpy()
     sizes = {name: evidence.sizes.loc[score.index, name].to_numpy() for name in CONTROLS}
     row = _statistics(x, y, sizes["macs"], k) | _partials(x, y, sizes)
+    row |= {"n_common": len(shared), "tau_common": _tau_over(shared, score, accuracy)}
     row |= tau_spread(evidence.trials[proxy].loc[score.index], y)
     about = dict(evidence.about.loc[proxy])
     share, made = coverage(evidence, proxy, accuracy.index)
@@ -43,6 +48,13 @@ def _row(evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float)
     if len(accuracy) < len(archs):
         notes.append(f"accuracy known for {len(accuracy)} of {len(archs)}")
     return about | row | {"proxy": proxy, "n": len(x), "coverage": share, "note": "; ".join(filter(None, notes))}
+
+
+def _tau_over(shared: "pd.Index[str]", score: pd.Series, accuracy: pd.Series) -> float:
+    """Tau-b over some architectures; NaN where one of them has no score."""
+    if not shared.isin(score.index).all():
+        return statistics.NAN
+    return _correlation("tau", score[shared].to_numpy(), accuracy[shared].to_numpy())
 
 
 def _statistics(x: statistics.Array, y: statistics.Array, macs: statistics.Array, k: float) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from zcbench.benchmarks import shipped
 from zcbench.benchmarks.beside import join
 from zcbench.benchmarks.draws import pool, seeds_of
 from zcbench.benchmarks.ensembles import Ensemble, choose
-from zcbench.benchmarks.evidence import SIZES
+from zcbench.benchmarks.evidence import COVERED, SIZES
 from zcbench.benchmarks.protocol import Protocol
-from zcbench.benchmarks.ranking import COVERED, Ranking, rank
+from zcbench.benchmarks.ranking import Ranking, rank
 from zcbench.benchmarks.selection import Selection, select_ensemble
 from zcbench.benchmarks.supervised import folds
 from zcbench.errors import DataError, ProtocolError, RankingError, shortened, unknown
@@ -125,8 +125,8 @@ def rank_run(
         subsets: names of subsets, or the architectures of each by name; all that there are if omitted.
         ensembles: ``"all"`` named ones whose members were scored, ``"none"``, or names and formulas such as
             ``"az_nas,log_rank(macs,jacov)"``.
-        options: of `zcbench.benchmarks.ranking.rank`: ``draws``, ``confidence``, ``k``, ``seed``, ``supervised``,
-            ``supervised_train``.
+        options: of `zcbench.benchmarks.ranking.rank`: ``draws``, ``confidence``, ``k``, ``seed``, ``unit``,
+            ``failures_last``, ``supervised``, ``supervised_train``.
 
     Raises:
         RankingError: the truth is of another space or of other architectures, or there are fewer than three.
@@ -194,7 +194,7 @@ def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, An
         "init seeds": seeds_of(scores),
         **protocol.to_dict(),
         "batch normalisation": "training mode, statistics of the batch",
-        "classes of the bootstrap": "canonical forms of the space",
+        "classes": "canonical forms of the space",
         "zcbench": last.get("zcbench", "unknown"),
         "machine": last.get("platform", "unknown"),
     }
@@ -327,5 +327,6 @@ def select_run(
         subsets={"training": found.training, "judging": found.judging},
         ensembles=[*named, *best],
         draws=draws,
+        unit="classes",  # whole classes were drawn for the halves
     )
     return found, ranking

@@ -5,8 +5,10 @@ CVPR 2025, arXiv:2502.04975, eq. 11 and 12.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zcbench.proxies.contract import proxy
@@ -43,16 +45,42 @@ def vkdnw(signals: Signals) -> float:
         evaluation mode with fresh running statistics, so that it does nothing, and the probabilities are mixed with
         one part in 20 of the uniform distribution. The paper does not speak of the last; without it most networks are
         so sure of one class that F is noise. 32 images, theirs 64. We form F without a Cholesky factor of the
-        covariance.
+        covariance; what theirs does with it is another matrix, `vkdnw_released`.
     """
-    jacobians, logits = (tensor.double() for tensor in signals.logit_jacobians)
-    if not (jacobians.isfinite().all() and logits.isfinite().all()):
-        return math.nan
-    eigenvalues = torch.linalg.eigvalsh(_fisher(jacobians, logits)).clamp(min=0)
-    deciles = torch.quantile(eigenvalues, torch.arange(1, 10, dtype=torch.float64, device=logits.device) / 10)
-    if deciles.sum() <= 0:
-        raise SingularScore("Nine tenths of the weights change no logit, so the deciles are zero.")
-    return torch.special.entr(deciles / deciles.sum()).sum().item()
+    return _entropy(signals, _fisher)
+
+
+@proxy(
+    "vkdnw_released",
+    reads="logit_jacobians",
+    higher_is_better=True,
+    uses_labels=False,
+    source="arXiv:2502.04975, released code",
+)
+def vkdnw_released(signals: Signals) -> float:
+    r"""`vkdnw` of the matrix that the authors' code forms in place of the Fisher information matrix.
+
+    .. math::  \tilde F = \frac{1}{b} \sum_i J_i^\top L_i^\top L_i J_i, \qquad
+               L_i L_i^\top = \operatorname{diag}(p_i) - p_i p_i^\top
+
+    :math:`L_i` is the lower triangular Cholesky factor of the covariance of the logits. The entropy of the deciles of
+    the eigenvalues of :math:`\tilde F` is as in `vkdnw`.
+
+    Args:
+        signals: needs ``logit_jacobians``: J ``(b, N, P)`` and the logits ``(b, N)``.
+
+    Returns:
+        The score, dimensionless, between 0 and log 9; higher ranks better.
+
+    Raises:
+        SingularScore: as `vkdnw`.
+
+    Note:
+        The paper's F is :math:`J_i^\top L_i L_i^\top J_i`. The code multiplies J by L where that needs its transpose,
+        so the matrix, unlike F, changes with the order of the classes. Weights, images, probabilities and θ' are those
+        of `vkdnw`; its note says where they differ from the released code.
+    """
+    return _entropy(signals, _fisher_released)
 
 
 @proxy(
@@ -84,9 +112,39 @@ def vkdnw_single(signals: Signals) -> float:
     return len(signals.parameters) + vkdnw(signals)
 
 
-def _fisher(jacobians: Tensor, logits: Tensor) -> Tensor:
-    """F of smoothed probabilities: the covariance of J under p_i, class by class, averaged over images."""
+def _entropy(signals: Signals, information: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """Entropy of the deciles of the eigenvalues of a matrix made of J and the smoothed probabilities."""
+    jacobians, logits = (tensor.double() for tensor in signals.logit_jacobians)
+    if not (jacobians.isfinite().all() and logits.isfinite().all()):
+        return math.nan
     p = logits.softmax(1) * (1 - SMOOTHING) + SMOOTHING / logits.shape[1]
+    eigenvalues = torch.linalg.eigvalsh(information(jacobians, p)).clamp(min=0)
+    deciles = torch.quantile(eigenvalues, torch.arange(1, 10, dtype=torch.float64, device=logits.device) / 10)
+    if deciles.sum() <= 0:
+        raise SingularScore("Nine tenths of the weights change no logit, so the deciles are zero.")
+    return torch.special.entr(deciles / deciles.sum()).sum().item()
+
+
+def _fisher(jacobians: Tensor, p: Tensor) -> Tensor:
+    """F: the covariance of J under p_i, class by class, averaged over images."""
     mean = (p[:, :, None] * jacobians).sum(1, keepdim=True)
     rows = (p.sqrt()[:, :, None] * (jacobians - mean)).flatten(0, 1)
-    return rows.mT @ rows / len(logits)
+    return rows.mT @ rows / len(p)
+
+
+def _fisher_released(jacobians: Tensor, p: Tensor) -> Tensor:
+    """J'L'LJ, averaged over images."""
+    rows = (_covariance_factor(p) @ jacobians).flatten(0, 1)
+    return rows.mT @ rows / len(p)
+
+
+def _covariance_factor(p: Tensor) -> Tensor:
+    """The Cholesky factor of diag(p) - pp' ``(b, N, N)``, in closed form: the matrix is singular, its last pivot is 0.
+
+    Source: K. Tanabe and M. Sagae, "An exact Cholesky decomposition and the generalized inverse of the
+    variance-covariance matrix of the multinomial distribution, with applications", 1992, theorem 1.
+    """
+    from_here = p.flip(1).cumsum(1).flip(1)  # probability of a class and of all after it
+    after = F.pad(from_here[:, 1:], (0, 1))
+    below = -p[:, :, None] * (p / (after * from_here)).sqrt()[:, None, :]
+    return below.tril(-1) + torch.diag_embed((p * after / from_here).sqrt())

@@ -34,9 +34,10 @@ def zico(signals: Signals) -> float:
 
     Note:
         As in the authors' code the standard deviation divides by the number of batches, a weight whose gradients are
-        equal is left out, and so is a layer that has none left. Their loop adds the second batch's gradient to the
-        first's, since it does not clear it; we take each batch's own, as the paper and later code do. Their batches
-        are two of the loader; ours are the halves of one, so that no proxy needs other images than the rest.
+        equal is left out, and so is a layer that has none left. Their loop over the batches clears no gradient, so that
+        it records :math:`g^1` and :math:`g^1 + g^2`; of the code made from it some clears gradients and some does not.
+        We take each batch's own gradient, as eq. 12 has it. Their batches are two of the loader; ours are the halves of
+        one, so that no proxy needs other images than the rest.
     """
     first, second = signals.half_gradients
     ratios = [_ratio_sum(first[name].double(), second[name].double()) for name in first]

@@ -17,6 +17,7 @@ from zcbench.reports.markup import to_latex, to_markdown
 from zcbench.reports.page import FORMATS, write_report
 from zcbench.reports.pictures import ReportError
 from zcbench.reports.reference import index_page, proxy_page, write_reference
+from zcbench.reports.selection import shared
 from zcbench.reports.tables import detail_table, failures_table, summary_table, write_tables
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "proxy_page",
     "ranking_bars",
     "score_panels",
+    "shared",
     "size_controlled",
     "summary_table",
     "to_latex",

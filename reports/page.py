@@ -16,7 +16,17 @@ from zcbench.errors import unknown
 from zcbench.reports.illustrations import Illustration, illustrations
 from zcbench.reports.pictures import Picture, ReportError, report_folder, written
 from zcbench.reports.rendering import rendered
-from zcbench.reports.selection import cutoff, described, intervals_named, labels, select, selections, subsets, truths
+from zcbench.reports.selection import (
+    cutoff,
+    described,
+    intervals_named,
+    labels,
+    select,
+    selections,
+    shared,
+    subsets,
+    truths,
+)
 from zcbench.reports.style import FORMATS, KIND_NAMES
 from zcbench.reports.tables import COLUMNS, failures_table, summary_table, write_tables
 from zcbench.reports.wording import HYPHEN, MINUS, count, interval, percent, slug
@@ -135,11 +145,12 @@ def _verdict(best: pd.Series, size: pd.Series) -> str:
 def _detail(ranking: Ranking, truth: str, subset: str, rows: pd.DataFrame) -> dict[str, Any]:
     """One sortable table: for each cell its text and the value it sorts by."""
     lines = [
-        {"kind": row["kind"], "cells": [(column.text(row), _sort_key(row[column.key])) for column in COLUMNS]}
+        {"kind": row["kind"], "cells": [(column.text(row), _sort_key(row.get(column.key))) for column in COLUMNS]}
         for _, row in rows.iterrows()
     ]
     stem = f"{slug(truth)}.{slug(subset)}"
-    return {"truth": truth, "subset": subset, "title": described(ranking, truth, subset), "lines": lines, "stem": stem}
+    title, note = described(ranking, truth, subset), shared(ranking, truth, subset)
+    return {"truth": truth, "subset": subset, "title": title, "shared": note, "lines": lines, "stem": stem}
 
 
 def _sort_key(value: object) -> str:

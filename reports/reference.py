@@ -213,13 +213,13 @@ def _protocol(ranking: Ranking, with_teacher: bool) -> str:
         _truth(label, ranking.protocol["truths"].get(name, {})) for name, label in labels(ranking).items()
     )
     seeds = ", ".join(map(str, card.get("init seeds", ())))
-    classes = card.get("classes of the bootstrap", how.get("cluster rule"))
+    units = how.get("unit") or card.get("classes of the bootstrap", how.get("cluster rule"))
     teacher = f"Teacher: {card['teacher']}. " if with_teacher and card.get("teacher") else ""
     return inline(
         f"{count(len(ranking.scores))} architectures of {card.get('space')}, asked for: {card.get('architectures')}. "
         f"Batch: {card.get('batch')}; images {card.get('image_shape')}. Networks: initialisation {card.get('init')}, "
         f"seeds {seeds}, {card.get('dtype')}, batch normalisation in training mode. {teacher}Accuracies: {truth}. "
-        f"Intervals: {intervals_named(ranking)}, {how['draws']} bootstrap draws of {classes}."
+        f"Intervals: {intervals_named(ranking)}, {how['draws']} bootstrap draws of {units}."
     )
 
 

@@ -67,6 +67,20 @@ def intervals_named(ranking: Ranking) -> str:
     return f"{100 * level:g} % confidence intervals" if isinstance(level, float) else "confidence intervals"
 
 
+def shared(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> str:
+    """Over which architectures the rows are comparable; empty for a ranking that does not say."""
+    rows = select(ranking, truth, subset)
+    if "n_common" not in rows or rows["n_common"].isna().all():
+        return ""
+    found, largest = int(rows["n_common"].iloc[0]), int(rows["n"].max())
+    if found == largest:
+        return f"All proxies of at least 90 % coverage have a value for all {count(largest)} architectures."
+    return (
+        f"τ common is over the {count(found)} of {count(largest)} architectures for which all proxies of at least 90 % "
+        f"coverage have a value; τ and the other columns are over the n architectures of their row."
+    )
+
+
 def cutoff(ranking: Ranking) -> str:
     """The k of the columns at k, as the end of a caption: ``, k = 10``; empty where it differs."""
     values = ranking.table["k"].dropna().unique()

@@ -1,6 +1,7 @@
 """Tables of a finished ranking as CSV (full precision), Markdown and LaTeX (rounded)."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 from zcbench.benchmarks.ranking import Ranking
 from zcbench.reports.markup import escape_markdown, to_latex, to_markdown
 from zcbench.reports.selection import cutoff, described, intervals_named, labels, select, selections, subsets, truths
-from zcbench.reports.wording import MISSING, count, interval, milliseconds, number, percent, points, slug
+from zcbench.reports.wording import MISSING, count, interval, milliseconds, number, percent, points, positive, slug
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Column:
     paper: bool = False
 
     def text(self, row: pd.Series) -> str:
-        """Cell of ``row`` in words; ``–`` where the value is undefined."""
+        """Cell of ``row`` in words; ``–`` where the value is undefined, or the ranking has no such column."""
         if f"{self.key}_low" in row.index:
             return interval(row[self.key], row[f"{self.key}_low"], row[f"{self.key}_high"])
-        return self.show(row[self.key])
+        return self.show(row.get(self.key, math.nan))  # a ranking of an earlier version lacks the newest columns
 
 
 COLUMNS = (
@@ -49,10 +50,16 @@ COLUMNS = (
         str,
         True,
     ),
-    Column("n", "n", "Architectures that enter the correlations.", count),
+    Column("n", "n", "Architectures that enter the correlations: those with a score and an accuracy.", count),
     Column("coverage", "coverage %", "Share of the attempts that gave a value, in percent.", percent, True),
     Column("tau", "τ", "Kendall's τ-b with accuracy, with its confidence interval.", paper=True),
     Column("rho", "ρ", "Spearman's ρ with accuracy, with its confidence interval.", paper=True),
+    Column(
+        "tau_common",
+        "τ common",
+        "τ over the architectures that all proxies have in common; compare this where n differs.",
+    ),
+    Column("n_common", "n common", "How many architectures those are.", count),
     Column("tau_given_params", "τ | params", "Partial τ-b: what is left when parameters are held fixed.", paper=True),
     Column("tau_given_macs", "τ | MACs", "Partial τ-b: what is left when MACs are held fixed.", paper=True),
     Column(
@@ -72,7 +79,12 @@ COLUMNS = (
     ),
     Column("regret", "regret", "Best accuracy minus that of the best-scored, in percentage points.", points, True),
     Column("information_gain", "info gain", "Information on accuracy beyond a size baseline."),
-    Column("reliability", "reliability", "Agreement of the score with itself over seeds; 1 is perfect."),
+    Column(
+        "reliability",
+        "reliability",
+        "Agreement of the score with itself over seeds; 1 is perfect, – with one seed or where the seeds disagree.",
+        positive,
+    ),
     Column("tau_sd_seeds", "sd over seeds", "Standard deviation of τ over the initialisation seeds."),
     Column("tau_sd_batches", "sd over batches", "Standard deviation of τ over the batches."),
     Column(

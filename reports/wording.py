@@ -48,6 +48,15 @@ def number(value: float, decimals: int = 3) -> str:
     return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
 
 
+def positive(value: float) -> str:
+    """Number that has a meaning from 0 up, such as a reliability; ``–`` below and where it is undefined.
+
+    >>> positive(0.973), positive(-36.97), positive(float("nan"))
+    ('.973', '–', '–')
+    """
+    return number(value) if value >= 0 else MISSING
+
+
 def interval(value: float, low: float, high: float) -> str:
     """Number with its confidence interval, the bounds rounded to two decimals.
 

@@ -219,6 +219,21 @@ def fsp(s, t, labels):
     return total / len(s.stages[0])
 
 
+def fsp_mean(s, t, labels):
+    """Entry by entry: every pair of channels of two consecutive stages, and the mean over pairs and images."""
+    total = 0.0
+    for low in range(len(s.stages) - 1):
+        gaps = []
+        for i in range(len(s.stages[0])):
+            flows = []
+            for x in (s, t):
+                a, b = at_one_size(x.stages[low][i], x.stages[low + 1][i])
+                flows.append([sum((p * q).ravel()) / p.size for p in a for q in b])
+            gaps += [(one - other) ** 2 for one, other in zip(*flows)]
+        total += sum(gaps) / len(gaps)
+    return total
+
+
 def crd(s, t, labels, temperature=0.07):
     size = len(s.embedding)
     scores = np.array([[unit(a) @ unit(b) / temperature for b in t.embedding] for a in s.embedding])

@@ -16,7 +16,7 @@ NAMES = distill.names()
 METHODS = {
     *("kd", "dkd", "dist", "wsld", "ofa", "sharpness_gap", "sharpness_gap_abs"),
     *("fitnet", "ickd", "cwd", "pkd", "sp", "srrl"),
-    *("at", "nst", "kdsvd", "fsp", "review"),
+    *("at", "nst", "kdsvd", "fsp", "fsp_mean", "review"),
     *("rkd", "cc", "pkt", "crd", "nd", "cka_gap"),
     *("diswot", "diswot_relation", "diswot_semantic", "diswot_semantic_cam"),
 }
@@ -163,7 +163,7 @@ def test_bad_labels(labels: Tensor, pair: Pair) -> None:
         distill.get("dkd")(pair.student, pair.teacher, labels)
 
 
-@pytest.mark.parametrize("name", ["fsp", "kdsvd", "at", "nst", "review"])
+@pytest.mark.parametrize("name", ["fsp", "fsp_mean", "kdsvd", "at", "nst", "review"])
 def test_other_numbers_of_stages(name: str, pair: Pair) -> None:
     """Bad input: three stages cannot be paired with two, and a flow needs two."""
     teacher = pair.teacher.replace(stages=pair.teacher.stages[:2])

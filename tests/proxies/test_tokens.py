@@ -201,7 +201,7 @@ def test_distances_between_transformers_and_convolutional_networks():
     names = ["kd:at", "kd:nst", "kd:sp", "kd:pkt", "kd:rkd", "kd:cka_gap", "diswot_relation", "diswot_semantic_cam"]
     assert zcbench.score(student, batch(), names, teacher=student) == pytest.approx(dict.fromkeys(names, 0), abs=1e-5)
     assert all(value != 0 for value in zcbench.score(student, batch(), names, teacher=teacher).values())
-    same = ["kd:fsp", "kd:kdsvd", "kd:review", "kd:fitnet", "kd:srrl"]
+    same = ["kd:fsp", "kd:fsp_mean", "kd:kdsvd", "kd:review", "kd:fitnet", "kd:srrl"]
     other = Transformer()
     nn.init.normal_(other.embed.weight)
     assert all(value < 0 for value in zcbench.score(student, batch(), same, teacher=other).values())

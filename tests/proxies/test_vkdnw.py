@@ -27,7 +27,7 @@ def value(name, network, batch, **options):
     return score.value
 
 
-def fisher_by_loops(network, seed, classes=5, images=32):
+def fisher_by_loops(network, seed, classes=5, images=32, released=False):
     """F of the network with weights drawn anew, image by image and class by class, with p's covariance formed."""
     twin, stream = copy.deepcopy(network).eval(), torch_stream("logit_jacobians", seed)
     for layer in (m for m in twin.modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.ConvTranspose2d)):
@@ -43,8 +43,22 @@ def fisher_by_loops(network, seed, classes=5, images=32):
             grads = torch.autograd.grad(logit, list(twin.parameters()), retain_graph=True)
             rows.append(torch.stack([g.flatten()[0] for g in grads]))
         p = logits.detach().softmax(0) * 0.95 + 0.05 / classes
-        total += torch.stack(rows).T @ (torch.diag(p) - torch.outer(p, p)) @ torch.stack(rows) / images
+        middle = torch.diag(p) - torch.outer(p, p)
+        middle = turned(middle.numpy()) if released else middle
+        total += torch.stack(rows).T @ middle @ torch.stack(rows) / images
     return total.numpy()
+
+
+def turned(covariance):
+    """L'L of the singular LL' by Cholesky's algorithm, entry by entry; the last pivot is 0 but for rounding."""
+    size = len(covariance)
+    factor = np.zeros((size, size))
+    for i in range(size):
+        for j in range(i + 1):
+            left = covariance[i, j] - sum(factor[i, k] * factor[j, k] for k in range(j))
+            factor[i, j] = math.sqrt(max(left, 0)) if i == j else left / factor[j, j]
+    np.testing.assert_allclose(factor @ factor.T, covariance, atol=1e-12)
+    return torch.from_numpy(factor.T @ factor)
 
 
 def test_vkdnw_equals_the_slow_reference(batch):
@@ -55,6 +69,30 @@ def test_vkdnw_equals_the_slow_reference(batch):
     expected = -(shares * np.log(shares)).sum()
     assert value("vkdnw", network, doubled(batch), seed=2) == pytest.approx(expected, rel=1e-5)
     assert value("vkdnw_single", network, doubled(batch), seed=2) == pytest.approx(expected + 5, rel=1e-6)
+
+
+def test_vkdnw_released_equals_the_slow_reference(batch):
+    """Slow reference: as for `vkdnw`, with the factors of Cholesky's algorithm the wrong way round."""
+    network = make_network().double()
+    found = np.linalg.eigvalsh(fisher_by_loops(network, seed=2, released=True))
+    shares = np.percentile(found, range(10, 100, 10))
+    shares = shares / shares.sum()
+    expected = -(shares * np.log(shares)).sum()
+    assert value("vkdnw_released", network, doubled(batch), seed=2) == pytest.approx(expected, rel=1e-5)
+    assert abs(expected - value("vkdnw", network, doubled(batch), seed=2)) > 1e-3
+
+
+def test_vkdnw_released_depends_on_the_order_of_the_classes():
+    """By construction: classes renamed leave the Fisher matrix as it is, and not the one of the released code."""
+    generator = torch.Generator().manual_seed(0)
+    jacobians, logits = (torch.randn(size, generator=generator).double() for size in ((8, 5, 12), (8, 5)))
+    batch, order = Batch(torch.zeros(8, 3, 4, 4), torch.zeros(8).long()), torch.tensor([3, 0, 4, 1, 2])
+    for name, same in (("vkdnw", True), ("vkdnw_released", False)):
+        one, other = (
+            REGISTRY.get(name)(Signals({"logit_jacobians": pair}, batch, ["logit_jacobians"]))
+            for pair in ((jacobians, logits), (jacobians[:, order], logits[:, order]))
+        )
+        assert (one == pytest.approx(other, rel=1e-9)) is same
 
 
 class Centred(nn.Module):

@@ -168,11 +168,12 @@ def test_every_column_is_its_own_statistic(scores: pd.DataFrame, truths: dict[st
         "rho_given_sizes": pytest.approx(statistics.partial_spearman(x, accuracy, given["params"], macs)),
     }
     assert {name: found[name] for name in expected} == expected
-    labels = np.array([classes[arch] for arch in ARCHS])
-    replicates = bootstrap(x[:, None], accuracy[:, None], labels, 60, 5)
-    for statistic, label in zip(replicates, ("tau", "rho")):
-        low, high = np.quantile(statistic[:, 0, 0], [0.1, 0.9])
-        assert (found[f"{label}_low"], found[f"{label}_high"]) == pytest.approx((low, high))
+    whole = rank(scores, truths, sizes, clusters=classes, draws=60, confidence=0.8, k=7, seed=5, unit="classes")
+    for ranking, units in ((got, ARCHS), (whole, list(classes.values()))):
+        replicates = bootstrap(x[:, None], accuracy[:, None], np.array(units), 60, 5)
+        for statistic, label in zip(replicates, ("tau", "rho")):
+            ends = row(ranking, "noisy")[[f"{label}_low", f"{label}_high"]].astype(float)
+            np.testing.assert_allclose(ends, np.quantile(statistic[:, 0, 0], [0.1, 0.9]))
 
 
 def test_scored_sizes_are_one_row(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
@@ -195,6 +196,51 @@ def test_failures_stay_in_the_denominator(scores: pd.DataFrame, truths: dict[str
     assert got.failures.to_dict("records") == [
         {"proxy": "noisy", "status": "singular", "count": 6, "example_arch": "arch 00", "reason": "two images alike"}
     ]
+
+
+def test_rows_over_different_architectures_can_be_compared(
+    scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame, accuracy: np.ndarray
+):
+    """Independent reference: scipy over the 55 architectures that all have; one that half lack does not shrink them."""
+    gaps = attempts("gaps", np.where(np.arange(N) < 5, np.nan, accuracy), status="ok")
+    gaps.loc[:4, "status"] = "singular"
+    few = attempts("few", np.arange(30.0))
+    got = rank(pd.concat([scores, gaps, few]), truths, sizes, draws=20)
+    assert (got.table["n_common"] == N - 5).all()
+    for name in ("noisy", "macs", "gaps"):
+        expected = scipy_stats.kendalltau(got.scores[name].iloc[5:], accuracy[5:]).statistic
+        assert row(got, name)["tau_common"] == pytest.approx(expected)
+    assert row(got, "noisy")["tau_common"] != row(got, "noisy")["tau"]
+    assert np.isnan(row(got, "few")["tau_common"])
+    assert np.isnan(row(got, "flat")["tau_common"])
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_failures_ranked_last(
+    scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame, accuracy: np.ndarray, higher: bool
+):
+    """Closed form: as scipy with the failures tied below all others, whatever the direction; never asked is no failure.
+
+    Coverage still counts them as failures, a seed that failed beside one that did not is none, and a proxy that always
+    fails stays undefined.
+    """
+    values = np.random.default_rng(5).normal(size=N) + accuracy / 20
+    gaps = attempts("gaps", values if higher else -values)[:50]
+    gaps.loc[:4, ["value", "status"]] = [np.nan, "singular"]
+    more = attempts("gaps", values if higher else -values, seed=1)[:50]
+    more.loc[:3, ["value", "status"]] = [np.nan, "error"]
+    never = attempts("never", np.full(N, np.nan), status="error")
+    given = pd.concat([scores, gaps, more, never])
+    got = rank(given, truths, sizes, draws=20, directions={"gaps": higher}, failures_last=True)
+    worst = np.where(np.arange(50) < 4, values.min() - 99, values[:50])
+    found = row(got, "gaps")
+    assert (found["n"], found["coverage"]) == (50, 0.91)
+    assert found["note"] == "4 failures ranked last; scored on 50 of 60"
+    assert found["tau"] == pytest.approx(scipy_stats.kendalltau(worst, accuracy[:50]).statistic)
+    assert np.isfinite(got.scores["gaps"][:50]).all()
+    assert np.isnan(row(got, "never")["tau"])
+    assert row(got, "noisy")["tau"] == row(rank(given, truths, sizes, draws=20), "noisy")["tau"]
+    assert got.protocol["ranking"]["failures"] == "ranked last"
 
 
 def test_what_was_never_asked_for_is_said_and_no_failure(
@@ -363,6 +409,7 @@ def test_bad_input_is_a_clear_error(scores: pd.DataFrame, truths: dict[str, pd.D
         (scores, truths, sizes, {"confidence": 95}, "confidence=95"),
         (scores, truths, sizes, {"draws": 0}, "draws=0"),
         (scores, truths, sizes, {"k": 0}, "k=0"),
+        (scores, truths, sizes, {"unit": "cells"}, "unit='cells' was given. Expected 'architectures' or 'classes'"),
         (scores[:0], truths, sizes, {}, "has 0 scored architectures"),
     ]
     for *frames, options, message in cases:

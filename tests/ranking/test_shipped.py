@@ -136,6 +136,25 @@ def test_shipped_sizes_rank_as_the_analytic_ones(data_dir: Path):
     assert row(ranking, "macs")["tau"] == pytest.approx(kendalltau(macs, accuracy).statistic)
 
 
+@pytest.mark.data
+def test_disconnected_cells_of_nasbench201(data_dir: Path):
+    """Independent reference: scipy with the 341 cells left out for all, and put below all others."""
+    truths = {"c": zcbench.truth("nasbench201/cifar10", data_dir)}
+    options = {"draws": 1, "subsets": ["all"], "ensembles": "none"}
+    left_out, last = (rank_run("nasbench201", truths, failures_last=given, **options) for given in (False, True))
+    accuracy = truths["c"].set_index("arch")["accuracy"].loc[left_out.scores.index]
+    joined = left_out.scores["synflow"].notna()
+    assert (~joined).sum() == 341
+    assert row(left_out, "synflow")["n_common"] == joined.sum()
+    for name in ("macs", "snip", "zico"):
+        expected = kendalltau(left_out.scores.loc[joined, name], accuracy[joined]).statistic
+        assert row(left_out, name)["tau_common"] == pytest.approx(expected)
+    for name, figure in (("synflow", 0.583), ("zico", 0.590), ("jacov", 0.539)):
+        worst = left_out.scores[name].fillna(left_out.scores[name].min() - 1)
+        assert row(last, name)["tau"] == pytest.approx(kendalltau(worst, accuracy).statistic)
+        assert row(last, name)["tau"] == pytest.approx(figure, abs=5e-4)
+
+
 def test_a_place_is_a_folder_a_file_or_a_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Equal scores from the run and from its file; a folder of that name comes before what ships; else an error."""
     packing.pack([folder], tmp_path / "mine.parquet")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from zcbench.errors import UnknownNameError
-from zcbench.reports import detail_table, failures_table, summary_table, to_latex, to_markdown, write_tables
+from zcbench.reports import detail_table, failures_table, shared, summary_table, to_latex, to_markdown, write_tables
 
 NASTY = "<script>alert('x')</script>_50%&$x$|`c`~^{b}\\[a](b)"
 
@@ -51,6 +51,26 @@ def test_undefined_rows_are_dashes_at_the_end(ranking):
     last = detail_table(ranking).iloc[-1]
     assert (last["proxy"], last["τ"], last["regret"], last["note"]) == ("broken", "–", "–", "constant")
     assert summary_table(ranking).iloc[-1].tolist() == ["broken", "proxy", "–", "–"]
+
+
+def test_which_rows_can_be_compared(ranking):
+    """By construction: tau over the common architectures stands beside tau, and a sentence says how many they are.
+
+    A ranking of an earlier version has no such column: dashes and no sentence.
+    """
+    assert set(detail_table(ranking)["τ common"]) == set(detail_table(ranking)["n common"]) == {"–"}
+    assert shared(ranking) == ""
+    some = dataclasses.replace(ranking, table=ranking.table.assign(tau_common=0.5, n_common=55))
+    assert set(detail_table(some)["τ common"]) == {".500"}
+    assert shared(some).startswith("τ common is over the 55 of 60 architectures for which all proxies")
+    every = dataclasses.replace(ranking, table=ranking.table.assign(n_common=60))
+    assert shared(every) == "All proxies of at least 90 % coverage have a value for all 60 architectures."
+
+
+def test_a_reliability_below_zero_is_a_dash(ranking):
+    """By construction: seeds that disagree have no reliability, whatever number the formula gives."""
+    odd = dataclasses.replace(ranking, table=ranking.table.assign(reliability=-36.97))
+    assert set(detail_table(odd)["reliability"]) == {"–"}
 
 
 def test_what_has_learned_comes_last_in_every_table(make_ranking):

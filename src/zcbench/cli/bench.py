@@ -61,7 +61,7 @@ SupervisedTrain = Annotated[int, typer.Option(help="Accuracies that each regress
 Formats = Annotated[str, typer.Option(help="Formats of the figures, of png, svg and pdf, separated by commas.")]
 Title = Annotated[str | None, typer.Option(help="Heading of the page.")]
 
-SHOWN = ("proxy", "kind", "n", "coverage %", "τ", "ρ", "τ | params", "τ top 10 %", "P@k", "ms")
+SHOWN = ("proxy", "kind", "n", "coverage %", "τ", "ρ", "τ common", "τ | params", "τ top 10 %", "P@k", "ms")
 TRUTH = ["nasbench201/cifar10"]
 DRAWS, QUICK = 1000, 200
 
@@ -253,9 +253,16 @@ def rank(
     ensembles: Ensembles = "all",
     supervised: Supervised = "none",
     supervised_train: SupervisedTrain = 200,
+    failures_last: Annotated[
+        bool,
+        typer.Option(
+            "--failures-last",
+            help="Give an architecture on which a proxy failed that proxy's worst score, in place of leaving it out.",
+        ),
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Hold scores against trained accuracies and print the ranking of the proxies.
+    """Compare scores with trained accuracies and print the ranking of the proxies.
 
     The ranking of a run is kept in its folder; scores from a file are ranked on one subset and printed, unless --out
     says where the whole ranking goes.
@@ -272,6 +279,7 @@ def rank(
         batches=split_list(batches or ()),
         beside=others,
         subsets=subsets,
+        failures_last=failures_last,
         **how,
     )
     if home:
@@ -348,7 +356,7 @@ def figure_formats(given: str) -> tuple[str, ...]:
 
 def print_ranking(ranking: "Ranking", subset: str = "all") -> None:
     """The protocol in a few lines, and one table per truth over one subset; the report has all subsets."""
-    from zcbench.reports import detail_table
+    from zcbench.reports import detail_table, shared
 
     console, card = table_console(), ranking.protocol["scores"]
     for line in (
@@ -361,12 +369,15 @@ def print_ranking(ranking: "Ranking", subset: str = "all") -> None:
     for truth in ranking.accuracies:
         rows = detail_table(ranking, str(truth), subset)
         table = Table(title=f"Against {truth}, subset {subset}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-        for heading in SHOWN:
+        headings = [name for name in SHOWN if name != "τ common" or rows["n"].nunique() > 1]
+        for heading in headings:
             left, folds = heading in ("proxy", "kind"), heading == "proxy"  # the name of an ensemble may be long
             table.add_column(heading, justify="left" if left else "right", no_wrap=not folds, overflow="fold")
-        for row in rows[list(SHOWN)].itertuples(index=False):
+        for row in rows[headings].itertuples(index=False):
             table.add_row(*map(escape, map(str, row)))
         console.print(table)
+        if text := shared(ranking, str(truth), subset):
+            console.print(text, highlight=False, soft_wrap=True)
         for scored, names in rows.groupby(rows["note"].str.extract(r"(scored on [\d,]+ of [\d,]+)")[0])["proxy"]:
             console.print(f"{scored}: {', '.join(names)}", highlight=False, soft_wrap=True)
 

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-WIDTH = 136
+WIDTH = 146
 """Letters in a line where there is no terminal: a table in a file or a pipe is not folded to 80."""
 
 
