@@ -28,6 +28,7 @@ def macs(signals: Signals) -> float:
 def n_convs(signals: Signals) -> float:
     """Number of convolutions that one forward pass executes.
 
+    A convolution of one position with a kernel of size 1 is a linear map, as a classifier may be, and is not counted.
     Unit: convolutions. Range: non-negative integers. Direction: higher ranks better.
     """
     return _counted(signals, signals.costs.n_convs)

@@ -39,8 +39,9 @@ def zen(signals: Signals) -> float:
     Note:
         As in the paper's algorithm the change is a Euclidean norm and the variances are those of the batch; the
         released code takes the sum of absolute changes, and running variances. One draw of weights per seed: the paper
-        averages 32, so average over seeds. A normalisation that sees a constant, as behind a dead edge, scales nothing
-        and is left out. Its author says that it is not meaningful on NAS-Bench-201.
+        averages 32, so average over seeds. Weights are drawn in the order in which the network registers them: the
+        same network with another order has another draw. A normalisation that sees a constant, as behind a dead edge,
+        scales nothing and is left out. Its author says that it is not meaningful on NAS-Bench-201.
     """
     change, variances = signals.gaussian_response
     if not change.isfinite().all():

@@ -29,7 +29,8 @@ class Sizes(TorchFunctionMode):
     """Within the block counts what is called: `macs` and `n_convs`.
 
     Multiply-accumulates are those of convolutions, linear maps, recurrences and all other products of tensors, such as
-    the two of an attention. Additions, scalings, normalisations and poolings are not counted.
+    the two of an attention. Additions, scalings, normalisations and poolings are not counted. A convolution of one
+    position with a kernel of size 1 is a linear map and not counted as a convolution.
     """
 
     def __init__(self) -> None:
@@ -45,7 +46,7 @@ class Sizes(TorchFunctionMode):
                 return body(*args, **kwargs)
         result = self._call(func, args, kwargs)
         if func in CONVOLUTIONS or func in TRANSPOSED:
-            self.n_convs += 1
+            self.n_convs += not _is_linear(args, kwargs)
         counter = _COUNTERS.get(func)
         if counter is not None:
             self.macs += counter(func, args, kwargs, result)
@@ -53,6 +54,12 @@ class Sizes(TorchFunctionMode):
 
     def _call(self, func: Function, args: Args, kwargs: Kwargs) -> Any:
         return func(*args, **kwargs)
+
+
+def _is_linear(args: Args, kwargs: Kwargs) -> bool:
+    """Whether a convolution is a linear map of single positions."""
+    given, weight = argument(0, "input", args, kwargs), argument(1, "weight", args, kwargs)
+    return set(weight.shape[2:]) == {1} and set(given.shape[given.ndim - weight.ndim + 2 :]) == {1}
 
 
 def _convolution(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
