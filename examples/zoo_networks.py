@@ -114,6 +114,8 @@ def timm_networks() -> Iterator[Entry]:
     mixer = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "num_blocks": 2}
     yield Entry("timm", "MlpMixer", 32, call("timm.models.mlp_mixer:MlpMixer", num_classes=CLASSES, **mixer))
     yield Entry("timm", "MlpMixer, ResMLP blocks", 32, lambda: _resmlp(mixer))
+    convnext = {"depths": (1, 1, 2, 1), "dims": (16, 32, 48, 64)}
+    yield Entry("timm", "ConvNeXt", 32, call("timm.models.convnext:ConvNeXt", num_classes=CLASSES, **convnext))
     convmixer = {"dim": 32, "depth": 3, "kernel_size": 5, "patch_size": 4}
     yield Entry("timm", "ConvMixer", 32, call("timm.models.convmixer:ConvMixer", num_classes=CLASSES, **convmixer))
 

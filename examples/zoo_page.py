@@ -11,11 +11,19 @@ Result = Mapping[str, Any]
 
 #: Why a counter that follows a trace gives another number; each was looked up in the network's code.
 WHY = {
-    "msdnet22_cifar10": "The network computes 11 classifiers and returns the last. A trace drops the others, which are "
+    "msdnet22_cifar10": "The network computes ten classifiers and returns the last. A trace drops the others, which are "
     "executed, so zcbench counts them.",
     "isqrtcovresnet18": "Covariance pooling and the matrix square root are own autograd functions, into which a trace "
     "does not look: half of the products.",
 }
+
+
+COUNTERS = """MACs are the products of convolutions, linear layers, recurrent layers and of matrices, those of attention
+included, for one image. [fvcore](https://pypi.org/project/fvcore/) counts them in a trace. It was told to leave out
+normalisation, pooling and resampling, and how to count attention, LSTM, `baddbmm` and convolutions with
+`padding="same"`. Differences below .1 % are its rounding of `einsum`. Where it gives no number, or another one,
+[ptflops](https://pypi.org/project/ptflops/) counts what PyTorch dispatches, with the additions of biases.
+"""
 
 
 def page(results: Sequence[Result], versions: Mapping[str, str]) -> str:
@@ -38,17 +46,17 @@ def introduction(results: Sequence[Result], versions: Mapping[str, str]) -> str:
     told = ", ".join(f"{count:,} {status}" for status, count in statuses.most_common())
     stopped = sum(bool(item["raised"]) for item in results)
     used = ", ".join(f"{name} {number}" for name, number in versions.items())
+    minutes, total = sum(item["seconds"] for item in results) / 60, len(results)
     return f"""# Networks of other packages
 
-{len(results)} networks of {len(packages)} packages, none of them written for zcbench, scored with every proxy. Made by
-`python examples/zoo.py --out docs/results/zoo.md` after `pip install "zcbench[zoo]"`, in about
-{sum(item["seconds"] for item in results) / 60:.0f} minutes on one core. Weights are random with seed 0; each network is shown 8
-standard normal images with the labels 0 to 7 of 10 classes. Proxies that compare with a teacher are given a small
-residual network of transformers for the same images.
+{total} networks of {len(packages)} packages, none of them written for zcbench, scored with every proxy by
+`python examples/zoo.py --out docs/results/zoo.md` after `pip install "zcbench[zoo]"`, in {minutes:.0f} minutes of one core.
+Weights are random with seed 0. Each network is shown 8 standard normal images with the labels 0 to 7 of
+10 classes. Proxies that compare with a teacher are given a small residual network of transformers.
 
-- {values:,} scores; without one: {told or "none"}. Status `error`: {statuses["error"]}.
-- Parameters equal PyTorch's own sum in {sum(same_params(item) for item in results)} of {len(results)} networks, MACs equal
-  another counter within .1 % in {sum(same_macs(item) for item in results)}; see [counters](#counters) for the others.
+- {values:,} scores. Without one: {told or "none"}. Status `error`: {statuses["error"]}.
+- Parameters equal PyTorch's own sum in {sum(map(same_params, results))} of {total} networks. MACs equal another counter
+  within .1 % in {sum(map(same_macs, results))}; [Counters](#counters) has the others.
 - `zcbench.score(network, batch)` without a list of proxies raised for {stopped} networks.
 
 Versions: {used}.
@@ -106,13 +114,7 @@ def agreement(result: Result) -> str:
 def counters(results: Iterable[Result]) -> Iterable[str]:
     """The networks for which fvcore is no use, and why."""
     yield "\n## Counters\n"
-    yield (
-        "MACs are the products of convolutions, linear layers, recurrent layers and of matrices, those of attention\n"
-        "included, for one image. [fvcore](https://pypi.org/project/fvcore/) counts them in a trace; it was told to leave\n"
-        "out normalisation, pooling and resampling, and how to count attention, LSTM, `baddbmm` and convolutions with\n"
-        '`padding="same"`. Differences below .1 % are its rounding of `einsum`. Where it gives no number, or another one,\n'
-        "[ptflops](https://pypi.org/project/ptflops/) counts what PyTorch dispatches, with the additions of biases.\n"
-    )
+    yield COUNTERS
     yield "| network | zcbench | fvcore | ptflops | why fvcore is no use |"
     yield "|---|---:|---:|---:|---|"
     for item in results:

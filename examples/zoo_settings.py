@@ -2,6 +2,8 @@
 
 from typing import Any
 
+_HYBRID = {"img_size": 64, "embed_dim": (32, 32, 64, 64), "depths": (1, 1, 1, 1), "stem_width": 16}
+
 #: Networks of timm: side of the images and options of ``timm.create_model``.
 TIMM: dict[str, tuple[int, dict[str, Any]]] = {
     "vit_tiny_patch16_224": (32, {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 3, "num_heads": 3}),
@@ -16,7 +18,6 @@ TIMM: dict[str, tuple[int, dict[str, Any]]] = {
     "cait_xxs24_224": (32, {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 2}),
     "beit_base_patch16_224": (32, {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}),
     "xcit_nano_12_p16_224": (32, {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}),
-    "pit_ti_224": (64, {"img_size": 64}),
     "gmlp_ti16_224": (32, {"img_size": 32}),
     "sequencer2d_s": (
         32,
@@ -25,14 +26,12 @@ TIMM: dict[str, tuple[int, dict[str, Any]]] = {
             **{"embed_dims": (16, 32, 32, 32), "hidden_sizes": (8, 8, 8, 8)},
         },
     ),
-    "coatnet_pico_rw_224": (64, {"img_size": 64}),
-    "maxvit_rmlp_pico_rw_256": (64, {"img_size": 64}),
-    "convnext_atto": (32, {}),
-    "poolformer_s12": (32, {}),
+    "coatnet_pico_rw_224": (64, _HYBRID),
+    "maxvit_rmlp_pico_rw_256": (64, _HYBRID),
     "ghostnet_050": (64, {}),
     "repvgg_a0": (32, {}),
     "regnetx_002": (32, {}),
-    "hrnet_w18_small": (64, {}),
+    "hrnet_w18_small": (32, {}),
     "dpn48b": (32, {}),
     "dla46_c": (32, {}),
     "res2net50_14w_8s": (32, {"layers": (1, 1, 1, 1)}),
@@ -42,7 +41,6 @@ TIMM: dict[str, tuple[int, dict[str, Any]]] = {
     "botnet26t_256": (64, {"img_size": 64}),
     "mobilevit_xxs": (64, {}),
     "efficientformer_l1": (224, {}),
-    "levit_128s": (224, {}),
     "edgenext_xx_small": (64, {}),
     "fastvit_t8": (64, {}),
     "mobilenetv4_conv_small": (64, {}),
@@ -61,13 +59,11 @@ PYTORCHCV = {
     **{"resnet20_cifar10": 32, "preresnet20_cifar10": 32, "seresnet20_cifar10": 32, "nin_cifar10": 32},
     **{"shakeshakeresnet20_2x16d_cifar10": 32, "msdnet22_cifar10": 32, "xdensenet40_2_k24_bc_cifar10": 32},
     **{"dicenet_wd5": 64, "resneta10": 64, "isqrtcovresnet18": 64},
-    **{"shufflenet_g1_wd4": 224, "menet108_8x1_g3": 224, "igcv3_wd4": 224, "fdmobilenet_wd4": 224},
-    **{"revnet38": 224, "darknet_tiny": 224, "condensenet74_c4_g4": 224},
+    **{"shufflenet_g1_wd4": 224, "menet108_8x1_g3": 224, "fdmobilenet_wd4": 224},
 }
 
 _TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 _TOKENS = {"image_size": 32, "patch_size": 8, **_TINY}
-_DROPLESS = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 #: Image classifiers of transformers: side of the images and options of their configuration.
 TRANSFORMERS: dict[str, tuple[int, dict[str, Any]]] = {
