@@ -19,15 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from zoo_counters import count_apart
-from zoo_networks import CLASSES, Entry, declare_torchvision, entries
-from zoo_networks import transformers_networks as teachers
+from zoo_networks import CLASSES, IMAGES, Entry, declare_torchvision, entries
 from zoo_page import page
 
 import zcbench
-from zcbench.proxies import REGISTRY, Teacher, evaluate
+from zcbench.proxies import REGISTRY, evaluate
 from zcbench.proxies.evaluation import Score, ScoreFailure
 
-IMAGES = 8
 #: Files of this example on which a result depends.
 OWN = {"zoo.py", "zoo_counters.py", "zoo_networks.py", "zoo_settings.py"}
 
@@ -38,14 +36,13 @@ def batch_of(side: int) -> tuple[Tensor, Tensor]:
     return torch.randn(IMAGES, 3, side, side, generator=stream), torch.arange(IMAGES) % CLASSES
 
 
-def teacher() -> Teacher:
-    """A small residual network of transformers, with weights of its own."""
-    entry = next(item for item in teachers() if item.name == "ResNet")
-    torch.manual_seed(1)
-    return Teacher(entry.make())
+def made(entry: Entry, seed: int) -> nn.Module:
+    """The network with the weights of a seed."""
+    torch.manual_seed(seed)
+    return entry.make()
 
 
-def score_all(network: nn.Module, batch: tuple[Tensor, Tensor], shown: Teacher) -> tuple[list[Score], str]:
+def score_all(network: nn.Module, batch: tuple[Tensor, Tensor], teacher: nn.Module) -> tuple[list[Score], str]:
     """The scores of all proxies, and what ``zcbench.score(network, batch)`` raised, if it did."""
     names = [item.name for item in REGISTRY.usable()[0] if not item.needs_thin]
     known: list[Score] = []
@@ -58,15 +55,14 @@ def score_all(network: nn.Module, batch: tuple[Tensor, Tensor], shown: Teacher) 
     except Exception as error:
         raised = f"{type(error).__name__}: {error}"
     done = {item.proxy for item in known}
-    return known + evaluate(network, batch, [n for n in names if n not in done], teacher=shown), raised
+    return known + evaluate(network, batch, [n for n in names if n not in done], teacher=teacher), raised
 
 
-def measure(entry: Entry, shown: Teacher) -> dict[str, Any]:
-    """All that the page says about one network."""
-    torch.manual_seed(0)
-    network, batch = entry.make(), batch_of(entry.side)
+def measure(entry: Entry) -> dict[str, Any]:
+    """All that the page says about one network; its teacher has the same architecture and other weights."""
+    network, batch = made(entry, 0), batch_of(entry.side)
     start = time.perf_counter()
-    scores, raised = score_all(network, batch, shown)
+    scores, raised = score_all(network, batch, made(entry, 1))
     seconds = time.perf_counter() - start
     values = {item.proxy: item.value for item in scores if item.status == "ok"}
     failed = [[item.proxy, item.status, item.reason] for item in scores if item.status != "ok"]
@@ -105,13 +101,13 @@ def main() -> None:
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     library = declare_torchvision()
-    key, shown = fingerprint(), teacher()
+    key = fingerprint()
     chosen = [item for item in entries() if options.only in f"{item.package} {item.name}"]
     results = kept(options.partial, key)
     options.partial.parent.mkdir(parents=True, exist_ok=True)
     for entry in chosen:
         if (entry.package, entry.name) not in results:
-            result = {"key": key, **measure(entry, shown)}
+            result = {"key": key, **measure(entry)}
             results[entry.package, entry.name] = result
             with options.partial.open("a") as file:
                 file.write(json.dumps(result) + "\n")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zoo_settings import PYTORCHCV, TIMM, TRANSFORMERS, VIT_PYTORCH
 
 CLASSES = 10
+IMAGES = 8
 
 
 class Entry(NamedTuple):

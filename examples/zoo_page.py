@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from zoo_counters import close
+from zoo_networks import CLASSES, IMAGES
 
 Result = Mapping[str, Any]
 
 #: Why a counter that follows a trace gives another number; each was looked up in the network's code.
 WHY = {
-    "msdnet22_cifar10": "The network computes ten classifiers and returns the last. A trace drops the others, which are "
-    "executed, so zcbench counts them.",
+    "msdnet22_cifar10": "The network computes ten classifiers and returns the last. A trace drops the others, "
+    "which are executed, so zcbench counts them.",
     "isqrtcovresnet18": "Covariance pooling and the matrix square root are own autograd functions, into which a trace "
     "does not look: half of the products.",
 }
@@ -50,9 +51,9 @@ def introduction(results: Sequence[Result], versions: Mapping[str, str]) -> str:
     return f"""# Networks of other packages
 
 {total} networks of {len(packages)} packages, none of them written for zcbench, scored with every proxy by
-`python examples/zoo.py --out docs/results/zoo.md` after `pip install "zcbench[zoo]"`, in {minutes:.0f} minutes of one core.
-Weights are random with seed 0. Each network is shown 8 standard normal images with the labels 0 to 7 of
-10 classes. Proxies that compare with a teacher are given a small residual network of transformers.
+`python examples/zoo.py --out docs/results/zoo.md` after `pip install "zcbench[zoo]"`, in {minutes:.0f} minutes.
+Weights are random with seed 0. Each network is shown {IMAGES} standard normal images of {CLASSES} classes. Proxies that
+compare with a teacher are given the same architecture with the weights of seed 1.
 
 - {values:,} scores. Without one: {told or "none"}. Status `error`: {statuses["error"]}.
 - Parameters equal PyTorch's own sum in {sum(map(same_params, results))} of {total} networks. MACs equal another counter
