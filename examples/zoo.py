@@ -78,11 +78,11 @@ def measure(entry: Entry) -> dict[str, Any]:
 
 
 def fingerprint() -> str:
-    """Hash of zcbench's own files, and of the files of this example."""
-    roots = [Path(zcbench.__file__).parent, Path(__file__).parent]
-    files = [Path(d, f) for root in roots for d, _, names in os.walk(root, followlinks=True) for f in names]
-    chosen = sorted(f for f in files if f.suffix == ".py" and (roots[0] in f.parents or f.name in OWN))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in chosen)).hexdigest()[:16]
+    """Hash of zcbench's own files, and of the files of this example; where they lie does not matter."""
+    home, here = Path(zcbench.__file__).parent, Path(__file__).parent
+    found = (Path(folder, name) for folder, _, names in os.walk(home, followlinks=True) for name in names)
+    files = [*sorted(file for file in found if file.suffix == ".py"), *(here / name for name in sorted(OWN))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def kept(path: Path, key: str) -> dict[tuple[str, str], dict[str, Any]]:

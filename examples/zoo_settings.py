@@ -40,7 +40,6 @@ TIMM: dict[str, tuple[int, dict[str, Any]]] = {
     "nf_regnet_b0": (32, {}),
     "botnet26t_256": (64, {"img_size": 64}),
     "mobilevit_xxs": (64, {}),
-    "efficientformer_l1": (224, {}),
     "edgenext_xx_small": (64, {}),
     "fastvit_t8": (64, {}),
     "mobilenetv4_conv_small": (64, {}),
