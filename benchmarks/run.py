@@ -26,6 +26,7 @@ from zcbench.proxies import REGISTRY, Costs, Proxy, resolve
 from zcbench.registry import load_file
 from zcbench.spaces import Space
 from zcbench.spaces.initialisation import INITIALISATIONS
+from zcbench.spaces.measuring import Cost
 
 
 class RunInterrupted(Interrupted):
@@ -288,7 +289,7 @@ def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Job) -
     costs: dict[str, Costs] = {}
     if archs:
         table = job.space.costs(archs, num_classes=job.num_classes, image_shape=job.image_shape)
-        costs = dict(zip(archs, map(Costs._make, table[list(Costs._fields)].to_numpy().tolist())))
+        costs = dict(zip(archs, map(Costs._make, table[list(Cost._fields)].to_numpy().tolist())))
     return [Unit(item.arch, item.seed, item.proxies, costs.get(item.arch)) for item in missing]
 
 

@@ -18,7 +18,7 @@ from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.borrowing import with_state
 from zcbench.proxies.errors import NotApplicable
-from zcbench.proxies.passes import Values, check_mixing, differentiate, no_map, single_logits
+from zcbench.proxies.passes import Values, check_mixing, differentiate, missing, single_logits
 from zcbench.proxies.signals import Batch, Costs
 from zcbench.streams import torch_stream
 
@@ -159,7 +159,7 @@ def gaussian_response(network: nn.Module, batch: Batch, usage: Usage, seed: int,
     with torch.no_grad():
         other = _features(network, state, image + epsilon * noise)
     if one is None or other is None:
-        return {"gaussian_response": no_map(False)}
+        return {"gaussian_response": missing("The last activation before the classifier is no feature map.")}
     change = (one - other).flatten(1).norm(dim=1)
     return {"gaussian_response": (change, variances.found)}
 

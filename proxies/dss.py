@@ -47,7 +47,7 @@ def dss(signals: Signals) -> float:
     linear = {name: pair for name, pair in signals.linearised_gradients.items() if pair[0].ndim == 2}
     attention = [name for name in linear if name in signals.attention]
     if not attention:
-        raise NotApplicable("No weight belongs to an attention layer; this proxy is about vision transformers.")
+        raise NotApplicable("No linear map belongs to an attention; this proxy is about vision transformers.")
     diversity = sum(_nuclear(weight) * _nuclear(gradient) for weight, gradient in map(linear.pop, attention))
     return diversity + sum((weight * gradient).abs().sum().item() for weight, gradient in linear.values())
 

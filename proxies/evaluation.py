@@ -284,7 +284,9 @@ def _judge(item: Proxy, result: object) -> tuple[float, str, str]:
 
 
 def status_of(error: BaseException) -> str:
-    """Name under which a failure is stored: the error's own, ``out_of_memory`` or ``error``."""
+    """Name under which a failure is stored: the error's own, ``out_of_memory``, ``singular`` or ``error``."""
+    if isinstance(error, torch.linalg.LinAlgError):  # a decomposition that does not converge
+        return "singular"
     if isinstance(error, ScoreError):
         return error.status
     exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in message(error)

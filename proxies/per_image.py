@@ -15,8 +15,9 @@ from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.borrowing import seed_everything, with_state
-from zcbench.proxies.errors import NotApplicable, ScoreError
+from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.halves import recorded
+from zcbench.proxies.limits import ScoreTimeout
 from zcbench.proxies.passes import Values, check_classes, differentiate, single_logits
 from zcbench.proxies.signals import Batch
 
@@ -38,7 +39,7 @@ def image_gradients(network: nn.Module, batch: Batch, usage: Usage, seed: int) -
     if usage.whole:
         try:
             return {"image_gradients": _together(network, part, usage)}
-        except (BatchError, ScoreError):
+        except (BatchError, ScoreTimeout):
             raise
         except Exception:  # no rule for one of its functions: in-place writes, own functions, recurrences, draws
             seed_everything("passes", seed)

@@ -149,7 +149,7 @@ def test_a_computed_weight_counts_as_what_is_computed(wrap, every, batch, teache
     expected = {s.proxy: s for s in evaluate(plain_copy(network), batch, names, teacher=teacher)}
     scores = {s.proxy: s for s in evaluate(network, batch, names, teacher=teacher)}
     for name, score in scores.items():
-        if name in ("vkdnw", "vkdnw_single"):
+        if name in ("vkdnw", "vkdnw_single", "vkdnw_released"):
             assert score.status == "not_applicable" and "computed from" in score.reason
         elif name == "zen" and wrap is not by_pruning:  # a place among the draws is that of one parameter
             assert score.status == "not_applicable" and "several parameters" in score.reason
@@ -216,7 +216,7 @@ def test_activation_checkpoints_are_computed_or_refused(dtype, batch):
     expected = {s.proxy: s.value for s in evaluate(kept, (images, labels), names, teacher=make_network().to(dtype))}
     scores = evaluate(recomputed, (images, labels), names, teacher=make_network().to(dtype))
     refused = {s.proxy for s in scores if "torch.utils.checkpoint" in s.reason}
-    assert refused == {"synflow", "gradsign", "vkdnw", "vkdnw_single"}
+    assert refused == {"synflow", "vkdnw", "vkdnw_released", "vkdnw_single"}
     names = {"snip", "grasp", "jacov", "zico", "naswot", "fisher", "zen", "te_nas_ntk", "kd:sp", "dextr"}
     assert {s.proxy: s.value for s in scores if s.proxy in names} == {name: expected[name] for name in names}
 

@@ -325,6 +325,7 @@ class Recorder(Flow, TorchFunctionMode):
             images = None
         new = self.trace(result, images, channels)
         self.settle(new, result, [(source, trace)], func, layer=True)
+        new.scores, new.soft = trace.scores, trace.soft  # scores of heads may be mixed by a linear map
         return self._called(entry, source, result)
 
     def _called(self, entry: Weight, source: Tensor, result: Tensor) -> Any:
