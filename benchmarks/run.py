@@ -5,6 +5,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +290,7 @@ def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Job) -
     costs: dict[str, Costs] = {}
     if archs:
         table = job.space.costs(archs, num_classes=job.num_classes, image_shape=job.image_shape)
-        costs = dict(zip(archs, map(Costs._make, table[list(Cost._fields)].to_numpy().tolist())))
+        costs = dict(zip(archs, starmap(Costs, table[list(Cost._fields)].to_numpy().tolist())))
     return [Unit(item.arch, item.seed, item.proxies, costs.get(item.arch)) for item in missing]
 
 

@@ -64,7 +64,7 @@ def _one_by_one(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
     for image, label in zip(batch.images, batch.labels):
         given = image[None].clone()
         with ImageByImage(), Recorder(named_state(network), given) as recorder:
-            logits = network(given)
+            logits = with_state(network, {}, given)  # which refuses maps that are computed anew without these modes
         logits = single_logits(logits, Batch(given, batch.labels))
         check_classes(logits)
         weights = {weight.name: weight.tensor for weight in recorder.weights}

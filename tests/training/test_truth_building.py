@@ -32,6 +32,7 @@ from zcbench.distill.errors import KnobError, RecipeError, WeightError
 from zcbench.distill.loop import train
 from zcbench.distill.recipe import Recipe
 from zcbench.errors import ArchitectureError, ProtocolError, StoreError, UnknownNameError
+from zcbench.registry import PluginError
 
 from .conftest import make_data
 from .test_resuming import small_disk
@@ -162,7 +163,7 @@ def test_a_distiller_of_ones_own(tmp_path: Path) -> None:
     mine, theirs = build(tmp_path / "mine", workers=2, **own), build(tmp_path / "theirs", **options)
     pd.testing.assert_frame_equal(rows(mine), rows(theirs))
     file.write_text(file.read_text() + "# another version")
-    with pytest.raises(ProtocolError, match="plugins was"):
+    with pytest.raises(PluginError, match="was edited after this process had loaded it"):
         build(tmp_path / "mine", **own)
 
 

@@ -62,8 +62,8 @@ def overwritten(last: Last | None, *, copied: bool = False) -> bool:
 def map_of(logits: Any) -> Tensor | None:
     """The last map ``(B, C, H, W)``, tokens row by row; None if there is none, or not in one piece for each image."""
     last = last_map(logits)
-    if last is None or last.trace.images is None or hides_layers(logits, last):
-        return None
+    if last is None or last.trace.images is None or last.trace.depth == 0 or hides_layers(logits, last):
+        return None  # on a map of depth 0 no weight has worked: it is the image
     classifier = classifier_of(logits)
     while classifier is not None and last.trace.averaged is not None and _averages(last.tensor, classifier.embedding):
         last = last.trace.averaged

@@ -270,10 +270,7 @@ class Recorder(Flow, TorchFunctionMode):
             new = self.trace(output, trace.images if place == 0 else Images(output.ndim - 2), output.ndim - 1)
             self.settle(new, output, [(args[0], trace)], func, layer=True)
             new.depth = trace.depth + layers
-            if place == 0 and output.ndim == 3 and new.images is not None:
-                new.last, new.hidden = None, 0
-            elif trace_of(result[0]) is not None:
-                new.last, new.hidden = self._latest([(result[0], trace_of(result[0]))], output, func), 0  # type: ignore[list-item]
+            new.last, new.hidden = self._latest([(args[0], trace)], output, func), 1  # steps are no positions of a map
         return result
 
     def _recur_once(self, func: Function, args: Args, kwargs: Kwargs) -> Any:
