@@ -30,6 +30,8 @@ def blocks(network: nn.Module, batch: Batch, seed: int) -> Values:
     finally:
         for handle in handles:
             handle.remove()
+    if cut.lost:
+        return {"blocks": missing("A block puts out a map that does not keep the images apart.")}
     if not cut.outputs:
         return {"blocks": missing("No block puts out a feature map.")}
     signs = [_signs(output, stream) for output in cut.outputs[1:]]
@@ -42,10 +44,12 @@ class _Cut:
     def __init__(self) -> None:
         self.outputs: list[Tensor] = []
         self.leaves: list[Tensor] = []
+        self.lost = False
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Tensor | None:
         maps = channels_second(output)
         if maps is None:
+            self.lost = self.lost or (isinstance(output, Tensor) and output.ndim == 4)
             return None
         self.outputs.append(maps)
         self.leaves.append(maps.detach().requires_grad_())

@@ -168,10 +168,10 @@ class SharedPass:
             self._recorder = Recorder(
                 named_state(self._network),
                 given,
-                calls=self._saliency and self._saliency.listen,
+                calls=None if self._saliency is None else self._saliency.listen,
                 biased=self._biased,
-                relus=self._codes and self._codes.listen,
-                layers=self._activations and self._activations.listen,
+                relus=None if self._codes is None else self._codes.listen,
+                layers=None if self._activations is None else self._activations.listen,
                 roles=self._roles,
                 copies=self._copies,
             )

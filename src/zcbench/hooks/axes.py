@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from zcbench.hooks.functions import Function, argument
+from zcbench.hooks.functions import Function, argument, functions
 
 Shape = Sequence[int]
 #: For every axis of a result, the axis of the source that it is; None for a new or a reduced one.
@@ -182,8 +183,8 @@ MOVES: dict[Function, Callable[[Function, tuple[Any, ...], Mapping[str, Any], Sh
     **dict.fromkeys((torch.transpose, torch.swapaxes, torch.swapdims), swapped),
     **dict.fromkeys((Tensor.transpose, Tensor.swapaxes, Tensor.swapdims, Tensor.transpose_), swapped),
     **dict.fromkeys((torch.movedim, torch.moveaxis, Tensor.movedim, Tensor.moveaxis), moved),
-    **dict.fromkeys((torch.t, Tensor.t, Tensor.T.__get__), reversed_axes),
-    **dict.fromkeys((Tensor.mT.__get__, torch.adjoint, Tensor.adjoint), last_swapped),
+    **dict.fromkeys((torch.t, Tensor.t, Tensor.T.__get__), reversed_axes),  # type: ignore[attr-defined]
+    **dict.fromkeys((Tensor.mT.__get__, torch.adjoint, Tensor.adjoint), last_swapped),  # type: ignore[attr-defined]
     Tensor.__getitem__: indexed,
     **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), selected),
     torch.stack: stacked,
@@ -192,24 +193,63 @@ MOVES: dict[Function, Callable[[Function, tuple[Any, ...], Mapping[str, Any], Sh
 }
 
 #: Functions that give the same numbers in the same order another shape.
-RESHAPES: frozenset[Function] = frozenset(
-    {torch.reshape, torch.flatten, torch.squeeze, torch.unsqueeze, torch.unflatten, torch.ravel, torch.view_as_real}
-    | {Tensor.reshape, Tensor.view, Tensor.flatten, Tensor.squeeze, Tensor.unsqueeze, Tensor.unflatten, Tensor.ravel}
-    | {Tensor.view_as, Tensor.reshape_as, Tensor.squeeze_, Tensor.unsqueeze_}
+RESHAPES: frozenset[Function] = functions(
+    *(torch.reshape, torch.flatten, torch.squeeze, torch.unsqueeze, torch.unflatten, torch.ravel, torch.view_as_real),
+    *(Tensor.reshape, Tensor.view, Tensor.flatten, Tensor.squeeze, Tensor.unsqueeze, Tensor.unflatten, Tensor.ravel),
+    *(Tensor.view_as, Tensor.reshape_as, Tensor.squeeze_, Tensor.unsqueeze_),
 )
 #: Functions that exchange the two axes of a matrix.
-FLIPS: frozenset[Function] = frozenset(
-    {torch.t, torch.transpose, torch.swapaxes, torch.swapdims, torch.permute, torch.adjoint}
-    | {Tensor.t, Tensor.transpose, Tensor.swapaxes, Tensor.swapdims, Tensor.permute, Tensor.adjoint}
-    | {Tensor.T.__get__, Tensor.mT.__get__}
+FLIPS: frozenset[Function] = functions(
+    *(torch.t, torch.transpose, torch.swapaxes, torch.swapdims, torch.permute, torch.adjoint),
+    *(Tensor.t, Tensor.transpose, Tensor.swapaxes, Tensor.swapdims, Tensor.permute, Tensor.adjoint),
+    *(Tensor.T.__get__, Tensor.mT.__get__),  # type: ignore[attr-defined]
 )
 #: Functions that repeat the numbers of a tensor.
-REPEATS: frozenset[Function] = frozenset(
-    {Tensor.expand, Tensor.expand_as, Tensor.repeat, Tensor.tile, torch.tile, torch.broadcast_to, Tensor.broadcast_to}
-    | {torch.repeat_interleave, Tensor.repeat_interleave}
+REPEATS: frozenset[Function] = functions(
+    *(Tensor.expand, Tensor.expand_as, Tensor.repeat, Tensor.tile, torch.tile, torch.broadcast_to, Tensor.broadcast_to),
+    *(torch.repeat_interleave, Tensor.repeat_interleave),
 )
 #: Functions that hand a tensor on as it is, or a copy of it.
-COPIES: frozenset[Function] = frozenset(
-    {Tensor.contiguous, Tensor.clone, torch.clone, Tensor.to, Tensor.float, Tensor.double, Tensor.half}
-    | {Tensor.type, Tensor.type_as, Tensor.requires_grad_, Tensor.bfloat16, Tensor.detach, torch.detach}
+COPIES: frozenset[Function] = functions(
+    *(Tensor.contiguous, Tensor.clone, torch.clone, Tensor.to, Tensor.float, Tensor.double, Tensor.half),
+    *(Tensor.type, Tensor.type_as, Tensor.requires_grad_, Tensor.bfloat16, Tensor.detach, torch.detach),
 )
+#: Functions that work along an axis and keep its size: position of the axis among the arguments, and its name.
+ALONG: dict[Function, tuple[int, str]] = {
+    **dict.fromkeys((torch.flip, Tensor.flip), (1, "dims")),
+    **dict.fromkeys((torch.roll, Tensor.roll), (2, "dims")),
+    **dict.fromkeys((torch.rot90, Tensor.rot90), (2, "dims")),
+    **dict.fromkeys((F.softmax, F.log_softmax, F.softmin, torch.softmax, torch.log_softmax), (1, "dim")),
+    **dict.fromkeys((Tensor.softmax, Tensor.log_softmax, torch.cumsum, torch.cumprod, torch.logcumsumexp), (1, "dim")),
+    **dict.fromkeys((Tensor.cumsum, Tensor.cumprod, Tensor.logcumsumexp, torch.cummax, torch.cummin), (1, "dim")),
+    **dict.fromkeys((Tensor.cummax, Tensor.cummin, torch.sort, torch.argsort, Tensor.sort, Tensor.argsort), (1, "dim")),
+    **dict.fromkeys((torch.gather, Tensor.gather, torch.scatter, Tensor.scatter, torch.scatter_add), (1, "dim")),
+    **dict.fromkeys((Tensor.scatter_add, Tensor.scatter_, Tensor.scatter_add_, torch.index_select), (1, "dim")),
+    **dict.fromkeys((Tensor.index_select, torch.index_add, Tensor.index_add, Tensor.index_add_), (1, "dim")),
+    **dict.fromkeys((torch.index_copy, Tensor.index_copy, Tensor.index_copy_, torch.take_along_dim), (1, "dim")),
+    **dict.fromkeys((torch.topk, Tensor.topk, F.normalize, torch.diff, Tensor.diff), (2, "dim")),
+}
+
+_LAST_AXIS: frozenset[Function] = functions(
+    *(torch.sort, torch.argsort, torch.topk, torch.diff, Tensor.sort, Tensor.argsort, Tensor.topk, Tensor.diff),
+)
+
+
+def works_along(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], axis: int, ndim: int) -> bool:
+    """Whether a function mixes or reorders what lies along an axis."""
+    if func not in ALONG:
+        return False
+    dims = argument(*ALONG[func], args, kwargs)
+    if dims is None:
+        last = {
+            torch.sort,
+            torch.argsort,
+            Tensor.sort,
+            Tensor.argsort,
+            torch.topk,
+            Tensor.topk,
+            torch.diff,
+            Tensor.diff,
+        }
+        return axis == (ndim - 1 if func in last else 1 if func is F.normalize else axis)
+    return axis in {int(dim) % ndim for dim in (dims if isinstance(dims, list | tuple) else [dims])}

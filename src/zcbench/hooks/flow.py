@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zcbench.hooks import axes
 from zcbench.hooks.axes import FIRST, Images
-from zcbench.hooks.functions import SOFTMAXES, Function, argument
+from zcbench.hooks.functions import SOFTMAXES, Function, argument, functions
 from zcbench.hooks.trace import KEY, Last, Trace, trace_of
 from zcbench.hooks.weights import Origin, WeightTable
 
@@ -19,18 +19,18 @@ Sources = list[tuple[Tensor, Trace]]
 
 POOLS: frozenset[Function] = frozenset({F.adaptive_avg_pool2d, F.avg_pool2d, F.adaptive_avg_pool1d, F.avg_pool1d})
 AVERAGES: frozenset[Function] = axes.MEANS | POOLS
-SUMS: frozenset[Function] = frozenset(
-    {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__, torch.sub, Tensor.sub}
+SUMS: frozenset[Function] = functions(
+    *(torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__, torch.sub, Tensor.sub),
 )
 SHAPES: frozenset[Function] = axes.RESHAPES | axes.COPIES | (frozenset(axes.MOVES) - frozenset(axes.REDUCTIONS))
 #: Functions that take a part of a tensor.
-CROPS: frozenset[Function] = frozenset(
-    {Tensor.__getitem__, torch.narrow, Tensor.narrow, torch.chunk, Tensor.chunk, torch.split, Tensor.split}
-    | {torch.tensor_split, Tensor.tensor_split, torch.index_select, Tensor.index_select}
+CROPS: frozenset[Function] = functions(
+    *(Tensor.__getitem__, torch.narrow, Tensor.narrow, torch.chunk, Tensor.chunk, torch.split, Tensor.split),
+    *(torch.tensor_split, Tensor.tensor_split, torch.index_select, Tensor.index_select),
 )
 #: Functions whose second tensor gives no numbers, but a shape or a type.
-_LIKE: frozenset[Function] = frozenset(
-    {Tensor.view_as, Tensor.reshape_as, Tensor.expand_as, Tensor.type_as, Tensor.to, Tensor.new_zeros}
+_LIKE: frozenset[Function] = functions(
+    *(Tensor.view_as, Tensor.reshape_as, Tensor.expand_as, Tensor.type_as, Tensor.to, Tensor.new_zeros),
 )
 
 
@@ -58,7 +58,9 @@ class Flow:
             self._follow_parameters(func, args, kwargs, outputs)
             return
         for output in outputs:
-            source, trace = max(sources, key=lambda pair: _suits(*pair, output)) if len(sources) > 1 else sources[0]
+            source, trace = (
+                max(sources, key=lambda pair: _suits(pair[0], pair[1], output)) if len(sources) > 1 else sources[0]
+            )
             images, channels = self._axes(func, args, kwargs, source, trace, output, before)
             new = self.trace(output, images, channels)
             new.mixed = _reduces_images(func, trace, images)
@@ -170,7 +172,9 @@ class Flow:
             return images, channels
         if func in axes.MOVES:
             return through(axes.MOVES[func](func, args, kwargs, shape), trace)
-        return through(axes.aligned(len(shape), output.ndim), trace)
+        images, channels = through(axes.aligned(len(shape), output.ndim), trace)
+        along = images is not None and axes.works_along(func, args, kwargs, images.axis, output.ndim)
+        return None if along else images, channels
 
     def _latest(self, sources: Sources, result: Tensor, func: Function) -> Last | None:
         """The latest map or sequence of tokens among the sources and what lies before them."""

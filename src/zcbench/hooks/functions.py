@@ -10,6 +10,12 @@ from torch import Tensor
 
 Function = Callable[..., Any]
 
+
+def functions(*given: Any) -> frozenset[Function]:
+    """A set of functions; what stands for methods of tensors has types of its own."""
+    return frozenset(given)
+
+
 CONVOLUTIONS: frozenset[Function] = frozenset({F.conv1d, F.conv2d, F.conv3d, torch.convolution})
 TRANSPOSED: frozenset[Function] = frozenset({F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d})
 #: Matrix products of two operands: positions of the two among the arguments, and whether the second is transposed.
@@ -47,7 +53,7 @@ _CLIPPED: dict[Function, str] = {
     **dict.fromkeys((torch.clamp, torch.clamp_, torch.clip, torch.clip_), "min"),
     **dict.fromkeys((Tensor.clamp, Tensor.clamp_, Tensor.clip, Tensor.clip_), "min"),
     **dict.fromkeys((torch.clamp_min, torch.clamp_min_, Tensor.clamp_min, Tensor.clamp_min_), "min"),
-    **dict.fromkeys((F.threshold, F.threshold_, torch.threshold), "threshold"),
+    **dict.fromkeys((F.threshold, F.threshold_, torch.threshold), "threshold"),  # type: ignore[attr-defined]
 }
 _MAXIMA: frozenset[Function] = frozenset(
     {torch.maximum, torch.max, torch.fmax, Tensor.maximum, Tensor.max, Tensor.fmax}
@@ -86,9 +92,9 @@ ALIASES: dict[Function, Function] = {torch.batch_norm: _batch_norm}
 ABOVE: frozenset[Function] = frozenset({torch.gt, torch.ge, Tensor.gt, Tensor.ge, Tensor.__gt__, Tensor.__ge__})
 BELOW: frozenset[Function] = frozenset({torch.lt, torch.le, Tensor.lt, Tensor.le, Tensor.__lt__, Tensor.__le__})
 #: Functions that may apply such a comparison.
-MASKED: frozenset[Function] = frozenset(
-    {torch.where, Tensor.where, torch.mul, torch.multiply, Tensor.mul, Tensor.mul_, Tensor.multiply, Tensor.__mul__}
-    | {Tensor.__rmul__, torch.masked_fill, Tensor.masked_fill, Tensor.masked_fill_}
+MASKED: frozenset[Function] = functions(
+    *(torch.where, Tensor.where, torch.mul, torch.multiply, Tensor.mul, Tensor.mul_, Tensor.multiply, Tensor.__mul__),
+    *(Tensor.__rmul__, torch.masked_fill, Tensor.masked_fill, Tensor.masked_fill_),
 )
 SOFTMAXES: frozenset[Function] = frozenset({F.softmax, torch.softmax, Tensor.softmax})
 

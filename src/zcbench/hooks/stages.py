@@ -38,11 +38,12 @@ class StageTap:
         self._graph = graph
         self._maps: dict[tuple[int, ...], Tensor] = {}
         self._tokens: list[Tensor] = []
+        self._lost = False
         self._handles: list[Any] = []
         self._modules = _blocks(network, _probe(network, images), tokens=True)
 
     def __enter__(self) -> Self:
-        self._maps, self._tokens = {}, []
+        self._maps, self._tokens, self._lost = {}, [], False
         self._handles = [module.register_forward_hook(self._keep) for module in self._modules]
         return self
 
@@ -52,7 +53,9 @@ class StageTap:
 
     @property
     def stages(self) -> tuple[Tensor, ...]:
-        """The maps, shallow to deep."""
+        """The maps, shallow to deep; none where a block put out one that does not keep the images apart."""
+        if self._lost:
+            return ()
         if len(self._maps) == 1 and len(self._tokens) > 1:
             count, parts = len(self._tokens), min(CUTS, len(self._tokens))
             return tuple(self._tokens[count * part // parts - 1] for part in range(1, parts + 1))
@@ -61,6 +64,7 @@ class StageTap:
     def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
         maps = channels_second(output)
         tokens = maps is None
+        self._lost = self._lost or (tokens and isinstance(output, Tensor) and output.ndim == 4)
         if tokens:
             maps = _tokens_as_map(inputs, output)
         if maps is not None:
