@@ -135,7 +135,8 @@ def _counted(network: nn.Module, image_shape: tuple[int, int, int]) -> tuple[int
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(layer, nn.Conv2d):
-            convolutions.append(layer)
+            single = layer.kernel_size == (1, 1) and inputs[0].shape[2:] == (1, 1)  # a linear map of one position
+            convolutions.extend([] if single else [layer])
             kernel = layer.kernel_size[0] * layer.kernel_size[1]
             macs.append(output[0].numel() * layer.in_channels // layer.groups * kernel)
         elif isinstance(layer, nn.Linear):

@@ -187,8 +187,10 @@ class Flow:
         return max(found, key=lambda last: last.trace.order) if found else None
 
     def _is_itself(self, new: Trace, result: Tensor, sources: Sources, func: Function, layer: bool) -> bool:
-        if new.channels is None or func in axes.REDUCTIONS:
+        if new.channels is None:
             return False
+        if func in axes.REDUCTIONS:
+            return _joins_maps(new, result, sources)
         if result.ndim == 4 and (layer or new.images == FIRST):
             return _is_map(new, result, sources, func, layer)
         several = result.numel() > self.size * result.shape[-1]
@@ -222,6 +224,16 @@ def through(places: axes.Places, trace: Trace) -> tuple[Images | None, int | Non
 def _suits(tensor: Tensor, trace: Trace, output: Tensor) -> tuple[bool, bool, bool]:
     """How well a source tells where the axes of an output are."""
     return tensor.ndim == output.ndim, trace.images is not None, trace.channels is not None
+
+
+def _joins_maps(new: Trace, result: Tensor, sources: Sources) -> bool:
+    """Whether a reduction adds up stacked maps, or takes the largest of them: its result has their size."""
+    last = sources[0][1].last if sources else None
+    if last is None or result.ndim != 4 or last.tensor.ndim != 4 or new.channels is None:
+        return False
+    size = [result.shape[axis] for axis in (1, 2, 3) if axis != new.channels]
+    own = [last.tensor.shape[axis] for axis in (1, 2, 3) if axis != last.trace.channels]
+    return new.images == FIRST and size == own and size != [1, 1] and sources[0][0].ndim == 5
 
 
 def _passes(func: Function, args: Args, kwargs: Kwargs) -> bool:
