@@ -69,24 +69,19 @@ def because(reason: str, *proxies: str) -> dict[str, str]:
     return dict.fromkeys(proxies, reason)
 
 
-AZ_BLOCKS = ("az_expressivity", "az_progressivity", "az_trainability")
 #: What a proxy's definition reads off the writing of a network.
 TENSORS = because(
-    "sums over weight tensors of what is not additive, or draws for each tensor",
-    *("l2_norm", "grad_norm", "zico", "fisher", "zen", "az_complexity", "dss", *AZ_BLOCKS),
-    *("vkdnw", "vkdnw_released", "vkdnw_single"),
+    "sums roots or ratios over weight tensors, or draws for each tensor",
+    *("l2_norm", "grad_norm", "zico", "dss", "vkdnw", "vkdnw_released", "vkdnw_single"),
 )
 CONVOLUTIONS = because("counts convolutions", "n_convs")
-ROWS = because("draws rows of what a layer puts out, or reads what modules put out", "near", "meco", "meco_opt")
+ROWS = because("draws rows of what each layer and activation function puts out", "near")
 BLOCKS = because(
     "reads blocks, which are modules",
-    *(*AZ_BLOCKS, "kd:at", "kd:nst", "kd:kdsvd", "kd:fsp", "kd:fsp_mean", "kd:review", "kd:ickd"),
+    *("az_expressivity", "az_progressivity", "az_trainability"),
+    *("kd:at", "kd:nst", "kd:kdsvd", "kd:fsp", "kd:fsp_mean", "kd:review"),
 )
 MODULES = because("reads what modules and containers put out", "meco", "meco_opt", "dextr")
-CALLS = because(
-    "reads the output of each call, of which there is another number",
-    *("n_convs", "near", "meco", "meco_opt", "fisher", "fisher_channel", "vkdnw_single"),
-)
 
 
 def copy_in_order(source: nn.Module, target: nn.Module) -> None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .networks import ConvNet
-from .rewritings import ALL, BLOCKS, CONVOLUTIONS, FEW, ROWS, Pairs, because, compare
+from .rewritings import ALL, CONVOLUTIONS, FEW, ROWS, Pairs, because, compare
 
 PAIRS = Pairs()
 
@@ -107,7 +107,7 @@ class HardNet(ConvNet):
         return F.hardsigmoid(self.widen(F.hardswish(self.narrow(self.squeeze(x)))))
 
 
-RELU6 = because("a ReLU6 is called where a hardswish was", "near", "naswot", "swap", "swap_reg")
+RELU6 = because("a ReLU6 is called where a hardswish was", "near")
 PAIRS.rewrite("hardswish: in place", HardNet, quick=True, activate=lambda net, x: F.hardswish(x, inplace=True))
 PAIRS.rewrite("hardswish: by ReLU6", HardNet, RELU6, True, activate=lambda net, x: x * F.relu6(x + 3) / 6)
 
@@ -141,7 +141,7 @@ PAIRS.rewrite(
     ConvNet,
     excite=lambda net, x: net.widen(F.relu(net.narrow(net.squeeze(x)), inplace=True)).sigmoid_(),
 )
-PAIRS.add("gate: 1x1 convolutions", ConvNet, ConvolvedGate, CONVOLUTIONS | BLOCKS | ROWS, True)
+PAIRS.add("gate: 1x1 convolutions", ConvNet, ConvolvedGate, CONVOLUTIONS, True)
 
 # Normalisations
 

@@ -10,13 +10,10 @@ from torch import nn
 from .networks import Attention
 from .rewritings import (
     ALL,
-    AZ_BLOCKS,
-    BLOCKS,
     FEW,
     ROWS,
     TENSORS,
     Pairs,
-    because,
     compare,
     copy_named,
 )
@@ -112,12 +109,10 @@ def function_of_module(net, tokens):
     return F.multi_head_attention_forward(first, first, first, 16, 2, *weights)[0].transpose(0, 1)
 
 
-ONE_MODULE = because("the attention is one module", "near", "meco", "meco_opt")
-MORE = because("two layers more are called", *ROWS)
-PAIRS.add("attention: module", Attention, Multihead, ONE_MODULE, True)
-PAIRS.add("attention: module, sequence first", Attention, SequenceFirst, ONE_MODULE, True)
-PAIRS.rewrite("attention: function", Multihead, ROWS, True, attend=function_of_module)
-PAIRS.add("attention: three linear maps", Attention, Separate, TENSORS | MORE, True)
+PAIRS.add("attention: module", Attention, Multihead, quick=True)
+PAIRS.add("attention: module, sequence first", Attention, SequenceFirst, quick=True)
+PAIRS.rewrite("attention: function", Multihead, quick=True, attend=function_of_module)
+PAIRS.add("attention: three linear maps", Attention, Separate, TENSORS | ROWS, True)
 
 # Encoders
 
@@ -176,10 +171,10 @@ def functional(net, tokens):
     return tokens + F.linear(hidden, layer.linear2.weight, layer.linear2.bias)
 
 
-PAIRS.rewrite("encoder: by its parts", Encoder, BLOCKS, True, encode=by_parts)
-PAIRS.rewrite("encoder: functional", Encoder, BLOCKS | ONE_MODULE, True, encode=functional)
-PAIRS.add("encoder: sequence first", Encoder, EncoderSequenceFirst, ROWS, True)
-PAIRS.add("encoder: a stack of one", Encoder, Encoders, ROWS | because("blocks are nested", *AZ_BLOCKS))
+PAIRS.rewrite("encoder: by its parts", Encoder, quick=True, encode=by_parts)
+PAIRS.rewrite("encoder: functional", Encoder, quick=True, encode=functional)
+PAIRS.add("encoder: sequence first", Encoder, EncoderSequenceFirst, quick=True)
+PAIRS.add("encoder: a stack of one", Encoder, Encoders)
 
 # Class tokens
 

@@ -8,7 +8,6 @@ from torch import nn
 from .networks import ConvNet
 from .rewritings import (
     ALL,
-    BLOCKS,
     CONVOLUTIONS,
     FEW,
     TENSORS,
@@ -56,16 +55,16 @@ ENDS = {
 }
 for name, end in ENDS.items():
     convolved = rewritten(ConvolvedHead, head=end)
-    PAIRS.add(f"1x1 convolution, {name}", ConvNet, convolved, CONVOLUTIONS | BLOCKS, True)
-EVERYWHERE = because("the classifier works on every position", "macs", "az_complexity", "near", "meco", "meco_opt")
+    PAIRS.add(f"1x1 convolution, {name}", ConvNet, convolved, CONVOLUTIONS, True)
+EVERYWHERE = because("the classifier works on every position", "macs", "az_complexity", "near")
 PAIRS.add(
     "1x1 convolution, averaged where its outputs are",
     ConvNet,
     rewritten(ConvolvedHead, pool=lambda net, x: x, head=lambda net, x: net.linear(x).mean((2, 3))),
-    CONVOLUTIONS | BLOCKS | EVERYWHERE,
+    CONVOLUTIONS | EVERYWHERE,
     True,
 )
-PAIRS.add("conv1d", ConvNet, Conv1dHead, CONVOLUTIONS | BLOCKS, True)
+PAIRS.add("conv1d", ConvNet, Conv1dHead, CONVOLUTIONS, True)
 
 
 def side_branch(net, x):
@@ -121,7 +120,7 @@ class TwoHeads(ConvNet):
         return torch.cat([self.low(x), self.high(x)], 1)
 
 
-MORE = because("one layer more is called", "near", "vkdnw_single")
+MORE = because("one layer more is called", "near")
 PAIRS.add("two halves joined", ConvNet, TwoHeads, TENSORS | MORE, True)
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .networks import ConvNet, Residual
-from .rewritings import ALL, BLOCKS, CALLS, CONVOLUTIONS, FEW, ROWS, Pairs, because, compare
+from .rewritings import ALL, CONVOLUTIONS, FEW, ROWS, Pairs, compare
 
 PAIRS = Pairs()
 
@@ -55,7 +55,6 @@ def unfolded_linear(net, x):
     return F.linear(columns, net.conv2.weight.flatten(1), net.conv2.bias).transpose(1, 2).reshape(len(x), 16, 8, 8)
 
 
-AFTER = because("reads the output before the bias is added", *ROWS)
 #: The second convolution in other words, the proxies that may differ, and whether it is in the usual run.
 CONVOLVE = {
     "functional": (lambda net, x: F.conv2d(x, net.conv2.weight, net.conv2.bias, 2, 1), {}, True),
@@ -65,14 +64,14 @@ CONVOLVE = {
     "torch.convolution": (low_level, {}, True),
     "aten": (operator, {}, True),
     "padded before": (padded, {}, True),
-    "bias added later": (bias_later, AFTER, True),
+    "bias added later": (bias_later, {}, True),
     "functional_call": (called, {}, True),
     "slices of everything": (largest_subnet, {}, True),
     "a copy of the weights": (kernel_copy, {}, True),
     "images in two halves": (lambda net, x: torch.cat([net.conv2(half) for half in x.chunk(2)]), {}, True),
     "one image at a time": (lambda net, x: torch.stack([net.conv2(image) for image in x]), {}, True),
-    "unfold, product": (unfolded, CONVOLUTIONS | ROWS, True),
-    "unfold, linear": (unfolded_linear, CONVOLUTIONS | ROWS, True),
+    "unfold, product": (unfolded, CONVOLUTIONS, True),
+    "unfold, linear": (unfolded_linear, CONVOLUTIONS, True),
     "channels-last images": (lambda net, x: net.conv2(x.contiguous(memory_format=torch.channels_last)), {}, False),
 }
 for name, (step, exempt, quick) in CONVOLVE.items():
@@ -104,8 +103,8 @@ def into_zeros(net, x):
     return out
 
 
-PAIRS.rewrite("groups joined", Residual, CALLS, True, grouped=group_by_group)
-PAIRS.rewrite("groups written into zeros", Residual, CALLS, True, grouped=into_zeros)
+PAIRS.rewrite("groups joined", Residual, CONVOLUTIONS | ROWS, True, grouped=group_by_group)
+PAIRS.rewrite("groups written into zeros", Residual, CONVOLUTIONS | ROWS, True, grouped=into_zeros)
 
 # Holders of the weights
 
@@ -192,9 +191,9 @@ class Flags(ConvNet):
         self.bias, self.weight, self.conv1.has_bias = True, "he", True
 
 
-PAIRS.add("own layers", ConvNet, OwnLayers, BLOCKS, True)
-PAIRS.add("one ParameterList", BatchStatistics, Functional, BLOCKS, True)
-PAIRS.add("one ParameterDict", BatchStatistics, FunctionalDict, BLOCKS, True)
+PAIRS.add("own layers", ConvNet, OwnLayers, quick=True)
+PAIRS.add("one ParameterList", BatchStatistics, Functional, quick=True)
+PAIRS.add("one ParameterDict", BatchStatistics, FunctionalDict, quick=True)
 PAIRS.add("flags named bias and weight", ConvNet, Flags, quick=True)
 
 

@@ -62,17 +62,17 @@ def transposed(net, x):
 
 #: The 1x1 convolution in other words, and the proxies that may differ.
 POINTS = {
-    "linear on channels last": (linear_channels_last, CONVOLUTIONS | ROWS),
-    "matmul": (matmul, CONVOLUTIONS | ROWS),
+    "linear on channels last": (linear_channels_last, CONVOLUTIONS),
+    "matmul": (matmul, CONVOLUTIONS),
     "baddbmm": (baddbmm, CONVOLUTIONS | ROWS),
-    "bmm of a repeated weight": (bmm_repeated, CONVOLUTIONS | ROWS),
-    "einsum": (einsum, CONVOLUTIONS | ROWS),
-    "einsum, images first": (einsum_data_first, CONVOLUTIONS | ROWS),
-    "tensordot": (tensordot, CONVOLUTIONS | ROWS),
+    "bmm of a repeated weight": (bmm_repeated, CONVOLUTIONS),
+    "einsum": (einsum, CONVOLUTIONS),
+    "einsum, images first": (einsum_data_first, CONVOLUTIONS),
+    "tensordot": (tensordot, CONVOLUTIONS),
     "transposed convolution": (transposed, {}),
     "conv1d of the flattened map": (conv1d, ROWS),
     "conv3d": (conv3d, {}),
-    "images as groups of one convolution": (images_as_groups, ROWS),
+    "images as groups of one convolution": (images_as_groups, {}),
 }
 for name, (point, exempt) in POINTS.items():
     PAIRS.rewrite(f"1x1: {name}", Residual, exempt, True, point=point)
@@ -102,7 +102,7 @@ def with_side_branch(net, x):
     return net.a(x)
 
 
-ONE_RELU_MORE = because("one ReLU more is called", "near", "naswot", "swap", "swap_reg")
+ONE_RELU_MORE = because("one ReLU more is called", "near")
 PAIRS.rewrite("a side branch that nobody reads", Residual, ONE_RELU_MORE, grouped=with_side_branch)
 PAIRS.rewrite(
     "control flow on values", Residual, quick=True, grouped=lambda net, x: net.a(x) if float(x.sum()) > -1e30 else x

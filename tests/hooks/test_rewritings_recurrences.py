@@ -113,7 +113,8 @@ def rnn_by_hand(net, rows):
 
 LOOP = because(
     "a loop of layers, not one recurrence",
-    *("near", "meco", "meco_opt", "depth", "fisher", "fisher_channel", "vkdnw_single"),
+    "near",
+    "depth",
 )
 PAIRS.rewrite("LSTM: by hand", Lstm, LOOP, True, last=lstm_by_hand)
 PAIRS.rewrite("LSTM: cells", Lstm, LOOP, True, last=lstm_by_cells)

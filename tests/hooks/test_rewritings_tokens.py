@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from .networks import TokenNet
-from .rewritings import ALL, CALLS, CONVOLUTIONS, FEW, ROWS, Pairs, because, compare
+from .rewritings import ALL, CONVOLUTIONS, FEW, ROWS, Pairs, compare
 
 PAIRS = Pairs()
 mix = TokenNet.mix
@@ -66,19 +66,18 @@ def products(net, tokens):
     return F.relu(tokens @ net.up.weight.T + net.up.bias) @ net.down.weight.T + net.down.bias
 
 
-DEEPER = because("one weight's calls follow each other", "depth")
 #: The perceptron of the tokens in other words, the proxies that may differ, and whether it is in the usual run.
 MIXES = {
-    "sequence first": (sequence_first, ROWS, True),
-    "windows": (windows, ROWS, True),
-    "windows of all images": (windows_of_all_images, ROWS, True),
-    "one row each": (one_row_each, ROWS, True),
-    "one after another": (one_after_another, ROWS | CALLS | DEEPER, True),
-    "image by image": (image_by_image, ROWS | CALLS, True),
-    "vmap": (mapped, ROWS | CALLS, True),
-    "halves of the batch": (halves, ROWS, True),
+    "sequence first": (sequence_first, {}, True),
+    "windows": (windows, {}, True),
+    "windows of all images": (windows_of_all_images, {}, True),
+    "one row each": (one_row_each, {}, True),
+    "one after another": (one_after_another, ROWS, True),
+    "image by image": (image_by_image, {}, True),
+    "vmap": (mapped, {}, True),
+    "halves of the batch": (halves, {}, True),
     "1x1 convolutions": (as_map, CONVOLUTIONS | ROWS, True),
-    "conv1d": (conv1d, CONVOLUTIONS | ROWS, False),
+    "conv1d": (conv1d, CONVOLUTIONS, False),
     "(B, H, W, C)": (with_two_axes, ROWS, True),
     "matrix products": (products, {}, False),
 }
@@ -108,9 +107,9 @@ def pixels_to_channels(net, x):
 
 
 PAIRS.rewrite("patches: linear", TokenNet, CONVOLUTIONS | ROWS, True, patches=cut_and_linear)
-PAIRS.rewrite("patches: F.unfold", TokenNet, CONVOLUTIONS | ROWS, True, patches=unfolded)
+PAIRS.rewrite("patches: F.unfold", TokenNet, CONVOLUTIONS, True, patches=unfolded)
 PAIRS.rewrite("patches: Tensor.unfold", TokenNet, CONVOLUTIONS | ROWS, True, patches=unfolded_twice)
-PAIRS.rewrite("patches: pixel_unshuffle", TokenNet, ROWS, True, patches=pixels_to_channels)
+PAIRS.rewrite("patches: pixel_unshuffle", TokenNet, quick=True, patches=pixels_to_channels)
 
 
 @pytest.mark.parametrize("pair", PAIRS.quick(), ids=lambda pair: pair.name)

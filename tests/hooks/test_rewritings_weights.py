@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from .networks import ConvNet
-from .rewritings import ALL, AZ_BLOCKS, BLOCKS, FEW, Pairs, because, compare, copy_named
+from .rewritings import ALL, FEW, Pairs, compare, copy_named
 
 PAIRS = Pairs()
 
@@ -67,7 +67,7 @@ class OwnWeightNorm(ConvNet):
         return F.conv2d(x, self.length * self.direction / norms, self.shift, 2, 1)
 
 
-PAIRS.add("weight norm by hand", WeightNorm, OwnWeightNorm, BLOCKS, True)
+PAIRS.add("weight norm by hand", WeightNorm, OwnWeightNorm, quick=True)
 
 # Pruned weights
 
@@ -98,7 +98,7 @@ class Masked(ConvNet):
         return F.conv2d(x, self.conv2.weight * self.mask, self.conv2.bias, 2, 1)
 
 
-PAIRS.add("pruned by a mask", Pruned, Masked, BLOCKS, True)
+PAIRS.add("pruned by a mask", Pruned, Masked, quick=True)
 
 # Shared weights
 
@@ -146,10 +146,9 @@ def functional(net, x):
     return F.conv2d(x, net.conv.weight, net.conv.bias, padding=1)
 
 
-TWO = because("two blocks, or one block that is called twice", *AZ_BLOCKS, "kd:at", "kd:nst")
-PAIRS.add("two modules with one weight", Shared, Tied, TWO, True)
-PAIRS.add("a module under two names", Shared, Aliased, TWO, True)
-PAIRS.rewrite("shared by functions", Shared, BLOCKS, True, twice=functional)
+PAIRS.add("two modules with one weight", Shared, Tied, quick=True)
+PAIRS.add("a module under two names", Shared, Aliased, quick=True)
+PAIRS.rewrite("shared by functions", Shared, quick=True, twice=functional)
 
 
 @pytest.mark.parametrize("pair", PAIRS.quick(), ids=lambda pair: pair.name)
