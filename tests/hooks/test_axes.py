@@ -236,6 +236,13 @@ PRODUCTS = {
 }  # fmt: skip
 
 
+#: Products after which the recorder need not know where the images are, or where they are summed over.
+UNKNOWN = {
+    *("linear on images last", "tensordot from the left", "tensordot over images", "einsum over images"),
+    *("conv of one image", "images as groups"),
+}
+
+
 @pytest.mark.parametrize("learned", [False, True])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", PRODUCTS)
@@ -247,6 +254,7 @@ def test_images_lie_where_the_recorder_says_after_a_product(name, shape, learned
         return PRODUCTS[name](given, lambda *sizes: weight(*sizes, learned=learned))
 
     _, images, _ = claims(function, x.clone())
+    assert images is not None or name in UNKNOWN
     if images is not None:
         assert_images(function, x, images)
 
@@ -282,6 +290,12 @@ def test_images_lie_where_the_recorder_says_after_several_steps(seed):
     _, images, _ = claims(function, x.clone())
     if images is not None:
         assert_images(function, x, images)
+
+
+def test_the_recorder_knows_after_most_chains():
+    """Contract: so that the test above checks something; four of the 40 cut an image or lose it otherwise."""
+    known = [claims(random_chain(seed), weight(*SHAPES[seed % len(SHAPES)]))[1] for seed in range(40)]
+    assert sum(images is not None for images in known) >= 30
 
 
 def test_first_puts_the_images_in_front():
