@@ -41,7 +41,8 @@ def vkdnw(signals: Signals) -> float:
     Note:
         θ' is the first entry of each of the first 128 parameter tensors, scales and shifts included, as in the
         authors' code for NAS-Bench-201, whose cells have up to 291 (early versions of it took one of every tensor).
-        Weights are drawn in the order in which the network registers them: another order is another draw. As there,
+        Weights are drawn in the order in which the network registers them: another order is another draw. Where
+        an activation is exactly 0, the derivative of a ReLU is that of the function that computes it. As there,
         they are drawn anew by He et al. (normal, fan-in), images are standard normal, normalisation is in
         evaluation mode with fresh running statistics, so that it does nothing, and the probabilities are mixed with
         one part in 20 of the uniform distribution. The paper does not speak of the last; without it most networks are

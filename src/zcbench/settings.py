@@ -74,6 +74,20 @@ def _autocast() -> Iterator[Setting]:
             write = getattr(torch, f"set_autocast_{kind}")
             yield Setting(f"autocast {kind} of {device}", partial(read, device), partial(write, device))
     yield Setting("autocast cache", torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled)
+    yield Setting("autocast nesting", _read_nesting, _write_nesting)
+
+
+def _read_nesting() -> int:
+    """How many automatic casts are entered; while there is one, casts of weights are kept and not made anew."""
+    torch.autocast_increment_nesting()
+    return int(torch.autocast_decrement_nesting())
+
+
+def _write_nesting(depth: int) -> None:
+    while _read_nesting() > depth:
+        torch.autocast_decrement_nesting()
+    if depth == 0:
+        torch.clear_autocast_cache()
 
 
 def _attributes() -> Iterator[Setting]:

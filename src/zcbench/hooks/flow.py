@@ -171,7 +171,16 @@ class Flow:
                 channels = 1  # groups of channels are joined again
             return images, channels
         if func in axes.MOVES:
-            return through(axes.MOVES[func](func, args, kwargs, shape), trace)
+            images, channels = through(axes.MOVES[func](func, args, kwargs, shape), trace)
+            if (
+                channels is None
+                and func in axes.REDUCTIONS
+                and len(shape) == 5
+                and output.ndim == 4
+                and images == FIRST
+            ):
+                channels = 1  # groups of channels are added up
+            return images, channels
         images, channels = through(axes.aligned(len(shape), output.ndim), trace)
         along = images is not None and axes.works_along(func, args, kwargs, images.axis, output.ndim)
         return None if along else images, channels
