@@ -113,6 +113,7 @@ class GaussianState(NamedTuple):
     """Copies of all parameters and buffers by name, and Gaussian tensors for weights that are no whole parameters."""
 
     tensors: dict[str, Tensor]
+    parameters: dict[str, Tensor]
     parts: dict[str, Tensor]
 
 
@@ -121,8 +122,9 @@ def gaussian_state(network: nn.Module, usage: Usage, stream: torch.Generator) ->
 
     A weight is drawn with its output channels first, also where the network keeps it the other way round.
     """
-    named = [*network.named_parameters(), *network.named_buffers()]
-    state = GaussianState({name: t.detach().clone() for name, t in named}, {})
+    parameters = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    state = GaussianState(parameters | buffers, parameters, {})
     for weight in usage.weights:
         if weight.joint:
             raise NotApplicable(
@@ -165,8 +167,7 @@ def gaussian_response(network: nn.Module, batch: Batch, usage: Usage, seed: int,
 
 
 def _features(network: nn.Module, state: GaussianState, images: Tensor) -> Tensor | None:
-    parameters = {name: state.tensors[name] for name, _ in network.named_parameters()}
-    with Recorder(parameters, images, replace=lambda weight: state.parts.get(weight.name), copies=True):
+    with Recorder(state.parameters, images, replace=lambda weight: state.parts.get(weight.name), copies=True):
         output = with_state(network, state.tensors, images)
     check_mixing(output)
     last = last_map(output)

@@ -17,6 +17,8 @@ Args = tuple[Any, ...]
 Kwargs = Mapping[str, Any]
 Sources = list[tuple[Tensor, Trace]]
 
+_LISTS = (list, tuple)
+
 POOLS: frozenset[Function] = frozenset({F.adaptive_avg_pool2d, F.avg_pool2d, F.adaptive_avg_pool1d, F.avg_pool1d})
 AVERAGES: frozenset[Function] = axes.MEANS | POOLS
 SUMS: frozenset[Function] = functions(
@@ -77,12 +79,12 @@ class Flow:
     def settle(self, new: Trace, result: Tensor, sources: Sources, func: Function, layer: bool = False) -> None:
         """Decide whether a result is a map or a sequence of tokens itself, or which one was the last before it."""
         several = layer and new.channels is not None and result.numel() > self.size * result.shape[new.channels]
-        deepest = max((trace for _, trace in sources), key=lambda trace: trace.depth, default=None)
-        new.ends = bool(layer and not several) or (not layer and deepest is not None and deepest.ends)
+        new.ends = bool(layer and not several)
         for _, trace in sources:
             new.tokens = new.tokens or trace.tokens
             new.mixed = new.mixed or trace.mixed
-            new.depth = max(new.depth, trace.depth)
+            if trace.depth >= new.depth:
+                new.depth, new.ends = trace.depth, new.ends if layer else trace.ends
             if trace.last is not None:
                 new.hidden = max(new.hidden, trace.hidden)
         new.depth += layer
@@ -97,8 +99,10 @@ class Flow:
     def derive(self, new: Trace, func: Function, args: Args, kwargs: Kwargs, sources: Sources, output: Tensor) -> None:
         """Hand on the head, the origin and the attention of a source."""
         source, trace = sources[0]
-        new.scores = frozenset[str]().union(*(other.scores for _, other in sources))
-        new.soft = new.scores if func in SOFTMAXES else frozenset[str]().union(*(other.soft for _, other in sources))
+        for _, other in sources:
+            if other.scores:
+                new.scores |= other.scores
+                new.soft |= other.scores if func in SOFTMAXES else other.soft
         if len(sources) > 1:
             same = {other.origin for _, other in sources}
             new.origin = trace.origin if len(same) == 1 else None
@@ -216,7 +220,7 @@ def tensors_in(args: Args, kwargs: Kwargs) -> Iterator[Tensor]:
     for part in (*args, *kwargs.values()) if kwargs else args:
         if isinstance(part, Tensor):
             yield part
-        elif isinstance(part, list | tuple):
+        elif isinstance(part, _LISTS):
             for inner in part:
                 if isinstance(inner, Tensor):
                     yield inner

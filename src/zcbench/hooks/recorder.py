@@ -47,6 +47,8 @@ ReluListener = Callable[[Tensor, Images | None], None]
 #: Called after a convolution, linear map, normalisation or activation function, with images, channels and a number.
 LayerListener = Callable[[Tensor, Images | None, int | None, int], None]
 
+_OPERATORS = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
+_OUTPUTS = (Tensor, tuple, list)
 _WRITES: frozenset[Function] = frozenset({Tensor.__setitem__, Tensor.copy_})
 _MASK = "_zcbench_mask"
 
@@ -107,24 +109,25 @@ class Recorder(Flow, TorchFunctionMode):
         handler = _HANDLERS.get(func)
         if handler is not None:
             return handler(self, func, args, kwargs)
-        body = COMPOSITES.get(func) or ALIASES.get(func)
-        if body is not None:
-            with self:
-                return body(*args, **kwargs)
         before = None
-        if func in axes.MOVES or func in axes.RESHAPES:
+        if func in _RESHAPING:
             if not args and "input" in kwargs:
                 args, kwargs = (kwargs["input"],), {name: value for name, value in kwargs.items() if name != "input"}
             before = getattr(args[0], "shape", None) if args else None
-        elif isinstance(func, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
+        elif isinstance(func, _OPERATORS):
             self._refuse_operator(func, args, kwargs)
         result = func(*args, **kwargs)
-        if isinstance(result, Tensor | tuple | list):
+        if isinstance(result, _OUTPUTS):
             self.follow(func, args, kwargs, result, before)
             mask = args[0].__dict__.get(_MASK) if args and isinstance(args[0], Tensor) else None
             if mask is not None and func in axes.COPIES and isinstance(result, Tensor):
                 result.__dict__[_MASK] = mask
         return result
+
+    def _compose(self, func: Function, args: Args, kwargs: Kwargs) -> Any:
+        """Call the functions that ``func`` is made of, or the one that it stands for."""
+        with self:
+            return _BODIES[func](*args, **kwargs)
 
     def _refuse_operator(self, func: Any, args: Args, kwargs: Kwargs) -> None:
         name = str(func)
@@ -363,7 +366,7 @@ class Recorder(Flow, TorchFunctionMode):
         if rectified:
             self._tell_relus(argument(0, "input", args, kwargs))
         result = func(*args, **kwargs)
-        if isinstance(result, Tensor | tuple):
+        if isinstance(result, _OUTPUTS):
             before = getattr(args[0], "shape", None) if args and func in axes.MOVES else None
             self.follow(func, args, kwargs, result, before)
         if rectified or func in ACTIVATIONS:
@@ -475,7 +478,10 @@ class Recorder(Flow, TorchFunctionMode):
 
 Handler = Callable[[Recorder, Function, Args, Kwargs], Any]
 
+_RESHAPING: frozenset[Function] = frozenset(axes.MOVES) | axes.RESHAPES
+_BODIES: dict[Function, Function] = COMPOSITES | ALIASES
 _HANDLERS: dict[Function, Handler] = {
+    **dict.fromkeys(_BODIES, Recorder._compose),
     **dict.fromkeys(ABOVE | BELOW, Recorder._compare),
     **dict.fromkeys(MASKED, Recorder._mask),
     **dict.fromkeys(ACTIVATIONS | RECTIFIERS, Recorder._activate),
