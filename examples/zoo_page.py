@@ -51,7 +51,8 @@ def introduction(results: Sequence[Result], versions: Mapping[str, str]) -> str:
     return f"""# Networks of other packages
 
 {total} networks of {len(packages)} packages, none of them written for zcbench, scored with every proxy by
-`python examples/zoo.py --out docs/results/zoo.md` after `pip install "zcbench[zoo]"`, in {minutes:.0f} minutes.
+`python examples/zoo.py --out docs/results/zoo.md` after `pip install "zcbench[zoo]"`; the networks took
+{minutes:.0f} minutes in all.
 Weights are random with seed 0. Each network is shown {IMAGES} standard normal images of {CLASSES} classes. Proxies that
 compare with a teacher are given the same architecture with the weights of seed 1.
 

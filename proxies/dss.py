@@ -39,8 +39,8 @@ def dss(signals: Signals) -> float:
         NotApplicable: no weight belongs to an attention layer, as in a convolutional network.
 
     Note:
-        For vision transformers only. A weight belongs to an attention if what it gives is multiplied with another
-        function of the images, as queries are with keys and scores with values, or if it is applied to such a product.
+        For vision transformers only. A weight belongs to an attention if it makes the queries, keys or values of two
+        products with a softmax in between, or if it is applied to what the second product gives.
         The patch embedding, a convolution, does not count, as in the authors' code, which knows attention layers by
         their class. Biases and position embeddings are taken absolute too.
     """

@@ -54,9 +54,9 @@ def depth_of(logits: Any) -> int | None:
     return None if trace is None else trace.depth - (trace.head is not None or trace.ends)
 
 
-def overwritten(last: Last | None, *, copied: bool = False) -> bool:
+def overwritten(last: Last | None) -> bool:
     """Whether the network has written to its last map after it was met."""
-    return last is not None and not copied and last.tensor._version != last.version
+    return last is not None and last.tensor._version != last.version
 
 
 def map_of(logits: Any) -> Tensor | None:
