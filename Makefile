@@ -5,7 +5,7 @@ BIN := $(abspath $(VENV))/bin
 # The lowest versions that setup.cfg declares, in an environment of their own; torch and its libraries are 3 GB there.
 MINIMUM ?= build/minimum
 SOURCES := setup.cfg pyproject.toml constraints.txt README.md \
-  $(shell find src proxies benchmarks spaces distill reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet')
+  $(shell find src proxies benchmarks spaces distill kdzero reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet')
 
 # Processes beat threads here: one thread each, and none that spins while it waits.
 export OMP_NUM_THREADS ?= 1
@@ -56,9 +56,9 @@ test-minimum: $(VENV)/installed
 	$(MINIMUM)/bin/pip install --quiet --disable-pip-version-check -c constraints-minimum.txt \
 	  "$$(ls build/wheel/*.whl)[official]" hypothesis pytest pytest-benchmark pytest-xdist
 	$(MINIMUM)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
-	$(MINIMUM)/bin/pytest -q $(PYTEST) tests/test_minimums.py tests/datasets tests/test_command_line.py tests/truth \
-	  tests/run/test_store.py tests/run/test_packing.py tests/ranking tests/reports tests/proxies/test_values.py \
-	  tests/search/test_search_command.py tests/training/test_commands.py
+	$(MINIMUM)/bin/pytest -q $(PYTEST) tests/test_minimums.py tests/datasets tests/cli/test_command_line.py tests/benchmarks/truths \
+	  tests/benchmarks/scoring/test_store.py tests/benchmarks/scoring/test_packing.py tests/benchmarks/statistics tests/benchmarks/ranking tests/reports tests/proxies/test_values.py \
+	  tests/search/test_search_command.py tests/cli/test_distill_command.py
 
 # Timings, on an idle machine; they assert ratios measured in one run, never seconds.
 benchmark: $(VENV)/tested

@@ -13,9 +13,7 @@ if __name__ == "distill":  # imported from the source folder: this would be a se
     )
 
 from zcbench.distill.adapters import ADAPTERS, Adapter, build_adapter
-from zcbench.distill.balancing import balanced_weights
 from zcbench.distill.contract import ADAPTS, REGISTRY, Distiller, distiller, get, names
-from zcbench.distill.course import Running, Trained
 from zcbench.distill.errors import (
     BadLoss,
     CheckpointError,
@@ -29,13 +27,15 @@ from zcbench.distill.errors import (
     TrainingStopped,
     WeightError,
 )
-from zcbench.distill.images import TrainingData
-from zcbench.distill.knobs import Count, Positive
-from zcbench.distill.loop import train, train_together
+from zcbench.distill.hyperparameters import Count, Positive
 from zcbench.distill.outputs import OUTPUTS, Outputs, Shapes
-from zcbench.distill.recipe import Recipe
-from zcbench.distill.scenarios import train_in_turn
-from zcbench.distill.teaching import Teacher
+from zcbench.distill.training.balancing import balanced_weights
+from zcbench.distill.training.course import Running, Trained
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.loop import train, train_together
+from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.scenarios import train_in_turn
+from zcbench.distill.training.teaching import Teacher
 
 __all__ = [
     "ADAPTERS",

@@ -20,7 +20,7 @@ from zcbench.distill.checking import (
 )
 from zcbench.distill.code_identity import function_sha256
 from zcbench.distill.errors import KnobError
-from zcbench.distill.knobs import ADAPTER_KNOBS, checked_knob, own_knobs
+from zcbench.distill.hyperparameters import ADAPTER_KNOBS, checked_knob, own_knobs
 from zcbench.distill.outputs import OUTPUTS, Outputs, Shapes
 from zcbench.errors import unknown
 from zcbench.registry import Registry, defined_at, import_package, is_own
@@ -212,7 +212,7 @@ def _device(*networks: Outputs) -> torch.device:
 
 #: All distillers by name: built in, defined by the user, or from installed packages.
 REGISTRY: Registry[Distiller] = Registry(
-    "distiller", group="zcbench.distillers", builtins=partial(import_package, "zcbench.distill")
+    "distiller", group="zcbench.distillers", builtins=partial(import_package, "zcbench.distill.losses")
 )
 
 

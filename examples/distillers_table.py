@@ -24,9 +24,9 @@ import pandas as pd
 from once import once
 from scipy import stats
 
-from zcbench.distill.genome import read_distiller
+from zcbench.kdzero.evolution import ablations
+from zcbench.kdzero.genome import read_distiller
 from zcbench.reports.wording import slug
-from zcbench.search.distillers import ablations
 
 #: One of the teacher's family, and the cell of NAS-Bench-201 that is best on CIFAR-10; both have its three stages.
 STUDENTS = (

@@ -17,9 +17,10 @@ import pandas as pd
 
 import zcbench
 from zcbench import spaces
-from zcbench.benchmarks import shipped, statistics
-from zcbench.benchmarks.bootstrap import bootstrap, interval
-from zcbench.benchmarks.ranking import UNITS
+from zcbench.benchmarks.ranking.ranking import UNITS
+from zcbench.benchmarks.scoring import shipped
+from zcbench.benchmarks.statistics import statistics
+from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
 from zcbench.reports import to_markdown
 
 PROXIES = ("macs", "n_convs", "synflow", "jacov", "naswot", "snip", "meco_opt", "near")

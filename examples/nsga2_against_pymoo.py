@@ -23,9 +23,9 @@ from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.optimize import minimize
 
 from zcbench import spaces
-from zcbench.benchmarks.shipped import load
+from zcbench.benchmarks.scoring.shipped import load
 from zcbench.search import Architectures, Costs, Evaluation, Objective, Settings, Values, conduct, stored
-from zcbench.search.pareto import front, hypervolume
+from zcbench.search.algorithms.pareto import front, hypervolume
 
 SPACE = spaces.get("nasbench201")
 ARCHS = tuple(SPACE)

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from distillers_table import train
 
-from zcbench.distill.genome import Genome
+from zcbench.kdzero.evolution import correlations, fittest, read
+from zcbench.kdzero.genome import Genome
 from zcbench.reports.wording import slug
-from zcbench.search.distillers import correlations, fittest, read
 
 _RECIPE = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "augmentation")
 

@@ -24,7 +24,7 @@ from zoo_page import page
 
 import zcbench
 from zcbench.proxies import REGISTRY, evaluate
-from zcbench.proxies.evaluation import Score, ScoreFailure
+from zcbench.proxies.scoring.evaluation import Score, ScoreFailure
 
 #: Files of this example on which a result depends.
 OWN = {"zoo.py", "zoo_counters.py", "zoo_networks.py", "zoo_settings.py"}

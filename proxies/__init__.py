@@ -5,13 +5,13 @@ if __name__ == "proxies":  # imported from the source folder: this would be a se
         "Given: 'import proxies'. Expected: 'import zcbench.proxies'. Install zcbench and import it from there."
     )
 
-from zcbench.proxies.checking import Finding, check
-from zcbench.proxies.contract import REGISTRY, Proxy, needs_network, proxy, resolve
-from zcbench.proxies.errors import NotApplicable, ScoreError, SingularScore
-from zcbench.proxies.evaluation import Score, ScoreFailure, Teacher, evaluate, score
-from zcbench.proxies.limits import ScoreTimeout
-from zcbench.proxies.signal_table import SIGNALS
-from zcbench.proxies.signals import Costs, Signals
+from zcbench.proxies.scoring.checking import Finding, check
+from zcbench.proxies.scoring.contract import REGISTRY, Proxy, needs_network, proxy, resolve
+from zcbench.proxies.scoring.evaluation import Score, ScoreFailure, Teacher, evaluate, score
+from zcbench.proxies.signals.errors import NotApplicable, ScoreError, SingularScore
+from zcbench.proxies.signals.limits import ScoreTimeout
+from zcbench.proxies.signals.signals import Costs, Signals
+from zcbench.proxies.signals.table import SIGNALS
 
 get = REGISTRY.get
 names = REGISTRY.names

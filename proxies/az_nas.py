@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zcbench.proxies.contract import proxy
 from zcbench.proxies.counts import macs
-from zcbench.proxies.errors import NotApplicable
-from zcbench.proxies.signals import Signals
-from zcbench.proxies.spectra import eigenvalues, entropy, wide
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.signals import Signals
+from zcbench.proxies.signals.spectra import eigenvalues, entropy, wide
 
 FLOOR = 1e-6  # added to a spectral norm before it is inverted, as in the authors' code
 

@@ -1,8 +1,8 @@
 """Size counts: the baselines that every proxy has to beat."""
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotApplicable
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy("params", reads="costs", higher_is_better=True, baseline=True)

@@ -9,10 +9,10 @@ import math
 import torch
 from torch import Tensor
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import SingularScore
-from zcbench.proxies.signals import Signals
-from zcbench.proxies.spectra import by_shape, singular_values
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import SingularScore
+from zcbench.proxies.signals.signals import Signals
+from zcbench.proxies.signals.spectra import by_shape, singular_values
 
 
 @proxy(

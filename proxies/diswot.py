@@ -9,10 +9,10 @@ student of the least sum; `diswot_rank`, among the ensembles, adds the ranks ins
 from torch import Tensor
 
 from zcbench.distill import DistillError, Outputs, get
-from zcbench.distill.diswot import class_map_distance, gradient_distance
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotApplicable
-from zcbench.proxies.signals import Signals
+from zcbench.distill.losses.diswot import class_map_distance, gradient_distance
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy(

@@ -6,9 +6,9 @@ Zhou et al., "Training-free Transformer Architecture Search", CVPR 2022, arXiv:2
 import torch
 from torch import Tensor
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotApplicable
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy(

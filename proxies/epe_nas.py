@@ -7,10 +7,10 @@ arXiv:2102.08099, section 3, eqs. 4 to 6.
 import torch
 from torch import Tensor
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotApplicable
 from zcbench.proxies.jacov import correlations
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy("epe_nas", reads=("input_jacobian", "labels"), higher_is_better=True, source="arXiv:2102.08099, eqs. 4 to 6")

@@ -4,8 +4,8 @@ Theis et al., "Faster gaze prediction with dense networks and Fisher pruning", a
 "BlockSwap", ICLR 2020, arXiv:1906.04113, eq. 2; as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134.
 """
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy("fisher", reads=("parameters", "channel_saliency"), higher_is_better=True, source="arXiv:1906.04113, eq. 2")

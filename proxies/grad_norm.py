@@ -3,8 +3,8 @@
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, arXiv:2101.08134, section 3.2.
 """
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy("grad_norm", reads="gradients", higher_is_better=True, source="arXiv:2101.08134, section 3.2")

@@ -3,9 +3,9 @@
 Zhang and Jia, "GradSign: Model Performance Inference with Theoretical Insights", ICLR 2022, arXiv:2110.08616, alg. 1.
 """
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotANumber
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotANumber
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy("gradsign", reads="image_gradients", higher_is_better=True, source="arXiv:2110.08616, alg. 1")

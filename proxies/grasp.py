@@ -4,8 +4,8 @@ Wang et al., "Picking Winning Tickets Before Training by Preserving Gradient Flo
 as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134, eq. 1.
 """
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy("grasp", reads=("parameters", "hessian_gradient"), higher_is_better=True, source="arXiv:2002.07376, eq. 8")

@@ -7,9 +7,9 @@ versions describe NASWOT instead); called jacob_cov in arXiv:2101.08134.
 import torch
 from torch import Tensor
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotANumber, NotApplicable, SingularScore
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotANumber, NotApplicable, SingularScore
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy(

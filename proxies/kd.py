@@ -11,9 +11,9 @@ import torch
 
 from zcbench import distill
 from zcbench.distill import BadLoss, Distiller, MissingOutput, Outputs, ShapeMismatch, TooFewImages
-from zcbench.proxies.contract import REGISTRY, Proxy
-from zcbench.proxies.errors import BadReturn, NotApplicable
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import REGISTRY, Proxy
+from zcbench.proxies.signals.errors import BadReturn, NotApplicable
+from zcbench.proxies.signals.signals import Signals
 from zcbench.registry import Derived
 
 PREFIX = "kd:"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import Signals
-from zcbench.proxies.spectra import by_shape, eigenvalues
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.signals import Signals
+from zcbench.proxies.signals.spectra import by_shape, eigenvalues
 
 CHANNELS = 8  # that meco_opt takes of each map, as in the authors' code
 

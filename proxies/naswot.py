@@ -7,9 +7,9 @@ from collections import Counter
 
 import torch
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotApplicable
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy("naswot", reads="relu_codes", higher_is_better=True, uses_labels=False, source="arXiv:2006.04647, eq. 2")

@@ -4,8 +4,8 @@ Lee et al., "SNIP: Single-shot Network Pruning based on Connection Sensitivity",
 summed over the network by Abdelfattah et al., arXiv:2101.08134, eq. 1.
 """
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy("snip", reads=("parameters", "gradients"), higher_is_better=True, source="arXiv:1810.02340, eq. 6")

@@ -6,9 +6,9 @@ arXiv:2006.05467, section 6; as a proxy for whole networks in Abdelfattah et al.
 
 import math
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import SingularScore
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import SingularScore
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy(

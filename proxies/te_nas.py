@@ -9,9 +9,9 @@ import math
 import numpy as np
 import torch
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotApplicable, SingularScore
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotApplicable, SingularScore
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy(

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import SingularScore
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import SingularScore
+from zcbench.proxies.signals.signals import Signals
 
 SMOOTHING = 0.05  # part of the uniform distribution in the class probabilities, as in the released code
 

@@ -3,9 +3,9 @@
 Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", ICCV 2021, arXiv:2102.01063, algorithm 1.
 """
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import NotANumber, SingularScore
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import NotANumber, SingularScore
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy(

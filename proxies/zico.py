@@ -5,9 +5,9 @@ Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradient
 
 import torch
 
-from zcbench.proxies.contract import proxy
-from zcbench.proxies.errors import SingularScore
-from zcbench.proxies.signals import Signals
+from zcbench.proxies.scoring.contract import proxy
+from zcbench.proxies.signals.errors import SingularScore
+from zcbench.proxies.signals.signals import Signals
 
 
 @proxy("zico", reads="half_gradients", higher_is_better=True, source="arXiv:2301.11300, eq. 12")

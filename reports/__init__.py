@@ -5,7 +5,9 @@ if __name__ == "reports":  # imported from the source folder: this would be a se
         "Given: 'import reports'. Expected: 'import zcbench.reports'. Install zcbench and import it from there."
     )
 
-from zcbench.reports.figures import (
+from zcbench.reports.markup import to_latex, to_markdown
+from zcbench.reports.pictures import ReportError
+from zcbench.reports.ranking.figures import (
     cost_quality,
     proxy_heatmap,
     ranking_bars,
@@ -13,12 +15,10 @@ from zcbench.reports.figures import (
     size_controlled,
     top_behaviour,
 )
-from zcbench.reports.markup import to_latex, to_markdown
-from zcbench.reports.page import FORMATS, write_report
-from zcbench.reports.pictures import ReportError
-from zcbench.reports.reference import index_page, proxy_page, write_reference
-from zcbench.reports.selection import shared
-from zcbench.reports.tables import detail_table, failures_table, summary_table, write_tables
+from zcbench.reports.ranking.page import FORMATS, write_report
+from zcbench.reports.ranking.selection import shared
+from zcbench.reports.ranking.tables import detail_table, failures_table, summary_table, write_tables
+from zcbench.reports.reference.pages import index_page, proxy_page, write_reference
 
 __all__ = [
     "FORMATS",

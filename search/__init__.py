@@ -5,7 +5,21 @@ if __name__ == "search":  # imported from the source folder: this would be a sec
         "Given: 'import search'. Expected: 'import zcbench.search'. Install zcbench and import it from there."
     )
 
-from zcbench.search.ageing_evolution import AgeingEvolution
+from zcbench.search.algorithms.local_search import LocalSearch
+from zcbench.search.algorithms.loop import (
+    Algorithm,
+    Domain,
+    Evaluated,
+    SearchError,
+    Trace,
+    curve,
+    first_value,
+    pick,
+    search,
+)
+from zcbench.search.algorithms.nsga2 import NSGA2
+from zcbench.search.algorithms.random_search import RandomSearch
+from zcbench.search.algorithms.regularised_evolution import AgeingEvolution
 from zcbench.search.architectures import Architectures, BudgetError
 from zcbench.search.conduct import ALGORITHMS, PRESETS, Found, Settings, conduct
 from zcbench.search.costs import Costs, quantity
@@ -13,11 +27,7 @@ from zcbench.search.document import check_free, describe, document, read, write
 from zcbench.search.evaluation import Evaluation, Values, scoring, stored
 from zcbench.search.judging import Truth, judge, validation_name
 from zcbench.search.latency import HERE, LatencyTable, Timing
-from zcbench.search.local_search import LocalSearch
-from zcbench.search.loop import Algorithm, Domain, Evaluated, SearchError, Trace, curve, first_value, pick, search
-from zcbench.search.nsga2 import NSGA2
 from zcbench.search.objective import Objective
-from zcbench.search.random_search import RandomSearch
 from zcbench.search.study import Trained, at_random, check_known, disconnected, held_against, repeated
 
 __all__ = [

@@ -6,10 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from zcbench.benchmarks.evidence import SIZES
+from zcbench.benchmarks.ranking.evidence import SIZES
 from zcbench.errors import ArchitectureError
+from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.costs import UNITS, Costs
-from zcbench.search.loop import SearchError
 from zcbench.spaces.product import LISTED
 from zcbench.streams import numpy_stream
 

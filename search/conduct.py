@@ -10,11 +10,8 @@ from typing import Any
 import numpy as np
 
 from zcbench.errors import unknown
-from zcbench.search.ageing_evolution import AgeingEvolution
-from zcbench.search.architectures import Architectures
-from zcbench.search.evaluation import Evaluation
-from zcbench.search.local_search import LocalSearch
-from zcbench.search.loop import (
+from zcbench.search.algorithms.local_search import LocalSearch
+from zcbench.search.algorithms.loop import (
     STEP,
     Algorithm,
     Evaluated,
@@ -27,10 +24,13 @@ from zcbench.search.loop import (
     pick,
     search,
 )
-from zcbench.search.nsga2 import NSGA2
+from zcbench.search.algorithms.nsga2 import NSGA2
+from zcbench.search.algorithms.pareto import front
+from zcbench.search.algorithms.random_search import RandomSearch, draw_new
+from zcbench.search.algorithms.regularised_evolution import AgeingEvolution
+from zcbench.search.architectures import Architectures
+from zcbench.search.evaluation import Evaluation
 from zcbench.search.objective import Objective
-from zcbench.search.pareto import front
-from zcbench.search.random_search import RandomSearch, draw_new
 from zcbench.streams import numpy_stream
 
 ALGORITHMS = ("random", "evolution", "local", "nsga2")

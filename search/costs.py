@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.evidence import SIZES
+from zcbench.benchmarks.ranking.evidence import SIZES
 from zcbench.errors import unknown
-from zcbench.search.loop import SearchError
+from zcbench.search.algorithms.loop import SearchError
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
 

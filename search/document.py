@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from zcbench.folders import replaced
+from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.architectures import ALL, Architectures
 from zcbench.search.conduct import Found, Settings
 from zcbench.search.evaluation import Evaluation, columns
 from zcbench.search.judging import best_so_far
-from zcbench.search.loop import SearchError
 from zcbench.search.objective import Objective
+from zcbench.storage.files import replaced
 
 FILE = "search.json"
 FORMAT = 1

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.evidence import SIZES
-from zcbench.benchmarks.run import OpenRun
-from zcbench.benchmarks.store import Row
+from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.benchmarks.scoring.run import OpenRun
+from zcbench.benchmarks.scoring.store import Row
 from zcbench.proxies import REGISTRY
+from zcbench.search.algorithms.loop import Evaluated, SearchError
 from zcbench.search.costs import Costs
-from zcbench.search.loop import Evaluated, SearchError
 from zcbench.search.objective import oriented
 
 _ATTEMPT = ["arch", "proxy", "status", "reason"]
@@ -88,7 +88,7 @@ def stored(frame: pd.DataFrame, members: Sequence[str]) -> tuple[Attempts, tuple
     """Scores that are looked up, and the architectures that have an attempt at every member.
 
     Args:
-        frame: attempts, as `zcbench.benchmarks.shipped.load` gives them.
+        frame: attempts, as `zcbench.benchmarks.scoring.shipped.load` gives them.
         members: proxies.
 
     Raises:

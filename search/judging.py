@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.truth_name import TruthName
+from zcbench.benchmarks.truths.name import TruthName
+from zcbench.search.algorithms.loop import SearchError
+from zcbench.search.algorithms.pareto import covered, covered_by_one
 from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import Found, spread
-from zcbench.search.loop import SearchError
-from zcbench.search.pareto import covered, covered_by_one
 from zcbench.streams import numpy_stream
 
 CHECKPOINTS = (8, 16, 32, 64, 128, 256, 512, 1000, 2000, 5000, 10000)

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from zcbench.benchmarks.workers import one_thread
+from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.errors import unknown
-from zcbench.growing import GrowingFile
-from zcbench.search.loop import SearchError
+from zcbench.search.algorithms.loop import SearchError
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
+from zcbench.storage.log import GrowingFile
 
 HERE = "here"
 """The device that is this machine."""

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from zcbench.benchmarks.ensembles import RULES, Ensemble
+from zcbench.benchmarks.ranking.ensembles import RULES, Ensemble
 from zcbench.errors import unknown
-from zcbench.search.loop import Evaluated, SearchError
+from zcbench.search.algorithms.loop import Evaluated, SearchError
 
 _DIGITS = 12  # sums that differ only by the order of their terms are equal
 
@@ -26,7 +26,7 @@ class Objective:
 
     Attributes:
         terms: proxies, sizes or ensembles; several are aggregated by ``rule``.
-        rule: a name of `zcbench.benchmarks.ensembles.RULES`.
+        rule: a name of `zcbench.benchmarks.ranking.ensembles.RULES`.
         members: names of all scores that are needed.
 
     Raises:

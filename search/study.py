@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 
 from zcbench import spaces
-from zcbench.benchmarks.truth_name import TruthName
-from zcbench.benchmarks.truth_table import TruthTable
+from zcbench.benchmarks.truths.name import TruthName
+from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import ZcbenchError
+from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import Found, Settings, conduct
 from zcbench.search.evaluation import Evaluation
 from zcbench.search.judging import Truth, by_seconds, judge, largest_that_fits, trained_at_random
-from zcbench.search.loop import SearchError
 from zcbench.search.objective import Objective
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from zcbench import distill, proxies
-from zcbench.benchmarks.ensembles import ENSEMBLES
+from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
 
 torch.set_num_threads(1)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from zcbench.benchmarks.ensembles import ensemble
+from zcbench.benchmarks.ranking.ensembles import ensemble
 from zcbench.content import content
 from zcbench.distill import distiller
 from zcbench.errors import DuplicateNameError, RegistrationError, UnknownNameError

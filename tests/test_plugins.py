@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 import zcbench
-from zcbench.benchmarks.folder import load_run
-from zcbench.benchmarks.packing import pack
-from zcbench.benchmarks.ranking import rank
-from zcbench.benchmarks.study import directions, rank_run
+from zcbench.benchmarks.ranking.ranking import rank
+from zcbench.benchmarks.ranking.study import directions, rank_run
+from zcbench.benchmarks.scoring.folder import load_run
+from zcbench.benchmarks.scoring.packing import pack
 from zcbench.errors import UnknownNameError
 from zcbench.registry import PluginError, load_file
 from zcbench.streams import numpy_stream

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zcbench import benchmarks, datasets, distill, proxies, reports, search, spaces
-    from zcbench.benchmarks.truth import truth
+    from zcbench.benchmarks.truths.lookup import truth
     from zcbench.proxies import proxy, score
 
 __version__ = "0.1.0"
@@ -31,7 +31,7 @@ __all__ = [
     "truth",
 ]
 
-_HOMES = {"proxy": "zcbench.proxies", "score": "zcbench.proxies", "truth": "zcbench.benchmarks.truth"}
+_HOMES = {"proxy": "zcbench.proxies", "score": "zcbench.proxies", "truth": "zcbench.benchmarks.truths.lookup"}
 
 
 def __getattr__(name: str) -> object:

@@ -17,12 +17,12 @@ from importlib.abc import SourceLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from zcbench.errors import DuplicateNameError, RegistrationError, ZcbenchError, told, unknown
-from zcbench.folders import is_file
-from zcbench.patches import Originals
-from zcbench.settings import NUMERIC, kept
+from zcbench.isolation.patches import Originals
+from zcbench.isolation.settings import NUMERIC, kept
+from zcbench.storage.files import is_file
 from zcbench.streams import derive, exclusive
 
 T = TypeVar("T")
@@ -65,7 +65,8 @@ class Registry(Generic[T]):
 
     Args:
         kind: what is registered, for messages ("proxy").
-        group: entry-point group that other packages use; none if omitted.
+        group: entry-point group that other packages use; none if omitted. A `Derived` of another package is found
+            in the group ``GROUP.families``, under its prefix.
         builtins: called once, before the first look-up, to register what ships with zcbench.
     """
 
@@ -77,6 +78,7 @@ class Registry(Generic[T]):
         self._entry_points: dict[str, EntryPoint] | None = None
         self._loaded: set[str] = set()
         self._derived: list[Derived[T]] = []
+        self._families: dict[str, EntryPoint] | None = None
         self._lock, self._loading = threading.RLock(), False
 
     def add(self, name: str, item: T, origin: str, *, own: bool = False) -> None:
@@ -108,12 +110,11 @@ class Registry(Generic[T]):
         Raises:
             RegistrationError: as the sentence says.
         """
-        for source in self._derived:
-            if isinstance(name, str) and name.startswith(source.prefix):
-                raise RegistrationError(
-                    f"The {self.kind} {name!r} begins with {source.prefix!r}, which is reserved for what zcbench "
-                    f"derives. Give it a name of its own."
-                )
+        for source in self._sources(name) if isinstance(name, str) else ():
+            raise RegistrationError(
+                f"The {self.kind} {name!r} begins with {source.prefix!r}, which is reserved for what zcbench "
+                f"derives. Give it a name of its own."
+            )
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise RegistrationError(
                 f"{name!r} cannot be the name of a {self.kind}. Expected letters, digits, '_', '-' and '.', beginning "
@@ -138,9 +139,8 @@ class Registry(Generic[T]):
             DuplicateNameError: the entry point of this name is another definition than the one that is known.
         """
         self._load_builtins()
-        for source in self._derived:
-            if name.startswith(source.prefix):
-                return source.get(name.removeprefix(source.prefix))
+        for source in self._sources(name):
+            return source.get(name.removeprefix(source.prefix))
         if name in self._points() and name not in self._loaded:
             self._load_entry_point(name)
         if name in self._items:
@@ -200,9 +200,8 @@ class Registry(Generic[T]):
     def origin(self, name: str) -> str:
         """Where ``name`` is defined: ``file:line``, or the entry point."""
         self._load_builtins()
-        for source in self._derived:
-            if name.startswith(source.prefix):
-                return source.origin(name.removeprefix(source.prefix))
+        for source in self._sources(name):
+            return source.origin(name.removeprefix(source.prefix))
         return self._items[name][1] if name in self._items else f"entry point {self._points()[name].value}"
 
     def __iter__(self) -> Iterator[str]:
@@ -212,7 +211,7 @@ class Registry(Generic[T]):
         if name in self.names():
             return True
         try:  # a name of a derived source may carry options
-            return any(str(name).startswith(s.prefix) and bool(self.get(str(name))) for s in self._derived)
+            return bool(self._sources(str(name))) and bool(self.get(str(name)))
         except ZcbenchError:
             return False
 
@@ -230,6 +229,16 @@ class Registry(Generic[T]):
             finally:
                 self._loading = False
 
+    def _sources(self, name: str) -> list[Derived[T]]:
+        """The derived sources whose prefix ``name`` begins with; those of entry points are loaded for it."""
+        if self._families is None:
+            found = entry_points(group=f"{self._group}.families") if self._group else ()
+            self._families = {point.name: point for point in found}
+        for prefix in [prefix for prefix in self._families if name.startswith(prefix)]:
+            self.derive(self._load(self._families[prefix]))
+            del self._families[prefix]
+        return [source for source in self._derived if name.startswith(source.prefix)]
+
     def _points(self) -> dict[str, EntryPoint]:
         if self._entry_points is None:
             found = entry_points(group=self._group) if self._group else ()
@@ -238,17 +247,7 @@ class Registry(Generic[T]):
 
     def _load_entry_point(self, name: str) -> None:
         point = self._points()[name]
-        try:
-            self.check_name(name)
-            with exclusive(), kept(NUMERIC):
-                item = point.load()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a plug-in may call sys.exit
-            raise PluginError(
-                f"The {self.kind} {name!r} comes from the entry point {point.value!r}, which fails to load: "
-                f"{told(error)}. Mend or uninstall that package."
-            ) from error
+        item = self._load(point, check=True)
         known, origin = self._items.setdefault(name, (item, f"entry point {point.value}"))
         if known is not item:
             raise DuplicateNameError(
@@ -256,6 +255,20 @@ class Registry(Generic[T]):
                 f"stands for one {self.kind}; uninstall or rename one of them."
             )
         self._loaded.add(name)
+
+    def _load(self, point: EntryPoint, *, check: bool = False) -> Any:
+        try:
+            if check:
+                self.check_name(point.name)
+            with exclusive(), kept(NUMERIC):
+                return point.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plug-in may call sys.exit
+            raise PluginError(
+                f"The {self.kind} {point.name!r} comes from the entry point {point.value!r}, which fails to load: "
+                f"{told(error)}. Mend or uninstall that package."
+            ) from error
 
 
 def import_package(name: str) -> None:

@@ -18,13 +18,14 @@ import pytest
 
 import zcbench
 from zcbench import datasets, distill, spaces
-from zcbench.benchmarks import packed_truths, packing, shipped
-from zcbench.benchmarks.ensembles import choose
-from zcbench.benchmarks.folder import load_run
-from zcbench.benchmarks.ranking import Ranking
-from zcbench.benchmarks.shipped_truths import shipped_files
-from zcbench.benchmarks.study import rank_run
-from zcbench.benchmarks.truth_table import TruthTable
+from zcbench.benchmarks.ranking.ensembles import choose
+from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.benchmarks.ranking.study import rank_run
+from zcbench.benchmarks.scoring import packing, shipped
+from zcbench.benchmarks.scoring.folder import load_run
+from zcbench.benchmarks.truths import packed as packed_truths
+from zcbench.benchmarks.truths.shipped import shipped_files
+from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import ZcbenchError
 from zcbench.proxies import REGISTRY
 from zcbench.specification import read_specification, split_list, write_specification

@@ -8,7 +8,7 @@ from time import perf_counter
 import torch
 
 from zcbench import spaces
-from zcbench.benchmarks.shipped import load
+from zcbench.benchmarks.scoring.shipped import load
 from zcbench.proxies import Teacher, evaluate
 from zcbench.streams import numpy_stream
 

@@ -14,8 +14,8 @@ import pytest
 from scipy.stats import kendalltau
 
 import zcbench
-from zcbench.benchmarks.ensembles import named
-from zcbench.benchmarks.ranking import rank
+from zcbench.benchmarks.ranking.ensembles import named
+from zcbench.benchmarks.ranking.ranking import rank
 
 COLUMNS, SEEDED, TRUTHS, DRAWS = 40, 10, 3, 1000
 

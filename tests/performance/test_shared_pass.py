@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from zcbench import datasets, spaces
-from zcbench.benchmarks.run import score_run
+from zcbench.benchmarks.scoring.run import score_run
 from zcbench.proxies import REGISTRY, Teacher, evaluate
 from zcbench.streams import numpy_stream
 

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcbench import spaces
-from zcbench.distill.images import TrainingData
-from zcbench.distill.objective import Objective
-from zcbench.distill.recipe import Recipe
-from zcbench.distill.teaching import Teacher
-from zcbench.distill.training import Training
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.objective import Objective
+from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.teaching import Teacher
+from zcbench.distill.training.training import Training
 from zcbench.streams import torch_stream
 
 ARCHS = {

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 import zcbench
 from zcbench import datasets, distill, proxies, spaces
-from zcbench.benchmarks import shipped
+from zcbench.benchmarks.scoring import shipped
 from zcbench.proxies import Teacher, evaluate
 
 NAMES = ["diswot_relation", "diswot_semantic", "diswot", "diswot_semantic_cam"]

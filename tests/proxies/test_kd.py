@@ -12,7 +12,7 @@ from torch import nn
 
 import zcbench
 from zcbench import datasets, distill, proxies
-from zcbench.benchmarks.run import score_run
+from zcbench.benchmarks.scoring.run import score_run
 from zcbench.errors import BatchError, UnknownNameError
 from zcbench.proxies import REGISTRY, Teacher, evaluate
 from zcbench.proxies.kd import as_proxy
@@ -157,7 +157,7 @@ def test_stages_of_each_family(name, arch):
 
 def test_what_only_the_teacher_needs_is_computed_once(batch, teacher, monkeypatch):
     """Count: the decompositions of three students and, once, of their teacher: three stages each."""
-    module, calls = sys.modules["zcbench.distill.kdsvd"], []
+    module, calls = sys.modules["zcbench.distill.losses.kdsvd"], []
     plain = module._decomposed
     monkeypatch.setattr(module, "_decomposed", lambda maps, rank: calls.append(rank) or plain(maps, rank))
     kept = Teacher(teacher)

@@ -9,7 +9,7 @@ from torch import nn
 import zcbench
 from zcbench.streams import numpy_stream
 
-from . import references
+from ..oracles import proxies as references
 from .conftest import make_network
 
 ALONE = ["l2_norm", "grad_norm", "snip", "plain", "fisher", "fisher_channel", "synflow", "jacov", "epe_nas", "naswot"]

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from zcbench.hooks.usage import record_usage
-from zcbench.proxies import REGISTRY, Signals, evaluate, first_entries
-from zcbench.proxies.borrowing import borrowed, same_buffers
-from zcbench.proxies.signals import Batch
+from zcbench.proxies import REGISTRY, Signals, evaluate
+from zcbench.proxies.passes import first_entries
+from zcbench.proxies.signals.borrowing import borrowed, same_buffers
+from zcbench.proxies.signals.signals import Batch
 from zcbench.streams import torch_stream
 
 from .conftest import make_network

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
-from zcbench.benchmarks.ranking import Ranking
+from zcbench.benchmarks.ranking.ranking import Ranking
 
 SIZES = ("params", "macs", "n_convs")
 NAMES = [

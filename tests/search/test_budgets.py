@@ -11,8 +11,8 @@ from scipy.stats import chi2
 import zcbench.spaces
 from zcbench.errors import UnknownNameError
 from zcbench.search import Architectures, BudgetError, Costs, LatencyTable, SearchError, Timing, quantity
+from zcbench.search.algorithms.random_search import draw_new
 from zcbench.search.latency import table_name
-from zcbench.search.random_search import draw_new
 from zcbench.spaces.product import ProductSpace, Site
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zcbench.benchmarks.truth_table import TruthTable
+from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.search import (
     Architectures,
     Costs,
@@ -23,8 +23,8 @@ from zcbench.search import (
     repeated,
     validation_name,
 )
+from zcbench.search.algorithms.pareto import covered, covered_by_one, front, hypervolume
 from zcbench.search.judging import by_seconds, trained_at_random
-from zcbench.search.pareto import covered, covered_by_one, front, hypervolume
 from zcbench.search.study import at_random
 
 SMALL = Settings("evolution", evaluations=40, population=10, tournament=4)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zcbench.benchmarks.ensembles import Ensemble
+from zcbench.benchmarks.ranking.ensembles import Ensemble
 from zcbench.errors import UnknownNameError
 from zcbench.search import Costs, Evaluated, Evaluation, Objective, SearchError, Values, stored
 from zcbench.search.evaluation import columns

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import zcbench
-from zcbench.benchmarks.data import hardware_costs
-from zcbench.benchmarks.store import Store
+from zcbench.benchmarks.scoring.store import Store
+from zcbench.benchmarks.truths.data import hardware_costs
 
 from .searching import CONTRACT, SHORT, SMALL, SPACE, content
 

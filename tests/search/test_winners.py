@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import zcbench
-from zcbench.benchmarks.ranking import Ranking
+from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.cli.winners import winners
 from zcbench.errors import RankingError
 from zcbench.proxies import REGISTRY

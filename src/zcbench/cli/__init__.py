@@ -8,19 +8,8 @@ import typer
 from rich.console import Console
 
 from zcbench import __version__
-from zcbench.cli import (
-    bench,
-    data,
-    distill,
-    ensembles,
-    evolve_distiller,
-    proxies,
-    resample,
-    scores,
-    search,
-    similarity,
-    truth,
-)
+from zcbench.cli import bench, data, distill, ensembles, proxies, resample, scores, search, similarity, truth
+from zcbench.cli.extensions import add_commands
 from zcbench.cli.strict import strict
 from zcbench.errors import Interrupted, ZcbenchError
 
@@ -42,12 +31,12 @@ app.command("resample")(resample.resample)
 app.command("similarity")(similarity.similarity)
 app.command("search")(search.search)
 app.command("distill")(distill.distill)
-app.command("evolve-distiller")(evolve_distiller.evolve_distiller)
 app.add_typer(proxies.app, name="proxies")
 app.add_typer(data.app, name="data")
 app.add_typer(truth.app, name="truth")
 app.add_typer(scores.app, name="scores")
 app.add_typer(ensembles.app, name="ensembles")
+add_commands(app)
 
 
 def _version(asked: bool) -> None:

@@ -12,13 +12,13 @@ from rich.table import Table
 
 from zcbench.cli.embedded import choose, named_truths
 from zcbench.cli.output import table_console
-from zcbench.folders import is_folder
 from zcbench.specification import split_list
+from zcbench.storage.files import is_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from zcbench.benchmarks.ranking import Ranking
+    from zcbench.benchmarks.ranking.ranking import Ranking
 
 Run = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
 TRUTH_HELP = (
@@ -167,9 +167,9 @@ def bench(
     accuracies ship, trained with and without a teacher, or for so many of them as --archs says: docs/training.md.
     """
     from zcbench import datasets, spaces
-    from zcbench.benchmarks.run import score_run
-    from zcbench.benchmarks.study import check_truths, choose_architectures, rank_run, require_enough
-    from zcbench.benchmarks.teachers import read_teacher
+    from zcbench.benchmarks.ranking.study import check_truths, choose_architectures, rank_run, require_enough
+    from zcbench.benchmarks.scoring.run import score_run
+    from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.errors import TeacherError
     from zcbench.proxies import REGISTRY
 
@@ -267,7 +267,7 @@ def rank(
     The ranking of a run is kept in its folder; scores from a file are ranked on one subset and printed, unless --out
     says where the whole ranking goes.
     """
-    from zcbench.benchmarks.study import rank_run
+    from zcbench.benchmarks.ranking.study import rank_run
 
     home = out or (Path(run) if is_folder(run) else None)
     how = _how(draws or (DRAWS if home else QUICK), confidence, top_k, ensembles, supervised, supervised_train)
@@ -289,15 +289,15 @@ def rank(
 
 def report(run: Run, formats: Formats = "png,svg,pdf", title: Title = None) -> None:
     """Write tables, figures and the page from the ranking of a run."""
-    from zcbench.benchmarks.ranking import Ranking
+    from zcbench.benchmarks.ranking.ranking import Ranking
 
     _report(Ranking.load(run / "ranking"), run, figure_formats(formats), title, Console(stderr=True))
 
 
 def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":
     """Tables of accuracies by name; each of ``names`` may be several with commas, or files."""
-    from zcbench.benchmarks.truth import truth
-    from zcbench.benchmarks.truth_name import labels
+    from zcbench.benchmarks.truths.lookup import truth
+    from zcbench.benchmarks.truths.name import labels
 
     return {label: truth(name, data_dir) for label, name in labels(named_truths(names)).items()}
 
@@ -323,9 +323,9 @@ def _how(
     scored: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Options of the ranking, checked before anything is scored as far as the names of what is scored are known."""
-    from zcbench.benchmarks.ensembles import choose
-    from zcbench.benchmarks.ranking import checked_options
-    from zcbench.benchmarks.supervised import Supervision, names
+    from zcbench.benchmarks.ranking.ensembles import choose
+    from zcbench.benchmarks.ranking.ranking import checked_options
+    from zcbench.benchmarks.ranking.supervised import Supervision, names
     from zcbench.proxies import REGISTRY
 
     if scored is not None:

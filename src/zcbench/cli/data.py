@@ -33,8 +33,8 @@ DataDir = Annotated[
 @app.command("list")
 def list_data(data_dir: DataDir = None) -> None:
     """Every table that is known, its licence, and whether it is here; 'zcbench data show NAME' tells more."""
-    from zcbench import folders
-    from zcbench.benchmarks import data
+    from zcbench.benchmarks.truths import data
+    from zcbench.storage import files as folders
 
     known = data.list_data(data_dir)
     shortened = known.assign(
@@ -52,7 +52,7 @@ def show(
     data_dir: DataDir = None,
 ) -> None:
     """What a table holds: architectures, range, best, runs, how it was made, source and licence."""
-    from zcbench.benchmarks.truth_summary import summary
+    from zcbench.benchmarks.truths.summary import summary
 
     console = table_console()
     for heading, text in summary(name, data_dir).items():
@@ -67,7 +67,7 @@ def compare(
     data_dir: DataDir = None,
 ) -> None:
     """How two tables order the same architectures, such as with and without a teacher, beside their own noise."""
-    from zcbench.benchmarks.relation import relate
+    from zcbench.benchmarks.truths.relation import relate
 
     found = relate(first, second, data_dir, draws)
     one, other = ("none" if value != value else f"{value:.3f}" for value in found.reliability)
@@ -94,7 +94,7 @@ def fetch(
     data_dir: DataDir = None,
 ) -> None:
     """Download from the public sources, check the sha256 of each file, and store the tables."""
-    from zcbench.benchmarks import data
+    from zcbench.benchmarks.truths import data
 
     _print(data.fetch(names, data_dir, progress=lambda line: typer.echo(line, err=True)))
 
@@ -111,7 +111,7 @@ def import_data(
     data_dir: DataDir = None,
 ) -> None:
     """Store tables from files that are already on this machine."""
-    from zcbench.benchmarks import data
+    from zcbench.benchmarks.truths import data
 
     if official:
         for stored in data.import_official(path, data_dir, trust=trust):
@@ -130,7 +130,7 @@ def import_data(
 @app.command()
 def verify(data_dir: DataDir = None) -> None:
     """Check every table and source file here; exit code 1 if one is damaged."""
-    from zcbench.benchmarks import data
+    from zcbench.benchmarks.truths import data
 
     found = data.verify(data_dir)
     _print(found)
@@ -139,7 +139,7 @@ def verify(data_dir: DataDir = None) -> None:
 
 
 def _place(where: str) -> str:
-    from zcbench.benchmarks.data import SHIPS
+    from zcbench.benchmarks.truths.data import SHIPS
 
     words = {"not here": "no", SHIPS: "ships"}
     return words.get(where) or ("table" if where.endswith(".parquet") else "source")

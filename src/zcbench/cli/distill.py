@@ -16,7 +16,7 @@ from zcbench.cli.students import read_distillers, read_student
 from zcbench.specification import split_list, split_readable
 
 if TYPE_CHECKING:
-    from zcbench.distill.course import Trained
+    from zcbench.distill.training.course import Trained
 
 NONE = "none"
 
@@ -113,14 +113,14 @@ def distill(
     import torch
 
     from zcbench import datasets
-    from zcbench.benchmarks.teachers import read_teacher
-    from zcbench.distill.balancing import BALANCED
+    from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.distill.errors import WeightError
-    from zcbench.distill.export import EXPORTS
-    from zcbench.distill.images import TrainingData
-    from zcbench.distill.objective import MIXTURES, Objective
-    from zcbench.distill.recipe import Recipe
-    from zcbench.distill.scenarios import SCENARIOS
+    from zcbench.distill.training.balancing import BALANCED
+    from zcbench.distill.training.export import EXPORTS
+    from zcbench.distill.training.images import TrainingData
+    from zcbench.distill.training.objective import MIXTURES, Objective
+    from zcbench.distill.training.recipe import Recipe
+    from zcbench.distill.training.scenarios import SCENARIOS
     from zcbench.errors import unknown
 
     plugins = recipes.load_plugins(plugin or ())
@@ -189,9 +189,9 @@ def distill(
 
 def _write(job: Job, result: "Trained", scenario: str, exports: Sequence[str], origin: dict[str, Any]) -> None:
     """Weights, program, curves and ``result.json``."""
-    from zcbench.distill.export import save_program, save_weights
-    from zcbench.folders import replaced
-    from zcbench.reports.training import write_curves
+    from zcbench.distill.training.export import save_program, save_weights
+    from zcbench.reports.training.curves import write_curves
+    from zcbench.storage.files import replaced
 
     content = {
         **job.record(scenario),

@@ -15,10 +15,10 @@ from zcbench.cli.students import Student
 if TYPE_CHECKING:
     from torch import nn
 
-    from zcbench.benchmarks.protocol import TeacherChoice
-    from zcbench.distill.course import Observer, Running, Trained
-    from zcbench.distill.images import TrainingData
-    from zcbench.distill.recipe import Recipe
+    from zcbench.benchmarks.scoring.protocol import TeacherChoice
+    from zcbench.distill.training.course import Observer, Running, Trained
+    from zcbench.distill.training.images import TrainingData
+    from zcbench.distill.training.recipe import Recipe
 
 STUDENT = "student"
 _AMONG_STUDENTS = ("self", "mutual")
@@ -79,8 +79,8 @@ class Job:
 
     def carry_out(self, scenario: str) -> "Trained":
         """Train as the scenario says; what is finished in the folder is not trained again."""
-        from zcbench.benchmarks.folder import locked
-        from zcbench.benchmarks.session import Stop
+        from zcbench.benchmarks.scoring.folder import locked
+        from zcbench.benchmarks.scoring.session import Stop
 
         self._require(scenario)
         ways: dict[str, Callable[[], Trained]] = {
@@ -100,7 +100,7 @@ class Job:
     def _rehearse(self, scenario: str) -> None:
         """One step of each training under a teacher, on networks of its own: what does not fit is said before hours."""
         from zcbench.distill.errors import DivergedLoss
-        from zcbench.distill.loop import train
+        from zcbench.distill.training.loop import train
 
         taught = self._taught() | ({"weights": {}} if self.balanced else {})
         teachers = [self._built(name) for name in self.teachers]
@@ -117,7 +117,7 @@ class Job:
     def record(self, scenario: str) -> dict[str, Any]:
         """What the student was trained with, as the scenario has it: seeds, weights, mixture."""
         from zcbench.distill.contract import get
-        from zcbench.distill.objective import CE, checked_weights
+        from zcbench.distill.training.objective import CE, checked_weights
 
         last = {"self": self.generations - 1, "assistant": len(self.teachers) - 1}.get(scenario, 0)
         weights, losses = {CE: 1.0}, list[str]()
@@ -155,7 +155,7 @@ class Job:
         return used
 
     def _under_teachers(self) -> "Trained":
-        from zcbench.distill.loop import train
+        from zcbench.distill.training.loop import train
 
         teachers = [self._teacher(number, name) for number, name in enumerate(self.teachers)]
         student = self._network(0)
@@ -166,8 +166,8 @@ class Job:
         return train(student, teachers or None, self.data, self.recipe, **options)
 
     def _balance(self, student: "nn.Module", teachers: "Sequence[nn.Module]") -> None:
-        from zcbench.distill.balancing import balanced_weights
-        from zcbench.folders import replaced
+        from zcbench.distill.training.balancing import balanced_weights
+        from zcbench.storage.files import replaced
 
         file = self.out / "balanced.json"
         if file.is_file() and (self.out / f"{STUDENT}.training").is_file():  # of the training that goes on
@@ -185,7 +185,7 @@ class Job:
         return self._in_turn(networks, None)
 
     def _mutual(self) -> "Trained":
-        from zcbench.distill.loop import train_together
+        from zcbench.distill.training.loop import train_together
 
         students = [self._network(number) for number in range(self.generations)]
         options: dict[str, Any] = {"distillers": self.losses, "weights": self.weights, "device": self.device}
@@ -200,7 +200,7 @@ class Job:
         return result
 
     def _in_turn(self, networks: "Sequence[nn.Module]", teacher: "nn.Module | None") -> "Trained":
-        from zcbench.distill.scenarios import train_in_turn
+        from zcbench.distill.training.scenarios import train_in_turn
 
         def running(number: int) -> "Running":
             return self._running(STUDENT if number == len(networks) - 1 else f"generation{number}")
@@ -217,7 +217,7 @@ class Job:
         return self._apart("student", space.build(arch, self.data.num_classes, seed, shape, self.init))
 
     def _built(self, name: str, checkpoint: Path | None = None) -> "nn.Module":
-        from zcbench.benchmarks.teachers import build_teacher
+        from zcbench.benchmarks.scoring.teachers import build_teacher
 
         space, data = self.student.space, self.data
         choice = self._choice(name, checkpoint)
@@ -226,13 +226,13 @@ class Job:
         )
 
     def _choice(self, name: str, checkpoint: Path | None) -> "TeacherChoice":
-        from zcbench.benchmarks.teachers import read_teacher
+        from zcbench.benchmarks.scoring.teachers import read_teacher
 
         return read_teacher(name, self.student.space, self.recipe.seed, checkpoint=checkpoint)
 
     def _apart(self, name: str, network: "nn.Module") -> "nn.Module":
         """The network, once it shares nothing with those built before, such as one that a function gives again."""
-        from zcbench.distill.sharing import require_apart
+        from zcbench.distill.training.sharing import require_apart
 
         require_apart([(name, network)], self.networks)
         self.networks.append((name, network))
@@ -246,8 +246,8 @@ class Job:
         return network
 
     def _trained_here(self, number: int, name: str) -> "nn.Module":
-        from zcbench.distill.export import save_weights
-        from zcbench.distill.loop import train
+        from zcbench.distill.training.export import save_weights
+        from zcbench.distill.training.loop import train
 
         own = f"teacher{number}"
         result = train(
@@ -258,8 +258,8 @@ class Job:
 
     def _measure(self, name: str, network: "nn.Module", checkpoint: Path | None) -> None:
         """Accuracy on the test images, once, with a warning near chance; and what the result says of the teacher."""
-        from zcbench.distill.checkpoint import content_sha256
-        from zcbench.distill.teaching import Teacher, near_chance
+        from zcbench.distill.training.checkpoint import content_sha256
+        from zcbench.distill.training.teaching import Teacher, near_chance
 
         accuracy = Teacher(network).quality(self.data.to(self.device, self.recipe.layout)).accuracy
         choice = self._choice(name, checkpoint)
@@ -304,7 +304,7 @@ class Job:
         }
 
     def _observers(self, name: str) -> "Sequence[Observer]":
-        from zcbench.distill.observers import Logbook, StepBar, TensorBoard
+        from zcbench.distill.training.observers import Logbook, StepBar, TensorBoard
 
         folder = self.out if name == STUDENT else self.out / name
         watching: list[Observer] = [Logbook(folder, {"training": name}), StepBar(self.console, name)]

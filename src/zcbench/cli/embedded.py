@@ -9,8 +9,8 @@ maps do not apply to it.
 from pathlib import Path
 from typing import NamedTuple
 
-from zcbench.folders import is_file
 from zcbench.specification import split_list
+from zcbench.storage.files import is_file
 
 EMBEDDED = "nasbench201/cifar10-16"
 
@@ -49,8 +49,8 @@ def choose(
     Where a space, a truth, a file of architectures or another subset are given, the rest is NAS-Bench-201 as published;
     a number of architectures is a sample of what ships. A truth of networks of another space brings that space.
     """
-    from zcbench.benchmarks.study import KNOWN
-    from zcbench.benchmarks.truth import truth
+    from zcbench.benchmarks.ranking.study import KNOWN
+    from zcbench.benchmarks.truths.lookup import truth
 
     plain = subset == KNOWN or (subset is None and not (archs is not None and is_file(archs)))
     if space is None and truths is None and plain:
@@ -97,9 +97,9 @@ def _embedded(
     data_dir: Path | None,
 ) -> Choice:
     """All that was trained, or a sample of it."""
-    from zcbench.benchmarks.study import KNOWN
-    from zcbench.benchmarks.truth import truth
-    from zcbench.benchmarks.truth_name import SETTINGS
+    from zcbench.benchmarks.ranking.study import KNOWN
+    from zcbench.benchmarks.truths.lookup import truth
+    from zcbench.benchmarks.truths.name import SETTINGS
 
     truths = [f"{EMBEDDED}/{setting}" for setting in SETTINGS]
     space = truth(truths[0], data_dir).networks
@@ -111,7 +111,7 @@ def _embedded(
 def _images(data_dir: Path | None) -> tuple[str, dict[str, str]]:
     """The images of the training, or digits, and a sentence that says why."""
     from zcbench.datasets.cifar import CIFAR10
-    from zcbench.folders import data_folder
+    from zcbench.storage.files import data_folder
 
     if (data_folder(data_dir) / CIFAR10.folder / CIFAR10.train_files[0]).is_file():
         return IMAGES, {"images": "those that the shipped accuracies were trained on"}

@@ -14,8 +14,8 @@ from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
-    from zcbench.benchmarks.ranking import Ranking
-    from zcbench.benchmarks.selection import Selection
+    from zcbench.benchmarks.ranking.ranking import Ranking
+    from zcbench.benchmarks.ranking.selection import Selection
 
 app = typer.Typer(help="Rank aggregations of several proxies.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -68,7 +68,7 @@ def select(
     Halves are of isomorphism classes. The choice maximises the mean Kendall tau over the truths that
     are given, what is left of it given a size, or the accuracy of a search's pick.
     """
-    from zcbench.benchmarks.study import select_run
+    from zcbench.benchmarks.ranking.study import select_run
 
     names = None if candidates is None else split_list(candidates)
     found, ranking = select_run(

@@ -52,7 +52,7 @@ def list_proxies(plugin: Plugins = None) -> None:
 
 def _list_ensembles() -> None:
     """Ensembles in a table of their own: they rank a population and score no architecture by itself."""
-    from zcbench.benchmarks.ensembles import ENSEMBLES
+    from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
 
     table = Table(box=SIMPLE, title="Ensembles: ranks aggregated over the architectures of a run", title_justify="left")
     for column in ("name", "rule", "members", "source"):
@@ -69,7 +69,7 @@ def _list_ensembles() -> None:
 @app.command()
 def show(name: Annotated[str, typer.Argument(show_default=False)], plugin: Plugins = None) -> None:
     """The documentation of one proxy or ensemble: formula, shapes, range, direction, source."""
-    from zcbench.benchmarks.ensembles import ENSEMBLES
+    from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
     from zcbench.errors import unknown
     from zcbench.proxies import REGISTRY
 
@@ -88,7 +88,7 @@ def show(name: Annotated[str, typer.Argument(show_default=False)], plugin: Plugi
 
 def _show_ensemble(name: str) -> None:
     """What an ensemble aggregates, and the documentation of its rule."""
-    from zcbench.benchmarks.ensembles import RULES, named
+    from zcbench.benchmarks.ranking.ensembles import RULES, named
     from zcbench.proxies import REGISTRY
 
     item = named(name, REGISTRY.names())
@@ -148,9 +148,9 @@ def docs(
     ] = None,
 ) -> None:
     """Write the reference: one Markdown page per proxy, and an index with the ensembles."""
-    from zcbench.benchmarks.ensembles import ENSEMBLES
-    from zcbench.benchmarks.study import rank_run
-    from zcbench.benchmarks.truth import truth as look_up
+    from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
+    from zcbench.benchmarks.ranking.study import rank_run
+    from zcbench.benchmarks.truths.lookup import truth as look_up
     from zcbench.proxies import REGISTRY
     from zcbench.reports import write_reference
 

@@ -52,7 +52,7 @@ def load_plugins(files: Iterable[Path]) -> dict[str, str]:
     Raises:
         PluginError: a file is missing or fails to load.
     """
-    from zcbench.benchmarks.sources import sha256
+    from zcbench.benchmarks.truths.sources import sha256
     from zcbench.registry import load_file
 
     found = {}

@@ -23,8 +23,8 @@ def resample(
     csv: Annotated[Path | None, typer.Option(help="File for the whole table.")] = None,
 ) -> None:
     """Mean and spread of tau and rho over small samples of a ranked run: what a study of so few would have reported."""
-    from zcbench.benchmarks.ranking import Ranking
-    from zcbench.benchmarks.resampling import resample as resampled
+    from zcbench.benchmarks.ranking.ranking import Ranking
+    from zcbench.benchmarks.ranking.resampling import resample as resampled
     from zcbench.reports.wording import number
 
     ranking = Ranking.load(run / "ranking")

@@ -22,7 +22,7 @@ app = typer.Typer(
 @app.command("list")
 def list_scores() -> None:
     """Scores that ship with zcbench: 'zcbench rank NAME' answers from them at once."""
-    from zcbench.benchmarks import shipped
+    from zcbench.benchmarks.scoring import shipped
 
     rows = []
     for name in shipped.names():
@@ -42,7 +42,7 @@ def show(
     ],
 ) -> None:
     """The card of a set of scores: protocol, requests, and for each proxy attempts, statuses and mean time."""
-    from zcbench.benchmarks import shipped
+    from zcbench.benchmarks.scoring import shipped
 
     about = shipped.card(scores)
     for name, value in about["protocol"].items():
@@ -65,7 +65,7 @@ def pack(
     all_versions: Annotated[bool, typer.Option(help="Keep older versions of a proxy too.")] = False,
 ) -> None:
     """Write all scores of runs of one protocol into one compact file; a run may still be at work."""
-    from zcbench.benchmarks import packing
+    from zcbench.benchmarks.scoring import packing
 
     chosen = None if proxies is None else split_list(proxies)
     about = packing.pack(runs, out, proxies=chosen, all_versions=all_versions)
@@ -80,7 +80,7 @@ def unpack(
     out: Annotated[Path, typer.Option(help="New folder of the run.", show_default=False)],
 ) -> None:
     """Make the folder of a run from packed scores; 'zcbench bench' with the same protocol adds what is missing."""
-    from zcbench.benchmarks import shipped
+    from zcbench.benchmarks.scoring import shipped
 
     typer.echo(f"{_told(shipped.unpack(scores, out))} in {out}")
 
@@ -108,8 +108,8 @@ def compare(
 
     Over the architectures and seeds that both have. Differences are relative to the second.
     """
-    from zcbench.benchmarks import shipped
-    from zcbench.benchmarks.comparing import compare as compared
+    from zcbench.benchmarks.scoring import shipped
+    from zcbench.benchmarks.scoring.comparing import compare as compared
 
     one, other = shipped.load(first), shipped.load(second)
     for line in one[0].differences(other[0]) or ["The protocols are equal."]:

@@ -218,7 +218,7 @@ def search(
     _print(content)
     typer.echo(f"Result: {path}", err=True)
     if report:
-        from zcbench.reports.search import write_search_report
+        from zcbench.reports.search.page import write_search_report
 
         typer.echo(f"Report: {write_search_report(content, out / 'report', formats=kinds)}", err=True)
 

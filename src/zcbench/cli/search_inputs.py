@@ -12,7 +12,7 @@ from zcbench.cli.winners import PREFIX, winners
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
-    from zcbench.benchmarks.ensembles import Ensemble
+    from zcbench.benchmarks.ranking.ensembles import Ensemble
     from zcbench.datasets import Batch
     from zcbench.search import Costs, Objective, Settings, Trained
     from zcbench.search.evaluation import Attempts
@@ -94,8 +94,8 @@ def objective(
 
 def _term(name: str) -> "str | Ensemble":
     """A proxy, a size or an ensemble, in this order."""
-    from zcbench.benchmarks.ensembles import ENSEMBLES, named
-    from zcbench.benchmarks.evidence import SIZES
+    from zcbench.benchmarks.ranking.ensembles import ENSEMBLES, named
+    from zcbench.benchmarks.ranking.evidence import SIZES
     from zcbench.errors import unknown
     from zcbench.proxies import REGISTRY
 
@@ -120,8 +120,8 @@ def minimised(given: str) -> tuple[str, ...]:
 
 def trained(given: list[str] | None, data_dir: Path | None) -> "dict[str, Trained]":
     """Accuracies by truth, with those that a search by training would choose by, where they are known."""
-    from zcbench.benchmarks.truth import truth
-    from zcbench.benchmarks.truth_name import labels
+    from zcbench.benchmarks.truths.lookup import truth
+    from zcbench.benchmarks.truths.name import labels
     from zcbench.cli.embedded import named_truths
     from zcbench.search import Trained
 
@@ -133,7 +133,7 @@ def trained(given: list[str] | None, data_dir: Path | None) -> "dict[str, Traine
 
 
 def _validation(name: str, data_dir: Path | None) -> "Any":
-    from zcbench.benchmarks.truth import truth
+    from zcbench.benchmarks.truths.lookup import truth
     from zcbench.errors import DataError, UnknownNameError
     from zcbench.search import validation_name
 
@@ -147,7 +147,7 @@ def _validation(name: str, data_dir: Path | None) -> "Any":
 
 def _seconds(name: str, data_dir: Path | None) -> "Any":
     """Training times, published for NAS-Bench-201 and 200 epochs."""
-    from zcbench.benchmarks.data import training_seconds
+    from zcbench.benchmarks.truths.data import training_seconds
     from zcbench.errors import DataError, UnknownNameError
 
     space, _, rest = name.partition("/")
@@ -162,7 +162,7 @@ def _seconds(name: str, data_dir: Path | None) -> "Any":
 
 def scored(goal: "Objective") -> list[str]:
     """Members that need scores; sizes need none."""
-    from zcbench.benchmarks.evidence import SIZES
+    from zcbench.benchmarks.ranking.evidence import SIZES
 
     return [name for name in goal.members if name not in SIZES]
 
@@ -178,7 +178,7 @@ def looked_up(given: str, goal: "Objective", space: "Space") -> Scores:
     Raises:
         SearchError: they are of another space, or lack a member.
     """
-    from zcbench.benchmarks import shipped
+    from zcbench.benchmarks.scoring import shipped
     from zcbench.search import SearchError, stored
 
     if not given.strip():
@@ -201,7 +201,7 @@ def made(
     space: "Space", goal: "Objective", batch: "Batch", out: Path, inits: int, options: Mapping[str, Any]
 ) -> "Iterator[Scores]":
     """Scores that are made on the way, kept in the folder of the search."""
-    from zcbench.benchmarks.run import open_run
+    from zcbench.benchmarks.scoring.run import open_run
     from zcbench.search import scoring
 
     members = scored(goal)
@@ -259,7 +259,7 @@ def costs(
 
 
 def _table(device: str, dataset: str, measure: str, space: "Space", data_dir: Path | None) -> Any:
-    from zcbench.benchmarks.data import hardware_costs
+    from zcbench.benchmarks.truths.data import hardware_costs
     from zcbench.search import LatencyTable
     from zcbench.search.latency import table_name
 
@@ -296,7 +296,7 @@ def _listed(
     given: str, space: "Space", tables: "Mapping[str, Trained]", scored: tuple[str, ...] | None
 ) -> "Sequence[str]":
     """Architectures that are named one by one."""
-    from zcbench.benchmarks.study import choose_architectures
+    from zcbench.benchmarks.ranking.study import choose_architectures
     from zcbench.search import SearchError
 
     if given == "all":
@@ -313,7 +313,7 @@ def _listed(
 
 def teacher(goal: "Objective", space: "Space", given: str, seed: int, checkpoint: Path | None) -> Any:
     """The teacher, where a member compares with one; else None."""
-    from zcbench.benchmarks.teachers import read_teacher
+    from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.proxies import REGISTRY
 
     if not any(REGISTRY.get(name).needs_teacher for name in scored(goal)):

@@ -38,10 +38,10 @@ def similarity(
     classes. Where a student is trained, it and the teacher are in evaluation mode.
     """
     from zcbench import datasets, spaces
-    from zcbench.benchmarks.similarity import read_labelled, similarities
-    from zcbench.benchmarks.teachers import read_teacher
+    from zcbench.benchmarks.ranking.similarity import read_labelled, similarities
+    from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.errors import unknown
-    from zcbench.reports.similarities import similarity_matrices
+    from zcbench.reports.ranking.similarities import similarity_matrices
     from zcbench.reports.style import FORMATS, render
 
     kind = out.suffix.removeprefix(".")

@@ -40,7 +40,7 @@ class StrictCommand(TyperCommand):
         for file in ctx.params.get("plugin") or ():
             load_file(file)
         if ctx.params.get("device"):
-            from zcbench.devices import check_device
+            from zcbench.runtime.devices import check_device
 
             check_device(ctx.params["device"])
         return super().invoke(ctx)

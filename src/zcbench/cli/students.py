@@ -75,10 +75,10 @@ def read_distillers(given: str, space: str, data_dir: Path | None) -> tuple[list
     Raises:
         RankingError: there is no such ranking, or no ``kd:`` proxy in it.
         UnknownNameError: no distiller has a name, or it has no such knob.
-        GenomeError: a file holds no genome, or is of another version.
+        KnobError: a file names no distiller, or is of another version.
     """
     from zcbench import distill
-    from zcbench.distill.genome import read_distiller
+    from zcbench.distill.documents import name_in
 
     names, origins = [], []
     for entry in split_list(given):
@@ -87,7 +87,7 @@ def read_distillers(given: str, space: str, data_dir: Path | None) -> tuple[list
             origins.append(about)
             names += [name.removeprefix(_RECAST) for name in best]
         elif entry.endswith(".json"):
-            names.append(read_distiller(entry).distiller.name)
+            names.append(distill.get(name_in(entry)).name)
             origins.append({"asked": entry, "names": names[-1:]})
         else:
             names.append(entry.removeprefix(_RECAST))

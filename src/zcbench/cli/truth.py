@@ -11,7 +11,7 @@ from zcbench.cli.bench import DataDir
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
-    from zcbench.benchmarks.truth_building import Truth
+    from zcbench.benchmarks.training.building import Truth
 
 SAMPLES = ("stratified", "uniform")
 
@@ -99,13 +99,13 @@ def build(
     from dataclasses import replace
 
     from zcbench import datasets, spaces
-    from zcbench.benchmarks.sampling import stratified, uniform
-    from zcbench.benchmarks.study import choose_architectures
-    from zcbench.benchmarks.teachers import read_teacher
-    from zcbench.benchmarks.truth_building import build_truth
-    from zcbench.benchmarks.truth_protocol import sample_in
-    from zcbench.distill.images import TrainingData
-    from zcbench.distill.recipe import Recipe
+    from zcbench.benchmarks.ranking.study import choose_architectures
+    from zcbench.benchmarks.scoring.sampling import stratified, uniform
+    from zcbench.benchmarks.scoring.teachers import read_teacher
+    from zcbench.benchmarks.training.building import build_truth
+    from zcbench.benchmarks.training.protocol import sample_in
+    from zcbench.distill.training.images import TrainingData
+    from zcbench.distill.training.recipe import Recipe
     from zcbench.errors import unknown
     from zcbench.spaces.base import SpaceError
 
@@ -181,8 +181,8 @@ def pack(
 
     'zcbench data import FILE' stores its tables on another machine.
     """
-    from zcbench.benchmarks import truth_packing
-    from zcbench.benchmarks.truth_runs import agreed
+    from zcbench.benchmarks.training import packing as truth_packing
+    from zcbench.benchmarks.training.tables import agreed
 
     about = truth_packing.pack(folder, out)
     rest = f"; {about['left_out']:,} architectures are not finished and left out" if about["left_out"] else ""
@@ -203,7 +203,7 @@ def _label(dataset: str, side: int) -> str:
 
 
 def _print(result: "Truth") -> None:
-    from zcbench.benchmarks.truth_runs import agreed, counted
+    from zcbench.benchmarks.training.tables import agreed, counted
 
     for setting, table in result.tables.items():
         accuracy = table["accuracy"]

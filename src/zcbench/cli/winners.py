@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zcbench.errors import RankingError, StoreError, UnknownNameError, ZcbenchError
 
 if TYPE_CHECKING:
-    from zcbench.benchmarks.ranking import Ranking
+    from zcbench.benchmarks.ranking.ranking import Ranking
 
 PREFIX = "top:"
 _FORM = re.compile(r"top:([1-9]\d{0,8})@([^:]+)(?::(\w+))?(?::([^:]+))?", re.ASCII)
@@ -83,7 +83,7 @@ def _check_space(ranking: "Ranking", run: str, space: str, transfer: bool) -> st
 
 def _best(ranking: "Ranking", column: str, truth: str | None, prefix: str, sizes: bool, run: str) -> list[str]:
     """Different names, best first."""
-    from zcbench.benchmarks.evidence import SIZES
+    from zcbench.benchmarks.ranking.evidence import SIZES
 
     counted = replace(ranking, table=ranking.table[ranking.table["truth"].isin(_different(ranking))])
     source = ranking if truth else counted
@@ -114,7 +114,7 @@ def _named(truth: str, ranking: "Ranking") -> str:
 
 
 def _meant(truth: str) -> str:
-    from zcbench.benchmarks.truth_name import TruthName
+    from zcbench.benchmarks.truths.name import TruthName
 
     try:
         return str(TruthName.parse(truth))
@@ -124,7 +124,7 @@ def _meant(truth: str) -> str:
 
 def _members(name: str) -> tuple[str, ...]:
     """Members of an ensemble, by its name or formula; of another name itself."""
-    from zcbench.benchmarks.ensembles import ENSEMBLES, RULES
+    from zcbench.benchmarks.ranking.ensembles import ENSEMBLES, RULES
     from zcbench.specification import split_list
 
     if name in ENSEMBLES.names():
@@ -135,7 +135,7 @@ def _members(name: str) -> tuple[str, ...]:
 
 def _made_of_sizes(name: str) -> bool:
     """Whether a score reads nothing but sizes: one of them, a proxy of them, or an ensemble of such."""
-    from zcbench.benchmarks.evidence import SIZES
+    from zcbench.benchmarks.ranking.evidence import SIZES
     from zcbench.proxies import REGISTRY
 
     def one(member: str) -> bool:
@@ -150,7 +150,7 @@ def _check_known(names: Iterable[str], run: str) -> None:
     Raises:
         RankingError: as the sentence says.
     """
-    from zcbench.benchmarks.evidence import SIZES
+    from zcbench.benchmarks.ranking.evidence import SIZES
     from zcbench.proxies import REGISTRY
 
     needed = dict.fromkeys(member for name in names for member in _members(name))
@@ -173,7 +173,7 @@ def _lacks(names: Iterable[str], run: str) -> RankingError:
 
 def _plugins(name: str, run: str) -> Iterator[str]:
     """Plug-in files of the requests that scored ``name``, the newest first."""
-    from zcbench.benchmarks import shipped
+    from zcbench.benchmarks.scoring import shipped
 
     folder = Path(run)
     try:
@@ -186,10 +186,10 @@ def _plugins(name: str, run: str) -> Iterator[str]:
 
 
 def _ranking(run: str, truth: str | None, data_dir: Path | None) -> "Ranking":
-    from zcbench.benchmarks import shipped
-    from zcbench.benchmarks.ranking import Ranking
-    from zcbench.benchmarks.study import rank_run
-    from zcbench.benchmarks.truth import truth as look_up
+    from zcbench.benchmarks.ranking.ranking import Ranking
+    from zcbench.benchmarks.ranking.study import rank_run
+    from zcbench.benchmarks.scoring import shipped
+    from zcbench.benchmarks.truths.lookup import truth as look_up
     from zcbench.proxies import REGISTRY
 
     folder = _folder(run)

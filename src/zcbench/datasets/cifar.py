@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zcbench.datasets.base import ImageSet
 from zcbench.errors import BatchError, DataError, shortened
-from zcbench.pickles import loads
+from zcbench.storage.pickles import loads
 
 
 @dataclass(frozen=True)

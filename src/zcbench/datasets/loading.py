@@ -11,8 +11,8 @@ from zcbench.datasets.cifar import CIFAR10, CIFAR100, load_cifar
 from zcbench.datasets.digits import load_digits
 from zcbench.datasets.noise import load_noise
 from zcbench.errors import BatchError, shortened, unknown
-from zcbench.folders import data_folder
 from zcbench.specification import read_specification
+from zcbench.storage.files import data_folder
 
 _FROM_FILES: dict[str, Callable[..., ImageSet]] = {
     "cifar10": bind(load_cifar, "cifar10", CIFAR10),

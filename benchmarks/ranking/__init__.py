@@ -1,0 +1,1 @@
+"""Rankings: scores compared with truths, ensembles, regressions, selections."""

@@ -1,0 +1,1 @@
+"""Scoring runs: protocol, workers, store, packed score files, teachers."""

@@ -1,0 +1,89 @@
+"""Scores of one run beside those of another: what must be equal, what may differ, and who comes first."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from zcbench.benchmarks.scoring.packing import Scores
+from zcbench.benchmarks.scoring.protocol import Protocol
+from zcbench.errors import ProtocolError
+from zcbench.proxies import REGISTRY
+
+#: What gives other numbers: two runs that differ here are never held side by side. The fingerprint tells the batch.
+ESSENTIAL = ("space", "dataset", "batch_sha256", "image_shape", "num_classes", "init", "dtype", "schema")
+#: What only proxies that compare with a teacher depend on.
+TEACHER = (
+    *("teacher", "teacher_space", "teacher_seed", "teacher_init"),
+    *("teacher_file_sha256", "teacher_checkpoint_sha256"),
+)
+#: What may change the last digits: said, not refused.
+ROUNDING = ("torch", "device", "layout")
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Scores of a run and, on its architectures, those of proxies that only others have.
+
+    Attributes:
+        scores: the rows of all.
+        notes: per proxy that is not the run's own, where it is from.
+        sources: per other one, what was taken and left, and how its protocol differs; JSON-able.
+    """
+
+    scores: pd.DataFrame
+    notes: dict[str, str]
+    sources: dict[str, dict[str, Any]]
+
+
+def join(mine: Scores, others: dict[str, Scores]) -> Joined:
+    """The run's own scores, and on its architectures those of every proxy that it lacks.
+
+    A proxy that both have, at whatever version, is the run's own; of two others the first named has it. A proxy that
+    compares with a teacher is taken only from runs with the same teacher.
+
+    Args:
+        mine: the run, as `zcbench.benchmarks.scoring.folder.load_run` gives it.
+        others: the others by name.
+
+    Raises:
+        ProtocolError: one differs in what its scores depend on; the message lists each differing field.
+        UnknownNameError: one has a proxy that is not known here; give its plug-in.
+    """
+    joined = Joined(mine[1], {}, {})
+    for name, other in others.items():
+        joined = _with(joined, mine[0], name, other)
+    return joined
+
+
+def _with(joined: Joined, protocol: Protocol, name: str, other: Scores) -> Joined:
+    theirs, frame, _ = other
+    differing = protocol.differences(theirs, ESSENTIAL)
+    if protocol.batch_sha256 != theirs.batch_sha256:
+        differing += protocol.differences(theirs, ("batch",))
+    if differing:
+        raise ProtocolError(
+            f"The scores of {name!r} cannot stand beside these: {'; '.join(differing)} (these → {name}). Expected "
+            f"scores made alike; score these architectures the other way, or leave out --beside {name}."
+        )
+    teacher = protocol.differences(theirs, TEACHER)
+    versions = frame.groupby("proxy")["version"].max()
+    own = joined.scores.groupby("proxy")["version"].max()
+    both = versions.index.intersection(own.index)
+    left = {str(p): f"here at version {own[p]} already, theirs is {versions[p]}" for p in both}
+    if teacher:
+        left |= {str(p): "another teacher" for p in versions.index if p not in own and REGISTRY.get(p).needs_teacher}
+    rows = frame[~frame["proxy"].isin(list(left)) & frame["arch"].isin(set(joined.scores["arch"]))]
+    taken = {str(p): int(v) for p, v in versions.items() if p in set(rows["proxy"])}
+    source = {
+        "proxies": taken,
+        "seeds": sorted(set(rows["seed"].tolist())),
+        "left out": left,
+        "differences": [*protocol.differences(theirs, ROUNDING), *teacher],
+    }
+    return replace(
+        joined,
+        scores=pd.concat([joined.scores, rows], ignore_index=True),
+        notes=joined.notes | dict.fromkeys(taken, f"from {name}"),
+        sources=joined.sources | {name: source},
+    )

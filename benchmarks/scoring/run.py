@@ -1,0 +1,316 @@
+"""The scoring run: architectures x seeds x proxies into one folder, resumable at any moment."""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import starmap
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+import zcbench
+from zcbench.benchmarks.scoring.folder import STORE, describe_run, locked
+from zcbench.benchmarks.scoring.protocol import Protocol, TeacherChoice
+from zcbench.benchmarks.scoring.session import Session, Stop
+from zcbench.benchmarks.scoring.store import TRANSIENT, Missing, Row, Store
+from zcbench.benchmarks.scoring.teachers import build_teacher, read_teacher
+from zcbench.benchmarks.scoring.worker import Job, Unit
+from zcbench.datasets import Batch
+from zcbench.errors import Interrupted, ProtocolError, unknown
+from zcbench.proxies import REGISTRY, Costs, Proxy, resolve
+from zcbench.registry import load_file
+from zcbench.runtime.devices import check_device
+from zcbench.runtime.progress import Bar
+from zcbench.spaces import Space
+from zcbench.spaces.initialisation import INITIALISATIONS
+from zcbench.spaces.measuring import Cost
+
+
+class RunInterrupted(Interrupted):
+    """A run that was stopped by Ctrl-C or SIGTERM; ``result`` is what it has so far."""
+
+    def __init__(self, result: "RunResult") -> None:
+        self.result = result
+        super().__init__(
+            f"Stopped: {sum(result.statuses.values()):,} of {result.total:,} scores are finished and kept in "
+            f"{result.out}. Run the same command again to score the rest."
+        )
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind.
+
+    Attributes:
+        out: its folder.
+        protocol: under which all its scores were made.
+        total: scores asked for.
+        statuses: how many of them have each status.
+        fresh: how many were computed just now.
+    """
+
+    out: Path
+    protocol: Protocol
+    total: int
+    statuses: dict[str, int]
+    fresh: int
+
+    def scores(self) -> pd.DataFrame:
+        """All scores in the folder, as `Store.scores` gives them."""
+        with Store(self.out / STORE) as store:
+            return store.scores()
+
+
+def score_run(
+    space: Space,
+    archs: Sequence[str],
+    proxies: Sequence[str | Proxy],
+    seeds: Sequence[int],
+    batch: Batch,
+    out: str | Path,
+    *,
+    init: str = "default",
+    dtype: str = "float32",
+    layout: str = "contiguous",
+    device: str = "cpu",
+    teacher: str | TeacherChoice | None = None,
+    workers: int = 2,
+    timeout: float | None = None,
+    plugins: Sequence[str | Path] = (),
+    retry_failed: bool = False,
+    notes: Mapping[str, Any] | None = None,
+    console: Console | None = None,
+) -> RunResult:
+    """Score every architecture with every proxy under every seed, and keep each score as soon as it is finished.
+
+    What the folder already has is not computed again; architectures, seeds and proxies may be added to it later. A
+    proxy that fails, hangs or kills its worker gives a row with a status and stops nothing else.
+
+    Args:
+        space: where the architectures are from.
+        archs: architectures; a repeated one counts once.
+        proxies: names or `Proxy` objects; all that one architecture and seed lack are computed in one shared pass.
+        seeds: each names the streams of one initialisation and of what is random in a proxy.
+        batch: labelled images; part of the protocol.
+        out: folder of the run; made if missing.
+        init: initialisation scheme of the networks.
+        dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
+        layout: ``contiguous``, or ``channels_last``, which is faster and rounds differently.
+        device: where the networks run.
+        teacher: for proxies that compare with one, a `TeacherChoice` or a text as
+            `zcbench.benchmarks.scoring.teachers.read_teacher` takes it, such as an architecture of ``space`` or
+            ``"resnet:resnet56"``.
+        workers: processes, one thread each; 0 computes in this process. The scores are the same bits.
+        timeout: seconds that a pass or a proxy may take; no limit if None.
+        plugins: Python files that define proxies, loaded here and in every worker.
+        retry_failed: compute again what a worker's death, lack of time or of memory has prevented before.
+        notes: kept in ``run.json`` for people, such as how the architectures were chosen.
+        console: where to show progress; nowhere if None.
+
+    Returns:
+        A `RunResult`; its ``scores()`` is the table.
+
+    Raises:
+        ArchitectureError: a string that is no architecture of ``space``.
+        UnknownNameError: a proxy or initialisation that nobody knows.
+        ProtocolError: the folder has scores of another protocol, or of a proxy that was edited and kept its version,
+            or this request cannot be carried out.
+        BatchError: batch, networks and teacher do not fit together.
+        TeacherError: the teacher cannot be built for these classes and images, or its checkpoint cannot be used.
+        StoreError: the folder is in use, cannot be written, or has a store that is damaged or of another version.
+        RunInterrupted: Ctrl-C or SIGTERM; all finished scores are kept.
+
+    Example:
+        >>> archs = space.subset("live")[:100]  # doctest: +SKIP
+        >>> batch = datasets.batch(datasets.load("digits"), 32)  # doctest: +SKIP
+        >>> score_run(space, archs, ["params", "synflow"], [0, 1], batch, "runs/first")  # doctest: +SKIP
+    """
+    archs, seeds = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds)))
+    _require_some(archs, "architectures")
+    _require_some(seeds, "seeds")
+    for arch in archs:
+        space.index(arch)
+    with open_run(
+        space,
+        proxies,
+        batch,
+        out,
+        init=init,
+        dtype=dtype,
+        layout=layout,
+        device=device,
+        teacher=teacher,
+        workers=workers,
+        timeout=timeout,
+        plugins=plugins,
+        retry_failed=retry_failed,
+        notes={"architectures": len(archs), "seeds": seeds, "notes": dict(notes or {})},
+    ) as run:
+        return run.score(archs, seeds, console)
+
+
+@dataclass
+class OpenRun:
+    """A run at work, to which architectures can be given as they come up; made by `open_run`."""
+
+    folder: Path
+    protocol: Protocol
+    store: Store
+    session: Session
+    workers: int
+    retry: tuple[str, ...]
+
+    def score(self, archs: Sequence[str], seeds: Sequence[int], console: Console | None = None) -> RunResult:
+        """Score what is missing of ``archs`` x ``seeds`` x the proxies of the run.
+
+        Raises:
+            StoreError: the folder cannot be written.
+            RunInterrupted: Ctrl-C or SIGTERM; all finished scores are kept.
+        """
+        session, fresh = self.session, self.session.fresh
+        self.store.request(archs, seeds, [(proxy.name, proxy.version) for proxy in session.proxies.values()])
+        units = _units(self.store.missing(self.retry), session.proxies, session.job)
+        total = len(archs) * len(seeds) * len(session.proxies)
+        done = {status: n for status, n in self.store.tally().items() if status not in self.retry}
+        with Bar(console, total, done) as session.bar:
+            session.carry_out(units, self.workers)
+        result = RunResult(self.folder, self.protocol, total, self.store.tally(), session.fresh - fresh)
+        if session.stop.asked and sum(len(unit.proxies) for unit in units) > result.fresh:
+            raise RunInterrupted(result)
+        return result
+
+    def rows(self) -> list[Row]:
+        """All attempts at what was last asked for, architecture by architecture."""
+        return self.store.wanted()
+
+
+@contextmanager
+def open_run(
+    space: Space,
+    proxies: Sequence[str | Proxy],
+    batch: Batch,
+    out: str | Path,
+    *,
+    init: str = "default",
+    dtype: str = "float32",
+    layout: str = "contiguous",
+    device: str = "cpu",
+    teacher: str | TeacherChoice | None = None,
+    workers: int = 2,
+    timeout: float | None = None,
+    plugins: Sequence[str | Path] = (),
+    retry_failed: bool = False,
+    notes: Mapping[str, Any] | None = None,
+) -> Iterator[OpenRun]:
+    """Hold a run open, with its workers, for architectures that are not known beforehand.
+
+    The arguments are those of `score_run`; what ``notes`` hold is kept in ``run.json`` with the request.
+
+    Raises:
+        UnknownNameError: a proxy or initialisation that nobody knows.
+        ProtocolError: the folder has scores of another protocol, or this request cannot be carried out.
+        TeacherError: the teacher cannot be built for these classes and images, or its checkpoint cannot be used.
+        StoreError: the folder is in use, cannot be written, or has a store that is damaged or of another version.
+    """
+    for plugin in plugins:
+        load_file(plugin)
+    if init not in INITIALISATIONS:
+        raise unknown("initialisation", init, INITIALISATIONS)
+    chosen = {proxy.name: proxy for proxy in resolve(proxies)}
+    choice, folder = read_teacher(teacher, space) if isinstance(teacher, str) else teacher, Path(out)
+    _require(space, list(chosen.values()), choice, device, workers, timeout)
+    protocol = Protocol.of(space, batch, init, dtype, layout, device, choice)
+    files = tuple(str(Path(plugin).resolve()) for plugin in plugins)
+    job = Job(
+        space=space,
+        images=batch.images,
+        labels=batch.labels,
+        num_classes=batch.num_classes,
+        init=init,
+        dtype=dtype,
+        layout=layout,
+        device=device,
+        proxies=tuple(_reference(proxy) for proxy in chosen.values()),
+        plugins=files,
+        teacher=choice,
+        timeout=timeout,
+        contents={name: proxy.content for name, proxy in chosen.items() if proxy.content is not None},
+    )
+    if choice is not None and any(proxy.needs_teacher for proxy in chosen.values()):
+        build_teacher(choice, space, init, batch.num_classes, job.image_shape)  # before anything is scored
+    with locked(folder), Store(folder / STORE, write=True) as store:
+        store.adopt(protocol)
+        store.adopt_contents({(proxy.name, proxy.version): job.contents.get(name) for name, proxy in chosen.items()})
+        describe_run(folder, protocol, _request(chosen, workers, timeout, files, notes or {}))
+        with Stop() as stop, Session(store, Bar(None, 0, {}), stop, job, chosen) as session:
+            yield OpenRun(folder, protocol, store, session, workers, TRANSIENT if retry_failed else ())
+
+
+def _require(
+    space: Space,
+    proxies: Sequence[Proxy],
+    teacher: TeacherChoice | None,
+    device: str,
+    workers: int,
+    timeout: float | None,
+) -> None:
+    _require_some(proxies, "proxies")
+    check_device(device)
+    if workers < 0:
+        raise ProtocolError(f"workers={workers} was given. Expected 0 (this process) or more.")
+    if timeout is not None and not timeout > 0:
+        raise ProtocolError(f"timeout={timeout} was given. Expected seconds above 0, or None for no limit.")
+    compare = [proxy.name for proxy in proxies if proxy.needs_teacher]
+    if compare and teacher is None:
+        raise ProtocolError(
+            f"{', '.join(compare)} compare with a teacher, and none is given. Name an architecture as the teacher, or "
+            f"leave them out."
+        )
+    if teacher is not None and teacher.file is None:
+        (teacher.space or space).index(teacher.arch)
+
+
+def _require_some(given: Sequence[object], what: str) -> None:
+    if not given:
+        raise ProtocolError(f"No {what} are given. Expected at least one; name them.")
+
+
+def _reference(proxy: Proxy) -> str | Proxy:
+    """How a worker finds ``proxy``: by name where the registry has it, else as the object itself."""
+    return proxy.name if proxy.name in REGISTRY and REGISTRY.get(proxy.name) is proxy else proxy
+
+
+def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Job) -> list[Unit]:
+    """Units of work, with the analytic costs of their architectures where a proxy reads them."""
+    reading = {name for name, proxy in proxies.items() if "costs" in proxy.reads}
+    archs = list(dict.fromkeys(item.arch for item in missing if not reading.isdisjoint(item.proxies)))
+    costs: dict[str, Costs] = {}
+    if archs:
+        table = job.space.costs(archs, num_classes=job.num_classes, image_shape=job.image_shape)
+        costs = dict(zip(archs, starmap(Costs, table[list(Cost._fields)].to_numpy().tolist())))
+    return [Unit(item.arch, item.seed, item.proxies, costs.get(item.arch)) for item in missing]
+
+
+def _request(
+    proxies: Mapping[str, Proxy],
+    workers: int,
+    timeout: float | None,
+    plugins: Sequence[str],
+    notes: Mapping[str, Any],
+) -> dict[str, Any]:
+    return {
+        **notes,
+        "proxies": {name: proxy.version for name, proxy in proxies.items()},
+        "higher_is_better": {name: proxy.higher_is_better for name, proxy in proxies.items()},
+        "baselines": [name for name, proxy in proxies.items() if proxy.baseline],
+        "workers": workers,
+        "timeout": timeout,
+        "plugins": list(plugins),
+        "zcbench": zcbench.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+    }

@@ -1,0 +1,151 @@
+"""What a worker does: build a network, score it in one shared pass."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from zcbench import proxies
+from zcbench.benchmarks.scoring.protocol import TeacherChoice
+from zcbench.benchmarks.scoring.store import Row
+from zcbench.benchmarks.scoring.teachers import build_teacher
+from zcbench.errors import ProtocolError, ZcbenchError, told
+from zcbench.proxies import Costs, Proxy, Score
+from zcbench.proxies.scoring.evaluation import status_of
+from zcbench.registry import load_file
+from zcbench.runtime.memory import give_back
+from zcbench.spaces import Space
+from zcbench.spaces.base import ImageShape
+
+
+class Unit(NamedTuple):
+    """One network to score: the proxies share its passes. ``attempt`` counts workers that it has already cost."""
+
+    arch: str
+    seed: int
+    proxies: tuple[str, ...]
+    costs: Costs | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all units of a run have in common; sent once to each worker."""
+
+    space: Space
+    images: Tensor
+    labels: Tensor
+    num_classes: int
+    init: str
+    dtype: str
+    layout: str
+    device: str
+    proxies: tuple[str | Proxy, ...]
+    plugins: tuple[str, ...] = ()
+    teacher: TeacherChoice | None = None
+    timeout: float | None = None
+    contents: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """``(C, H, W)``."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+
+class Scorer:
+    """Scores units of one job; a score depends on nothing that was scored before."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        for plugin in job.plugins:
+            load_file(plugin)
+        self._proxies = {proxy.name: proxy for proxy in proxies.resolve(job.proxies)}
+        self._check_contents()
+        dtype, device = getattr(torch, job.dtype), torch.device(job.device)
+        self._layout = torch.channels_last if job.layout == "channels_last" else torch.contiguous_format
+        self._batch = (job.images.to(device, dtype, memory_format=self._layout), job.labels.to(device))
+
+    def _check_contents(self) -> None:
+        for name, sha256 in self._job.contents.items():
+            if self._proxies[name].content != sha256:
+                raise ProtocolError(
+                    f"The proxy {name!r} was edited while the run was at work. The scores so far are kept; start the "
+                    f"run again, with another version of the proxy."
+                )
+
+    def __call__(self, unit: Unit) -> list[Row]:
+        """One row per proxy of ``unit``; a failure is a row.
+
+        Raises:
+            ZcbenchError: the job cannot be carried out, such as images that do not fit the networks.
+        """
+        chosen = [self._proxies[name] for name in unit.proxies]
+        try:
+            return [_row(unit, score) for score in self._evaluate(unit, chosen)]
+        except ZcbenchError:  # the proxies' own are rows already: this one is about the request
+            raise
+        except Exception as error:  # the network itself cannot be built
+            return failed(unit, chosen, status_of(error), told(error))
+        finally:
+            give_back()
+
+    def _evaluate(self, unit: Unit, chosen: list[Proxy]) -> list[Score]:
+        built = proxies.needs_network(chosen)
+        return proxies.evaluate(
+            self._build(unit) if built else None,
+            self._batch,
+            chosen,
+            teacher=self._teacher if any(proxy.needs_teacher for proxy in chosen) else None,
+            costs=unit.costs,
+            thin=partial(self._job.space.thin, unit.arch, seed=unit.seed, init=self._job.init),
+            seed=unit.seed,
+            timeout=self._job.timeout,
+        )
+
+    @cached_property
+    def _teacher(self) -> proxies.Teacher | None:
+        choice = self._job.teacher
+        if choice is None:
+            return None
+        network = build_teacher(choice, self._job.space, self._job.init, self._job.num_classes, self._job.image_shape)
+        return proxies.Teacher(self._placed(network), choice.seed)
+
+    def _build(self, unit: Unit) -> nn.Module:
+        job = self._job
+        return self._placed(job.space.build(unit.arch, job.num_classes, unit.seed, job.image_shape, job.init))
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        return network.to(self._batch[0]).to(memory_format=self._layout)  # type: ignore[call-overload]
+
+
+def prepare(job: Job) -> Scorer:
+    """Make the present process a worker for ``job``: one thread."""
+    torch.set_num_threads(1)
+    return Scorer(job)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run a block with one thread, as the workers do, and give the others back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def failed(unit: Unit, chosen: list[Proxy], status: str, reason: str) -> list[Row]:
+    """Rows that say of every proxy of ``unit`` that it failed alike."""
+    return [Row(unit.arch, proxy.name, proxy.version, unit.seed, None, status, reason, 0.0) for proxy in chosen]
+
+
+def _row(unit: Unit, score: Score) -> Row:
+    value = None if math.isnan(score.value) else score.value
+    return Row(unit.arch, score.proxy, score.version, unit.seed, value, score.status, score.reason, score.seconds)

@@ -1,0 +1,1 @@
+"""Rank correlations, bootstrap intervals and the agreement of rankings."""

@@ -1,0 +1,1 @@
+"""Truths trained by the user: building, workers, protocol, packing."""

@@ -1,0 +1,320 @@
+"""The truth builder: train architectures with and without a teacher, into tables that rankings are held against."""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from zcbench.benchmarks.scoring.folder import locked
+from zcbench.benchmarks.scoring.protocol import TeacherChoice
+from zcbench.benchmarks.scoring.session import Stop
+from zcbench.benchmarks.scoring.store import TRANSIENT
+from zcbench.benchmarks.scoring.worker import one_thread
+from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
+from zcbench.benchmarks.training.protocol import adopt, describe, request
+from zcbench.benchmarks.training.tables import make_tables
+from zcbench.benchmarks.training.workers import (
+    KD,
+    SETTINGS,
+    TEACHER,
+    Training,
+    TruthJob,
+    TruthMaker,
+    failed,
+    prepare,
+)
+from zcbench.benchmarks.truths.table import TruthTable
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.objective import Objective
+from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.teaching import near_chance
+from zcbench.errors import Interrupted, ProtocolError, unknown
+from zcbench.registry import load_file
+from zcbench.runtime.parcel import parcel
+from zcbench.runtime.pool import Ending, WorkerPool
+from zcbench.runtime.progress import Bar
+from zcbench.spaces import Space
+from zcbench.storage.files import replaced
+
+_HEARTBEAT = 0.2  # seconds until a request to stop is noticed
+_STATUS = {"died": "worker_died", "timeout": "timeout"}
+
+
+class TruthInterrupted(Interrupted):
+    """A truth builder that was stopped by Ctrl-C or SIGTERM; ``result`` is what it has so far."""
+
+    def __init__(self, result: "Truth") -> None:
+        self.result = result
+        super().__init__(
+            f"Stopped: {sum(result.statuses.values()):,} of {result.total:,} trainings are finished and kept in "
+            f"{result.folder}. Run the same command again to train the rest."
+        )
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a truth builder has made.
+
+    Attributes:
+        folder: where it is kept.
+        tables: for each setting its single runs, and ``gain`` where both settings are there, paired by seed.
+        trainings: all rows of the log, those of the teacher and failed ones included.
+        total: trainings asked for.
+        statuses: how many of them have each status.
+        fresh: how many were done just now.
+    """
+
+    folder: Path
+    tables: dict[str, TruthTable]
+    trainings: pd.DataFrame = field(repr=False)
+    total: int
+    statuses: dict[str, int]
+    fresh: int
+
+
+def build_truth(
+    space: Space,
+    archs: Sequence[str],
+    data: TrainingData,
+    dataset: str,
+    out: str | Path,
+    *,
+    settings: Sequence[str] = SETTINGS,
+    seeds: Sequence[int] = (0, 1),
+    recipe: Recipe | None = None,
+    distillers: Sequence[str] = ("kd",),
+    weights: Mapping[str, float] | None = None,
+    teacher: TeacherChoice | None = None,
+    teacher_recipe: Recipe | None = None,
+    init: str = "default",
+    device: str = "cpu",
+    workers: int = 2,
+    timeout: float | None = None,
+    plugins: Sequence[str | Path] = (),
+    retry_failed: bool = False,
+    notes: Mapping[str, Any] | None = None,
+    console: Console | None = None,
+) -> Truth:
+    """Train every architecture in every setting with every seed, and keep each result as soon as it is there.
+
+    The seed names the initialisation, the order of images and the augmentation, so that two settings of one seed differ
+    in the teacher alone. The accuracy is that on all test images after the last epoch; no epoch is chosen by it. What
+    the folder has already is not trained again; architectures, settings and seeds may be added to it later.
+
+    Args:
+        space: where the architectures are from.
+        archs: architectures; a repeated one counts once.
+        data: training and held-out test images.
+        dataset: what the table calls them.
+        out: folder; it gets ``vanilla.parquet``, ``kd.parquet`` and ``gain.parquet`` (each a truth for ``--truth``),
+            ``trainings.csv``, ``trainings.jsonl``, ``truth.json``, ``archs.txt`` with all architectures of the folder,
+            and the teacher's ``teacher.pt``.
+        settings: of ``vanilla`` (no teacher) and ``kd``.
+        seeds: one training each.
+        recipe: of all students; its own seed is not used.
+        distillers: losses of the setting ``kd``.
+        weights: of ``ce`` and of each distiller; the defaults of `default_weights` where not given.
+        teacher: one fixed teacher for the setting ``kd``: with its checkpoint, measured once on the test images, or
+            trained here first.
+        teacher_recipe: how it is trained; as the students, if None.
+        init: initialisation scheme of the networks.
+        device: where to train.
+        workers: processes, one thread each; 0 trains in this process. The accuracies are the same.
+        timeout: seconds that one training may take in a worker; no limit if None.
+        plugins: Python files that define distillers, loaded here and in every worker; part of the protocol.
+        retry_failed: train again what a worker's death, lack of time or of memory has prevented before.
+        notes: kept in ``truth.json`` for people, such as how the architectures were chosen.
+        console: where to show progress; nowhere if None.
+
+    Raises:
+        ArchitectureError: a string that is no architecture of ``space``.
+        ProtocolError: the folder has trainings of another protocol, or this request cannot be carried out.
+        DistillError: recipe, weights and distillers do not fit together or to the networks.
+        PluginError: a plug-in is missing or fails to load.
+        StoreError: the folder is in use or cannot be written.
+        TruthInterrupted: Ctrl-C or SIGTERM; all finished trainings are kept, the teacher's to its last epoch.
+    """
+    archs, seeds, folder = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds))), Path(out)
+    settings, recipe = list(dict.fromkeys(settings)), recipe or Recipe()
+    _require(space, archs, settings, seeds, teacher, workers, timeout)
+    for plugin in plugins:
+        load_file(plugin)
+    known = Objective(distillers, weights)  # refuses what is not known before anything is trained
+    recipe.steps_per_epoch(len(data))
+    own_recipe = teacher_recipe or recipe
+    job = TruthJob(
+        space=space,
+        data=data,
+        recipe=recipe,
+        distillers=tuple(item.name for item in known.distillers),
+        weights=tuple(known.weights.items()),
+        init=init,
+        device=device,
+        teacher=teacher,
+        teacher_recipe=None if teacher is None or teacher.checkpoint is not None else own_recipe,
+        folder=folder.absolute(),
+        plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
+    )
+    with locked(folder):
+        log = TrainingLog(folder / FILE)
+        about = adopt(folder, describe(job, dataset), request(archs, settings, seeds, workers, notes))
+        wanted = [Key(arch, setting, seed) for arch in archs for seed in seeds for setting in settings]
+        builder = _Builder(job, log, retry_failed)
+        missing = set(log.missing(wanted, builder.again))
+        before = Counter(log.rows[key]["status"] for key in wanted if key not in missing)
+        _measure_teacher(job, log, missing, console)
+        with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
+            finished = builder.carry_out(wanted, workers, timeout, bar, stop)
+        result = _result(folder, log, about, wanted, builder.fresh)
+    if not finished:
+        raise TruthInterrupted(result)
+    return result
+
+
+def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console: Console | None) -> None:
+    """A row for a teacher that comes with a checkpoint, if there is none yet; a warning where it is near chance."""
+    if job.teacher is None or job.teacher.checkpoint is None or all(key.setting != KD for key in missing):
+        return
+    key = Key(job.teacher.label, TEACHER, job.teacher.seed)
+    if key not in log.rows:
+        with one_thread():
+            log.add(TruthMaker(job).teacher_measured(key))
+    accuracy = log.rows[key]["accuracy"]
+    if console is not None and near_chance(accuracy, job.data):
+        console.print(
+            f"Warning: the teacher {job.teacher.label} reaches {accuracy:.2f} % on the test images, which is near "
+            f"chance; check its checkpoint and its classes.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+class _Builder:
+    """One invocation at work: it hands out trainings and keeps what comes back."""
+
+    def __init__(self, job: TruthJob, log: TrainingLog, retry_failed: bool) -> None:
+        self._job, self._log = job, log
+        self.again = TRANSIENT if retry_failed else ()
+        self.fresh = 0
+
+    def carry_out(self, wanted: Sequence[Key], workers: int, timeout: float | None, bar: Bar, stop: Stop) -> bool:
+        """Train what is missing, the teacher before all that needs it; whether nothing is left to do."""
+        missing = [Training(key) for key in self._log.missing(wanted, self.again)]
+        first = self._teacher_first(missing)
+        self._bar = bar
+        if workers == 0:
+            return self._here([*first, *missing], stop)
+        return self._in_workers(deque(first), missing, workers, timeout, stop)
+
+    def _teacher_first(self, missing: Sequence[Training]) -> list[Training]:
+        """The training of the teacher, where one is needed and not there yet."""
+        job = self._job
+        if job.teacher_recipe is None or all(training.key.setting != KD for training in missing):
+            return []
+        assert job.teacher is not None
+        key = Key(job.teacher.label, TEACHER, job.teacher.seed)
+        done = self._log.rows.get(key, {}).get("status") == "ok" and job.teacher_file.exists()
+        return [] if done else [Training(key)]
+
+    def _here(self, trainings: Sequence[Training], stop: Stop) -> bool:
+        with one_thread():
+            maker = TruthMaker(self._job)
+            for training in trainings:
+                if stop.asked:
+                    return False
+                self._keep(maker(training))
+        return True
+
+    def _in_workers(
+        self, first: deque[Training], rest: Sequence[Training], workers: int, timeout: float | None, stop: Stop
+    ) -> bool:
+        ready, waiting = list(rest), list[Training]()  # the latter for the teacher
+        if first:
+            ready = [training for training in rest if training.key.setting != KD]
+            waiting = [training for training in rest if training.key.setting == KD]
+        queue, places = first + deque(ready), {training.key: place for place, training in enumerate(rest)}
+        with WorkerPool[Training](prepare, parcel(self._job), workers) as pool:
+            while (queue or waiting or pool.busy) and not stop.asked:
+                while queue and pool.room:
+                    training = queue.popleft()
+                    pool.give(training, None if training.key.setting == TEACHER else timeout)
+                for ending in pool.poll(_HEARTBEAT):
+                    if again := self._settle(ending):
+                        queue.appendleft(again)
+                    elif ending.task.key.setting == TEACHER:
+                        queue = deque(sorted([*queue, *waiting], key=lambda training: places[training.key]))
+                        waiting = []
+            return not (queue or waiting or pool.busy)
+
+    def _settle(self, ending: Ending[Training]) -> Training | None:
+        """Keep the row of what ended; or what to try again, once."""
+        training = ending.task
+        if not ending.failure:
+            self._keep(ending.result)
+        elif ending.failure == "died" and training.attempt == 0:
+            return training._replace(attempt=1)
+        else:
+            self._keep(failed(training.key, _STATUS[ending.failure], ending.reason))
+        return None
+
+    def _keep(self, row: Mapping[str, Any]) -> None:
+        self._log.add(row)
+        if row["setting"] != TEACHER:
+            self.fresh += 1
+            self._bar.add([row["status"]])
+        elif row["status"] != "ok":
+            raise ProtocolError(
+                f"The teacher cannot be trained: {row['status']}: {row['reason']} Expected a trained teacher; change "
+                f"its recipe, or give one with its checkpoint. What is finished is kept."
+            )
+
+
+def _require(
+    space: Space,
+    archs: Sequence[str],
+    settings: Sequence[str],
+    seeds: Sequence[int],
+    teacher: TeacherChoice | None,
+    workers: int,
+    timeout: float | None,
+) -> None:
+    for given, what in ((archs, "architectures"), (settings, "settings"), (seeds, "seeds")):
+        if not given:
+            raise ProtocolError(f"No {what} are given. Expected at least one; name them.")
+    for setting in settings:
+        if setting not in SETTINGS:
+            raise unknown("setting of a training", setting, SETTINGS)
+    if min(seeds) < 0:
+        raise ProtocolError(f"The seed {min(seeds)} was given. Expected 0 or more.")
+    if KD in settings and teacher is None:
+        raise ProtocolError("The setting 'kd' needs a teacher, and none is given. Name one, or leave the setting out.")
+    if workers < 0:
+        raise ProtocolError(f"workers={workers} was given. Expected 0 (this process) or more.")
+    if timeout is not None and not timeout > 0:
+        raise ProtocolError(f"timeout={timeout} was given. Expected seconds above 0, or None for no limit.")
+    if timeout is not None and workers == 0:
+        raise ProtocolError(
+            "A time limit was given without workers, and only those can be ended. Expected one or more."
+        )
+    for arch in archs:
+        space.index(arch)
+
+
+def _result(folder: Path, log: TrainingLog, about: Mapping[str, Any], wanted: Sequence[Key], fresh: int) -> Truth:
+    """Tables from all that is finished, written into the folder."""
+    trainings = log.frame()
+    tables = make_tables(trainings, about) if len(trainings) else {}
+    for setting, table in tables.items():
+        table.write(folder / f"{setting}.parquet")
+    done = [key.arch for key in log.rows if key.setting != TEACHER]
+    with replaced(folder / "archs.txt") as draft:
+        draft.write_text("\n".join(dict.fromkeys([*(key.arch for key in wanted), *done])) + "\n", encoding="utf-8")
+    if len(trainings):
+        with replaced(folder / "trainings.csv") as draft:
+            trainings.to_csv(draft, index=False)
+    statuses = Counter(log.rows[key]["status"] for key in wanted if key in log.rows)
+    return Truth(folder, tables, trainings, len(wanted), dict(statuses), fresh)

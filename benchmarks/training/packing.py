@@ -1,0 +1,134 @@
+"""From the folder of a truth builder to one file.
+
+``benchmarks/truths/tables/`` holds the files that ship, each called as its truth. To replace one::
+
+    zcbench truth pack runs/truth --out benchmarks/truths/tables/nasbench201__cifar10-16__test@5.parquet
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import zcbench
+from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
+from zcbench.benchmarks.training.protocol import DESCRIPTION
+from zcbench.benchmarks.training.tables import make_tables
+from zcbench.benchmarks.training.workers import TEACHER
+from zcbench.benchmarks.truths.packed import FORMAT
+from zcbench.benchmarks.truths.shipped import SUFFIX
+from zcbench.benchmarks.truths.table import CARD
+from zcbench.errors import DataError
+from zcbench.storage.files import replaced
+from zcbench.storage.fingerprint import fingerprint
+
+SCHEMA = pa.schema(
+    {
+        **dict.fromkeys(("arch", "dataset", "setting"), pa.string()),
+        "seed": pa.int64(),
+        "status": pa.string(),
+        **dict.fromkeys(("accuracy", "loss", "train_accuracy"), pa.float64()),
+        "epochs": pa.int64(),
+        "seconds": pa.float64(),
+    }
+)
+
+_DECIMALS = {"loss": 5, "seconds": 1}
+
+
+def pack(folder: str | Path, file: str | Path) -> dict[str, Any]:
+    """Write the trainings of a truth builder into one compact file; the builder may still be at work.
+
+    An architecture that lacks a training which was asked for is left out; one whose training failed is not: its row
+    says so under ``status``. Losses keep five decimals and seconds one, all else is exact.
+
+    Args:
+        folder: of the truth builder.
+        file: where to write; ends in ``.parquet``.
+
+    Returns:
+        The card, as `zcbench.benchmarks.truths.packed.card` reads it, and ``left_out``: architectures not finished.
+
+    Raises:
+        DataError: the folder holds no finished architecture, or the file cannot be written.
+        StoreError: the log of the folder is damaged.
+    """
+    home, goal = Path(folder), Path(file)
+    if goal.suffix != SUFFIX:
+        raise DataError(f"{str(goal)!r} was given. Expected a name that ends in {SUFFIX}.")
+    about, log = _description(home), TrainingLog(home / FILE)
+    rows, left_out = _finished(log, about["requests"])
+    if rows.empty:
+        raise DataError(f"{home} has no architecture with all its trainings. Expected at least one; train on.")
+    table, content = _content(rows, _with_teacher(about["protocol"], log), about["requests"])
+    _write(table.replace_schema_metadata({CARD: json.dumps(content).encode()}), goal)
+    return content | {"left_out": left_out}
+
+
+def _content(
+    rows: pd.DataFrame, protocol: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Table and card."""
+    chosen = [request.get("notes", {}).get("architectures") for request in requests]
+    note = {"sample": "; ".join(dict.fromkeys(filter(None, chosen)))}
+    tables = make_tables(rows, protocol)
+    rows = rows.assign(dataset=protocol["dataset"]).reindex(columns=SCHEMA.names).round(_DECIMALS)
+    rows = rows.sort_values(["arch", "setting", "seed"])
+    packed = pa.Table.from_pandas(rows, SCHEMA, preserve_index=False)
+    card = {
+        "format": FORMAT,
+        "protocol": dict(protocol),
+        "tables": {setting: table.protocol | note for setting, table in tables.items()},
+        "requests": [{key: value for key, value in request.items() if key != "archs"} for request in requests],
+        "architectures": int(rows["arch"].nunique()),
+        "trainings": len(rows),
+        "zcbench": zcbench.__version__,
+        "sha256": fingerprint(packed),
+    }
+    return packed, card
+
+
+def _description(home: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((home / DESCRIPTION).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"Cannot read {home / DESCRIPTION}: {error}. Expected the folder of 'zcbench truth build'; name it."
+        ) from error
+
+
+def _finished(log: TrainingLog, requests: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, int]:
+    """Rows of the architectures that have every training asked for, and how many have only some."""
+    archs = dict.fromkeys(key.arch for key in log.rows if key.setting != TEACHER)
+    whole = {arch for arch in archs if all(Key(arch, *one) in log.rows for one in _asked(arch, requests))}
+    rows = [row for key, row in log.rows.items() if key.arch in whole and key.setting != TEACHER]
+    return pd.DataFrame(rows), len(archs) - len(whole)
+
+
+def _asked(arch: str, requests: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
+    """Setting and seed of every training that was asked of an architecture; older requests do not name theirs."""
+    own = [request for request in requests if "archs" not in request or arch in request["archs"]]
+    return {(setting, seed) for request in own for setting in request["settings"] for seed in request["seeds"]}
+
+
+def _with_teacher(protocol: Mapping[str, Any], log: TrainingLog) -> dict[str, Any]:
+    """The protocol, with the accuracy of a teacher that was trained on the way."""
+    found = [row for key, row in log.rows.items() if key.setting == TEACHER and row["status"] == "ok"]
+    if not found or protocol["teacher"] is None:
+        return dict(protocol)
+    return {**protocol, "teacher": {**protocol["teacher"], "accuracy": found[-1]["accuracy"]}}
+
+
+def _write(table: pa.Table, file: Path) -> None:
+    try:
+        with replaced(file) as draft:
+            pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
+    except OSError as error:
+        raise DataError(
+            f"Cannot write {str(file)!r}: {error}. Nothing was changed. Expected a folder with room that you may write "
+            f"to; name another one."
+        ) from error

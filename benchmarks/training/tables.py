@@ -1,0 +1,96 @@
+"""From finished trainings to tables of accuracies, and how well the seeds of a table agree."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from zcbench.benchmarks.statistics.statistics import reliability
+from zcbench.benchmarks.training.workers import VANILLA
+from zcbench.benchmarks.truths.packed import by_setting
+from zcbench.benchmarks.truths.table import TruthTable
+
+GAIN = "gain"
+
+
+def make_tables(trainings: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, TruthTable]:
+    """One table of single runs for each setting that has any, and their difference where runs can be paired.
+
+    Rows are in the order of architecture and seed, whichever worker was first.
+
+    Args:
+        trainings: rows with ``arch, setting, seed, status, accuracy, epochs``.
+        about: the protocol, as ``truth.json`` has it.
+    """
+    runs = {setting: rows.sort_values(["arch", "seed"]) for setting, rows in by_setting(trainings).items()}
+    return {setting: TruthTable.from_rows(rows, _card(setting, rows, about)) for setting, rows in runs.items()}
+
+
+def _card(setting: str, rows: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Protocol of a table: what it is about, how it was made, and how well its seeds agree."""
+    space, epochs = str(about["space"]).partition("(")[0], int(rows["epochs"].iloc[0])
+    tail = "" if setting == VANILLA else f"/{setting}"
+    taught = setting != VANILLA
+    return {
+        "name": f"{space}/{about['dataset']}/test{tail}@{epochs}",
+        "space": space,
+        "dataset": about["dataset"],
+        "split": "test",
+        "setting": setting,
+        "epochs": epochs,
+        "aggregation": "single runs" if setting != GAIN else "kd minus vanilla of the same seed",
+        "source": "zcbench truth build",
+        "licence": "Apache-2.0",
+        "networks": about["space"],
+        "images": about["data"],
+        "recipe": ", ".join(f"{name}={value}" for name, value in about["recipe"].items()),
+        **({"distillation": about["distillation"], "teacher": about["teacher"]} if taught else {}),
+        "counts": counted(rows),
+        **agreement(rows),
+    }
+
+
+def agreement(runs: pd.DataFrame) -> dict[str, Any]:
+    """How far the seeds of a truth agree, over the architectures that all of them have.
+
+    Args:
+        runs: rows with ``arch, seed, accuracy``.
+
+    Returns:
+        ``runs``, how many seeds; ``reliability``, that of the mean over the seeds by Spearman and Brown; and
+        ``ceiling``, its square root: the rank correlation with this mean that a perfect predictor of the expected
+        accuracy would reach. The latter two are None with one seed, or where the reliability would be negative.
+    """
+    wide = runs.pivot(index="arch", columns="seed", values="accuracy").dropna()
+    value = reliability(wide)
+    known = value == value
+    return {
+        "runs": int(wide.shape[1]),
+        "reliability": round(value, 4) if known else None,
+        "ceiling": round(value**0.5, 4) if known else None,
+    }
+
+
+def counted(runs: pd.DataFrame) -> str:
+    """How many architectures have how many seeds, in words: ``6 architectures, 4 with 3 seeds and 2 with 2``.
+
+    Args:
+        runs: rows with ``arch`` and ``seed``.
+    """
+    seeds = Counter(Counter(runs["arch"]).values())
+    total = f"{seeds.total():,} {'architecture' if seeds.total() == 1 else 'architectures'}"
+    if len(seeds) == 1:
+        (number,) = seeds
+        return f"{total}, {number} {'seed' if number == 1 else 'seeds'}"
+    most, *rest = sorted(seeds, reverse=True)
+    parts = [f"{seeds[most]:,} with {most} seeds", *(f"{seeds[number]:,} with {number}" for number in rest)]
+    return f"{total}, {', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def agreed(protocol: Mapping[str, Any]) -> str:
+    """Reliability and ceiling of a table's protocol in words; ``none`` where they have no meaning."""
+    value, ceiling = protocol.get("reliability"), protocol.get("ceiling")
+    if value is None or not 0 <= value <= 1:  # tables of older versions hold negative ones
+        return "reliability none"
+    return f"reliability {value:.3f}, ceiling {ceiling:.3f}"

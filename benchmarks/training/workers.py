@@ -1,0 +1,164 @@
+"""What a worker of the truth builder does: build a network, train it, look at the test images."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from zcbench.benchmarks.scoring.protocol import TeacherChoice
+from zcbench.benchmarks.scoring.teachers import build_teacher, load_weights
+from zcbench.benchmarks.training.log import Key
+from zcbench.distill.errors import DivergedLoss
+from zcbench.distill.training.course import Trained
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.loop import train
+from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.teaching import Teacher
+from zcbench.errors import ZcbenchError
+from zcbench.proxies.scoring.evaluation import status_of
+from zcbench.registry import load_file
+from zcbench.spaces import Space
+from zcbench.storage.files import replaced
+
+VANILLA, KD, TEACHER = "vanilla", "kd", "teacher"
+SETTINGS = (VANILLA, KD)
+
+
+class Training(NamedTuple):
+    """One training to do; ``attempt`` counts workers that it has already cost."""
+
+    key: Key
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class TruthJob:
+    """What all trainings of a truth have in common; sent once to each worker.
+
+    Attributes:
+        space: of the students.
+        data: training and test images.
+        recipe: of the students; its seed is that of each training.
+        distillers: losses of the setting ``kd``.
+        weights: of ``ce`` and of each distiller; the defaults where not given.
+        init: initialisation scheme of the networks.
+        device: where to train.
+        teacher: of the setting ``kd``.
+        teacher_recipe: how the teacher is trained; None for one that comes with a checkpoint.
+        folder: where the teacher's weights are kept.
+        plugins: Python files that define distillers, loaded where a training is made.
+    """
+
+    space: Space
+    data: TrainingData
+    recipe: Recipe
+    distillers: tuple[str, ...] = ("kd",)
+    weights: tuple[tuple[str, float], ...] = ()
+    init: str = "default"
+    device: str = "cpu"
+    teacher: TeacherChoice | None = None
+    teacher_recipe: Recipe | None = None
+    folder: Path = Path()
+    plugins: tuple[str, ...] = ()
+
+    @property
+    def teacher_file(self) -> Path:
+        """Where the trained teacher's weights are."""
+        return self.folder / "teacher.pt"
+
+
+class TruthMaker:
+    """Trains networks of one job; an accuracy depends on nothing that was trained before."""
+
+    def __init__(self, job: TruthJob) -> None:
+        self._job = job
+        for plugin in job.plugins:
+            load_file(plugin)
+        self._data = job.data.to(job.device, job.recipe.layout)
+
+    def __call__(self, training: Training) -> dict[str, Any]:
+        """The row of one training; a failure is a row with its status and reason.
+
+        Raises:
+            ZcbenchError: the job cannot be carried out, such as images that do not fit the networks.
+        """
+        start, key = perf_counter(), training.key
+        try:
+            result = self._teacher_trained() if key.setting == TEACHER else self._student_trained(key)
+        except DivergedLoss as error:
+            return failed(key, "diverged", str(error), perf_counter() - start)
+        except ZcbenchError:
+            raise
+        except Exception as error:
+            return failed(key, status_of(error), f"{type(error).__name__}: {error}", perf_counter() - start)
+        last = result.history[-1]
+        return {
+            **key._asdict(),
+            "status": "ok",
+            "accuracy": result.accuracy,
+            "loss": result.loss,
+            "train_accuracy": result.train_accuracy,
+            "train_loss": last["ce"],
+            "epochs": last["epoch"],
+            "steps": result.steps,
+            "seconds": round(perf_counter() - start, 3),
+        }
+
+    def _student_trained(self, key: Key) -> Trained:
+        job, recipe = self._job, replace(self._job.recipe, seed=key.seed)
+        network = job.space.build(key.arch, job.data.num_classes, key.seed, job.data.image_shape, job.init)
+        under = {"distillers": job.distillers, "weights": dict(job.weights)} if key.setting == KD else {}
+        teacher = self._teacher if under else None
+        options: dict[str, Any] = {**under, "device": job.device, "evaluate_every": recipe.epochs}
+        return train(network, teacher, self._data, recipe, **options)
+
+    def _teacher_trained(self) -> Trained:
+        """Train the teacher, going on from its checkpoint if there is one, and keep its weights."""
+        job, file = self._job, self._job.teacher_file
+        assert job.teacher_recipe is not None
+        network = self._build_teacher()
+        result = train(
+            network, None, self._data, job.teacher_recipe, device=job.device, checkpoint=file.with_suffix(".training")
+        )
+        with replaced(file) as draft:
+            torch.save({name: tensor.cpu() for name, tensor in network.state_dict().items()}, draft)
+        return result
+
+    def teacher_measured(self, key: Key) -> dict[str, Any]:
+        """The row of a teacher that comes with a checkpoint: what it reaches on the test images."""
+        start = perf_counter()
+        quality = self._teacher.quality(self._data)
+        return {
+            **key._asdict(),
+            "status": "ok",
+            "accuracy": quality.accuracy,
+            "loss": quality.loss,
+            "seconds": round(perf_counter() - start, 3),
+        }
+
+    @cached_property
+    def _teacher(self) -> Teacher:
+        network = self._build_teacher()
+        if self._job.teacher_recipe is not None:
+            load_weights(network, self._job.teacher_file)
+        return Teacher(network)
+
+    def _build_teacher(self) -> nn.Module:
+        job = self._job
+        assert job.teacher is not None
+        return build_teacher(job.teacher, job.space, job.init, job.data.num_classes, job.data.image_shape)
+
+
+def prepare(job: TruthJob) -> TruthMaker:
+    """Make the present process a worker for ``job``: one thread."""
+    torch.set_num_threads(1)
+    return TruthMaker(job)
+
+
+def failed(key: Key, status: str, reason: str, seconds: float = 0.0) -> dict[str, Any]:
+    """Row of a training that gave no accuracy."""
+    return {**key._asdict(), "status": status, "reason": reason, "seconds": round(seconds, 3)}

@@ -1,0 +1,1 @@
+"""Tables of trained accuracies: names, sources, importers, lookup."""

@@ -1,0 +1,357 @@
+"""What ``zcbench data`` does: list the known truths, fetch them, import local files, verify what is here."""
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pooch
+from requests.exceptions import RequestException
+
+from zcbench.benchmarks.truths import importers, sources
+from zcbench.benchmarks.truths.catalogue import PUBLISHED
+from zcbench.benchmarks.truths.lookup import from_sources, source_paths, table_path, tables_here
+from zcbench.benchmarks.truths.name import TruthName
+from zcbench.benchmarks.truths.official import from_nas_bench_201, from_nats_bench
+from zcbench.benchmarks.truths.packed import read as read_packed
+from zcbench.benchmarks.truths.packed import shipped
+from zcbench.benchmarks.truths.sources import BASE_URL, SOURCES, Source
+from zcbench.benchmarks.truths.table import TruthTable
+from zcbench.errors import ChecksumError, DataError, unknown
+from zcbench.storage import files as folders
+from zcbench.storage.files import replaced
+
+__all__ = [
+    "fetch",
+    "hardware_costs",
+    "import_csv",
+    "import_folder",
+    "import_official",
+    "import_packed",
+    "list_data",
+    "training_seconds",
+    "verify",
+]
+
+SHIPS = "ships with zcbench"
+
+_HARDWARE = "hw-nas-bench:"
+_SILENT: Callable[[str], object] = str
+
+
+def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
+    """Every truth known: those of the catalogue, those that ship, and your own.
+
+    Returns:
+        Columns ``name, kind`` (mean, single runs, costs), ``source, licence, rows, where``: the path of the stored
+        table, the folder of the source files, "ships with zcbench", or "not here".
+    """
+    root = folders.data_folder(data_dir)
+    here = {**tables_here(folders.user_folder()), **tables_here(root)}
+    rows = []
+    for key in dict.fromkeys((*PUBLISHED, *here)):
+        entry = _published_entry(key, root) if key in PUBLISHED else _own_entry(here[key])
+        rows.append((key[0], "single runs" if key[1] else "mean", *entry[:3], str(here.get(key, entry[3]))))
+    for name, table in shipped().items():
+        if (name, True) not in here:
+            rows.append((name, "single runs", *_of_table(table), SHIPS))
+    for source in _hardware_sources():
+        path = root / source.place
+        where = str(path) if path.exists() else "not here"
+        rows.append((source.name, "costs", source.origin, source.licence, 15625, where))
+    return pd.DataFrame(rows, columns=["name", "kind", "source", "licence", "rows", "where"])
+
+
+def fetch(
+    names: Iterable[str],
+    data_dir: str | Path | None = None,
+    base_url: str | None = None,
+    progress: Callable[[str], object] = _SILENT,
+) -> pd.DataFrame:
+    """Download the sources of the named truths, check them, and store the tables they make.
+
+    Args:
+        names: truths (``nasbench201/cifar10``), sources (``meco``), or ``all``.
+        data_dir: where to store; the default is ``ZCBENCH_DATA``, then the user's data directory.
+        base_url: replaces ``https://raw.githubusercontent.com``, as the variable ``ZCBENCH_BASE_URL`` does.
+        progress: called with a sentence for each file.
+
+    Returns:
+        Columns ``name, kind, path``: the tables that are now stored.
+
+    Raises:
+        UnknownNameError: a name is neither truth nor source.
+        ChecksumError: a download is not the pinned file; nothing of it is kept.
+        DataError: the network or the disk gave up; files that were complete stay, so a second fetch goes on from there.
+    """
+    root = folders.data_folder(data_dir)
+    base = base_url or os.environ.get("ZCBENCH_BASE_URL") or BASE_URL
+    wanted = list(dict.fromkeys(name for asked in names for name in _sources_of(asked, progress)))
+    for number, name in enumerate(wanted, 1):
+        progress(f"{number}/{len(wanted)} {name} ({SOURCES[name].size / 1e6:.1f} MB)")
+        _download(SOURCES[name], root, base)
+    return _store({name: root / SOURCES[name].place for name in wanted}, root)
+
+
+def import_folder(folder: str | Path, data_dir: str | Path | None = None) -> pd.DataFrame:
+    """Store tables from a local folder that holds any of the sources' files, at any depth and under any name.
+
+    Returns:
+        Columns ``file, source, status, tables``: one row per file, its status ``imported``, ``wrong checksum``,
+        ``second copy`` or ``not a known source``, and how many tables it took part in.
+
+    Raises:
+        DataError: there is no such folder, or no known file in it, or the data directory cannot be written to.
+    """
+    top, root = Path(folder).expanduser(), folders.data_folder(data_dir)
+    if not top.is_dir():
+        raise DataError(f"{str(folder)!r} is no folder. Expected one that holds files of: {', '.join(SOURCES)}.")
+    report = pd.DataFrame(list(_recognise(top)), columns=["file", "source", "status"])
+    found = report[report["status"] == "imported"].set_index("source")["file"]
+    if found.empty:
+        named = ", ".join(sorted(source.file for source in SOURCES.values()))
+        raise DataError(f"No known file in {str(folder)!r}; looked at {len(report)}. Expected any of: {named}.")
+    stored = _store({str(name): Path(file) for name, file in found.items()}, root)
+    used = [source for key in zip(stored["name"], stored["kind"] == "single runs") for source in _ingredients(key)]
+    return report.assign(tables=[used.count(source) for source in report["source"]])
+
+
+def import_csv(path: str | Path, name: str, data_dir: str | Path | None = None) -> Path:
+    """Store your own truth, a CSV with the columns ``arch`` and ``accuracy``, under a name of its own.
+
+    Returns:
+        The stored table's path; ``truth(name)`` finds it from now on.
+
+    Raises:
+        DataError: the CSV is no truth, or the data directory cannot be written to.
+        UnknownNameError: ``name`` is not of the form SPACE/DATASET[/SPLIT][@EPOCHS].
+    """
+    return _save(TruthTable.from_csv(path, name), folders.data_folder(data_dir))
+
+
+def import_packed(path: str | Path, data_dir: str | Path | None = None) -> dict[str, Path]:
+    """Store every table of a packed truth, as ``zcbench truth pack`` writes it.
+
+    Returns:
+        The stored table's path by the name of the truth.
+
+    Raises:
+        DataError: the file cannot be read, or the data directory cannot be written to.
+    """
+    root = folders.data_folder(data_dir)
+    return {str(table.protocol["name"]): _save(table, root) for table in read_packed(path).values()}
+
+
+def import_official(path: str | Path, data_dir: str | Path | None = None, trust: bool = False) -> list[Path]:
+    """Store every truth of an official NAS-Bench-201 ``.pth`` file or NATS-Bench topology folder.
+
+    Raises:
+        DataError: the file is missing, damaged or not trusted (see :mod:`zcbench.benchmarks.truths.official`).
+    """
+    read = from_nats_bench if Path(path).is_dir() else from_nas_bench_201
+    return [_save(table, folders.data_folder(data_dir)) for table in read(path, trust=trust).values()]
+
+
+def verify(data_dir: str | Path | None = None) -> pd.DataFrame:
+    """Check every table and every source file in the data directory.
+
+    Returns:
+        Columns ``name, path, status`` (``ok``, ``damaged``, ``not here``) and ``reason``.
+    """
+    root = folders.data_folder(data_dir)
+    rows = [(name, path, *_state(path, TruthTable.read)) for (name, _), path in tables_here(root).items()]
+    for source in SOURCES.values():
+        path = root / source.place
+        rows.append((source.name, path, *_state(path, partial(sources.check, source=source))))
+    return pd.DataFrame(rows, columns=["name", "path", "status", "reason"])
+
+
+def hardware_costs(dataset: str, data_dir: str | Path | None = None) -> pd.DataFrame:
+    """Measured latency (ms) and energy (mJ) of all NAS-Bench-201 architectures on six devices (HW-NAS-Bench).
+
+    Returns:
+        One row per architecture: ``arch`` and one column per device and measure; NaN where a device could not run it.
+
+    Raises:
+        UnknownNameError: the data set is not one of cifar10, cifar100, imagenet16-120.
+        DataError: the file is not here.
+        ChecksumError: the file is not the published one.
+    """
+    known = [source.name.removeprefix(_HARDWARE) for source in _hardware_sources()]
+    if dataset.lower() not in known:
+        raise unknown("data set of the hardware costs", dataset, known)
+    source = SOURCES[_HARDWARE + dataset.lower()]
+    path = _found(source, data_dir)
+    if path is None:
+        hint = f"Run 'zcbench data fetch {source.name}' to download them."
+        raise DataError(f"The costs for {dataset!r} are not here. {hint}")
+    return importers.hardware(sources.check(path, source))
+
+
+def training_seconds(dataset: str, data_dir: str | Path | None = None) -> pd.Series:
+    """Seconds that training each NAS-Bench-201 architecture for 200 epochs took, by architecture.
+
+    Raises:
+        UnknownNameError: the data set is not one of cifar10, cifar100, imagenet16-120.
+        DataError: the file is not here.
+        ChecksumError: the file is not the published one.
+    """
+    tasks = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "imagenet"}
+    if dataset not in tasks:
+        raise unknown("data set with training times", dataset, tasks)
+    source = SOURCES["constrained-tpe"]
+    path = _found(source, data_dir)
+    if path is None:
+        raise DataError(f"The training times are not here. Run 'zcbench data fetch {source.name}' to download them.")
+    return importers.training_seconds(sources.check(path, source), tasks[dataset])
+
+
+def _found(source: Source, data_dir: str | Path | None) -> Path | None:
+    """The file of ``source``, in the data folder or else in the user's own; None where it is in neither."""
+    places = (folder / source.place for folder in (folders.data_folder(data_dir), folders.user_folder()))
+    return next((path for path in places if path.is_file()), None)
+
+
+def _published_entry(key: tuple[str, bool], root: Path) -> tuple[str, str, int, str]:
+    published = PUBLISHED[key]
+    origins = [SOURCES[name] for name in published.sources]
+    where = str(root / "sources") if source_paths(published, root) else "not here"
+    licences = dict.fromkeys(origin.licence for origin in origins)
+    return " + ".join(origin.origin for origin in origins), " + ".join(licences), published.rows, where
+
+
+def _own_entry(path: Path) -> tuple[str, str, int, str]:
+    try:
+        table = TruthTable.read(path)
+    except DataError:
+        return "damaged: see 'zcbench data verify'", "", 0, str(path)
+    return *_of_table(table), str(path)
+
+
+def _of_table(table: TruthTable) -> tuple[str, str, int]:
+    return str(table.protocol["source"]), str(table.protocol["licence"]), len(table)
+
+
+def _hardware_sources() -> list[Source]:
+    return [source for name, source in SOURCES.items() if name.startswith(_HARDWARE)]
+
+
+def _sources_of(asked: str, progress: Callable[[str], object]) -> list[str]:
+    """Sources that a name stands for: itself, those of a truth, or all; none for what ships."""
+    if asked == "all":
+        return list(SOURCES)
+    if asked in SOURCES:
+        return [asked]
+    own = shipped()
+    known = ["all", *SOURCES, *(name for name, _ in PUBLISHED), *own]
+    full = str(TruthName.parse(asked)) if "/" in asked else asked
+    names = [source for runs in (False, True) for source in _ingredients((full, runs))]
+    if full in own:
+        progress(f"{full} ships with zcbench; there is nothing to download.")
+    elif not names:
+        raise unknown("truth or source to fetch", asked, known)
+    return names
+
+
+def _ingredients(key: tuple[str, bool]) -> tuple[str, ...]:
+    return PUBLISHED[key].sources if key in PUBLISHED else ()
+
+
+def _download(source: Source, root: Path, base: str) -> None:
+    path = root / source.place
+    loader = pooch.HTTPDownloader(timeout=30)
+    try:
+        with _quiet():
+            pooch.retrieve(source.url(base), f"sha256:{source.sha256}", path.name, path.parent, downloader=loader)
+    except RequestException as error:
+        raise DataError(
+            f"The download of {source.url(base)} broke off: {error}. Files that were complete are kept; check the "
+            "network and run the same command again."
+        ) from error
+    except ValueError as error:
+        raise ChecksumError(
+            f"{source.url(base)} does not give the published file: {error} Nothing of it was kept. Try again later, or "
+            "get the file elsewhere and run 'zcbench data import FOLDER'."
+        ) from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pooch without its own log lines."""
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _recognise(top: Path) -> Iterator[tuple[str, str, str]]:
+    """Each file under ``top``: its path, the source it is, and what becomes of it."""
+    names = {source.file: source for source in SOURCES.values()}
+    hashes = {source.sha256: source for source in SOURCES.values()}
+    sizes, seen = {source.size for source in SOURCES.values()}, set()
+    for path in sorted(path for path in top.rglob("*") if path.is_file()):
+        likely = path.name in names or path.stat().st_size in sizes
+        source = hashes.get(sources.sha256(path)) if likely else None
+        if source is None:
+            wrong = path.name in names
+            name = names[path.name].name if wrong else ""
+            yield str(path), name, "wrong checksum" if wrong else "not a known source"
+        else:
+            yield str(path), source.name, "second copy" if source.name in seen else "imported"
+            seen.add(source.name)
+
+
+def _store(found: dict[str, Path], root: Path) -> pd.DataFrame:
+    """Store every table that ``found`` completes, sources that are already in the data directory included."""
+    rows = []
+    for (name, per_run), published in PUBLISHED.items():
+        paths = {source: found.get(source, root / SOURCES[source].place) for source in published.sources}
+        if found.keys() & paths.keys() and all(path.is_file() for path in paths.values()):
+            path = from_sources(published, paths).write(table_path(root, name, per_run))
+            rows.append((name, "single runs" if per_run else "mean", str(path)))
+    costs = [source for source in _hardware_sources() if source.name in found]
+    rows += [(source.name, "costs", str(_copy(found[source.name], root / source.place))) for source in costs]
+    return pd.DataFrame(rows, columns=["name", "kind", "path"])
+
+
+def _copy(path: Path, goal: Path) -> Path:
+    """Copy of a file, whole or not at all."""
+    if goal.exists() and goal.samefile(path):
+        return goal
+    try:
+        with replaced(goal) as draft:
+            shutil.copyfile(path, draft)
+    except OSError as error:
+        raise _unwritable(goal, error) from error
+    return goal
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"Cannot write {str(path)!r}: {error}. Free some space, or choose another folder with --data-dir or "
+        "ZCBENCH_DATA."
+    )
+
+
+def _save(table: TruthTable, root: Path) -> Path:
+    name = str(TruthName.parse(table.protocol["name"]))
+    return table.write(table_path(root, name, bool(table["seed"].notna().any())))
+
+
+def _state(path: Path, check: Callable[[Path], object]) -> tuple[str, str]:
+    if not path.exists():
+        return "not here", ""
+    try:
+        check(path)
+    except DataError as error:
+        return "damaged", str(error)
+    return "ok", ""

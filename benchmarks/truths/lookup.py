@@ -1,0 +1,122 @@
+"""Look up a truth by name: in the stored tables, else in the sources' own files, else in what ships."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from zcbench.benchmarks.truths import sources
+from zcbench.benchmarks.truths.catalogue import PUBLISHED
+from zcbench.benchmarks.truths.name import TruthName, unknown_truth
+from zcbench.benchmarks.truths.packed import shipped, shipped_truth
+from zcbench.benchmarks.truths.sources import SOURCES, Published
+from zcbench.benchmarks.truths.table import TruthTable
+from zcbench.errors import DataError
+from zcbench.storage import files as folders
+
+__all__ = ["TruthName", "TruthTable", "from_sources", "source_paths", "table_path", "tables_here", "truth"]
+
+
+def truth(name: str | Path, data_dir: str | Path | None = None, per_seed: bool = False) -> TruthTable:
+    """Trained accuracies by name, one row per architecture (mean over runs).
+
+    Args:
+        name: ``SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]``, such as ``nasbench201/cifar10`` or ``s0/cifar100/kd``, or
+            the path of a ``.csv`` or ``.parquet`` file of your own. ``nasbench201/cifar10-16/kd`` ships.
+        data_dir: where to look; the default is ``ZCBENCH_DATA``, then the user's data directory.
+        per_seed: give the single runs (column ``seed``) instead of their mean.
+
+    Raises:
+        UnknownNameError: no such truth is known; the message has the nearest names.
+        DataError: the truth is known but not here, damaged, or has no single runs; the message says what to do.
+        ChecksumError: a source file is not the one it should be.
+    """
+    own = Path(name).suffix in (".csv", ".parquet")
+    table = _from_file(Path(name)) if own else _look_up(str(name), folders.data_folder(data_dir), per_seed)
+    if per_seed and table["seed"].isna().any():
+        raise DataError(f"The truth {str(name)!r} holds means over runs. Expected single runs; leave per_seed out.")
+    return table if per_seed else table.averaged()
+
+
+def table_path(folder: Path, name: str, per_run: bool = False) -> Path:
+    """Parquet file of the truth with this full name under the data directory ``folder``."""
+    return folder / "truth" / f"{name.replace('/', '__')}{'.runs' if per_run else ''}.parquet"
+
+
+def tables_here(folder: Path) -> dict[tuple[str, bool], Path]:
+    """Parquet tables under the data directory ``folder``: (full name, single runs?) to path."""
+    found = {}
+    for path in sorted((folder / "truth").glob("*.parquet")):
+        stem = path.name.removesuffix(".parquet")
+        found[stem.removesuffix(".runs").replace("__", "/"), stem.endswith(".runs")] = path
+    return found
+
+
+def from_sources(published: Published, paths: Mapping[str, Path]) -> TruthTable:
+    """Table of a published truth from its source files, given by source name, once their checksums are right.
+
+    Raises:
+        ChecksumError: a file is damaged or another version.
+    """
+    stamps = tuple((paths[name], paths[name].stat().st_mtime_ns) for name in published.sources)
+    table = _from_sources(published, stamps).copy()
+    table.protocol = dict(table.protocol)
+    return table
+
+
+def source_paths(published: Published, folder: Path) -> dict[str, Path] | None:
+    """Source files of a published truth under the data directory ``folder``, or nothing if one is not there."""
+    paths = {name: folder / SOURCES[name].place for name in published.sources}
+    return paths if all(path.is_file() for path in paths.values()) else None
+
+
+@lru_cache(maxsize=32)
+def _from_sources(published: Published, stamps: tuple[tuple[Path, int], ...]) -> TruthTable:
+    origins = [SOURCES[name] for name in published.sources]
+    files = [sources.check(path, origin) for (path, _), origin in zip(stamps, origins, strict=True)]
+    protocol = {
+        "name": published.name,
+        "source": " + ".join(origin.origin for origin in origins),
+        "licence": " + ".join(dict.fromkeys(origin.licence for origin in origins)),
+        "sha256": {origin.file: origin.sha256 for origin in origins},
+        **TruthName.parse(published.name).parts(),
+        "aggregation": published.aggregation,
+        **dict(published.notes),
+    }
+    return TruthTable.from_rows(published.read(*files), protocol)
+
+
+def _look_up(name: str, root: Path, per_seed: bool) -> TruthTable:
+    """The first table of that name: stored tables, sources, what ships; and means before single runs."""
+    full = str(TruthName.parse(name))
+    places = dict.fromkeys((root, folders.user_folder()))
+    for per_run in (True,) if per_seed else (False, True):
+        for folder in places:
+            if (path := table_path(folder, full, per_run)).exists():
+                return TruthTable.read(path)
+        published = PUBLISHED.get((full, per_run))
+        if published and (paths := source_paths(published, root)):
+            return from_sources(published, paths)
+    if (table := shipped_truth(full)) is not None:
+        return table
+    known = {
+        *PUBLISHED,
+        *(key for folder in places for key in tables_here(folder)),
+        *((own, True) for own in shipped()),
+    }
+    raise _missing(name, full, known, per_seed, root)
+
+
+def _missing(name: str, full: str, known: set[tuple[str, bool]], per_seed: bool, root: Path) -> Exception:
+    """What to say about a truth that was not found: unknown, without single runs, or not downloaded yet."""
+    if full not in {table for table, _ in known}:
+        return unknown_truth(name, {table for table, _ in known})
+    if per_seed and (full, True) not in known:
+        return DataError(f"Of the truth {name!r} only the mean over runs is published. Leave per_seed out.")
+    return DataError(
+        f"The truth {name!r} is not under {str(root)!r}. Run 'zcbench data fetch {full}' to download it, or "
+        "'zcbench data import FOLDER' if you have its files."
+    )
+
+
+def _from_file(path: Path) -> TruthTable:
+    return TruthTable.from_csv(path) if path.suffix == ".csv" else TruthTable.read(path)

@@ -1,0 +1,223 @@
+"""The one schema of trained accuracies, and the compact Parquet file it is stored in."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from zcbench.benchmarks.truths.name import TruthName
+from zcbench.benchmarks.truths.sources import sha256
+from zcbench.errors import DataError
+from zcbench.storage.files import replaced
+
+COLUMNS = ("space", "arch", "dataset", "setting", "split", "epochs", "seed", "n_runs", "accuracy")
+_KEY = ["arch", "dataset", "setting", "split", "epochs", "seed"]
+_TEXTS = ("space", "arch", "dataset", "setting", "split")
+_INTEGERS = ("epochs", "seed", "n_runs")
+_DEFAULTS = {"setting": "vanilla", "split": "test", "epochs": None}
+_FORMAT = 1
+
+#: Where a packed truth, which holds several settings, keeps its card; see `zcbench.benchmarks.truths.packed`.
+CARD = b"zcbench trainings"
+
+
+class TruthTable(pd.DataFrame):
+    """Trained accuracies, one row per architecture and run (or mean), as a data frame that carries its protocol.
+
+    Columns: ``space, arch, dataset, setting`` (``vanilla``, ``kd``, or ``gain``, their difference), ``split, epochs,
+    seed`` (missing for a mean), ``n_runs`` (missing where the source does not tell), ``accuracy`` (percent, 0 to 100,
+    higher is better; of a gain percentage points, -100 to 100).
+    ``protocol`` says where the numbers come from: name, source, licence, sha256 of each file, space, dataset, setting,
+    split, epochs, aggregation, and n, the number of architectures.
+    """
+
+    _metadata = ["protocol"]  # noqa: RUF012 (pandas reads it from the class)
+    protocol: dict[str, Any]
+
+    @property
+    def _constructor(self) -> type["TruthTable"]:
+        return TruthTable
+
+    @property
+    def networks(self) -> str:
+        """Space that the trained networks were built of: the one that the protocol names, or that of the strings."""
+        return str(self.protocol.get("networks") or self.protocol["space"])
+
+    @classmethod
+    def from_rows(cls, rows: pd.DataFrame | Iterable[Mapping[str, Any]], protocol: Mapping[str, Any]) -> "TruthTable":
+        """Checked table from rows that have at least ``arch`` and ``accuracy``; the protocol fills in the rest.
+
+        Raises:
+            DataError: a column is missing, or a row has no architecture, an accuracy outside 0..100, or a twin.
+
+        Example:
+            >>> table = TruthTable.from_rows([{"arch": "a", "accuracy": 91.5}], {"space": "mine", "dataset": "digits"})
+            >>> table[["space", "arch", "split", "accuracy"]].values.tolist()
+            [['mine', 'a', 'test', 91.5]]
+        """
+        about = dict(protocol) | {key: protocol.get(key, value) for key, value in _DEFAULTS.items()}
+        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+        _require(frame)
+        defaults = {key: about.get(key) for key in COLUMNS if key not in frame and key not in ("arch", "accuracy")}
+        table = cls(_typed(frame.assign(**defaults)))
+        table.protocol = about | {"n": int(table["arch"].nunique())}
+        return table
+
+    @classmethod
+    def from_csv(cls, path: str | Path, name: str | None = None) -> "TruthTable":
+        """Truth of your own: a CSV with the columns ``arch`` and ``accuracy``, and any other column of the schema.
+
+        Without a ``name`` the truth is called after the file, in the space ``user``.
+
+        Raises:
+            DataError: the file is missing, is no such CSV, or holds more than one truth.
+        """
+        file = Path(path)
+        try:
+            rows = pd.read_csv(file, dtype={"arch": str})
+        except (OSError, ValueError) as error:  # pandas' own parser errors are ValueErrors
+            raise DataError(
+                f"Cannot read {str(path)!r}: {error}. Expected a CSV with the columns arch and accuracy."
+            ) from error
+        try:
+            table = cls.from_rows(rows, _file_protocol(file, name))
+        except DataError as error:
+            raise DataError(f"{str(path)!r}, a CSV whose line 2 is row 0: {error}") from error
+        kinds = table[["space", "dataset", "setting", "split", "epochs"]].drop_duplicates()
+        if len(kinds) > 1:
+            raise DataError(
+                f"{str(path)!r} holds {len(kinds)} truths. Expected one data set, setting, split "
+                "and epochs in a file; split it."
+            )
+        table.protocol |= {str(key): value for key, value in kinds.to_dict("records")[0].items() if pd.notna(value)}
+        return table
+
+    @classmethod
+    def read(cls, path: str | Path) -> "TruthTable":
+        """Table from a Parquet file, checked again.
+
+        Raises:
+            DataError: the file is missing, damaged, of another version, or no truth table.
+        """
+        file = Path(path)
+        try:
+            table = pq.read_table(file, page_checksum_verification=True)
+            about = table.schema.metadata or {}
+            stored = json.loads(about.get(b"zcbench", b"null"))
+        except (OSError, ValueError, RecursionError, pa.ArrowException) as error:
+            raise DataError(f"Cannot read {str(path)!r}: {' '.join(str(error).split())}. {_mend(file)}") from error
+        if CARD in about:
+            raise DataError(
+                f"{str(path)!r} is a packed truth of several settings. Expected one table; store them with 'zcbench "
+                f"data import {path}', and name them as it says."
+            )
+        if stored is not None and not (isinstance(stored, dict) and isinstance(stored.get("protocol"), dict)):
+            raise DataError(f"{str(path)!r} has no protocol of a truth. {_mend(file)}")
+        if stored and stored.get("format") != _FORMAT:
+            raise DataError(f"{str(path)!r} has the format {stored.get('format')!r}. Expected {_FORMAT}. {_mend(file)}")
+        try:
+            return cls.from_rows(table.to_pandas(), stored["protocol"] if stored else _file_protocol(file, None))
+        except DataError as error:
+            raise DataError(f"{str(path)!r}: {error}") from error
+        except (TypeError, ValueError, pa.ArrowException) as error:
+            raise DataError(f"{str(path)!r} holds no table of a truth: {error}. {_mend(file)}") from error
+
+    def write(self, path: str | Path) -> Path:
+        """Store the table as compact Parquet (zstd), protocol included; a file is replaced whole or not at all.
+
+        Raises:
+            DataError: the disk is full or cannot be written to.
+        """
+        file = Path(path)
+        stored = json.dumps({"format": _FORMAT, "protocol": self.protocol})
+        table = pa.Table.from_pandas(pd.DataFrame(self), preserve_index=False)
+        table = table.replace_schema_metadata({**table.schema.metadata, b"zcbench": stored.encode()})
+        try:
+            with replaced(file) as draft:
+                pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
+        except OSError as error:
+            raise DataError(
+                f"Cannot write {str(path)!r}: {error}. Nothing was changed. Free some space, or choose another folder "
+                "with --data-dir or ZCBENCH_DATA."
+            ) from error
+        return file
+
+    def averaged(self) -> "TruthTable":
+        """One row per architecture: the mean over its runs; a table of means is returned as it is."""
+        if self["seed"].isna().all():
+            return self
+        means = self.groupby("arch", sort=False)["accuracy"].agg(accuracy="mean", n_runs="size").reset_index()
+        return TruthTable.from_rows(
+            pd.DataFrame(means), self.protocol | {"aggregation": f"mean over {self.protocol['aggregation']}"}
+        )
+
+
+def _file_protocol(file: Path, name: str | None) -> dict[str, Any]:
+    """Protocol of a file that brings none: what its name says."""
+    parts = (TruthName.parse(name) if name else TruthName("user", file.stem)).parts()
+    about = {
+        "name": name or str(file),
+        "source": str(file),
+        "licence": "not stated",
+        "sha256": {file.name: sha256(file)},
+    }
+    return about | parts | {"aggregation": "values as given"}
+
+
+def _mend(file: Path) -> str:
+    return f"Delete it and run 'zcbench data fetch' or 'zcbench data import' again: {file.name} is then made anew."
+
+
+def _require(frame: pd.DataFrame) -> None:
+    for column in ("arch", "accuracy"):
+        if column not in frame:
+            raise DataError(f"The column {column!r} is missing; there are {list(map(str, frame))}. Rename or add it.")
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with the schema's columns and types, every row checked."""
+    if frame.empty:
+        raise DataError("There is no row. Expected at least one architecture.")
+    frame = frame[list(COLUMNS)].reset_index(drop=True)
+    for column in ("accuracy", *_INTEGERS):
+        frame[column] = _numbers(frame, column)
+    frame["accuracy"] = frame["accuracy"].to_numpy(dtype=float, na_value=np.nan)
+    frame["n_runs"] = frame["n_runs"].mask(frame["n_runs"].isna() & frame["seed"].notna(), 1)
+    _check(frame)
+    return frame.astype(dict.fromkeys(_TEXTS, str))
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[Any]":
+    """A column as numbers, whole ones where the schema says so; missing stays missing."""
+    numbers = pd.to_numeric(frame[column], errors="coerce").astype("Float64")
+    unread = numbers.isna() & frame[column].notna()
+    if column not in _INTEGERS:
+        _refuse(frame, unread, column, "a number")
+        return numbers
+    _refuse(frame, unread | (numbers % 1 != 0).fillna(False), column, "a whole number")
+    return numbers.astype("Int64")
+
+
+def _check(frame: pd.DataFrame) -> None:
+    """Every row has its names, an accuracy in percent, and no twin."""
+    for column in _TEXTS:
+        _refuse(frame, frame[column].isna() | (frame[column] == ""), column, "a name")
+    difference, accuracy = frame["setting"] == "gain", frame["accuracy"]
+    _refuse(frame, ~difference & ~accuracy.between(0, 100), "accuracy", "percent, from 0 to 100")
+    _refuse(frame, difference & ~accuracy.between(-100, 100), "accuracy", "percentage points, from -100 to 100")
+    _refuse(frame, frame.duplicated(_KEY), "arch", f"each {', '.join(_KEY)} once")
+    if (highest := accuracy.max()) <= 1 and not difference.any():
+        raise DataError(f"The highest accuracy is {highest}. Expected percent; multiply fractions by 100.")
+
+
+def _refuse(frame: pd.DataFrame, wrong: "pd.Series[bool]", column: str, expected: str) -> None:
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        value = frame[column].iloc[row]
+        given = repr(value) if isinstance(value, str) else value
+        raise DataError(f"Row {row}: {column} is {given}. Expected {expected}. Mend that row.")

@@ -1,0 +1,1 @@
+"""Training of a student under a teacher: recipe, objective, loop, checkpoint, export."""

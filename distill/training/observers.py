@@ -1,0 +1,144 @@
+"""What looks on while a network is trained: a log in files, a progress bar, TensorBoard."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from zcbench.distill.errors import CheckpointError, RecipeError
+from zcbench.distill.training.course import Row
+from zcbench.storage.files import replaced
+
+
+class Logbook:
+    """Writes the rows of a training into ``log.csv`` and ``log.json``, after every epoch and each file as a whole.
+
+    A training that goes on from a checkpoint writes the rows before it again, so that the files are those of a training
+    that was never stopped.
+
+    Args:
+        folder: where to.
+        about: what the training is, kept in ``log.json``.
+    """
+
+    def __init__(self, folder: str | Path, about: Mapping[str, Any] | None = None) -> None:
+        self._folder, self._about = Path(folder), dict(about or {})
+        self._rows: list[Row] = []
+
+    def start(self, steps: int, done: int, history: Sequence[Row]) -> None:
+        """Begin with the rows that are there."""
+        self._rows = list(history)
+        self._write()
+
+    def step(self) -> None:
+        """Nothing is written for a step."""
+
+    def epoch(self, row: Row) -> None:
+        """Write the files again.
+
+        Raises:
+            CheckpointError: the disk is full or the folder cannot be written; the files are as they were.
+        """
+        self._rows.append(row)
+        self._write()
+
+    def finish(self) -> None:
+        """All is written already."""
+
+    def _write(self) -> None:
+        columns = list(dict.fromkeys(name for row in self._rows for name in row))
+        table = io.StringIO()
+        lines = csv.DictWriter(table, columns)
+        lines.writeheader()
+        lines.writerows(self._rows)
+        content = json.dumps({**self._about, "history": self._rows}, indent=2, ensure_ascii=False) + "\n"
+        try:
+            for name, text in (("log.csv", table.getvalue()), ("log.json", content)):
+                with replaced(self._folder / name) as draft:
+                    draft.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CheckpointError(
+                f"Cannot write the log to {self._folder}: {error.strerror or error}. Make room on the disk, or name "
+                f"another folder, and start again."
+            ) from error
+
+
+class StepBar:
+    """A progress bar on a terminal, one line per epoch elsewhere.
+
+    Args:
+        console: where to draw.
+        title: what stands before it.
+    """
+
+    def __init__(self, console: Console, title: str = "Training") -> None:
+        self._console, self._title = console, title
+        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(
+            *columns, TextColumn("{task.fields[told]}"), console=console, disable=not console.is_terminal
+        )
+
+    def start(self, steps: int, done: int, history: Sequence[Row]) -> None:
+        """Show the bar."""
+        self._task = self._progress.add_task("", total=steps, completed=done, told="")
+        self._progress.start()
+
+    def step(self) -> None:
+        """Move it."""
+        self._progress.advance(self._task)
+
+    def epoch(self, row: Row) -> None:
+        """Say how good the network is."""
+        tested = f", test accuracy {row['test_accuracy']:.2f} %" if "test_accuracy" in row else ""
+        told = f"epoch {row['epoch']}: loss {row['loss']:.4g}, train accuracy {row['train_accuracy']:.2f} %{tested}"
+        self._progress.update(self._task, told=told)
+        if not self._console.is_terminal:
+            self._console.print(f"{self._title}: {told}", highlight=False, soft_wrap=True)
+
+    def finish(self) -> None:
+        """Leave the bar as it is."""
+        self._progress.stop()
+
+
+class TensorBoard:
+    """Writes every number of a row as a scalar for TensorBoard, which must be installed.
+
+    Args:
+        folder: where its event files go.
+
+    Raises:
+        RecipeError: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise RecipeError(
+                f"A log for TensorBoard was asked for, and it cannot be imported: {error}. Install the package "
+                f"'tensorboard', or leave the option out; log.csv has the same numbers."
+            ) from error
+        self._writer = SummaryWriter(str(folder))
+
+    def start(self, steps: int, done: int, history: Sequence[Row]) -> None:
+        """Write the rows that are there."""
+        for row in history:
+            self.epoch(row)
+
+    def step(self) -> None:
+        """Nothing is written for a step."""
+
+    def epoch(self, row: Row) -> None:
+        """Write one row."""
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                self._writer.add_scalar(name, value, row["step"])
+
+    def finish(self) -> None:
+        """Close the file."""
+        self._writer.close()

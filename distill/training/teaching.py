@@ -1,0 +1,95 @@
+"""A trained network that teaches, and the memory of what it said about each image."""
+
+import torch
+from torch import Tensor, nn
+
+from zcbench.distill.outputs import Outputs
+from zcbench.distill.reading import Reader
+from zcbench.distill.training.evaluation import Quality, evaluate
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.sharing import state_sha256
+
+MOST_BYTES = 1 << 30
+_CHUNK = 256
+_SHARED = frozenset({"classifier"})  # one for all images
+
+
+class Teacher:
+    """A network in evaluation mode whose outputs are read without gradient.
+
+    Where the images of a training do not change from epoch to epoch, the outputs are computed once per image and kept;
+    one `Teacher` may be handed to any number of trainings on the same `TrainingData`, which then share them. They are
+    computed anew where the weights of the network have changed since.
+
+    Args:
+        network: the teacher; it is put into evaluation mode.
+        most_bytes: the outputs are kept only if they take no more memory than this.
+    """
+
+    def __init__(self, network: nn.Module, most_bytes: int = MOST_BYTES) -> None:
+        self.network = network.eval()
+        self._most_bytes = most_bytes
+        self._kept: tuple[object, Outputs] | None = None
+        self._measured: tuple[object, Quality] | None = None
+
+    def reader(self, reads: frozenset[str], precision: str, image: Tensor) -> Reader:
+        """What reads these outputs off the network, which goes to the device and the layout of ``image``."""
+        memory = torch.channels_last if _is_channels_last(image) else torch.contiguous_format
+        self.network.eval().to(image.device, memory_format=memory)  # type: ignore[call-overload]
+        return Reader(self.network, reads, precision, image)
+
+    def remembered(self, data: TrainingData, reads: frozenset[str], precision: str) -> Outputs | None:
+        """Outputs for all training images in their order; None if they take too much memory."""
+        key = (
+            state_sha256(self.network),
+            data.sha256,
+            reads,
+            precision,
+            str(data.images.device),
+            _is_channels_last(data.images),
+        )
+        if self._kept is not None and self._kept[0] == key:
+            return self._kept[1]
+        reader = self.reader(reads, precision, data.images[:1])
+        one = reader.without_gradient(data.images[:1])
+        if sum(tensor.nbytes for _, tensor in one.tensors()) * len(data) > self._most_bytes:
+            return None
+        self._kept = (key, _joined([reader.without_gradient(chunk) for chunk in data.images.split(_CHUNK)]))
+        return self._kept[1]
+
+    def quality(self, data: TrainingData) -> Quality:
+        """Accuracy and loss on the test images, measured once for the same images and weights."""
+        key = (state_sha256(self.network), data.sha256)
+        if self._measured is None or self._measured[0] != key:
+            self.network.to(data.test_images.device)
+            self._measured = (key, evaluate(self.network, data.test_images, data.test_labels))
+        return self._measured[1]
+
+
+def near_chance(accuracy: float, data: TrainingData) -> bool:
+    """Whether an accuracy on the test images is hardly above that of guessing.
+
+    That is within three standard errors of 100/N %, or within a twentieth of the way from there to 100 %.
+    """
+    chance, images = 100 / data.num_classes, len(data.test_labels)
+    error = (chance * (100 - chance) / images) ** 0.5
+    return accuracy <= chance + max(3 * error, (100 - chance) / 20)
+
+
+def chosen(outputs: Outputs, indices: Tensor) -> Outputs:
+    """The outputs for some of the images."""
+    names = dict(outputs.tensors())
+    parts = {name: [t if name in _SHARED else t[indices] for t in outputs.read(name)] for name in names}
+    return Outputs().replace(**parts)
+
+
+def _joined(chunks: list[Outputs]) -> Outputs:
+    def whole(name: str) -> list[Tensor]:
+        columns = zip(*(chunk.read(name) for chunk in chunks))
+        return [parts[0] if name in _SHARED else torch.cat(parts) for parts in columns]
+
+    return Outputs().replace(**{name: whole(name) for name in dict(chunks[0].tensors())})
+
+
+def _is_channels_last(images: Tensor) -> bool:
+    return images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()

@@ -1,0 +1,268 @@
+"""``zcbench evolve-distiller``: search the loss that trains a student best under a teacher."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from zcbench.cli import recipes
+from zcbench.cli.bench import DataDir, Formats, Plugins, figure_formats
+from zcbench.cli.output import table_console
+from zcbench.cli.students import read_student
+from zcbench.specification import split_list
+
+if TYPE_CHECKING:
+    from zcbench.benchmarks.scoring.protocol import TeacherChoice
+    from zcbench.kdzero.evolution import DistillerSettings, Preset
+
+
+def evolve_distiller(
+    student: Annotated[str, typer.Option(help="An architecture, as resnet8, or SPACE:ARCH.", show_default=False)],
+    teacher: Annotated[
+        str,
+        typer.Option(help="An architecture, as resnet20, SPACE:ARCH, or FILE.py:FUNCTION.", show_default=False),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the search; one that was stopped goes on there.", show_default=False)
+    ],
+    space: Annotated[str, typer.Option(help="Space of architectures that name none.")] = "resnet",
+    teacher_checkpoint: Annotated[
+        Path | None, typer.Option(help="The teacher's weights.", show_default="trained first, on the training images")
+    ] = None,
+    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of a teacher that is trained first.")] = 10,
+    teacher_seed: Annotated[int, typer.Option(help="Seed of its training.")] = 1000,
+    dataset: Annotated[
+        str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
+    ] = "cifar10",
+    validation: Annotated[
+        float, typer.Option(help="Share of the training images that candidates are measured on; no test image is seen.")
+    ] = 0.2,
+    algorithm: Annotated[
+        str | None, typer.Option(help="evolution, or random (Rand-KD).", show_default="evolution")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="Settings by name: paper, small or tiny; options go before them.")
+    ] = "small",
+    evaluations: Annotated[int | None, typer.Option(help="Different candidates to train.", show_default="200")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="Candidates asked for at a time; workers do not change it.", show_default="4")
+    ] = None,
+    population: Annotated[int | None, typer.Option(help="Population.", show_default="20")] = None,
+    tournament: Annotated[
+        int | None,
+        typer.Option(help="Draws among which the fittest is a parent.", show_default="5, at most the population"),
+    ] = None,
+    crossover: Annotated[
+        float | None, typer.Option(help="Share of children with two parents.", show_default="0.5")
+    ] = None,
+    fitness: Annotated[
+        str, typer.Option(help="Terms that are minimised, with commas: ce, sharpness, cka (which is subtracted).")
+    ] = "ce,sharpness,cka",
+    sharpness: Annotated[str, typer.Option(help="Sharpness gap: exact, absolute or second_order.")] = "exact",
+    normalisation: Annotated[
+        str,
+        typer.Option(
+            help="Scale of the terms: robust (spread of the first population), rank (among all candidates so far), or "
+            "none (the paper's sum)."
+        ),
+    ] = "robust",
+    prescreen: Annotated[
+        int | None,
+        typer.Option(
+            help="Candidates that compete for each training by a value before any: their own loss, or --known.",
+            show_default="1, no pre-screen",
+        ),
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            help="A truth, as s0/cifar100/kd: how well a candidate, as a proxy, ranks its architectures beyond their "
+            "size is kept, and a pre-screen goes by it."
+        ),
+    ] = None,
+    known_archs: Annotated[int, typer.Option(min=1, help="Architectures of --known, at most.")] = 50,
+    rejection: Annotated[bool, typer.Option(help="End a training whose first losses are hopeless.")] = True,
+    shrinkage: Annotated[
+        bool | None,
+        typer.Option(help="Draw operations of bad candidates less often.", show_default="yes; no for random"),
+    ] = None,
+    early_stop: Annotated[bool, typer.Option(help="Measure a candidate after --share of its steps.")] = True,
+    share: Annotated[
+        float | None, typer.Option(help="Share of the epochs that a candidate gets.", show_default="1; paper .05")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of draws, split, initialisation and order of images.")] = 0,
+    epochs: recipes.Epochs = 10,
+    batch_size: recipes.BatchSize = 128,
+    optimizer: recipes.Optimizer = "sgd",
+    lr: recipes.Rate = 0.1,
+    weight_decay: recipes.WeightDecay = 5e-4,
+    schedule: recipes.Schedule = "one_cycle",
+    warmup: recipes.Warmup = None,
+    label_smoothing: recipes.Smoothing = 0.0,
+    augmentation: recipes.Augmentation = "none",
+    precision: recipes.Precision = "float32",
+    layout: recipes.Layout = "channels_last",
+    init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
+    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that one candidate may take in a worker.")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Retry time-outs, lack of memory and dead workers.")] = False,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of another search to draw beside this one, such as a random one. May be repeated."),
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
+    formats: Formats = "png,svg,pdf",
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Search a distillation loss among transforms, distances and weights, without a human's design (KD-Zero).
+
+    Each candidate trains the student for a while; its fitness is taken on validation images. A search that was stopped
+    or killed goes on where it was when the same command is run again.
+    """
+    from zcbench import datasets
+    from zcbench.distill.training.images import TrainingData
+    from zcbench.distill.training.recipe import Recipe
+    from zcbench.errors import unknown
+    from zcbench.kdzero.evolution import PRESETS, CandidateJob, Fitness, Known, Rejection, held_out, read
+    from zcbench.kdzero.evolution import evolve_distiller as evolve
+
+    kinds = figure_formats(formats)
+    if preset not in PRESETS:
+        raise unknown("preset of a distiller search", preset, PRESETS)
+    settings = _settings(
+        PRESETS[preset],
+        shrinkage,
+        algorithm=algorithm,
+        evaluations=evaluations,
+        step=step,
+        population=population,
+        tournament=tournament,
+        crossover=crossover,
+        prescreen=prescreen,
+        seed=seed,
+        fitness=Fitness(tuple(split_list(fitness)), sharpness, normalisation),
+    )
+    others = {str(folder): read(folder) for folder in against or ()}
+    recipe = Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        lr=lr,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        warmup=warmup,
+        label_smoothing=label_smoothing,
+        augmentation=augmentation,
+        seed=seed,
+        precision=precision,
+        layout=layout,
+    )
+    images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
+    who = read_student(student, space)
+    job = CandidateJob(
+        space=who.space,
+        arch=who.arch,
+        data=held_out(images, validation, seed),
+        recipe=recipe,
+        teacher=_teacher(teacher, space, teacher_seed, teacher_checkpoint),
+        share=(PRESETS[preset].share if share is None else share) if early_stop else 1.0,
+        rejection=Rejection() if rejection else None,
+        init=init,
+        device=device,
+    )
+    found = evolve(
+        job,
+        settings,
+        out,
+        dataset=dataset,
+        teacher_recipe=replace(recipe, epochs=teacher_epochs, seed=teacher_seed, warmup=None),
+        workers=workers,
+        timeout=timeout,
+        retry_failed=retry_failed,
+        known=None if known is None else Known.read(known, known_archs, seed, data_dir, who.arch),
+        against=others,
+        console=Console(stderr=True),
+    )
+    _print(found.content)
+    typer.echo(f"Result: {found.file}", err=True)
+    if report:
+        typer.echo(f"Report: {_report(found.content, others, out / 'report', kinds)}", err=True)
+
+
+def _settings(preset: "Preset", shrinkage: bool | None, **given: Any) -> "DistillerSettings":
+    """The preset with what was given in its place; a random search does not shrink its space unless it is told to."""
+    from zcbench.kdzero.evolution import Shrinkage
+
+    chosen = {name: value for name, value in given.items() if value is not None}
+    population = chosen.get("population", preset.settings.population)
+    chosen.setdefault("tournament", min(preset.settings.tournament, population))
+    settings = replace(preset.settings, **chosen)
+    wanted = settings.algorithm != "random" if shrinkage is None else shrinkage
+    own = settings.shrinkage or Shrinkage()
+    return replace(settings, shrinkage=replace(own, after=settings.population) if wanted else None)
+
+
+def _teacher(given: str, space: str, seed: int, checkpoint: Path | None) -> "TeacherChoice":
+    """The teacher; a bare name is of ``space``, whatever the student's space is."""
+    from zcbench import spaces
+    from zcbench.benchmarks.scoring.teachers import read_teacher
+
+    home = spaces.get(space)
+    choice = read_teacher(given, home, seed, checkpoint=checkpoint)
+    return replace(choice, space=home) if choice.file is None and choice.space is None else choice
+
+
+def _report(
+    content: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], folder: Path, formats: tuple[str, ...]
+) -> Path:
+    from zcbench.kdzero.evolution import on_one_scale
+    from zcbench.kdzero.report import write_distiller_report
+
+    label = f"{content['search']['algorithm']} (this search)"
+    names = {where: Path(where).name for where in others}
+    alike = len(set(names.values())) < len(names)
+    beside = {f"{c['search']['algorithm']} ({where if alike else names[where]})": c for where, c in others.items()}
+    curves = on_one_scale({label: content, **beside})
+    return write_distiller_report(content, curves, folder, formats=formats)
+
+
+def _print(content: Mapping[str, Any]) -> None:
+    """The best, beside the student alone and the teacher."""
+    console, best, search = table_console(), content["best"], content["search"]
+    statuses = ", ".join(f"{count:,} {status}" for status, count in content["statuses"].items())
+    terms = ", ".join(f"{name} {value:.4f}" for name, value in best["terms"].items())
+    for line in (
+        f"Best: {best['formula']}",
+        f"Fitness {best['fitness']:.4f}, minimised: {search['minimised']}, {search['fitness']['normalisation']} scale",
+        f"Its terms: {terms}; found at evaluation {best['evaluation']}",
+        f"Candidates: {statuses}; {len(content['twins']):,} twins of others passed over; {content['stopped']}",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(_references(content))
+    for warning in content["warnings"]:
+        typer.echo(f"Warning: {warning}", err=True)
+
+
+def _references(content: Mapping[str, Any]) -> Table:
+    """Terms on the validation images of the best, of the student trained alone, and of the teacher."""
+    table = Table(box=SIMPLE)
+    known = content["references"]
+    best = next(row for row in content["history"] if row["formula"] == content["best"]["formula"])
+    names = ("ce", "sharpness", "cka", "accuracy", "agreement")
+    for heading in ("on validation images", *names):
+        table.add_column(heading, justify="right" if heading in names else "left")
+    rows = {
+        "student under the best": best["terms"],
+        "student alone": known["student alone"].get("terms"),
+        "teacher": known["teacher"],
+    }
+    for label, terms in rows.items():
+        table.add_row(label, *(f"{terms[name]:.4g}" if terms else "–" for name in names))
+    return table

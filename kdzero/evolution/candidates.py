@@ -1,0 +1,219 @@
+"""What a worker of the distiller search does: train a student under one genome for a while, and measure it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from zcbench.benchmarks.scoring.protocol import TeacherChoice
+from zcbench.benchmarks.scoring.teachers import build_teacher, load_weights
+from zcbench.benchmarks.training.log import Key
+from zcbench.distill.errors import (
+    BadLoss,
+    DivergedLoss,
+    MissingOutput,
+    ShapeMismatch,
+    TooFewImages,
+    TrainingStopped,
+)
+from zcbench.distill.outputs import Outputs
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.objective import CE
+from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.teaching import Teacher
+from zcbench.distill.training.training import Training
+from zcbench.errors import ZcbenchError
+from zcbench.kdzero.evolution.rejection import Recording, Rejection, Stopping
+from zcbench.kdzero.evolution.terms import READS, Measured, measure
+from zcbench.kdzero.evolution.untrained import Untrained
+from zcbench.kdzero.genome import Genome, GenomeError
+from zcbench.proxies.scoring.evaluation import status_of
+from zcbench.search.algorithms.loop import SearchError
+from zcbench.spaces import Space
+
+CANDIDATE, VANILLA = "candidate", "vanilla"
+REJECTED, UNFIT, DIVERGED, NOT_FINITE = "rejected", "unfit", "diverged", "nan"
+_OWN_FAULT = (GenomeError, BadLoss, MissingOutput, ShapeMismatch, TooFewImages)
+
+
+class Task(NamedTuple):
+    """One candidate to evaluate; ``attempt`` counts workers that it has already cost."""
+
+    key: Key
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class CandidateJob:
+    """What all candidates of a search have in common; sent once to each worker.
+
+    Attributes:
+        space: of the student.
+        arch: the student.
+        data: training images, and validation images in the place of test images.
+        recipe: of a candidate; its seed names the student's initialisation too, so that candidates differ in the
+            distiller alone.
+        share: of the recipe's steps, after which a candidate is measured.
+        rejection: rules of the first steps; none if None.
+        teacher: which.
+        teacher_file: its trained weights; those of its checkpoint if None.
+        init: initialisation scheme of the student.
+        device: where to train.
+
+    Raises:
+        SearchError: a share that is out of range.
+    """
+
+    space: Space
+    arch: str
+    data: TrainingData
+    recipe: Recipe
+    teacher: TeacherChoice
+    share: float = 1.0
+    rejection: Rejection | None = field(default_factory=Rejection)
+    teacher_file: Path | None = None
+    init: str = "default"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise SearchError(f"A share of {self.share:g} of the epochs was given. Expected above 0 and at most 1.")
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole recipe."""
+        return self.recipe.epochs * self.recipe.steps_per_epoch(len(self.data))
+
+    @property
+    def limit(self) -> int:
+        """Steps after which a candidate is measured, at least one."""
+        return max(1, math.ceil(self.share * self.steps))
+
+    def build_student(self) -> nn.Module:
+        """The student, untrained."""
+        return self.space.build(self.arch, self.data.num_classes, self.recipe.seed, self.data.image_shape, self.init)
+
+    def build_teacher(self) -> nn.Module:
+        """The teacher with its weights, in evaluation mode."""
+        network = build_teacher(self.teacher, self.space, self.init, self.data.num_classes, self.data.image_shape)
+        if self.teacher_file is not None:
+            load_weights(network, self.teacher_file)
+        return network.eval()
+
+
+class CandidateMaker:
+    """Evaluates candidates of one job; a result depends on nothing that was evaluated before."""
+
+    def __init__(self, job: CandidateJob) -> None:
+        self._job = job
+        self._data = job.data.to(job.device, job.recipe.layout)
+        self._teachers: dict[frozenset[str], Teacher] = {}
+
+    def __call__(self, task: Task) -> dict[str, Any]:
+        """The row of one candidate, or of the student without a teacher; a failure is a row with status and reason.
+
+        Raises:
+            ZcbenchError: the job cannot be carried out, such as images that do not fit the networks.
+        """
+        start, key = perf_counter(), task.key
+        try:
+            found = self._evaluated(None if key.setting == VANILLA else Genome.parse(key.arch))
+        except _OWN_FAULT as error:
+            found = {"status": UNFIT, "reason": str(error), "steps": 0}
+        except ZcbenchError:
+            raise
+        except Exception as error:
+            found = {"status": status_of(error), "reason": f"{type(error).__name__}: {error}", "steps": 0}
+        return {**key._asdict(), **found, "seconds": round(perf_counter() - start, 3)}
+
+    @cached_property
+    def untrained(self) -> Untrained:
+        """Student and teacher before any training."""
+        teacher = self._teacher_network.to(self._data.images.device)
+        return Untrained(self._job.build_student().train(), teacher, self._data, self._job.recipe.seed)
+
+    def teacher_quality(self) -> Measured:
+        """The teacher on the validation images, measured against itself."""
+        return measure(self._validation, self._validation, self._data.test_labels)
+
+    def _evaluated(self, genome: Genome | None) -> dict[str, Any]:
+        job, found = self._job, dict[str, Any]()
+        if genome is not None:
+            genome.require_fit(*self.untrained.shapes)
+            found["proxy"] = finite(self.untrained.value(genome))
+        network, recording = job.build_student(), self._recording(genome)
+        teachers = [] if genome is None else [self._teacher(recording.reads)]
+        training = Training([network], [recording], teachers, self._data, job.recipe, job.device)
+        stopping = Stopping(recording, job.rejection, job.limit)
+        try:
+            training.run(evaluate_every=job.recipe.epochs, stop=stopping)
+            stopping()
+        except TrainingStopped:
+            pass
+        except DivergedLoss as error:
+            status = DIVERGED if job.rejection is None else REJECTED
+            return found | {"status": status, "reason": f"not finite: {error}", "steps": training.done}
+        found |= {"steps": training.done, "losses": [list(step) for step in recording.seen]}
+        if stopping.verdict:
+            return found | {"status": REJECTED, "reason": stopping.verdict}
+        return found | self._measured(network)
+
+    def _measured(self, network: nn.Module) -> dict[str, Any]:
+        own = _outputs(network, self._in_place_of_training)
+        terms = measure(own, self._validation, self._data.test_labels)
+        wrong = [f"{name} is {value}" for name, value in terms._asdict().items() if not math.isfinite(value)]
+        known = {"terms": {name: finite(value) for name, value in terms._asdict().items()}}
+        return known | ({"status": NOT_FINITE, "reason": ", ".join(wrong)} if wrong else {"status": "ok", "reason": ""})
+
+    def _recording(self, genome: Genome | None) -> Recording:
+        """Cross-entropy plus the genome's loss, both with weight 1: equation 3 of the paper."""
+        job, first = self._job, self._job.rejection.steps if self._job.rejection else 0
+        distiller = None if genome is None else genome.distiller
+        weights = {CE: 1.0} if distiller is None else {CE: 1.0, distiller.name: 1.0}
+        return Recording(distiller, weights, job.recipe.label_smoothing, first)
+
+    def _teacher(self, reads: frozenset[str]) -> Teacher:
+        """One for each set of outputs, so that each is computed once over the training images, and kept."""
+        return self._teachers.setdefault(reads, Teacher(self._teacher_network))
+
+    @cached_property
+    def _teacher_network(self) -> nn.Module:
+        return self._job.build_teacher()
+
+    @cached_property
+    def _in_place_of_training(self) -> TrainingData:
+        data = self._data
+        return replace(data, images=data.test_images, labels=data.test_labels)
+
+    @cached_property
+    def _validation(self) -> Outputs:
+        return _outputs(self._teacher_network, self._in_place_of_training)
+
+
+def prepare(job: CandidateJob) -> Callable[[Task], dict[str, Any]]:
+    """Make the present process a worker for ``job``: one thread."""
+    torch.set_num_threads(1)
+    return CandidateMaker(job)
+
+
+def failed(key: Key, status: str, reason: str) -> dict[str, Any]:
+    """Row of a candidate that was not measured."""
+    return {**key._asdict(), "status": status, "reason": reason, "steps": 0, "seconds": 0.0}
+
+
+def finite(value: float) -> float | None:
+    """The number, or None where JSON has none for it."""
+    return value if math.isfinite(value) else None
+
+
+def _outputs(network: nn.Module, data: TrainingData) -> Outputs:
+    """What the terms read, for all training images of ``data``, in evaluation mode; in float32, as accuracies are."""
+    outputs = Teacher(network).remembered(data, READS, "float32")
+    assert outputs is not None, "logits and embeddings are small"
+    return outputs

@@ -1,0 +1,298 @@
+"""One distiller search, from its settings to what it found."""
+
+import time
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from zcbench.benchmarks.scoring.folder import locked
+from zcbench.benchmarks.scoring.session import Stop
+from zcbench.benchmarks.scoring.worker import one_thread
+from zcbench.benchmarks.training.log import FILE as LOG
+from zcbench.benchmarks.training.log import Key, TrainingLog
+from zcbench.benchmarks.training.workers import TEACHER, Training, TruthJob, TruthMaker
+from zcbench.distill.training.recipe import Recipe
+from zcbench.kdzero.evolution import analysis, document
+from zcbench.kdzero.evolution.candidates import CandidateJob, finite
+from zcbench.kdzero.evolution.distinct import Distinct
+from zcbench.kdzero.evolution.evaluating import CandidateEvaluation
+from zcbench.kdzero.evolution.evolution import Evolution
+from zcbench.kdzero.evolution.prescreening import Prescreened
+from zcbench.kdzero.evolution.settings import DistillerSettings
+from zcbench.kdzero.evolution.shrinkage import DistillerSpace
+from zcbench.kdzero.evolution.terms import SHARPNESS
+from zcbench.kdzero.evolution.untrained import Known, RankingValue
+from zcbench.kdzero.genome import Genome, GenomeDomain
+from zcbench.runtime.progress import Bar
+from zcbench.search.algorithms.loop import Algorithm, Evaluated, SearchError, Trace, pick, search
+from zcbench.search.algorithms.random_search import RandomSearch
+from zcbench.streams import numpy_stream
+
+TOP = 10
+"""Fittest genomes whose operations are counted."""
+
+
+@dataclass(frozen=True)
+class DistillerFound:
+    """What a distiller search found.
+
+    Attributes:
+        content: that of ``distiller.json``; the same search gives the same.
+        times: seconds, by what took them.
+        file: where the content is.
+    """
+
+    content: dict[str, Any]
+    times: dict[str, Any]
+    file: Path
+
+
+def evolve_distiller(
+    job: CandidateJob,
+    settings: DistillerSettings,
+    out: str | Path,
+    *,
+    dataset: str = "images as given",
+    teacher_recipe: Recipe | None = None,
+    workers: int = 2,
+    timeout: float | None = None,
+    retry_failed: bool = False,
+    known: Known | None = None,
+    against: Mapping[str, analysis.Content] | None = None,
+    console: Console | None = None,
+) -> DistillerFound:
+    """Search the loss that trains a student best under a teacher; each result is kept as soon as it is there.
+
+    Args:
+        job: student, teacher, data and the training of a candidate. Its data have validation images in the place of
+            test images, as `held_out` gives them.
+        settings: how to search.
+        out: folder; it gets ``distiller.json``, ``candidates.csv``, ``times.json``, ``protocol.json``, the log
+            ``trainings.jsonl`` and the teacher's ``teacher.pt``. A search that was stopped goes on there.
+        dataset: what the data set is called.
+        teacher_recipe: how the teacher is trained, unless it has a checkpoint; as the candidates, if None.
+        workers: processes, one thread each; 0 evaluates in this process. The search is the same.
+        timeout: seconds that one candidate may take in a worker; no limit if None.
+        retry_failed: evaluate again what a worker's death, lack of time or of memory has prevented before.
+        known: architectures of known accuracy; how well each candidate ranks them is kept, and the pre-screen goes by
+            it, and not by the student's own loss.
+        against: other searches by label that this one will be compared with.
+        console: where to show progress; nowhere if None.
+
+    Raises:
+        SearchError: the settings cannot be carried out, the folder holds another search, one to compare with is of
+            another protocol, or no candidate was measured.
+        StoreError: the folder is in use or cannot be written.
+        SearchInterrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
+    """
+    if timeout is not None and workers == 0:
+        raise SearchError("A time limit was given without workers, and only those can be ended. Expected one or more.")
+    start, folder = time.monotonic(), Path(out)
+    trained = None if job.teacher.checkpoint is not None else (teacher_recipe or job.recipe)
+    protocol = document.describe(job, None if trained is None else trained.to_dict(), dataset)
+    asked = asdict(settings) | {"prescreen_by": None if known is None else known.to_dict()}
+    fitness = document.plain(asdict(settings.fitness))
+    analysis.require_comparable(document.plain(protocol), fitness, against or {})
+    with locked(folder):
+        document.adopt(folder, protocol, asked)
+        log = TrainingLog(folder / LOG)
+        if trained is not None:
+            job = replace(job, teacher_file=_trained_teacher(job, trained, folder, log, console))
+        bar = Bar(console, settings.evaluations + 1, {}, "Evaluating", "trainings")
+        with bar, Stop() as stop:
+            options: dict[str, Any] = {"workers": workers, "timeout": timeout, "retry_failed": retry_failed}
+            with CandidateEvaluation(job, settings.fitness, log, bar, stop, **options) as evaluation:
+                conducted = _Conducted(job, settings, evaluation, folder, known)
+                conducted.run()
+        content = document.plain(
+            {
+                "version": document.VERSION,
+                **conducted.content(),
+                "protocol": protocol,
+                "search": {**asked, "minimised": settings.fitness.formula},
+            }
+        )
+        times = {"wall_seconds": time.monotonic() - start, "seconds": conducted.seconds}
+        document.write_json(folder / document.FILE, content)
+        document.write_json(folder / document.TIMES, times)
+    return DistillerFound(content, times, folder / document.FILE)
+
+
+class _Conducted:
+    """One search: what it proposes from, how far it is, and what it found."""
+
+    def __init__(
+        self,
+        job: CandidateJob,
+        settings: DistillerSettings,
+        evaluation: CandidateEvaluation,
+        folder: Path,
+        known: Known | None,
+    ) -> None:
+        self._job, self._settings, self._evaluation, self._folder = job, settings, evaluation, folder
+        with one_thread():
+            untrained = evaluation.maker.untrained
+            shapes, self._teacher = untrained.shapes, evaluation.maker.teacher_quality()
+        self._ranking = None if known is None else cache(RankingValue(untrained, known))
+        self._space = DistillerSpace(GenomeDomain(pair=shapes), settings.shrinkage)
+        self._distinct = Distinct(self._space, self._signature)
+        self._algorithm = self._proposing()
+        self._vanilla: Mapping[str, Any] = {}
+        self._trace = Trace[Genome]()
+
+    def run(self) -> None:
+        """Train the student alone, then search."""
+        how = self._settings
+        self._vanilla = self._evaluation.vanilla()
+        self._trace = search(
+            self._algorithm, self._evaluation, how.evaluations, step=how.step, watch=self._after_a_step
+        )
+
+    def content(self) -> dict[str, Any]:
+        """What is found, and the whole trace."""
+        history, trace = self._history(self._trace.history), self._trace
+        best = pick(trace.history, self._settings.fitness)
+        if best is None:
+            raise _nothing(trace.history)
+        genome = trace.history[best].candidate
+        row = history[best]
+        prescreened = self._algorithm.rows() if isinstance(self._algorithm, Prescreened) else None
+        return {
+            "best": {
+                "formula": genome.formula,
+                "fitness": row["fitness"],
+                "terms": self._chosen_terms(row["terms"]),
+                "validation_accuracy": row["terms"]["accuracy"],
+                "distiller": genome.distiller.name,
+                "evaluation": best + 1,
+            },
+            "warnings": self._warnings(),
+            "references": {
+                "teacher": self._teacher._asdict(),
+                "student alone": dict(self._without_time(self._vanilla)),
+            },
+            "stopped": trace.stopped,
+            "proposals": trace.proposals,
+            "twins": {one.formula: first.formula for one, first in self._distinct.twins.items()},
+            "statuses": dict(Counter(one.status for one in trace.history)),
+            "cost": analysis.cost(history, self._job.limit, self._job.steps),
+            "best_so_far": analysis.best_so_far(history),
+            "operations": analysis.frequencies(history, TOP),
+            "correlations": analysis.correlations(history),
+            "shrinkage": self._space.log,
+            "prescreen": prescreened,
+            "history": history,
+        }
+
+    @property
+    def seconds(self) -> dict[str, Any]:
+        """Seconds of the trainings."""
+        each = [one.seconds for one in self._trace.history]
+        return {"of the student alone": self._vanilla["seconds"], "of all candidates": sum(each), "of each": each}
+
+    def _proposing(self) -> Algorithm[Genome]:
+        """The algorithm; both draw from one stream, so that their first candidates are the same."""
+        how, rng = self._settings, numpy_stream("distiller search", self._settings.seed)
+        algorithm: Algorithm[Genome]
+        if how.algorithm == "random":
+            algorithm = RandomSearch(self._distinct, rng)
+        else:
+            algorithm = Evolution(
+                self._distinct,
+                rng,
+                population=how.population,
+                tournament=how.tournament,
+                crossover=how.crossover,
+                fitness=how.fitness,
+            )
+        return algorithm if how.prescreen == 1 else Prescreened(algorithm, how.prescreen, self._screened)
+
+    def _signature(self, genome: Genome) -> Hashable:
+        with one_thread():
+            return self._evaluation.maker.untrained.signature(genome)
+
+    def _screened(self, genome: Genome) -> float:
+        """By the ranking of known architectures if there are any, else by the student's own loss."""
+        with one_thread():
+            return (self._ranking or self._evaluation.maker.untrained.value)(genome)
+
+    def _after_a_step(self, trace: Trace[Genome]) -> None:
+        self._space.learn(trace.history, self._settings.fitness(trace.history))
+        document.write_table(self._folder / document.TABLE, self._history(trace.history))
+
+    def _history(self, evaluated: Sequence[Evaluated[Genome]]) -> list[dict[str, Any]]:
+        """One row per candidate; the fitness is what is minimised, scaled over all of them."""
+        fitness: np.ndarray = -self._settings.fitness(evaluated)
+        rows = []
+        for one, value in zip(evaluated, fitness.tolist()):
+            known = self._evaluation.row(one.candidate)
+            row = {"formula": one.candidate.formula, "fitness": finite(value), "status": one.status}
+            if self._ranking is not None:
+                row["ranking"] = finite(self._screened(one.candidate))
+            rows.append(row | {name: known.get(name) for name in ("reason", "proxy", "steps", "terms", "losses")})
+        return rows
+
+    def _chosen_terms(self, terms: Mapping[str, float]) -> dict[str, float]:
+        """The terms that count, as they are, and their sum as the paper has it."""
+        chosen = self._settings.fitness
+        fields = {"ce": "ce", "sharpness": SHARPNESS[chosen.sharpness], "cka": "cka"}
+        values = {name: terms[fields[name]] for name in chosen.terms}
+        return values | {"sum": sum(-value if name == "cka" else value for name, value in values.items())}
+
+    def _warnings(self) -> list[str]:
+        alone, teacher = self._vanilla.get("terms"), self._teacher.accuracy
+        if not alone or teacher > alone["accuracy"]:
+            return []
+        return [
+            f"The teacher has {teacher:.2f} % on the validation images and the student, trained alone as long as a "
+            f"candidate, {alone['accuracy']:.2f} %. Expected a better teacher; train it longer, or give a checkpoint."
+        ]
+
+    @staticmethod
+    def _without_time(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in row.items() if name != "seconds"}
+
+
+def _trained_teacher(
+    job: CandidateJob, recipe: Recipe, folder: Path, log: TrainingLog, console: Console | None
+) -> Path:
+    """File with the weights of the teacher, which is trained on the training images here unless it is there."""
+    truth = TruthJob(
+        space=job.space,
+        data=job.data,
+        recipe=job.recipe,
+        init=job.init,
+        device=job.device,
+        teacher=job.teacher,
+        teacher_recipe=recipe,
+        folder=folder.absolute(),
+    )
+    key = Key(job.teacher.label, TEACHER, job.teacher.seed)
+    if log.rows.get(key, {}).get("status") == "ok" and truth.teacher_file.exists():
+        return truth.teacher_file
+    if console is not None:
+        console.print(f"Training the teacher {job.teacher.label}, {recipe.epochs} epochs.", highlight=False)
+    with one_thread():
+        row = TruthMaker(truth)(Training(key))
+    log.add(row)
+    if row["status"] != "ok":
+        raise SearchError(
+            f"The teacher cannot be trained: {row['status']}: {row['reason']} Expected a trained teacher; change its "
+            f"recipe, or give one with its checkpoint."
+        )
+    return truth.teacher_file
+
+
+def _nothing(history: Sequence[Evaluated[Genome]]) -> SearchError:
+    statuses = ", ".join(f"{count} {name}" for name, count in Counter(one.status for one in history).items())
+    first = next((one.reason for one in history if one.status != "ok"), "")
+    return SearchError(
+        f"None of the {len(history)} candidates was measured ({statuses}); the first: {first}. Expected at least one; "
+        f"allow more evaluations, a lower learning rate, or search without rejection."
+    )

@@ -1,0 +1,1 @@
+"""Passes: the forward and backward computations that produce the signals."""

@@ -1,0 +1,72 @@
+"""The pass through the blocks of a network: what each puts out for noise, and what it makes of a random gradient."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.stages import block_modules, channels_second
+from zcbench.hooks.weights import named_state
+from zcbench.proxies.passes.data_free import standard_normal
+from zcbench.proxies.passes.shared import Values, missing
+from zcbench.proxies.signals.signals import Batch, Blocks
+from zcbench.streams import torch_stream
+
+
+def blocks(network: nn.Module, batch: Batch, seed: int) -> Values:
+    """Blocks of the network for as many standard normal images as the batch has.
+
+    The network is cut at the borders of its blocks, so that one backward pass pulls all signs back at once. If a map
+    feeds several later blocks, what they pull back is added.
+    """
+    stream = torch_stream("blocks", seed, device=batch.images.device)
+    images = standard_normal(batch.images.shape, batch.images, stream)
+    cut = _Cut()
+    handles = [module.register_forward_hook(cut) for module in block_modules(network, images)]
+    try:
+        with Recorder(named_state(network), images):
+            network(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if cut.lost:
+        return {"blocks": missing("A block puts out a map that does not keep the images apart.")}
+    if not cut.outputs:
+        return {"blocks": missing("No block puts out a feature map.")}
+    signs = [_signs(output, stream) for output in cut.outputs[1:]]
+    return {"blocks": Blocks([leaf.detach() for leaf in cut.leaves], signs, _pull_back(cut, signs))}
+
+
+class _Cut:
+    """Forward hook that hands on a block's output as a new leaf: values flow on, gradients stop."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Tensor] = []
+        self.leaves: list[Tensor] = []
+        self.lost = False
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Tensor | None:
+        maps = channels_second(output)
+        if maps is None:
+            self.lost = self.lost or (isinstance(output, Tensor) and output.ndim == 4)
+            return None
+        self.outputs.append(maps)
+        self.leaves.append(maps.detach().requires_grad_())
+        leaf = self.leaves[-1].clone()  # what comes next may overwrite it
+        return leaf if maps is output else leaf.movedim(1, -1)
+
+
+def _signs(output: Tensor, stream: torch.Generator) -> Tensor:
+    bits = torch.randint(2, output.shape, dtype=torch.int8, device=output.device, generator=stream)
+    return (2 * bits - 1).to(output.dtype)
+
+
+def _pull_back(cut: _Cut, signs: list[Tensor]) -> list[Tensor]:
+    """Gradient of ⟨signs, output⟩ of every block for the map before it; zero where nothing leads back."""
+    leaves = cut.leaves[:-1]
+    pairs = [(output, sign) for output, sign in zip(cut.outputs[1:], signs) if output.requires_grad]
+    if not pairs:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    outputs, directions = zip(*pairs)
+    return list(torch.autograd.grad(outputs, leaves, directions, allow_unused=True, materialize_grads=True))

@@ -1,0 +1,48 @@
+"""Which units every ReLU of a pass lets through, image by image."""
+
+import weakref
+
+import torch
+from torch import Tensor
+
+from zcbench.hooks.axes import Images
+from zcbench.proxies.signals.errors import NotANumber, NotApplicable
+from zcbench.proxies.signals.signals import Failure
+
+
+class ReluCodes:
+    """Listens to the ReLUs of a recorded pass.
+
+    Args:
+        size: number of images B.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._codes: list[Tensor | None] = []
+        self._known: dict[int, tuple[weakref.ref[Tensor], int, Tensor | None]] = {}
+
+    def listen(self, x: Tensor, images: Images | None) -> None:
+        """Keep which units of a ReLU's input are active.
+
+        A tensor that went through a ReLU before, unchanged since, gives the same object.
+        """
+        known = self._known.get(id(x))
+        if known is None or known[0]() is not x or known[1] != x._version:
+            known = self._known[id(x)] = (weakref.ref(x), x._version, self._code(x, images))
+        self._codes.append(known[2])
+
+    def values(self, logits: Tensor) -> list[Tensor] | Failure:
+        """Active units ``(B, D)`` of every call; a unit that is not a number is neither active nor inactive."""
+        if not self._codes:
+            return Failure(NotApplicable("No ReLU is called in the forward pass."))
+        if any(code is None for code in self._codes):
+            return Failure(NotApplicable("A ReLU is called on a tensor that does not keep the images apart."))
+        if torch.isnan(logits).any():
+            return Failure(NotANumber("Units of the network are not a number, so they have no code."))
+        return [code for code in self._codes if code is not None]
+
+    def _code(self, x: Tensor, images: Images | None) -> Tensor | None:
+        if images is None:
+            return None
+        return images.first(x.detach() > 0, self._size).reshape(self._size, -1)

@@ -1,0 +1,174 @@
+"""The passes that need no labels and no shared graph: counts, the linearised network, the Gaussian network."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from zcbench.hooks.heads import depth_of, last_map, map_of
+from zcbench.hooks.modes import evaluating
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.rewrites import double_precision
+from zcbench.hooks.sizes import Sizes
+from zcbench.hooks.trace import trace_of
+from zcbench.hooks.usage import Usage
+from zcbench.hooks.weights import Weight, named_state
+from zcbench.proxies.passes.shared import Values, check_mixing, differentiate, missing, single_logits
+from zcbench.proxies.signals.borrowing import with_state
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.signals import Batch, Costs
+from zcbench.streams import torch_stream
+
+
+def count_costs(network: nn.Module, batch: Batch) -> Values:
+    """Count parameters, and the MACs, convolutions and depth of one image, in a forward pass in evaluation mode.
+
+    MACs are those of convolutions, linear maps, recurrences and products of tensors, those of attention included.
+    Parameters are counted without a pass; where the pass fails, the other counts are the error.
+    """
+    params = sum(parameter.numel() for parameter in network.parameters())
+    try:
+        image = batch.images[:1].clone()
+        with torch.no_grad(), evaluating(network), Sizes() as sizes, Recorder(named_state(network), image):
+            logits = network(image)
+    except Exception as error:
+        return {"costs": Costs(params, trouble=f"{type(error).__name__}: {error}")}
+    return {"costs": Costs(params, sizes.macs, sizes.n_convs, depth_of(logits))}
+
+
+class WithoutBatchNorm(TorchFunctionMode):
+    """Batch normalisation returns a copy of its input, which what comes next may overwrite."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func`` unless it is a batch normalisation."""
+        kwargs = kwargs or {}
+        if func is F.batch_norm:
+            given: Tensor = args[0] if args else kwargs["input"]
+            if trace_of(given) is not None:  # and no weight that is standardised
+                return given.clone()
+        return func(*args, **kwargs)
+
+
+def linearised_gradients(network: nn.Module, batch: Batch) -> Values:
+    r"""Per weight |θ| and ∂R/∂|θ|, R = Σ logits of the network with weights |θ| for one image of ones, in float64."""
+    parameters = {name: t.detach().abs().double().requires_grad_() for name, t in named_state(network).items()}
+    buffers = {name: b.double() if b.is_floating_point() else b.clone() for name, b in network.named_buffers()}
+    ones = torch.ones_like(batch.images[:1], dtype=torch.float64)
+    positive: dict[str, Tensor] = {}
+
+    def absolute(weight: Weight) -> Tensor | None:
+        """The absolute value of a weight that is computed; a part of a parameter is absolute already."""
+        if weight.part:
+            return None
+        if weight.name not in positive:
+            positive[weight.name] = weight.tensor.detach().abs().double().requires_grad_()
+        return positive[weight.name]
+
+    with double_precision(), WithoutBatchNorm(), Recorder(parameters, ones, replace=absolute) as recorder:
+        logits = with_state(network, parameters | buffers, ones)
+    check_mixing(logits)
+    logits = single_logits(logits, Batch(ones, batch.labels[:1]))
+    used = {weight.name: positive.get(weight.name, weight.tensor) for weight in recorder.weights}
+    total = logits.sum()
+    gradients = differentiate(total, used)
+    pairs = {name: (weight.detach(), gradients[name]) for name, weight in used.items()}
+    whole = {part: name for name, parts in recorder.weights.joined().items() for part in parts}
+    attention = frozenset(whole.get(name, name) for name in recorder.attention)
+    return {"linearised_gradients": pairs, "attention": attention & pairs.keys()}
+
+
+class Variances(TorchFunctionMode):
+    """Keeps the variance per channel that each batch normalisation sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func``; a batch normalisation leaves the biased variance of its input."""
+        kwargs = kwargs or {}
+        if func is F.batch_norm:
+            given: Tensor = args[0] if args else kwargs["input"]
+            if trace_of(given) is not None:  # and no weight that is standardised
+                self.found.append(given.transpose(0, 1).flatten(1).var(dim=1, correction=0))
+        return func(*args, **kwargs)
+
+
+def standard_normal(shape: torch.Size, like: Tensor, stream: torch.Generator) -> Tensor:
+    """Standard normal numbers of the type and device of ``like``; the same ones whatever its memory layout."""
+    return torch.empty(shape, dtype=like.dtype, device=like.device).normal_(generator=stream)
+
+
+GAUSSIAN_IMAGES = 16  # as in the released code of Zen-NAS
+
+
+class GaussianState(NamedTuple):
+    """Copies of all parameters and buffers by name, and Gaussian tensors for weights that are no whole parameters."""
+
+    tensors: dict[str, Tensor]
+    parameters: dict[str, Tensor]
+    parts: dict[str, Tensor]
+
+
+def gaussian_state(network: nn.Module, usage: Usage, stream: torch.Generator) -> GaussianState:
+    """State in which weights are standard normal, scales of batch norms 1, and biases 0.
+
+    A weight is drawn with its output channels first, also where the network keeps it the other way round.
+    """
+    parameters = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    state = GaussianState(parameters | buffers, parameters, {})
+    for weight in usage.weights:
+        if weight.joint:
+            raise NotApplicable(
+                f"The weight {weight.name!r} is computed from several parameters, so that its place among the draws of "
+                f"Gaussian weights is not known. Make it a parameter, such as by remove_parametrizations."
+            )
+        shape = weight.tensor.shape
+        drawn = standard_normal(shape[::-1] if weight.transposed else shape, weight.tensor, stream)
+        drawn = drawn.T if weight.transposed else drawn
+        if weight.whole:
+            state.tensors[weight.name].copy_(drawn)
+        else:
+            state.parts[weight.name] = drawn
+    for name in usage.biases:
+        state.tensors[name].zero_()
+    for name in usage.scales:
+        state.tensors[name].fill_(1)
+    return state
+
+
+def gaussian_response(network: nn.Module, batch: Batch, usage: Usage, seed: int, epsilon: float = 0.01) -> Values:
+    """‖Φ(x) − Φ(x + εx')‖₂ per image, and the batch-norm variances, for Gaussian weights and images.
+
+    Φ is the feature map before global pooling. Weights of convolutions, linear maps and recurrences, x and x' (16
+    images of the batch's shape) are standard normal and come from one stream; batch norms have scale 1 and shift 0; the
+    biases of all layers are 0.
+    """
+    stream = torch_stream("gaussian_response", seed, device=batch.images.device)
+    state = gaussian_state(network, usage, stream)
+    shape = torch.Size((GAUSSIAN_IMAGES, *batch.images.shape[1:]))
+    image, noise = (standard_normal(shape, batch.images, stream) for _ in range(2))
+    with torch.no_grad(), Variances() as variances:
+        one = _features(network, state, image)
+    with torch.no_grad():
+        other = _features(network, state, image + epsilon * noise)
+    if one is None or other is None:
+        return {"gaussian_response": missing("The last activation before the classifier is no feature map.")}
+    change = (one - other).flatten(1).norm(dim=1)
+    return {"gaussian_response": (change, variances.found)}
+
+
+def _features(network: nn.Module, state: GaussianState, images: Tensor) -> Tensor | None:
+    with Recorder(state.parameters, images, replace=lambda weight: state.parts.get(weight.name), copies=True):
+        output = with_state(network, state.tensors, images)
+    check_mixing(output)
+    last = last_map(output)
+    return map_of(output) if last is not None and last.tensor.ndim == 4 else None

@@ -1,0 +1,211 @@
+"""How the logits of each image move with one weight of every layer, at the cost of one backward pass for each class."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zcbench.hooks.modes import evaluating
+from zcbench.hooks.usage import Usage
+from zcbench.proxies.passes.data_free import gaussian_state, standard_normal
+from zcbench.proxies.passes.per_image import ImageByImage, normalise_each
+from zcbench.proxies.passes.shared import Values, check_classes, check_logits, single_logits
+from zcbench.proxies.signals.borrowing import with_state
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.signals import Batch
+from zcbench.streams import torch_stream
+
+T = TypeVar("T", Tensor, Tensor | None)
+JACOBIAN_IMAGES, JACOBIAN_TENSORS = 32, 128  # the released code of VKDNW takes 64 images, and as many tensors
+
+
+def logit_jacobians(network: nn.Module, batch: Batch, usage: Usage, seed: int) -> Values:
+    """∂z_i/∂θ' and the logits z_i of Gaussian images; θ' is the first entry of each of the first tensors.
+
+    The network runs in evaluation mode with the weights of an untrained one: convolutions and linear layers by He et
+    al. (normal, variance 2 / fan-in), biases 0, and batch norms that have seen mean 0 and variance 1, so that they
+    pass their input on.
+
+    Raises:
+        NotApplicable: the network has no parameters, one logit, or weights that it computes from parameters.
+    """
+    stream = torch_stream("logit_jacobians", seed, device=batch.images.device)
+    part = next((weight.name for weight in usage.weights if not weight.whole), None)
+    if part is not None:
+        raise NotApplicable(
+            f"The weight {part!r} is a part of a parameter or is computed from others, so that it cannot be drawn anew "
+            f"by itself. Make it a parameter of its own, such as by torch.nn.utils.prune.remove."
+        )
+    state = _untrained(network, usage, stream)
+    images = standard_normal(torch.Size((JACOBIAN_IMAGES, *batch.images.shape[1:])), batch.images, stream)
+    faster = images.contiguous(memory_format=torch.channels_last)  # by a quarter on a CPU
+    names = [name for name, weight in network.named_parameters() if weight.numel() and name in usage.used]
+    weights = [state[name].requires_grad_() for name in names[:JACOBIAN_TENSORS]]
+    if not weights:
+        raise NotApplicable("The network has no parameters.")
+    with evaluating(network):
+        try:
+            found = _from_outputs(network, state, weights, Batch(faster, batch.labels))
+        except RuntimeError:  # a view that needs another memory format, or a function without a rule for it
+            found = None
+        found = found or _from_weights(network, state, weights, Batch(images, batch.labels))
+    return {"logit_jacobians": found}
+
+
+def _untrained(network: nn.Module, usage: Usage, stream: torch.Generator) -> dict[str, Tensor]:
+    state = gaussian_state(network, usage, stream).tensors
+    for weight in usage.weights:
+        state[weight.name].mul_((2 / weight.inputs) ** 0.5)
+    for name, module in network.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
+            state[f"{name}.running_mean"].zero_()
+            state[f"{name}.running_var"].fill_(1)
+    return state
+
+
+def _from_outputs(
+    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Batch
+) -> tuple[Tensor, Tensor] | None:
+    """J ``(B, N, P)`` and z ``(B, N)`` from what reaches the outputs of the layers.
+
+    One backward pass for each class goes through the layers and leaves the gradients of their weights out. None if a
+    parameter does anything that `FirstEntries` does not listen to, or if the first image has other logits by itself.
+    """
+    images, layers = batch.images.detach().requires_grad_(), FirstEntries(weights, len(batch.images))
+    with layers:
+        logits = with_state(network, state, images.clone())
+    check_logits(logits, batch)
+    check_classes(logits)
+    with torch.no_grad():
+        alone = single_logits(
+            with_state(network, state, batch.images[:1].clone()), Batch(batch.images[:1], batch.labels)
+        )
+    if (alone - logits[:1]).norm() > 0.1 * alone.norm():
+        return None
+    jacobians = logits.new_zeros(*logits.shape, len(weights))
+    for i in range(logits.shape[1] if logits.requires_grad else 0):
+        layers.moved.clear()
+        more = i + 1 < logits.shape[1]
+        _, *others = torch.autograd.grad(logits[:, i].sum(), [images, *weights], retain_graph=more, allow_unused=True)
+        if any(gradient is not None for gradient in others):
+            return None
+        for j, weight in enumerate(weights):
+            jacobians[:, i, j] = layers.moved.get(id(weight), 0)
+    return jacobians, logits.detach()
+
+
+class FirstEntries(ImageByImage):
+    """Listens to layers: how what is differentiated moves with the first entry of each weight and bias, per image.
+
+    Convolutions, linear layers and evaluated batch norms see their weights detached. ∂/∂w of the first entry is
+    Σ g_0 ⊙ x over positions, ∂/∂b is Σ g_0: g_0 is the gradient of channel 0 of the layer's output, x what the entry
+    weighs there. All else that parameters are given to is left alone.
+
+    Args:
+        weights: the tensors that are listened for.
+        images: their number; a layer is heard where it has a row for each.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], images: int) -> None:
+        super().__init__()
+        self._known, self._images = {id(weight) for weight in weights}, images
+        self.moved: dict[int, Tensor] = {}
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func``; a layer is called with detached weights, and its output listened to."""
+        layers: dict[Callable[..., Any], Callable[..., Any]] = {
+            F.conv2d: self._convolve,
+            F.linear: self._weigh,
+            F.batch_norm: self._normalise,
+        }
+        return layers.get(func, func)(*args, **(kwargs or {}))
+
+    def _convolve(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        if isinstance(padding, str) or not self._of_images(input) or input.ndim != 4:
+            return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
+        output = F.conv2d(input, self._fixed(weight), self._fixed(bias), stride, padding, dilation, groups)
+        (down, right), (top, left) = nn.modules.utils._pair(stride), nn.modules.utils._pair(padding)
+        height, width = output.shape[2:]
+        corner = F.pad(input.detach()[:, 0], (left, left, top, top))[:, ::down, ::right][:, :height, :width]
+        return self._heard(output, corner, weight, bias)
+
+    def _weigh(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        if not self._of_images(input) or input.ndim != 2:
+            return F.linear(input, weight, bias)
+        output = F.linear(input, self._fixed(weight), self._fixed(bias))
+        return self._heard(output, input.detach()[:, 0], weight, bias)
+
+    def _normalise(
+        self,
+        input: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        if training or running_mean is None or running_var is None or not self._of_images(input):
+            return normalise_each(input, running_mean, running_var, weight, bias, training, momentum, eps)
+        fixed, shift = self._fixed(weight), self._fixed(bias)
+        output = F.batch_norm(input, running_mean, running_var, fixed, shift, False, momentum, eps)
+        normal = (input.detach()[:, 0] - running_mean[0]) / (running_var[0] + eps).sqrt()
+        return self._heard(output, normal, weight, bias)
+
+    def _of_images(self, x: Tensor) -> bool:
+        return len(x) == self._images and x.requires_grad
+
+    def _fixed(self, parameter: T) -> T:
+        return parameter.detach() if isinstance(parameter, Tensor) and id(parameter) in self._known else parameter
+
+    def _heard(self, output: Tensor, weighed: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """``output``; what its gradient says of ``weight``, whose first entry weighs ``weighed``, and of ``bias``."""
+        if self._known.isdisjoint((id(weight), id(bias))):
+            return output
+        weighed = weighed.reshape(self._images, -1).clone()  # what a layer was given may be overwritten
+
+        def add(gradient: Tensor) -> None:
+            first = gradient[:, 0].reshape(self._images, -1)
+            for parameter, moved in ((weight, first * weighed), (bias, first)):
+                if id(parameter) in self._known:
+                    self.moved[id(parameter)] = self.moved.get(id(parameter), 0) + moved.sum(1)
+
+        output.register_hook(add)
+        return output
+
+
+def _from_weights(
+    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Batch
+) -> tuple[Tensor, Tensor]:
+    """The same for any network, image by image and class by class, through the gradients of whole weights."""
+    rows = [_from_image(network, state, weights, Batch(image[None], batch.labels)) for image in batch.images]
+    jacobians, logits = map(torch.stack, zip(*rows))
+    return jacobians, logits
+
+
+def _from_image(
+    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Batch
+) -> tuple[Tensor, Tensor]:
+    with ImageByImage():
+        logits = with_state(network, state, batch.images.clone())
+    logits = single_logits(logits, batch)
+    jacobian = logits.new_zeros(logits.shape[1], len(weights))
+    for row, logit in zip(jacobian, logits[0] if logits.requires_grad else ()):
+        for j, gradient in enumerate(torch.autograd.grad(logit, weights, retain_graph=True, allow_unused=True)):
+            if gradient is not None:
+                row[j] = gradient.flatten()[0]
+    return jacobian, logits[0].detach()

@@ -1,0 +1,128 @@
+"""The passes that show the network one image: what its modules put out, and how its logits bend on a circle."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zcbench.hooks.axes import Images
+from zcbench.hooks.heads import classifier_of, last_map, map_of
+from zcbench.hooks.modes import is_leaf
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.rewrites import check_twice, twice_differentiable
+from zcbench.hooks.stages import channels_second
+from zcbench.hooks.trace import trace_of
+from zcbench.hooks.weights import named_state
+from zcbench.proxies.passes.data_free import standard_normal
+from zcbench.proxies.passes.shared import Values, missing, single_logits
+from zcbench.proxies.signals.signals import Batch, Failure
+from zcbench.streams import torch_stream
+
+
+def channel_maps(network: nn.Module, batch: Batch, seed: int) -> Values:
+    """Maps ``(C, H*W)`` of every call of a module, containers too, for one standard normal image.
+
+    Batch normalisation normalises the image by itself. A container that passes on its last layer's output gives the
+    same object again, unless something overwrites the output in place later: each map is kept as the module gave it.
+    """
+    stream = torch_stream("channel_maps", seed, device=batch.images.device)
+    return {"channel_maps": _maps(network, standard_normal(batch.images[:1].shape, batch.images, stream))}
+
+
+def image_maps(network: nn.Module, batch: Batch) -> Values:
+    """`channel_maps` for the first image of the batch."""
+    return {"image_maps": _maps(network, batch.images[:1].clone())}
+
+
+def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
+    """Maps that modules put out, and one of one position where the last of them is pooled.
+
+    The pooled map is there whether a module pools or a function does; other maps that a pooling leaves one position,
+    such as those of a squeeze-and-excitation, are left out.
+    """
+    kept = _Maps()
+    handles = [module.register_forward_pre_hook(kept.enter) for module in network.modules()]
+    handles += [module.register_forward_hook(kept) for module in network.modules()]
+    try:
+        with torch.no_grad(), Recorder(named_state(network), image, layers=kept.layer):
+            output = network(image)
+        classifier, last, pooled = classifier_of(output), last_map(output), map_of(output)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if kept.loose:
+        return missing(
+            "A convolution, normalisation or activation function is called outside a module of its own, and this proxy "
+            "listens to modules."
+        )
+    if kept.maps and classifier is not None and last is not None and last.tensor.ndim == 4 and pooled is not None:
+        several = pooled[0, 0].numel() > 1 and classifier.embedding.shape[1] == pooled.shape[1]
+        kept.maps += [classifier.embedding.T] if several else []
+    return kept.maps or missing("No module puts out a feature map.")
+
+
+def circle(network: nn.Module, batch: Batch, seed: int) -> Values:
+    r"""Velocity and acceleration of the logits z, ``(N,)`` each, at the beginning of a random circle of images.
+
+    .. math::  \dot z = \partial_t z(x_t)|_{t=0}, \qquad \ddot z = \partial_t^2 z(x_t)|_{t=0}, \qquad
+               x_t = u \cos t + w \sin t
+
+    u and w are orthonormal, of the shape of an image; their plane is drawn evenly from all planes. Both come from
+    ⟨y, z⟩, differentiated once and twice by t and then by y, so that no logit needs a backward pass of its own. (Two
+    forward-mode derivatives do not serve: through batch normalisation the second one of PyTorch 2.13.0 is wrong.)
+
+    Raises:
+        NotApplicable: the network does not return logits for a single image.
+    """
+    stream = torch_stream("circle", seed, device=batch.images.device)
+    shape = batch.images[:1].shape
+    plane, _ = torch.linalg.qr(standard_normal(torch.Size((shape.numel(), 2)), batch.images, stream).double())
+    u, w = (side.reshape(shape).to(batch.images.dtype) for side in plane.T)
+    t = torch.zeros((), dtype=batch.images.dtype, device=batch.images.device, requires_grad=True)
+    with twice_differentiable():
+        z = single_logits(network(u * t.cos() + w * t.sin()), Batch(batch.images[:1], batch.labels[:1]))
+    y = torch.zeros_like(z, requires_grad=True)
+    first = _derivative((y * z).sum(), t)
+    check_twice([first])
+    second = _derivative(first, t)
+    return {"circle": (_derivative(first, y)[0].detach(), _derivative(second, y)[0].detach())}
+
+
+def _derivative(scalar: Tensor, variable: Tensor) -> Tensor:
+    """∂ scalar / ∂ variable, which can be differentiated again; zero where the one does not depend on the other."""
+    if not scalar.requires_grad:
+        return torch.zeros_like(variable)
+    (found,) = torch.autograd.grad(scalar, variable, create_graph=True, materialize_grads=True)
+    return found
+
+
+class _Maps:
+    """Forward hook that keeps feature maps; one tensor at one version is kept once and named as often as it comes."""
+
+    def __init__(self) -> None:
+        self.maps: list[Tensor] = []
+        self.loose = False
+        self._known: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._stack: list[list[Any]] = []
+
+    def enter(self, module: nn.Module, inputs: Any) -> None:
+        """Note that a module is called."""
+        self._stack.append([is_leaf(module), 0])
+
+    def layer(self, result: Tensor, images: Images | None, channels: int | None, number: int) -> None:
+        """Note a layer that no module of its own calls: another module does, or one that calls several."""
+        if result.ndim == 4 and result[0, 0].numel() > 1 and self._stack:
+            self._stack[-1][1] += 1
+            leaf, count = self._stack[-1]
+            self.loose = self.loose or not leaf or count > 1
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._stack.pop()
+        maps = channels_second(output)
+        trace = trace_of(output)
+        if maps is None or trace is None or (maps[0, 0].numel() == 1 and trace.last is not None):
+            return
+        key = id(output), output._version
+        if key not in self._known:
+            self._known[key] = output, maps[0].flatten(1).clone()  # held, so that its id is not given away
+        self.maps.append(self._known[key][1])

@@ -1,0 +1,140 @@
+"""The passes that tell the images of a batch apart: a gradient for each of them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import grad, vmap
+from torch.overrides import TorchFunctionMode
+
+from zcbench.errors import BatchError
+from zcbench.hooks.functions import ALIASES
+from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.usage import Usage
+from zcbench.hooks.weights import named_state
+from zcbench.proxies.passes.halves import recorded
+from zcbench.proxies.passes.shared import Values, check_classes, differentiate, single_logits
+from zcbench.proxies.signals.borrowing import seed_everything, with_state
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.limits import ScoreTimeout
+from zcbench.proxies.signals.signals import Batch
+
+GRADIENT_IMAGES = 16  # the 1.5 M weights of the largest NAS-Bench-201 cell make 98 MB of gradients
+KERNEL_IMAGES = 16  # the cost grows with the square
+
+
+def first_images(batch: Batch, count: int) -> Batch:
+    """The first ``count`` images of ``batch``, or all of them if there are fewer."""
+    return Batch(batch.images[:count], batch.labels[:count])
+
+
+def image_gradients(network: nn.Module, batch: Batch, usage: Usage, seed: int) -> Values:
+    r"""∂l_i/∂θ of the first images, l_i the cross-entropy of image i, which batch normalisation sees by itself.
+
+    The images are differentiated together where PyTorch's vectorising map can do it, else one after the other.
+    """
+    part = first_images(batch, GRADIENT_IMAGES)
+    if usage.whole:
+        try:
+            return {"image_gradients": _together(network, part, usage)}
+        except (BatchError, ScoreTimeout):
+            raise
+        except Exception:  # no rule for one of its functions: in-place writes, own functions, recurrences, draws
+            seed_everything("passes", seed)
+    return {"image_gradients": _one_by_one(network, part)}
+
+
+def _together(network: nn.Module, batch: Batch, usage: Usage) -> dict[str, Tensor]:
+    state = {weight.name: weight.tensor.detach() for weight in usage.weights}
+
+    def loss(state: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
+        buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+        logits = single_logits(with_state(network, {**buffers, **state}, image[None]), Batch(image[None], batch.labels))
+        check_classes(logits)
+        return F.cross_entropy(logits, label[None])
+
+    with ImageByImage():
+        return vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(state, batch.images, batch.labels)
+
+
+def _one_by_one(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    found: list[dict[str, Tensor]] = []
+    for image, label in zip(batch.images, batch.labels):
+        given = image[None].clone()
+        with ImageByImage(), Recorder(named_state(network), given) as recorder:
+            logits = with_state(network, {}, given)  # which refuses maps that are computed anew without these modes
+        logits = single_logits(logits, Batch(given, batch.labels))
+        check_classes(logits)
+        weights = {weight.name: weight.tensor for weight in recorder.weights}
+        found.append(differentiate(F.cross_entropy(logits, label[None]), weights))
+    return {name: torch.stack([one[name] for one in found]) for name in found[0]}
+
+
+def tangent_kernel(network: nn.Module, batch: Batch) -> Values:
+    r"""Θ_ij = ⟨∂_θ Σ z_i, ∂_θ Σ z_j⟩ of the first images, which batch normalisation sees together.
+
+    The backward passes, one for each image, are carried out as one where PyTorch can do it; the products are taken in
+    float64.
+    """
+    part = first_images(batch, KERNEL_IMAGES)
+    logits, weights = recorded(network, part)
+    totals, size = logits.sum(1), len(part.images)
+    kernel = torch.zeros(size, size, dtype=torch.float64, device=logits.device)
+    if totals.requires_grad:
+        for g in _rows(totals, list(weights.values())):
+            if g is not None:
+                rows = g.flatten(1).double()
+                kernel += rows @ rows.T
+    return {"tangent_kernel": kernel}
+
+
+def _rows(totals: Tensor, weights: list[Tensor]) -> Iterator[Tensor | None]:
+    """Gradients ``(b, ...)`` of every total for each weight; None for a weight that acts on none."""
+    each = torch.eye(len(totals), dtype=totals.dtype, device=totals.device)
+    try:
+        together = torch.autograd.grad(
+            totals, weights, each, is_grads_batched=True, allow_unused=True, retain_graph=True
+        )
+        yield from together
+    except RuntimeError:  # a function of the network has no rule for many gradients at once
+        alone = [torch.autograd.grad(totals, weights, one, allow_unused=True, retain_graph=True) for one in each]
+        for parts in zip(*alone):
+            yield None if parts[0] is None else torch.stack(parts)
+
+
+class ImageByImage(TorchFunctionMode):
+    """A batch normalisation that would use the batch sees each image by itself, so that images do not interact."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call ``func``, or normalise image by image in its place."""
+        if func in ALIASES:
+            with self:
+                return ALIASES[func](*args, **(kwargs or {}))
+        return (normalise_each if func is F.batch_norm else func)(*args, **(kwargs or {}))
+
+
+def normalise_each(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``F.batch_norm`` as if each image were a batch of its own; running statistics stay as they are.
+
+    Raises:
+        NotApplicable: an image has one value per channel, which has no variance.
+    """
+    if not training:
+        return F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if input[0, 0].numel() < 2:
+        raise NotApplicable("A batch normalisation sees one value per channel and image, which has no variance.")
+    weight, bias = (None if tensor is None else tensor.to(input.dtype) for tensor in (weight, bias))
+    return F.instance_norm(input, None, None, weight, bias, True, momentum, eps)

@@ -1,0 +1,1 @@
+"""Scoring of one network: the contract of a proxy, its evaluation, isolation and conformance check."""

@@ -1,0 +1,356 @@
+"""Score one network with several proxies: run the passes once, let every proxy read."""
+
+import math
+import numbers
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from zcbench.datasets import Batch as ImageBatch
+from zcbench.errors import BatchError, ProtocolError, ZcbenchError, message
+from zcbench.proxies.passes.plan import Thin, collect
+from zcbench.proxies.scoring.contract import REGISTRY, Proxy, resolve
+from zcbench.proxies.scoring.isolation import Isolation, marks
+from zcbench.proxies.signals.borrowing import borrowed, own_randomness, seed_everything
+from zcbench.proxies.signals.errors import ScoreError
+from zcbench.proxies.signals.limits import time_limit
+from zcbench.proxies.signals.read_only import HINT, refused_by
+from zcbench.proxies.signals.signals import Batch, Costs, Signals, check_batch, own_copy
+from zcbench.streams import exclusive
+
+
+class Score(NamedTuple):
+    """One attempt: the value, or the named status that says why there is none.
+
+    ``seconds`` is what the proxy would take alone: its own arithmetic and every pass that it rests on.
+    """
+
+    proxy: str
+    version: int
+    value: float
+    status: str
+    reason: str
+    seconds: float
+
+
+class ScoreFailure(ZcbenchError):
+    """Some proxies gave no value; ``scores`` holds every attempt, the finished ones included."""
+
+    def __init__(self, scores: Sequence[Score]) -> None:
+        self.scores = list(scores)
+        failed = "; ".join(f"{s.proxy} ({s.status}): {s.reason}" for s in scores if s.status != "ok")
+        super().__init__(
+            f"No value for {failed} Leave them out, or use zcbench.proxies.evaluate, which reports a status for each."
+        )
+
+
+class Teacher:
+    """A network whose signals are computed once for a batch and reused for every student.
+
+    Args:
+        network: the teacher; as it is given, random or trained.
+        seed: stream of what is random inside its passes.
+    """
+
+    def __init__(self, network: nn.Module, seed: int = 0) -> None:
+        self.network = network
+        self._seed = seed
+        self._batch: Batch | None = None
+        self._known: Signals | None = None
+        self._reads: frozenset[str] = frozenset()
+
+    def signals(self, batch: Batch, reads: frozenset[str]) -> Signals:
+        """The teacher's signals for ``batch``; computed anew only for another batch or further signals.
+
+        Raises:
+            BatchError: labels and teacher do not fit together, or it has no values.
+        """
+        batch = _on_network(self.network, batch)
+        same = self._batch is not None and all(torch.equal(a, b) for a, b in zip(self._batch, batch))
+        if self._known is None or not same or not reads <= self._reads:
+            wanted = reads | (self._reads if same else frozenset())
+            with borrowed(self.network):
+                known = collect(self.network, own_copy(batch), wanted, seed=self._seed)
+            self._known, self._batch, self._reads = known, own_copy(batch), wanted
+        return self._known
+
+    def forget(self) -> None:
+        """Let the next signals be computed anew, such as after somebody has written to these."""
+        self._known = None
+
+
+def score(
+    network: nn.Module,
+    batch: tuple[Tensor, Tensor] | ImageBatch,
+    proxies: Iterable[str | Proxy] | None = None,
+    *,
+    teacher: nn.Module | Teacher | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Score one network.
+
+    Args:
+        network: any module that takes images ``(B, C, H, W)`` and returns logits ``(B, N)``. It is left as it was.
+        batch: images and labels, a pair or a `zcbench.datasets.Batch`; labels are class indices ``(B,)``.
+        proxies: names or `Proxy` objects; if omitted, all that apply to the network, are given what they need, and are
+            defined for it (`evaluate` says why the others are not).
+        teacher: the network that the teacher-aware proxies compare with.
+        seed: stream of what is random inside a proxy.
+
+    Returns:
+        Proxy name to score, in the order asked for; see each proxy for unit, range and direction.
+
+    Raises:
+        ScoreFailure: at least one proxy gave no value; it carries all the others.
+        BatchError: images, labels and network do not fit together.
+        UnknownNameError: a name that no proxy has.
+
+    Example:
+        >>> zcbench.score(network, (images, labels), proxies=["synflow", "naswot"])  # doctest: +SKIP
+        {'synflow': 12.3, 'naswot': 456.7}
+    """
+    if proxies is None:
+        usable = [item for item in REGISTRY.usable()[0] if not item.needs_thin]
+        chosen = [item for item in usable if teacher is not None or not item.needs_teacher]
+    else:
+        chosen = resolve(proxies)
+    scores = evaluate(network, batch, chosen, teacher=teacher, seed=seed)
+    if proxies is None:
+        scores = [item for item in scores if item.status not in ("not_applicable", "singular")]
+    if any(item.status != "ok" for item in scores):
+        raise ScoreFailure(scores)
+    return {item.proxy: item.value for item in scores}
+
+
+def evaluate(
+    network: nn.Module | None,
+    batch: tuple[Tensor, Tensor] | ImageBatch,
+    proxies: Iterable[str | Proxy],
+    *,
+    teacher: nn.Module | Teacher | None = None,
+    costs: Costs | None = None,
+    thin: Thin | None = None,
+    seed: int = 0,
+    timeout: float | None = None,
+) -> list[Score]:
+    """Score one network and report a status for every proxy.
+
+    What the proxy of a plug-in changes is undone before the next one reads: settings of PyTorch, NumPy and Python in
+    silence; for signals, the network and replaced functions its status is ``changed_network``. One thread of a process
+    scores at a time, others wait for it.
+
+    Args:
+        network: the network, or None where ``costs`` are all that is read.
+        batch: images and labels, a pair or a `zcbench.datasets.Batch`.
+        proxies: names or `Proxy` objects.
+        teacher: a network, or a `Teacher` that keeps its signals for the next student.
+        costs: analytic counts; measured in a forward pass if omitted.
+        thin: builds the same architecture with one channel, as `Space.thin` does; needed by ``thin_codes`` only.
+        seed: stream of what is random inside a pass or a proxy.
+        timeout: seconds for each pass over the network, and for each proxy; enforced in the main thread only. A
+            teacher's passes have no limit.
+
+    Returns:
+        One `Score` per proxy, in the order asked for.
+
+    Raises:
+        BatchError: images, labels and network do not fit together.
+        ProtocolError: a proxy needs a network or a teacher, and there is none.
+    """
+    chosen = resolve(proxies)
+    checked = check_batch(*_pair(batch))
+    reads = frozenset[str]().union(*(item.reads for item in chosen))
+    if "teacher" in reads and teacher is None:
+        names = ", ".join(item.name for item in chosen if item.needs_teacher)
+        raise ProtocolError(f"{names} compare with a teacher, and none is given. Give teacher=, or leave them out.")
+    if network is None:
+        if reads - {"costs"} or costs is None:
+            raise ProtocolError("No network is given. Only proxies that read costs alone can do without, given costs=.")
+        batch = checked if all(item.is_own for item in chosen) else own_copy(checked)
+        return _without_network(chosen, Signals({"costs": costs}, batch, reads), seed, timeout)
+    checked = _on_network(network, checked)
+    student = Teacher(teacher) if isinstance(teacher, nn.Module) else teacher
+
+    def fresh_signals() -> tuple[Signals, list[Tensor]]:
+        signals = collect(network, own_copy(checked), reads, costs=costs, thin=thin, seed=seed, timeout=timeout)
+        if student is not None and "teacher" in reads:
+            signals.meet(_taught(signals, student, checked, _teacher_reads(chosen)))
+        return signals, list(signals.tensors())
+
+    teaches = any(item.needs_teacher and not item.is_own for item in chosen)
+    isolation = Isolation(network, student.network if student is not None and teaches else None, checked.images)
+    with exclusive(), borrowed(network):
+        (signals, shared), scores = fresh_signals(), []
+        for item in chosen:
+            before = _written(shared, item)
+            scores.append(_score(item, signals, isolation, seed, timeout))
+            if _written(shared, item) != before:
+                if scores[-1].status != "changed_network":
+                    reason = "It wrote to the signals that all proxies share; they were computed anew."
+                    scores[-1] = scores[-1]._replace(value=math.nan, status="changed_network", reason=reason)
+                if student is not None:
+                    student.forget()
+                signals, shared = fresh_signals()
+        return scores
+
+
+def _without_network(chosen: Sequence[Proxy], signals: Signals, seed: int, timeout: float | None) -> list[Score]:
+    """Scores of proxies that read costs alone, which zcbench's own compute without any randomness."""
+    if all(item.is_own for item in chosen):
+        return [_score(item, signals, Isolation(), None, timeout) for item in chosen]
+    with exclusive(), own_randomness():
+        isolation = Isolation()
+        return [_score(item, signals, isolation, seed, timeout) for item in chosen]
+
+
+def _written(tensors: Iterable[Tensor], item: Proxy) -> object:
+    """What becomes another value when ``item`` writes to a tensor: versions tell it of zcbench's own, bytes of all."""
+    return sum(tensor._version for tensor in tensors) if item.is_own else marks(tensors)
+
+
+def _taught(student: Signals, teacher: Teacher, batch: Batch, reads: frozenset[str]) -> Signals:
+    """The teacher's signals; where its forward pass fails and its student's does not, the error names both.
+
+    Raises:
+        BatchError: the labels of the batch are none of the teacher's classes, or it returns no logits.
+    """
+    shape = tuple(batch.images.shape)
+    try:
+        signals = teacher.signals(batch, reads)
+    except BatchError as error:
+        raise BatchError(f"The student takes {shape[0]} images {shape[1:]}, the teacher does not: {error}") from error
+    failure = signals.forward_error()
+    if failure is not None and student.forward_error() is None and status_of(failure) == "error":
+        told = (
+            f"The student takes {shape[0]} images {shape[1:]}, the teacher does not: {type(failure).__name__}: "
+            f"{failure}. Expected two networks for the same images; build the teacher for {shape[1:]}."
+        )
+        return signals.with_error(failure, ScoreError(told))
+    return signals
+
+
+def _teacher_reads(chosen: Iterable[Proxy]) -> frozenset[str]:
+    """What the teacher must give: whatever a teacher-aware proxy reads of the student."""
+    return frozenset[str]().union(*(item.reads for item in chosen if item.needs_teacher)) - {"teacher", "network"}
+
+
+def _score(item: Proxy, signals: Signals, isolation: Isolation, seed: int | None, timeout: float | None) -> Score:
+    """The attempt of one proxy: never raises, except for an interrupt from the keyboard."""
+    trusted = item.is_own and "network" not in item.reads
+    view = signals.view(item.reads, alone=not item.is_own)
+    around: AbstractContextManager[list[str]] = nullcontext([]) if trusted else isolation.around()
+    with around as changed:
+        start = perf_counter()
+        value, status, reason = _attempt(item, view, seed, timeout)
+        seconds = perf_counter() - start + view.seconds()
+    if changed:
+        value, status, reason = math.nan, "changed_network", f"It changed {', '.join(changed[:3])}; this was undone."
+    return Score(item.name, item.version, value, status, reason, seconds)
+
+
+def _attempt(item: Proxy, view: Signals, seed: int | None, timeout: float | None) -> tuple[float, str, str]:
+    """Value, status and reason; of two processes that a proxy makes of one, the new one ends here."""
+    process = os.getpid()
+    try:
+        if seed is not None:
+            seed_everything(item.name, seed)
+        with time_limit(timeout):
+            result = item(view)
+        return _judge(item, result)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return math.nan, status_of(error), _reason(error)
+    finally:
+        if os.getpid() != process:
+            os._exit(0)
+
+
+def _judge(item: Proxy, result: object) -> tuple[float, str, str]:
+    if isinstance(result, bool) or not isinstance(result, numbers.Real):
+        hint = "; use .item()" if isinstance(result, Tensor) else ""
+        return math.nan, "bad_return", f"Returned a {type(result).__name__}. Expected a Python float{hint}."
+    value = float(result)
+    if math.isnan(value):
+        return math.nan, "nan", "The score is not a number."
+    if math.isinf(value):
+        return math.nan, "infinite", f"The score is {value}."
+    return value, "ok", ""
+
+
+def status_of(error: BaseException) -> str:
+    """Name under which a failure is stored: the error's own, ``out_of_memory``, ``singular`` or ``error``."""
+    if isinstance(error, torch.linalg.LinAlgError):  # a decomposition that does not converge
+        return "singular"
+    if isinstance(error, ScoreError):
+        return error.status
+    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in message(error)
+    return "out_of_memory" if exhausted else "error"
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(message(error).split())
+    text += f" ({HINT})" if refused_by(error, text) else ""
+    return text if isinstance(error, ZcbenchError) else f"{type(error).__name__}: {text}"
+
+
+def _pair(batch: object) -> tuple[Tensor, Tensor]:
+    if isinstance(batch, ImageBatch):
+        return batch.images, batch.labels
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        given = f"{len(batch)} values" if isinstance(batch, tuple | list) else type(batch).__name__
+        raise BatchError(
+            f"Given {given} as the batch. Expected the pair (images, labels), or a zcbench.datasets.Batch."
+        )
+    return batch[0], batch[1]
+
+
+def _on_network(network: nn.Module, batch: Batch) -> Batch:
+    """The batch on the network's device and in its floating type.
+
+    Raises:
+        BatchError: a part of the network has no values, being on the meta device or lazy, or can have no gradients, or
+            hides its layers.
+    """
+    for module in network.modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise BatchError(
+                f"{type(module).__name__} is TorchScript, which hides its layers. Give the module it was made from."
+            )
+        if isinstance(module, torch.fx.GraphModule) and _is_exported(module):
+            raise BatchError(
+                f"{type(module).__name__} comes from torch.export, which fixes its mode and hides its layers. Give the "
+                f"module it was made from."
+            )
+        if hasattr(module, "_orig_mod"):
+            raise BatchError("Given a compiled module. Give the module it was made from, its ._orig_mod.")
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            raise BatchError(f"{type(module).__name__} copies its network. Give the network itself, its .module.")
+    state = [*network.parameters(), *network.buffers()]
+    if any(nn.parameter.is_lazy(tensor) for tensor in state):
+        raise BatchError(
+            f"{type(network).__name__} has lazy layers, whose weights have no shape yet. Call it once on the images."
+        )
+    if any(tensor.is_meta for tensor in state):
+        raise BatchError(
+            f"{type(network).__name__} is on the meta device, in whole or in part, and has no values there. Give one "
+            f"with to_empty() and an init."
+        )
+    if any(tensor.is_inference() for tensor in state):
+        raise BatchError(
+            f"{type(network).__name__} was built under torch.inference_mode(), whose tensors take part in no gradient. "
+            f"Build it outside, or give a copy made outside by copy.deepcopy."
+        )
+    parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
+    if parameter is None:
+        return batch
+    return Batch(batch.images.to(parameter), batch.labels.to(parameter.device))
+
+
+def _is_exported(module: torch.fx.GraphModule) -> bool:
+    return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)

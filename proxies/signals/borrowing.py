@@ -1,0 +1,123 @@
+"""Borrow a network: whatever happens inside, it is given back as it was."""
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import disable_saved_tensors_hooks
+from torch.func import functional_call
+
+from zcbench.hooks.modes import training
+from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.streams import derive, exclusive
+
+
+@contextmanager
+def borrowed(network: nn.Module) -> Iterator[nn.Module]:
+    """The network in training mode with all parameters differentiable; modes, flags and randomness are given back.
+
+    Within the block gradients are recorded and numbers have the network's own type, also where the caller has switched
+    gradients off or automatic casts on. Parameters and their ``grad``
+    are never written to by the passes, whose buffers `same_buffers` gives back; a proxy that is handed the network
+    itself is watched by `zcbench.proxies.scoring.isolation`.
+    """
+    flags = [(p, p.requires_grad) for p in network.parameters() if p.is_floating_point() or p.is_complex()]
+    with own_randomness(), torch.inference_mode(False), torch.enable_grad(), _without_autocast(network):
+        try:
+            with training(network):
+                for parameter, _ in flags:
+                    parameter.requires_grad_(True)
+                yield network
+        finally:
+            for parameter, flag in flags:
+                parameter.requires_grad_(flag)
+
+
+def _without_autocast(network: nn.Module) -> torch.autocast:
+    device = next((parameter.device.type for parameter in network.parameters()), "cpu")
+    return torch.autocast(device if device != "meta" else "cpu", enabled=False)
+
+
+@contextmanager
+def same_buffers(network: nn.Module) -> Iterator[None]:
+    """Give the buffers back after the block, such as the running statistics that a forward pass moves."""
+    buffers = copied_buffers(network)
+    try:
+        yield
+    finally:
+        put_back(buffers)
+
+
+Buffers = list[tuple[nn.Module, str, Tensor, Tensor]]
+
+
+def copied_buffers(network: nn.Module) -> Buffers:
+    """Every buffer: whose it is, its name, itself, and a copy; a forward pass may write to it or put another there."""
+    return [
+        (module, name, buffer, buffer.clone())
+        for module in network.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+
+
+def put_back(buffers: Buffers) -> None:
+    """Let every buffer be in its place again, with the values that it had when it was copied."""
+    with torch.no_grad():
+        for module, name, buffer, copy in buffers:
+            module._buffers[name] = buffer.copy_(copy)
+
+
+RECOMPUTED = (
+    "The network computes maps anew in its backward pass (torch.utils.checkpoint), when it has its own weights again. "
+    "Switch that off."
+)
+
+
+def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> Any:
+    """Output of ``network`` for ``images`` with the parameters and buffers of ``state`` in place of its own.
+
+    Where modules share a tensor it is replaced in all of them, and in each once: PyTorch's own tying replaces it twice
+    in a module that is registered under two names, and leaves the first replacement behind.
+
+    Raises:
+        NotApplicable: the network would compute maps anew in a backward pass, when it has its own weights again.
+    """
+    names = {id(tensor): name for name, tensor in [*network.named_parameters(), *network.named_buffers()]}
+    places = {
+        f"{path}.{key}" if path else key: state[name]
+        for path, module in network.named_modules()
+        for key, tensor in [*module._parameters.items(), *module._buffers.items()]
+        if (name := names.get(id(tensor), "")) in state
+    }
+    try:
+        with disable_saved_tensors_hooks(RECOMPUTED):
+            return functional_call(network, places, (images,), tie_weights=False)
+    except RuntimeError as error:
+        if RECOMPUTED in str(error):
+            raise NotApplicable(RECOMPUTED) from None
+        raise
+
+
+@contextmanager
+def own_randomness() -> Iterator[None]:
+    """Put the global states of PyTorch, NumPy and ``random`` back after the block; other threads wait for its end."""
+    with exclusive(), torch.random.fork_rng():
+        numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - what a proxy may touch
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
+
+
+def seed_everything(*key: object) -> None:
+    """Set the global generators to the stream of ``key``; only inside `own_randomness`."""
+    seed = derive(*key)
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    random.seed(seed)

@@ -1,0 +1,102 @@
+"""What a report says about a ranking as a whole: its truths, its subsets, and the rows of one of each."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.errors import unknown
+from zcbench.reports.wording import count, truth_label
+
+
+def subsets(ranking: Ranking) -> list[str]:
+    """Names of the subsets in the order of the table."""
+    return list(dict.fromkeys(ranking.table["subset"]))
+
+
+def truths(ranking: Ranking) -> list[str]:
+    """Names of the truths in the order of the table."""
+    return list(dict.fromkeys(ranking.table["truth"]))
+
+
+def labels(ranking: Ranking) -> dict[str, str]:
+    """Heading of each truth; two truths that would share one keep their full names."""
+    short = {truth: truth_label(truth) for truth in truths(ranking)}
+    shared = Counter(short.values())
+    return {truth: label if shared[label] == 1 else truth for truth, label in short.items()}
+
+
+def select(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> pd.DataFrame:
+    """Rows of one truth and one subset, best tau first, undefined ones last; the table's first of each if omitted.
+
+    Supervised rows, which have learned accuracies, stand after all the others.
+
+    Raises:
+        UnknownNameError: the table has no such truth or subset; the message has the nearest ones.
+    """
+    chosen = {"truth": truth or truths(ranking)[0], "subset": subset or subsets(ranking)[0]}
+    rows = ranking.table
+    for column, name in chosen.items():
+        if name not in set(ranking.table[column]):
+            raise unknown(f"{column} of this ranking", name, set(ranking.table[column]))
+        rows = rows[rows[column] == name]
+    rows = rows.assign(note=rows["note"].fillna(""), apart=rows["kind"] == "supervised")
+    ordered = rows.sort_values(["apart", "tau", "proxy"], ascending=[True, False, True], na_position="last")
+    return ordered.drop(columns="apart").reset_index(drop=True)
+
+
+def selections(ranking: Ranking) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Every truth and subset that has rows, with its rows as :func:`select` gives them."""
+    for truth in truths(ranking):
+        for subset in subsets(ranking):
+            if len(rows := select(ranking, truth, subset)):
+                yield truth, subset, rows
+
+
+def described(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> str:
+    """Which numbers these are: ``CIFAR-10 test, subset all (n = 1,000)``; n is the largest over the proxies."""
+    rows = select(ranking, truth, subset)
+    first = rows.iloc[0]
+    return f"{labels(ranking)[first['truth']]}, subset {first['subset']} (n = {count(rows['n'].max())})"
+
+
+def intervals_named(ranking: Ranking) -> str:
+    """What the intervals are, with their level where the protocol says it: ``95 % confidence intervals``."""
+    level = _find(ranking.protocol, "confidence")
+    return f"{100 * level:g} % confidence intervals" if isinstance(level, float) else "confidence intervals"
+
+
+def shared(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> str:
+    """Over which architectures the rows are comparable; empty for a ranking that does not say."""
+    rows = select(ranking, truth, subset)
+    if "n_common" not in rows or rows["n_common"].isna().all():
+        return ""
+    found, largest = int(rows["n_common"].iloc[0]), int(rows["n"].max())
+    if found == largest:
+        return f"All proxies of at least 90 % coverage have a value for all {count(largest)} architectures."
+    return (
+        f"τ common is over the {count(found)} of {count(largest)} architectures for which all proxies of at least 90 % "
+        f"coverage have a value; τ and the other columns are over the n architectures of their row."
+    )
+
+
+def cutoff(ranking: Ranking) -> str:
+    """The k of the columns at k, as the end of a caption: ``, k = 10``; empty where it differs."""
+    values = ranking.table["k"].dropna().unique()
+    return f", k = {values[0]:g}" if len(values) == 1 else ""
+
+
+def free_ensembles(ranking: Ranking) -> set[str]:
+    """Names of the ensembles that the others have to beat, as the protocol marks them."""
+    cards = _find(ranking.protocol, "ensembles")
+    return {name for name, card in cards.items() if card.get("baseline")} if isinstance(cards, Mapping) else set()
+
+
+def _find(tree: object, key: str) -> object:
+    """First value of ``key`` anywhere in nested mappings, or None."""
+    if not isinstance(tree, Mapping):
+        return None
+    if key in tree:
+        return tree[key]
+    return next((found for branch in tree.values() if (found := _find(branch, key)) is not None), None)

@@ -1,0 +1,1 @@
+"""Reference pages of proxies, made from docstrings and scores."""

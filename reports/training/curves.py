@@ -1,0 +1,69 @@
+"""The course of a training: losses and accuracies by epoch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from zcbench.reports.style import add_heading, panels, render, styled
+from zcbench.storage.files import replaced
+
+Row = Mapping[str, Any]
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_PLACES = ("epoch", "step", "lr", "seconds", "train_accuracy", "test_accuracy")
+_NAMES = {"loss": "total", "ce": "cross-entropy", "test_loss": "cross-entropy, test"}
+
+
+@styled
+def training_curves(history: Sequence[Row], title: str = "") -> Figure:
+    """Every loss term (logarithmic where all are above zero) and both accuracies against the epoch.
+
+    Args:
+        history: rows of a `Trained`, or of a ``log.json``.
+        title: which training this is.
+    """
+    figure, (losses, accuracies) = panels(2, 2, (3.4, 2.4), margins=(0.6, 0.25, 0.3, 0.45), header=0.2, footer=0.1)
+    add_heading(figure, title)
+    terms = [name for name in dict.fromkeys(key for row in history for key in row) if name not in _PLACES]
+    for name, colour in zip(terms, _COLOURS * len(terms)):
+        _line(losses, history, name, _NAMES.get(name, name), colour)
+    if all(row[name] > 0 for row in history for name in terms if name in row):
+        losses.set_yscale("log")
+        losses.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        losses.yaxis.set_minor_formatter(NullFormatter())
+    for name, label, colour in zip(("train_accuracy", "test_accuracy"), ("training", "test"), _COLOURS):
+        _line(accuracies, history, name, label, colour)
+    for axis, label in ((losses, "loss"), (accuracies, "accuracy in %")):
+        axis.set(xlabel="epoch", ylabel=label)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend()
+    return figure
+
+
+def write_curves(
+    history: Sequence[Row], folder: str | Path, title: str = "", formats: Sequence[str] = ("png", "svg")
+) -> list[Path]:
+    """Write the curves as ``curves.png`` and so on."""
+    figure, files = training_curves(history, title), []
+    for kind in formats:
+        files.append(Path(folder) / f"curves.{kind}")
+        with replaced(files[-1]) as draft:
+            draft.write_bytes(render(figure, kind))
+    return files
+
+
+def _line(axis: Axes, history: Sequence[Row], name: str, label: str, colour: str) -> None:
+    known = [row for row in history if name in row]
+    axis.plot(
+        [row["epoch"] for row in known],
+        [row[name] for row in known],
+        color=colour,
+        label=label,
+        linewidth=1.2,
+        marker="o" if len(known) < 30 else None,
+        markersize=2.5,
+    )

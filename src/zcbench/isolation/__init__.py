@@ -1,0 +1,1 @@
+"""Process-wide settings and patched functions, recorded and restored around foreign code."""

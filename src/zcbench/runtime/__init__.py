@@ -1,0 +1,1 @@
+"""Processes: devices, worker pool, progress, memory, what is sent to workers."""

@@ -1,0 +1,1 @@
+"""Files on disk: data folders, atomic replacement, append-only logs, fingerprints, pickles."""
