@@ -19,7 +19,7 @@ from zcbench.distill.errors import (
     CheckpointError,
     DistillError,
     DivergedLoss,
-    KnobError,
+    HyperparameterError,
     MissingOutput,
     RecipeError,
     ShapeMismatch,
@@ -30,7 +30,7 @@ from zcbench.distill.errors import (
 from zcbench.distill.hyperparameters import Count, Positive
 from zcbench.distill.outputs import OUTPUTS, Outputs, Shapes
 from zcbench.distill.training.balancing import balanced_weights
-from zcbench.distill.training.course import Running, Trained
+from zcbench.distill.training.course import Running, TrainingResult
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loop import train, train_together
 from zcbench.distill.training.recipe import Recipe
@@ -49,7 +49,7 @@ __all__ = [
     "DistillError",
     "Distiller",
     "DivergedLoss",
-    "KnobError",
+    "HyperparameterError",
     "MissingOutput",
     "Outputs",
     "Positive",
@@ -60,8 +60,8 @@ __all__ = [
     "Shapes",
     "Teacher",
     "TooFewImages",
-    "Trained",
     "TrainingData",
+    "TrainingResult",
     "TrainingStopped",
     "WeightError",
     "balanced_weights",

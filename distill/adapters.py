@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from torch import Tensor, nn
 
-from zcbench.distill.errors import KnobError, ShapeMismatch
+from zcbench.distill.errors import HyperparameterError, ShapeMismatch
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.errors import unknown
 from zcbench.streams import seeded
@@ -79,7 +79,7 @@ def build_adapter(name: str | None, outputs: Iterable[str], student: Shapes, tea
 
     Raises:
         UnknownNameError: no adapter has this name.
-        KnobError: the adapter is not made for these outputs.
+        HyperparameterError: the adapter is not made for these outputs.
         ShapeMismatch: student and teacher have different numbers of stages.
     """
     if name is not None and name not in ADAPTERS:
@@ -91,7 +91,9 @@ def build_adapter(name: str | None, outputs: Iterable[str], student: Shapes, tea
 def _parts(name: str | None, output: str, student: Shapes, teacher: Shapes) -> list[nn.Module]:
     chosen = FITS[output][0] if name is None else name
     if chosen not in FITS[output]:
-        raise KnobError(f"The adapter {chosen!r} cannot change {output}. Expected {' or '.join(FITS[output])}.")
+        raise HyperparameterError(
+            f"The adapter {chosen!r} cannot change {output}. Expected {' or '.join(FITS[output])}."
+        )
     own, other = channels(student, output) or (), channels(teacher, output) or ()
     if len(own) != len(other):
         raise ShapeMismatch(f"The student has {len(own)} {output}, the teacher {len(other)}. Expected as many.")

@@ -19,8 +19,8 @@ from zcbench.distill.checking import (
     check_stages,
 )
 from zcbench.distill.code_identity import function_sha256
-from zcbench.distill.errors import KnobError
-from zcbench.distill.hyperparameters import ADAPTER_KNOBS, checked_knob, own_knobs
+from zcbench.distill.errors import HyperparameterError
+from zcbench.distill.hyperparameters import ADAPTER_HYPERPARAMETERS, checked_hyperparameter, own_hyperparameters
 from zcbench.distill.outputs import OUTPUTS, Outputs, Shapes
 from zcbench.errors import unknown
 from zcbench.registry import Registry, defined_at, import_package, is_own
@@ -40,10 +40,10 @@ _ADAPTED = {"channels": ("features", "stages"), "width": ("embedding",)}
 
 @dataclass(frozen=True)
 class Distiller:
-    """A distillation loss of two networks' outputs, with its knobs and what it needs.
+    """A distillation loss of two networks' outputs, with its hyperparameters and what it needs.
 
     Attributes:
-        name: what the registry and every table call it; with knobs, the whole specification.
+        name: what the registry and every table call it; with hyperparameters, the whole specification.
         function: from student and teacher (`Outputs`), and the labels if it takes them, to a scalar tensor.
         reads: the outputs it may read.
         adapts: what must be brought together, words of `ADAPTS`; empty if any two shapes will do.
@@ -53,7 +53,7 @@ class Distiller:
         min_images: the smallest batch that it is defined for.
         min_stages: the fewest stages that it is defined for.
         projector: builds the paper's own modules for the shapes of student and teacher.
-        settings: the knobs that differ from their defaults.
+        settings: the hyperparameters that differ from their defaults.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Distiller:
             teacher: outputs of the teacher for the same batch; they are detached here.
             labels: class indices ``(B,)``; needed only if `uses_labels`.
             adapter: a module from `projectors`, or a name: ``"conv1x1"``, ``"conv1x1_bn"``, ``"linear"`` or
-                ``"projector"``, built afresh with the seed of the knob ``adapter_seed``.
+                ``"projector"``, built afresh with the seed of the hyperparameter ``adapter_seed``.
 
         Raises:
             MissingOutput: a network did not give what the loss reads.
@@ -99,7 +99,7 @@ class Distiller:
         with torch.autocast(_device(student, teacher).type, enabled=False):
             one, other = self._adapted(student, teacher, adapter)
             self._check(one, other)
-            loss = self.function(one, other, **given, **self._function_knobs())
+            loss = self.function(one, other, **given, **self._function_hyperparameters())
         return check_loss(self.name, loss, student, self.reads)
 
     @property
@@ -113,8 +113,8 @@ class Distiller:
         return "labels" in inspect.signature(self.function).parameters
 
     @property
-    def knobs(self) -> dict[str, Any]:
-        """Every knob and its value: the keyword-only parameters of the function, and those of the adapter."""
+    def hyperparameters(self) -> dict[str, Any]:
+        """Every hyperparameter and its value: the keyword-only parameters of the function, and those of the adapter."""
         return self._defaults | dict(self.settings)
 
     @property
@@ -122,19 +122,21 @@ class Distiller:
         """First line of the documentation."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
-    def configured(self, **knobs: object) -> "Distiller":
-        """The same loss with other knobs; its name is the specification that gives it again.
+    def configured(self, **hyperparameters: object) -> "Distiller":
+        """The same loss with other hyperparameters; its name is the specification that gives it again.
 
         Raises:
-            UnknownNameError: it has no such knob; the message has the nearest ones.
-            KnobError: a value of the wrong type or out of range.
+            UnknownNameError: it has no such hyperparameter; the message has the nearest ones.
+            HyperparameterError: a value of the wrong type or out of range.
         """
         defaults = self._defaults
-        for knob in knobs:
-            if knob not in defaults:
-                raise unknown(f"knob of the distiller {self.name!r}", knob, defaults)
-        values = self.knobs | {knob: checked_knob(self.function, knob, value) for knob, value in knobs.items()}
-        changed = {knob: value for knob, value in values.items() if value != defaults[knob]}
+        for name in hyperparameters:
+            if name not in defaults:
+                raise unknown(f"hyperparameter of the distiller {self.name!r}", name, defaults)
+        values = self.hyperparameters | {
+            name: checked_hyperparameter(self.function, name, value) for name, value in hyperparameters.items()
+        }
+        changed = {name: value for name, value in values.items() if value != defaults[name]}
         return replace(self, name=write_specification(self._plain, changed), settings=tuple(changed.items()))
 
     def projectors(self, student: Shapes, teacher: Shapes, seed: int = 0) -> nn.Module | None:
@@ -150,11 +152,11 @@ class Distiller:
         Raises:
             ShapeMismatch: student and teacher have different numbers of stages.
         """
-        if self.projector is not None and self.knobs["adapter"] in (None, "projector"):
+        if self.projector is not None and self.hyperparameters["adapter"] in (None, "projector"):
             return self._built("projector", student, teacher, seed)
         if all(channels(student, name) == channels(teacher, name) for name in self._adapted_outputs):
             return None
-        return self._built(self.knobs["adapter"], student, teacher, seed)
+        return self._built(self.hyperparameters["adapter"], student, teacher, seed)
 
     @property
     def _plain(self) -> str:
@@ -162,14 +164,14 @@ class Distiller:
 
     @property
     def _defaults(self) -> dict[str, object]:
-        return own_knobs(self.function) | (ADAPTER_KNOBS if self._adapted_outputs else {})
+        return own_hyperparameters(self.function) | (ADAPTER_HYPERPARAMETERS if self._adapted_outputs else {})
 
     @property
     def _adapted_outputs(self) -> list[str]:
         return [name for word in sorted(self.adapts) for name in _ADAPTED.get(word, ()) if name in self.reads]
 
-    def _function_knobs(self) -> dict[str, Any]:
-        return {knob: value for knob, value in self.knobs.items() if knob not in ADAPTER_KNOBS}
+    def _function_hyperparameters(self) -> dict[str, Any]:
+        return {name: value for name, value in self.hyperparameters.items() if name not in ADAPTER_HYPERPARAMETERS}
 
     def _check(self, student: Outputs, teacher: Outputs) -> None:
         check_images(self.name, self.reads, student, teacher, self.min_images)
@@ -179,19 +181,21 @@ class Distiller:
         check_channels(self.name, self._adapted_outputs, student, teacher, hint)
 
     def _adapted(self, student: Outputs, teacher: Outputs, given: nn.Module | str | None) -> tuple[Outputs, Outputs]:
-        adapter = self.knobs.get("adapter") if given is None else given
+        adapter = self.hyperparameters.get("adapter") if given is None else given
         if isinstance(adapter, str):
-            seed = self.knobs.get("adapter_seed", 0)
+            seed = self.hyperparameters.get("adapter_seed", 0)
             adapter = self._built(adapter, student.shapes, teacher.shapes, seed).to(next(student.tensors())[1])
         return (student, teacher) if adapter is None else adapter(student, teacher)
 
     def _built(self, adapter: str | None, student: Shapes, teacher: Shapes, seed: int) -> nn.Module:
         if not self._adapted_outputs:
-            raise KnobError(f"The distiller {self.name!r} takes no adapter: it compares outputs of any shape.")
+            raise HyperparameterError(
+                f"The distiller {self.name!r} takes no adapter: it compares outputs of any shape."
+            )
         if adapter != "projector":
             return build_adapter(adapter, self._adapted_outputs, student, teacher, seed)
         if self.projector is None:
-            raise KnobError(f"The distiller {self.name!r} has no projector of its own. Name another adapter.")
+            raise HyperparameterError(f"The distiller {self.name!r} has no projector of its own. Name another adapter.")
         with seeded("projector", self._plain, seed):
             return self.projector(student, teacher)
 
@@ -230,7 +234,8 @@ def distiller(
 ) -> Callable[[Callable[..., Tensor]], Distiller]:
     """Turn a function of student and teacher into a registered `Distiller`.
 
-    The function takes the two `Outputs`, then ``labels`` if it uses them; its keyword-only parameters are its knobs.
+    The function takes the two `Outputs`, then ``labels`` if it uses them; its keyword-only parameters are its
+    hyperparameters.
 
     Args:
         name: a name that no other distiller has.
@@ -245,7 +250,7 @@ def distiller(
 
     Raises:
         UnknownNameError: ``reads`` or ``adapts`` has a word that is not known.
-        KnobError: a knob without default.
+        HyperparameterError: a hyperparameter without default.
         RegistrationError: the name has other characters than letters, digits, ``_``, ``-`` and ``.``, or is reserved.
         DuplicateNameError: the name is taken by a definition from elsewhere.
 
@@ -260,7 +265,7 @@ def distiller(
     REGISTRY.check_name(name)
 
     def register(function: Callable[..., Tensor]) -> Distiller:
-        own_knobs(function)
+        own_hyperparameters(function)
         made = Distiller(name, function, outputs, words, source, version, as_proxy, min_images, min_stages, projector)
         REGISTRY.add(name, made, defined_at(function), own=is_own(function))
         return made
@@ -275,16 +280,17 @@ def _words(kind: str, given: str | Iterable[str], known: Iterable[str]) -> froze
     return words
 
 
-def get(name: str, **knobs: object) -> Distiller:
+def get(name: str, **hyperparameters: object) -> Distiller:
     """The distiller of a name or a whole specification, such as ``"kd(temperature=2)"``.
 
     Args:
-        name: a registered name, with knobs in parentheses or not.
-        knobs: they go before those of the specification.
+        name: a registered name, with hyperparameters in parentheses or not.
+        hyperparameters: they go before those of the specification.
 
     Raises:
-        UnknownNameError: no distiller has this name, or it has no such knob; the message has the nearest ones.
-        KnobError: the specification cannot be read, or a knob has a wrong value.
+        UnknownNameError: no distiller has this name, or it has no such hyperparameter; the message has the nearest
+            ones.
+        HyperparameterError: the specification cannot be read, or a hyperparameter has a wrong value.
 
     Example:
         >>> get("kd(temperature=2)").name, get("kd(temperature=4)").name
@@ -293,9 +299,9 @@ def get(name: str, **knobs: object) -> Distiller:
     try:
         plain, written = read_specification(name, example="kd(temperature=2)")
     except SpecificationError as error:
-        raise KnobError(str(error)) from None
+        raise HyperparameterError(str(error)) from None
     found = REGISTRY.get(plain)
-    return found.configured(**written | knobs) if written or knobs else found
+    return found.configured(**written | hyperparameters) if written or hyperparameters else found
 
 
 def names() -> list[str]:

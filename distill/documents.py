@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zcbench.distill.errors import KnobError
+from zcbench.distill.errors import HyperparameterError
 from zcbench.specification import write_specification
 
 #: Version of the file; another one is refused.
@@ -15,7 +15,7 @@ def read_best(path: str | Path) -> dict[str, Any]:
     """Entry ``best`` of a result file: a JSON object with ``version`` and ``best``.
 
     Raises:
-        KnobError: the file cannot be read, is of another version, or has no such entry.
+        HyperparameterError: the file cannot be read, is of another version, or has no such entry.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -23,11 +23,11 @@ def read_best(path: str | Path) -> dict[str, Any]:
         if version == VERSION:
             return {"formula": content["best"]["formula"], **content["best"]}
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise KnobError(
+        raise HyperparameterError(
             f"{path} holds no distiller: {type(error).__name__}: {error}. Expected the distiller.json of "
             f"'zcbench evolve-distiller', JSON with 'version' and, under 'best', 'formula'."
         ) from error
-    raise KnobError(
+    raise HyperparameterError(
         f"{path} is a distiller file of version {version!r}. Expected version {VERSION}; search again with this "
         f"zcbench, or read it with the one that wrote it."
     )
@@ -37,7 +37,7 @@ def name_in(path: str | Path) -> str:
     """Name of the best distiller of a result file, with its hyperparameters, as `get` takes it.
 
     Raises:
-        KnobError: as `read_best`.
+        HyperparameterError: as `read_best`.
     """
     best = read_best(path)
     return str(best.get("distiller") or write_specification("genome", {"formula": str(best["formula"])}))

@@ -23,8 +23,8 @@ class BadLoss(DistillError, TypeError):
     """A loss that is no scalar tensor, or that no gradient leads from to the student."""
 
 
-class KnobError(DistillError, ValueError):
-    """A knob of the wrong type or out of range, or an adapter that does not fit the loss."""
+class HyperparameterError(DistillError, ValueError):
+    """A hyperparameter of the wrong type or out of range, or an adapter that does not fit the loss."""
 
 
 class RecipeError(DistillError, ValueError):

@@ -1,53 +1,55 @@
-"""Knobs of a distiller: the keyword-only parameters of its function."""
+"""Hyperparameters of a distiller: the keyword-only parameters of its function."""
 
 import inspect
 import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from zcbench.distill.errors import KnobError
+from zcbench.distill.errors import HyperparameterError
 
-#: Annotation of a knob that must be above zero, such as a temperature.
+#: Annotation of a hyperparameter that must be above zero, such as a temperature.
 Positive = Annotated[float, "above 0"]
 
-#: Annotation of a knob that counts something.
+#: Annotation of a hyperparameter that counts something.
 Count = Annotated[int, "at least 1"]
 
-#: Knobs of every loss that may need an adapter: its name, and the seed of its random weights.
-ADAPTER_KNOBS: dict[str, object] = {"adapter": None, "adapter_seed": 0}
+#: Hyperparameters of every loss that may need an adapter: its name, and the seed of its random weights.
+ADAPTER_HYPERPARAMETERS: dict[str, object] = {"adapter": None, "adapter_seed": 0}
 
 
-def own_knobs(function: Callable[..., Any]) -> dict[str, object]:
-    """Knobs of ``function`` and their defaults, in its order.
+def own_hyperparameters(function: Callable[..., Any]) -> dict[str, object]:
+    """Hyperparameters of ``function`` and their defaults, in its order.
 
     Raises:
-        KnobError: a keyword-only parameter has no default.
+        HyperparameterError: a keyword-only parameter has no default.
     """
     parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for parameter in parameters:
         if parameter.default is parameter.empty:
-            raise KnobError(f"The knob {parameter.name!r} of {function.__qualname__} has no default. Give it one.")
+            raise HyperparameterError(
+                f"The hyperparameter {parameter.name!r} of {function.__qualname__} has no default. Give it one."
+            )
     return {parameter.name: parameter.default for parameter in parameters}
 
 
-def checked_knob(function: Callable[..., Any], knob: str, value: object) -> object:
-    """``value`` in the type of the knob's default.
+def checked_hyperparameter(function: Callable[..., Any], name: str, value: object) -> object:
+    """``value`` in the type of the hyperparameter's default.
 
     Raises:
-        KnobError: a value of another type, or out of range.
+        HyperparameterError: a value of another type, or out of range.
     """
-    expected, good = _range(function, knob, value)
+    expected, good = _range(function, name, value)
     if not good:
-        raise KnobError(f"Given {knob}={value!r}. Expected: {expected}.")
-    return float(value) if isinstance(value, int) and isinstance(_default(function, knob), float) else value
+        raise HyperparameterError(f"Given {name}={value!r}. Expected: {expected}.")
+    return float(value) if isinstance(value, int) and isinstance(_default(function, name), float) else value
 
 
-def _default(function: Callable[..., Any], knob: str) -> object:
-    return (own_knobs(function) | ADAPTER_KNOBS)[knob]
+def _default(function: Callable[..., Any], name: str) -> object:
+    return (own_hyperparameters(function) | ADAPTER_HYPERPARAMETERS)[name]
 
 
-def _range(function: Callable[..., Any], knob: str, value: object) -> tuple[str, bool]:
-    default, parameter = _default(function, knob), inspect.signature(function).parameters.get(knob)
+def _range(function: Callable[..., Any], name: str, value: object) -> tuple[str, bool]:
+    default, parameter = _default(function, name), inspect.signature(function).parameters.get(name)
     annotation = parameter.annotation if parameter is not None else None
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if isinstance(default, bool) or default is None or isinstance(default, str):

@@ -11,7 +11,7 @@ from zcbench.distill.outputs import OUTPUTS, Outputs
 from zcbench.errors import BatchError
 from zcbench.hooks.heads import classifier_of, last_map, map_of, overwritten
 from zcbench.hooks.recorder import Recorder
-from zcbench.hooks.stages import StageTap
+from zcbench.hooks.stages import StageRecorder
 from zcbench.hooks.weights import named_state
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -32,7 +32,7 @@ class Reader:
     def __init__(self, network: nn.Module, reads: frozenset[str], precision: str, image: Tensor) -> None:
         self.network, self._reads = network, reads | {"logits"}
         self._autocast = torch.autocast(image.device.type, _DTYPES.get(precision), enabled=precision in _DTYPES)
-        self._stages = StageTap(network, image, graph=True) if "stages" in reads else None
+        self._stages = StageRecorder(network, image, graph=True) if "stages" in reads else None
         self._copies = False
 
     def __call__(self, images: Tensor) -> Outputs:

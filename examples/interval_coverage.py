@@ -18,7 +18,7 @@ import pandas as pd
 import zcbench
 from zcbench import spaces
 from zcbench.benchmarks.ranking.ranking import UNITS
-from zcbench.benchmarks.scoring import shipped
+from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.statistics import statistics
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
 from zcbench.reports import to_markdown
@@ -30,7 +30,7 @@ LABELS = ("τ", "ρ")
 
 def population(subset: str, truth: str) -> pd.DataFrame:
     """All cells of a subset: one column per proxy, NaN where it failed, their accuracy and their class."""
-    space, (_, scores, _) = spaces.get("nasbench201"), shipped.load("nasbench201")
+    space, (_, scores, _) = spaces.get("nasbench201"), bundled.load("nasbench201")
     ok = scores[(scores["status"] == "ok") & scores["proxy"].isin(PROXIES)]
     values = ok.pivot(index="arch", columns="proxy", values="value")[list(PROXIES)]
     cells = values.loc[sorted(set(space.subset(subset)))] if subset != "all" else values

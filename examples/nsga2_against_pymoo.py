@@ -23,7 +23,7 @@ from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.optimize import minimize
 
 from zcbench import spaces
-from zcbench.benchmarks.scoring.shipped import load
+from zcbench.benchmarks.scoring.bundled import load
 from zcbench.search import Architectures, Costs, Evaluation, Objective, Settings, Values, conduct, stored
 from zcbench.search.algorithms.pareto import front, hypervolume
 

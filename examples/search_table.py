@@ -17,7 +17,7 @@ from typing import Any
 from once import once
 
 from zcbench.benchmarks.ranking.ensembles import choose
-from zcbench.benchmarks.scoring.shipped import load
+from zcbench.benchmarks.scoring.bundled import load
 from zcbench.reports.wording import slug, truth_label
 
 TRUTHS = ("nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/imagenet16-120")

@@ -130,7 +130,7 @@ def evolve_distiller(
     from zcbench.distill.training.images import TrainingData
     from zcbench.distill.training.recipe import Recipe
     from zcbench.errors import unknown
-    from zcbench.kdzero.evolution import PRESETS, CandidateJob, Fitness, Known, Rejection, held_out, read
+    from zcbench.kdzero.evolution import PRESETS, CandidateJob, Fitness, KnownAccuracies, Rejection, held_out, read
     from zcbench.kdzero.evolution import evolve_distiller as evolve
 
     kinds = figure_formats(formats)
@@ -186,7 +186,7 @@ def evolve_distiller(
         workers=workers,
         timeout=timeout,
         retry_failed=retry_failed,
-        known=None if known is None else Known.read(known, known_archs, seed, data_dir, who.arch),
+        known=None if known is None else KnownAccuracies.read(known, known_archs, seed, data_dir, who.arch),
         against=others,
         console=Console(stderr=True),
     )

@@ -7,10 +7,10 @@ if __name__ == "proxies":  # imported from the source folder: this would be a se
 
 from zcbench.proxies.scoring.checking import Finding, check
 from zcbench.proxies.scoring.contract import REGISTRY, Proxy, needs_network, proxy, resolve
-from zcbench.proxies.scoring.evaluation import Score, ScoreFailure, Teacher, evaluate, score
+from zcbench.proxies.scoring.evaluation import Score, ScoreFailure, TeacherSignals, evaluate, score
 from zcbench.proxies.signals.errors import NotApplicable, ScoreError, SingularScore
 from zcbench.proxies.signals.limits import ScoreTimeout
-from zcbench.proxies.signals.signals import Costs, Signals
+from zcbench.proxies.signals.signals import NetworkCosts, Signals
 from zcbench.proxies.signals.table import SIGNALS
 
 get = REGISTRY.get
@@ -19,8 +19,8 @@ names = REGISTRY.names
 __all__ = [
     "REGISTRY",
     "SIGNALS",
-    "Costs",
     "Finding",
+    "NetworkCosts",
     "NotApplicable",
     "Proxy",
     "Score",
@@ -29,7 +29,7 @@ __all__ = [
     "ScoreTimeout",
     "Signals",
     "SingularScore",
-    "Teacher",
+    "TeacherSignals",
     "check",
     "evaluate",
     "get",

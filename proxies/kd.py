@@ -1,7 +1,8 @@
 """Distillation losses recast as proxies: the loss that an untrained student has under an untrained teacher.
 
-Every distiller of `zcbench.distill` is the proxy ``kd:NAME``, with knobs as ``kd:kd(temperature=2)``. The recast is
-that of Dong et al., "DisWOT", CVPR 2023, arXiv:2303.15678, section 4.
+Every distiller of `zcbench.distill` is the proxy ``kd:NAME``, with
+hyperparameters as ``kd:kd(temperature=2)``. The recast is that of Dong et al., "DisWOT", CVPR 2023,
+arXiv:2303.15678, section 4.
 """
 
 import inspect
@@ -71,8 +72,8 @@ def recast(name: str) -> Proxy:
     """The proxy of a distiller, by its name or specification; one object for equal specifications.
 
     Raises:
-        UnknownNameError: no distiller has this name, or it has no such knob.
-        KnobError: the specification cannot be read, or a knob has a wrong value.
+        UnknownNameError: no distiller has this name, or it has no such hyperparameter.
+        HyperparameterError: the specification cannot be read, or a hyperparameter has a wrong value.
     """
     return as_proxy(distill.get(name))
 

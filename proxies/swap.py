@@ -73,8 +73,8 @@ def swap_reg(signals: Signals) -> float:
         NotApplicable: the network calls no ReLU.
 
     Note:
-        μ and σ are knobs of the search ("which size do you want?"), and no source that we found gives them for
-        NAS-Bench-201. As in the paper's searches we take μ = σ, and set them to the size of the largest network of
+        μ and σ are hyperparameters of the search ("which size do you want?"), and no source that we found gives them
+        for NAS-Bench-201. As in the paper's searches we take μ = σ, and set them to the size of the largest network of
         NAS-Bench-201, without a look at any accuracy; for other spaces define a proxy with constants of their own. The
         exponent is divided by σ, not by its square, in the paper and in its code.
     """

@@ -11,7 +11,7 @@ from zcbench.search.algorithms.loop import (
     Domain,
     Evaluated,
     SearchError,
-    Trace,
+    SearchTrace,
     curve,
     first_value,
     pick,
@@ -21,14 +21,14 @@ from zcbench.search.algorithms.nsga2 import NSGA2
 from zcbench.search.algorithms.random_search import RandomSearch
 from zcbench.search.algorithms.regularised_evolution import AgeingEvolution
 from zcbench.search.architectures import Architectures, BudgetError
-from zcbench.search.conduct import ALGORITHMS, PRESETS, Found, Settings, conduct
+from zcbench.search.conduct import ALGORITHMS, PRESETS, SearchResult, Settings, conduct
 from zcbench.search.costs import Costs, quantity
 from zcbench.search.document import check_free, describe, document, read, write
 from zcbench.search.evaluation import Evaluation, Values, scoring, stored
-from zcbench.search.judging import Truth, judge, validation_name
+from zcbench.search.judging import SearchTruth, judge, validation_name
 from zcbench.search.latency import HERE, LatencyTable, Timing
 from zcbench.search.objective import Objective
-from zcbench.search.study import Trained, at_random, check_known, disconnected, held_against, repeated
+from zcbench.search.study import TrainingRecords, at_random, check_known, disconnected, held_against, repeated
 
 __all__ = [
     "ALGORITHMS",
@@ -43,17 +43,17 @@ __all__ = [
     "Domain",
     "Evaluated",
     "Evaluation",
-    "Found",
     "LatencyTable",
     "LocalSearch",
     "Objective",
     "RandomSearch",
     "SearchError",
+    "SearchResult",
+    "SearchTrace",
+    "SearchTruth",
     "Settings",
     "Timing",
-    "Trace",
-    "Trained",
-    "Truth",
+    "TrainingRecords",
     "Values",
     "at_random",
     "check_free",

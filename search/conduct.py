@@ -17,7 +17,7 @@ from zcbench.search.algorithms.loop import (
     Evaluated,
     Fitness,
     SearchError,
-    Trace,
+    SearchTrace,
     Watch,
     check_rates,
     curve,
@@ -93,7 +93,7 @@ PRESETS: Mapping[str, Settings] = MappingProxyType(
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class SearchResult:
     """What one search found.
 
     Attributes:
@@ -109,7 +109,7 @@ class Found:
     """
 
     seed: int
-    trace: Trace[str]
+    trace: SearchTrace[str]
     values: np.ndarray
     best: int
     front: tuple[int, ...]
@@ -141,7 +141,7 @@ def conduct(
     settings: Settings,
     seed: int = 0,
     watch: Watch[str] | None = None,
-) -> Found:
+) -> SearchResult:
     """Search ``domain`` for the architecture with the highest objective; no accuracy is looked at.
 
     With ``nsga2``, the costs that ``evaluation`` minimises are objectives too, and the pick is the member of the front
@@ -168,7 +168,7 @@ def conduct(
     if best is None:
         raise _nothing(trace.history, objective)
     values = fitness(trace.history)
-    return Found(
+    return SearchResult(
         seed,
         trace,
         values,

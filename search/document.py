@@ -14,7 +14,7 @@ import numpy as np
 
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.architectures import ALL, Architectures
-from zcbench.search.conduct import Found, Settings
+from zcbench.search.conduct import SearchResult, Settings
 from zcbench.search.evaluation import Evaluation, columns
 from zcbench.search.judging import best_so_far
 from zcbench.search.objective import Objective
@@ -63,7 +63,7 @@ def describe(
 
 def document(
     request: Mapping[str, Any],
-    found: Sequence[Found],
+    found: Sequence[SearchResult],
     domain: Architectures,
     evaluation: Evaluation,
     truths: Mapping[str, Any] | None = None,
@@ -110,7 +110,9 @@ def document(
     }
 
 
-def _history(one: Found, domain: Architectures, evaluation: Evaluation, costs: Sequence[str]) -> list[dict[str, Any]]:
+def _history(
+    one: SearchResult, domain: Architectures, evaluation: Evaluation, costs: Sequence[str]
+) -> list[dict[str, Any]]:
     seen = columns(one.trace.history, evaluation.values)
     rows = []
     for place, entry in enumerate(one.trace.history):
@@ -121,7 +123,7 @@ def _history(one: Found, domain: Architectures, evaluation: Evaluation, costs: S
     return rows
 
 
-def _repeat(one: Found, domain: Architectures, costs: Sequence[str]) -> dict[str, Any]:
+def _repeat(one: SearchResult, domain: Architectures, costs: Sequence[str]) -> dict[str, Any]:
     return {
         "seed": one.seed,
         "arch": one.arch,
@@ -134,7 +136,7 @@ def _repeat(one: Found, domain: Architectures, costs: Sequence[str]) -> dict[str
     }
 
 
-def _population(one: Found) -> list[dict[str, Any]]:
+def _population(one: SearchResult) -> list[dict[str, Any]]:
     """Positions of the population after every step in which it changed its size or members."""
     places = {entry.candidate: place for place, entry in enumerate(one.trace.history)}
     rows: list[dict[str, Any]] = []

@@ -88,7 +88,7 @@ def stored(frame: pd.DataFrame, members: Sequence[str]) -> tuple[Attempts, tuple
     """Scores that are looked up, and the architectures that have an attempt at every member.
 
     Args:
-        frame: attempts, as `zcbench.benchmarks.scoring.shipped.load` gives them.
+        frame: attempts, as `zcbench.benchmarks.scoring.bundled.load` gives them.
         members: proxies.
 
     Raises:

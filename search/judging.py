@@ -12,7 +12,7 @@ from zcbench.benchmarks.truths.name import TruthName
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.algorithms.pareto import covered, covered_by_one
 from zcbench.search.architectures import Architectures
-from zcbench.search.conduct import Found, spread
+from zcbench.search.conduct import SearchResult, spread
 from zcbench.streams import numpy_stream
 
 CHECKPOINTS = (8, 16, 32, 64, 128, 256, 512, 1000, 2000, 5000, 10000)
@@ -22,7 +22,7 @@ TRAININGS = (1, 10, 100, 1000)
 """How many architectures the random search trains whose best by validation is taken, and as many as were evaluated."""
 
 
-class Truth:
+class SearchTruth:
     """Accuracies of one truth, of the architectures that fit the budget.
 
     Args:
@@ -56,7 +56,9 @@ class Truth:
         return float(self.fitting.max())
 
 
-def judge(found: Sequence[Found], truth: Truth, domain: Architectures, minimised: Sequence[str] = ()) -> dict[str, Any]:
+def judge(
+    found: Sequence[SearchResult], truth: SearchTruth, domain: Architectures, minimised: Sequence[str] = ()
+) -> dict[str, Any]:
     """Accuracy and regret of the picks of several seeds, and how they grew with the evaluations.
 
     Regret is the highest accuracy within the budget minus that of the pick.
@@ -89,7 +91,7 @@ def judge(found: Sequence[Found], truth: Truth, domain: Architectures, minimised
     return result
 
 
-def by_seconds(found: Sequence[Found], truth: Truth, points: int = 12) -> list[dict[str, Any]]:
+def by_seconds(found: Sequence[SearchResult], truth: SearchTruth, points: int = 12) -> list[dict[str, Any]]:
     """Accuracy of the picks after so many seconds of scoring; empty where nothing was scored.
 
     Seconds are those that the scores took, those of the reference sample first, added up as if one after the other;
@@ -110,7 +112,7 @@ def by_seconds(found: Sequence[Found], truth: Truth, points: int = 12) -> list[d
 
 def trained_at_random(
     domain: Architectures,
-    truth: Truth,
+    truth: SearchTruth,
     validation: pd.Series,
     seeds: Sequence[int],
     seconds: pd.Series | None = None,
@@ -141,7 +143,7 @@ def trained_at_random(
     return rows
 
 
-def largest_that_fits(domain: Architectures, truth: Truth, size: str) -> dict[str, Any]:
+def largest_that_fits(domain: Architectures, truth: SearchTruth, size: str) -> dict[str, Any]:
     """The architecture with the most of a size within the budget; where several have as many, their mean accuracy."""
     archs = [str(arch) for arch in truth.fitting.index]
     sizes = domain.costs.column(size, archs)
@@ -161,18 +163,18 @@ def _draw(domain: Architectures, known: pd.Index, k: int, seed: int) -> list[str
     return [str(known[int(place)]) for place in stream.choice(len(known), size=k, replace=False)]
 
 
-def _by_evaluations(found: Sequence[Found], truth: Truth) -> list[dict[str, Any]]:
+def _by_evaluations(found: Sequence[SearchResult], truth: SearchTruth) -> list[dict[str, Any]]:
     return [
         {"evaluations": n, **_worth([truth.accuracy(one.pick_at(n)) for one in found], truth)} for n in marks(found)
     ]
 
 
-def _worth(accuracies: Sequence[float], truth: Truth) -> dict[str, Any]:
+def _worth(accuracies: Sequence[float], truth: SearchTruth) -> dict[str, Any]:
     """Spread of the accuracies of picks, and of their regret."""
     return {**told_spread(accuracies), "regret": told_spread([truth.best - accuracy for accuracy in accuracies])}
 
 
-def best_so_far(found: Sequence[Found]) -> list[dict[str, Any]]:
+def best_so_far(found: Sequence[SearchResult]) -> list[dict[str, Any]]:
     """Objective of the pick over the seeds, by evaluations; ranks are those at the end of each search."""
     rows = []
     for n in marks(found):
@@ -182,13 +184,15 @@ def best_so_far(found: Sequence[Found]) -> list[dict[str, Any]]:
     return rows
 
 
-def marks(found: Sequence[Found]) -> list[int]:
+def marks(found: Sequence[SearchResult]) -> list[int]:
     """The `CHECKPOINTS` of these searches, and their end."""
     most = max(len(one.trace.history) for one in found)
     return [n for n in (*(n for n in CHECKPOINTS if n < most), most) if any(one.pick_at(n) for one in found)]
 
 
-def _front(found: Sequence[Found], truth: Truth, domain: Architectures, costs: Sequence[str]) -> dict[str, Any]:
+def _front(
+    found: Sequence[SearchResult], truth: SearchTruth, domain: Architectures, costs: Sequence[str]
+) -> dict[str, Any]:
     """How much of the true front in accuracy and costs the fronts that were found cover."""
     if not all(map(domain.costs.instant, costs)):
         return {"remark": "the true front is not known: only what was searched was timed"}
@@ -198,7 +202,7 @@ def _front(found: Sequence[Found], truth: Truth, domain: Architectures, costs: S
     return {"hypervolume ratio": told_spread(shares), "of one architecture": _told(covered_by_one(true))}
 
 
-def _points(archs: Sequence[str], truth: Truth, domain: Architectures, costs: Sequence[str]) -> np.ndarray:
+def _points(archs: Sequence[str], truth: SearchTruth, domain: Architectures, costs: Sequence[str]) -> np.ndarray:
     accuracy = truth.whole.reindex(list(archs)).to_numpy(dtype=float)
     return np.column_stack([accuracy, *(-domain.costs.column(name, archs) for name in costs)])
 

@@ -12,14 +12,14 @@ from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import ZcbenchError
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.architectures import Architectures
-from zcbench.search.conduct import Found, Settings, conduct
+from zcbench.search.conduct import SearchResult, Settings, conduct
 from zcbench.search.evaluation import Evaluation
-from zcbench.search.judging import Truth, by_seconds, judge, largest_that_fits, trained_at_random
+from zcbench.search.judging import SearchTruth, by_seconds, judge, largest_that_fits, trained_at_random
 from zcbench.search.objective import Objective
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainingRecords:
     """What is known of trainings, for one truth.
 
     Attributes:
@@ -44,7 +44,7 @@ def repeated(
     settings: Settings,
     seeds: Sequence[int],
     progress: Progress | None = None,
-) -> list[Found]:
+) -> list[SearchResult]:
     """The same search once per seed; scores that one has made are there for the next.
 
     Raises:
@@ -62,7 +62,7 @@ def repeated(
     return found
 
 
-def check_known(trained: Mapping[str, Trained], domain: Architectures) -> None:
+def check_known(trained: Mapping[str, TrainingRecords], domain: Architectures) -> None:
     """Refuse a truth that knows nothing of what is to be searched; best before the search.
 
     Raises:
@@ -70,7 +70,7 @@ def check_known(trained: Mapping[str, Trained], domain: Architectures) -> None:
     """
     for name, about in trained.items():
         if not domain.by_clock:
-            Truth(name, about.table, domain)
+            SearchTruth(name, about.table, domain)
         elif not any(arch in domain.space for arch in about.table["arch"]):
             raise SearchError(
                 f"The truth {name!r} has no architecture of {domain.space.spec}. Expected a truth of what is searched; "
@@ -78,7 +78,7 @@ def check_known(trained: Mapping[str, Trained], domain: Architectures) -> None:
             )
 
 
-def disconnected(found: Sequence[Found], domain: Architectures) -> list[str]:
+def disconnected(found: Sequence[SearchResult], domain: Architectures) -> list[str]:
     """How many picks, and how many architectures and members of the front of the first search, are disconnected.
 
     No path of such a network joins image and classifier: it gives every image the same logits, and its depth is 0.
@@ -105,11 +105,11 @@ def disconnected(found: Sequence[Found], domain: Architectures) -> list[str]:
 
 
 def held_against(
-    found: Sequence[Found],
-    trained: Mapping[str, Trained],
+    found: Sequence[SearchResult],
+    trained: Mapping[str, TrainingRecords],
     domain: Architectures,
     evaluation: Evaluation,
-    random: Sequence[Found] = (),
+    random: Sequence[SearchResult] = (),
     chosen_by: Collection[str] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What each truth says of the picks and of the baselines; nothing goes back into the search.
@@ -128,7 +128,7 @@ def held_against(
     truths: dict[str, Any] = {}
     times: dict[str, Any] = {}
     for name, about in trained.items():
-        truth = Truth(name, about.table, domain)
+        truth = SearchTruth(name, about.table, domain)
         judged = judge(found, truth, domain, evaluation.values.minimised)
         truths[name] = {
             "protocol": _short(truth.protocol),
@@ -146,11 +146,11 @@ def at_random(settings: Settings) -> Settings:
 
 
 def _baselines(
-    found: Sequence[Found],
-    about: Trained,
-    truth: Truth,
+    found: Sequence[SearchResult],
+    about: TrainingRecords,
+    truth: SearchTruth,
     domain: Architectures,
-    random: Sequence[Found],
+    random: Sequence[SearchResult],
     minimised: Sequence[str],
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}

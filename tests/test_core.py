@@ -123,7 +123,7 @@ def test_a_seeded_block_gives_the_global_state_back():
         (["kd:?", "b", "kd:a"], ["kd:a", "kd:b", "kd:c", "b"]),
         (["kd:*", "-kd:b"], ["kd:a", "kd:c"]),
         (["-kd:*"], ["b"]),
-        (["kd:a(knob=1)", "-kd:*"], ["kd:a(knob=1)"]),
+        (["kd:a(hyperparameter=1)", "-kd:*"], ["kd:a(hyperparameter=1)"]),
         (["unheard"], ["unheard"]),
     ],
 )

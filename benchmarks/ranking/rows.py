@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks.ranking.evidence import CONTROLS, Evidence, common, coverage
-from zcbench.benchmarks.scoring.draws import tau_spread
+from zcbench.benchmarks.scoring.resamples import tau_spread
 from zcbench.benchmarks.statistics import statistics
 
 

@@ -12,10 +12,10 @@ from zcbench.benchmarks.ranking.evidence import COVERED, SIZES
 from zcbench.benchmarks.ranking.ranking import Ranking, rank
 from zcbench.benchmarks.ranking.selection import Selection, select_ensemble
 from zcbench.benchmarks.ranking.supervised import folds
-from zcbench.benchmarks.scoring import shipped
-from zcbench.benchmarks.scoring.beside import join
-from zcbench.benchmarks.scoring.draws import pool, seeds_of
+from zcbench.benchmarks.scoring import bundled
+from zcbench.benchmarks.scoring.merging import join
 from zcbench.benchmarks.scoring.protocol import Protocol
+from zcbench.benchmarks.scoring.resamples import pool, seeds_of
 from zcbench.errors import DataError, ProtocolError, RankingError, shortened, unknown
 from zcbench.proxies import REGISTRY
 from zcbench.spaces import Space
@@ -135,9 +135,9 @@ def rank_run(
         UnknownNameError: there is a proxy that is not known here, nor described by the run; give its plug-in. An
             ensemble or subset is unknown.
     """
-    runs = {str(one): shipped.load(one) for one in (run, *batches)}
+    runs = {str(one): bundled.load(one) for one in (run, *batches)}
     protocol, own, description = mine = pool(runs)
-    others = {str(other): shipped.load(other) for other in beside}
+    others = {str(other): bundled.load(other) for other in beside}
     joined, parts = join(mine, others), runs | others
     scores = joined.scores
     space = spaces.get(protocol.space)

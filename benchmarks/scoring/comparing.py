@@ -18,7 +18,7 @@ def compare(first: Scores, second: Scores, truths: Mapping[str, pd.DataFrame]) -
     .. math::  d_i = \lvert a_i - b_i \rvert \, / \, \lvert b_i \rvert
 
     Args:
-        first: scores a, as `zcbench.benchmarks.scoring.shipped.load` gives them.
+        first: scores a, as `zcbench.benchmarks.scoring.bundled.load` gives them.
         second: scores b.
         truths: accuracies by name, columns ``arch, accuracy``.
 

@@ -18,10 +18,10 @@ from zcbench.benchmarks.scoring.protocol import Protocol, TeacherChoice
 from zcbench.benchmarks.scoring.session import Session, Stop
 from zcbench.benchmarks.scoring.store import TRANSIENT, Missing, Row, Store
 from zcbench.benchmarks.scoring.teachers import build_teacher, read_teacher
-from zcbench.benchmarks.scoring.worker import Job, Unit
+from zcbench.benchmarks.scoring.worker import ScoringJob, Unit
 from zcbench.datasets import Batch
 from zcbench.errors import Interrupted, ProtocolError, unknown
-from zcbench.proxies import REGISTRY, Costs, Proxy, resolve
+from zcbench.proxies import REGISTRY, NetworkCosts, Proxy, resolve
 from zcbench.registry import load_file
 from zcbench.runtime.devices import check_device
 from zcbench.runtime.progress import Bar
@@ -225,7 +225,7 @@ def open_run(
     _require(space, list(chosen.values()), choice, device, workers, timeout)
     protocol = Protocol.of(space, batch, init, dtype, layout, device, choice)
     files = tuple(str(Path(plugin).resolve()) for plugin in plugins)
-    job = Job(
+    job = ScoringJob(
         space=space,
         images=batch.images,
         labels=batch.labels,
@@ -284,14 +284,14 @@ def _reference(proxy: Proxy) -> str | Proxy:
     return proxy.name if proxy.name in REGISTRY and REGISTRY.get(proxy.name) is proxy else proxy
 
 
-def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Job) -> list[Unit]:
+def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: ScoringJob) -> list[Unit]:
     """Units of work, with the analytic costs of their architectures where a proxy reads them."""
     reading = {name for name, proxy in proxies.items() if "costs" in proxy.reads}
     archs = list(dict.fromkeys(item.arch for item in missing if not reading.isdisjoint(item.proxies)))
-    costs: dict[str, Costs] = {}
+    costs: dict[str, NetworkCosts] = {}
     if archs:
         table = job.space.costs(archs, num_classes=job.num_classes, image_shape=job.image_shape)
-        costs = dict(zip(archs, starmap(Costs, table[list(Cost._fields)].to_numpy().tolist())))
+        costs = dict(zip(archs, starmap(NetworkCosts, table[list(Cost._fields)].to_numpy().tolist())))
     return [Unit(item.arch, item.seed, item.proxies, costs.get(item.arch)) for item in missing]
 
 

@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from zcbench.benchmarks.scoring.store import Row, Store
-from zcbench.benchmarks.scoring.worker import Job, Scorer, Unit, failed, one_thread, prepare
+from zcbench.benchmarks.scoring.worker import Scorer, ScoringJob, Unit, failed, one_thread, prepare
 from zcbench.errors import ProtocolError
 from zcbench.proxies import Proxy, needs_network
 from zcbench.proxies.passes.plan import PASSES
@@ -32,7 +32,7 @@ class Session:
     store: Store
     bar: Bar
     stop: "Stop"
-    job: Job
+    job: ScoringJob
     proxies: Mapping[str, Proxy]
     fresh: int = 0
     suspects: set[str] = field(default_factory=set)
@@ -138,7 +138,7 @@ class Stop:
         self.asked = True
 
 
-def _pickled(job: Job) -> bytes:
+def _pickled(job: ScoringJob) -> bytes:
     try:
         return parcel(job)
     except (pickle.PicklingError, AttributeError, TypeError) as error:

@@ -15,7 +15,7 @@ from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.store import Row
 from zcbench.benchmarks.scoring.teachers import build_teacher
 from zcbench.errors import ProtocolError, ZcbenchError, told
-from zcbench.proxies import Costs, Proxy, Score
+from zcbench.proxies import NetworkCosts, Proxy, Score
 from zcbench.proxies.scoring.evaluation import status_of
 from zcbench.registry import load_file
 from zcbench.runtime.memory import give_back
@@ -29,12 +29,12 @@ class Unit(NamedTuple):
     arch: str
     seed: int
     proxies: tuple[str, ...]
-    costs: Costs | None = None
+    costs: NetworkCosts | None = None
     attempt: int = 0
 
 
 @dataclass(frozen=True)
-class Job:
+class ScoringJob:
     """What all units of a run have in common; sent once to each worker."""
 
     space: Space
@@ -61,7 +61,7 @@ class Job:
 class Scorer:
     """Scores units of one job; a score depends on nothing that was scored before."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: ScoringJob) -> None:
         self._job = job
         for plugin in job.plugins:
             load_file(plugin)
@@ -109,12 +109,12 @@ class Scorer:
         )
 
     @cached_property
-    def _teacher(self) -> proxies.Teacher | None:
+    def _teacher(self) -> proxies.TeacherSignals | None:
         choice = self._job.teacher
         if choice is None:
             return None
         network = build_teacher(choice, self._job.space, self._job.init, self._job.num_classes, self._job.image_shape)
-        return proxies.Teacher(self._placed(network), choice.seed)
+        return proxies.TeacherSignals(self._placed(network), choice.seed)
 
     def _build(self, unit: Unit) -> nn.Module:
         job = self._job
@@ -124,7 +124,7 @@ class Scorer:
         return network.to(self._batch[0]).to(memory_format=self._layout)  # type: ignore[call-overload]
 
 
-def prepare(job: Job) -> Scorer:
+def prepare(job: ScoringJob) -> Scorer:
     """Make the present process a worker for ``job``: one thread."""
     torch.set_num_threads(1)
     return Scorer(job)

@@ -21,7 +21,7 @@ from zcbench.benchmarks.training.workers import (
     KD,
     SETTINGS,
     TEACHER,
-    Training,
+    TrainingTask,
     TruthJob,
     TruthMaker,
     failed,
@@ -29,7 +29,7 @@ from zcbench.benchmarks.training.workers import (
 )
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.objective import Objective
+from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import near_chance
 from zcbench.errors import Interrupted, ProtocolError, unknown
@@ -47,7 +47,7 @@ _STATUS = {"died": "worker_died", "timeout": "timeout"}
 class TruthInterrupted(Interrupted):
     """A truth builder that was stopped by Ctrl-C or SIGTERM; ``result`` is what it has so far."""
 
-    def __init__(self, result: "Truth") -> None:
+    def __init__(self, result: "TruthResult") -> None:
         self.result = result
         super().__init__(
             f"Stopped: {sum(result.statuses.values()):,} of {result.total:,} trainings are finished and kept in "
@@ -56,7 +56,7 @@ class TruthInterrupted(Interrupted):
 
 
 @dataclass(frozen=True)
-class Truth:
+class TruthResult:
     """What a truth builder has made.
 
     Attributes:
@@ -98,7 +98,7 @@ def build_truth(
     retry_failed: bool = False,
     notes: Mapping[str, Any] | None = None,
     console: Console | None = None,
-) -> Truth:
+) -> TruthResult:
     """Train every architecture in every setting with every seed, and keep each result as soon as it is there.
 
     The seed names the initialisation, the order of images and the augmentation, so that two settings of one seed differ
@@ -143,7 +143,7 @@ def build_truth(
     _require(space, archs, settings, seeds, teacher, workers, timeout)
     for plugin in plugins:
         load_file(plugin)
-    known = Objective(distillers, weights)  # refuses what is not known before anything is trained
+    known = TrainingObjective(distillers, weights)  # refuses what is not known before anything is trained
     recipe.steps_per_epoch(len(data))
     own_recipe = teacher_recipe or recipe
     job = TruthJob(
@@ -167,7 +167,7 @@ def build_truth(
         missing = set(log.missing(wanted, builder.again))
         before = Counter(log.rows[key]["status"] for key in wanted if key not in missing)
         _measure_teacher(job, log, missing, console)
-        with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
+        with Bar(console, len(wanted), before, "TrainingTask", "trainings") as bar, Stop() as stop:
             finished = builder.carry_out(wanted, workers, timeout, bar, stop)
         result = _result(folder, log, about, wanted, builder.fresh)
     if not finished:
@@ -203,14 +203,14 @@ class _Builder:
 
     def carry_out(self, wanted: Sequence[Key], workers: int, timeout: float | None, bar: Bar, stop: Stop) -> bool:
         """Train what is missing, the teacher before all that needs it; whether nothing is left to do."""
-        missing = [Training(key) for key in self._log.missing(wanted, self.again)]
+        missing = [TrainingTask(key) for key in self._log.missing(wanted, self.again)]
         first = self._teacher_first(missing)
         self._bar = bar
         if workers == 0:
             return self._here([*first, *missing], stop)
         return self._in_workers(deque(first), missing, workers, timeout, stop)
 
-    def _teacher_first(self, missing: Sequence[Training]) -> list[Training]:
+    def _teacher_first(self, missing: Sequence[TrainingTask]) -> list[TrainingTask]:
         """The training of the teacher, where one is needed and not there yet."""
         job = self._job
         if job.teacher_recipe is None or all(training.key.setting != KD for training in missing):
@@ -218,9 +218,9 @@ class _Builder:
         assert job.teacher is not None
         key = Key(job.teacher.label, TEACHER, job.teacher.seed)
         done = self._log.rows.get(key, {}).get("status") == "ok" and job.teacher_file.exists()
-        return [] if done else [Training(key)]
+        return [] if done else [TrainingTask(key)]
 
-    def _here(self, trainings: Sequence[Training], stop: Stop) -> bool:
+    def _here(self, trainings: Sequence[TrainingTask], stop: Stop) -> bool:
         with one_thread():
             maker = TruthMaker(self._job)
             for training in trainings:
@@ -230,14 +230,14 @@ class _Builder:
         return True
 
     def _in_workers(
-        self, first: deque[Training], rest: Sequence[Training], workers: int, timeout: float | None, stop: Stop
+        self, first: deque[TrainingTask], rest: Sequence[TrainingTask], workers: int, timeout: float | None, stop: Stop
     ) -> bool:
-        ready, waiting = list(rest), list[Training]()  # the latter for the teacher
+        ready, waiting = list(rest), list[TrainingTask]()  # the latter for the teacher
         if first:
             ready = [training for training in rest if training.key.setting != KD]
             waiting = [training for training in rest if training.key.setting == KD]
         queue, places = first + deque(ready), {training.key: place for place, training in enumerate(rest)}
-        with WorkerPool[Training](prepare, parcel(self._job), workers) as pool:
+        with WorkerPool[TrainingTask](prepare, parcel(self._job), workers) as pool:
             while (queue or waiting or pool.busy) and not stop.asked:
                 while queue and pool.room:
                     training = queue.popleft()
@@ -250,7 +250,7 @@ class _Builder:
                         waiting = []
             return not (queue or waiting or pool.busy)
 
-    def _settle(self, ending: Ending[Training]) -> Training | None:
+    def _settle(self, ending: Ending[TrainingTask]) -> TrainingTask | None:
         """Keep the row of what ended; or what to try again, once."""
         training = ending.task
         if not ending.failure:
@@ -304,7 +304,7 @@ def _require(
         space.index(arch)
 
 
-def _result(folder: Path, log: TrainingLog, about: Mapping[str, Any], wanted: Sequence[Key], fresh: int) -> Truth:
+def _result(folder: Path, log: TrainingLog, about: Mapping[str, Any], wanted: Sequence[Key], fresh: int) -> TruthResult:
     """Tables from all that is finished, written into the folder."""
     trainings = log.frame()
     tables = make_tables(trainings, about) if len(trainings) else {}
@@ -317,4 +317,4 @@ def _result(folder: Path, log: TrainingLog, about: Mapping[str, Any], wanted: Se
         with replaced(folder / "trainings.csv") as draft:
             trainings.to_csv(draft, index=False)
     statuses = Counter(log.rows[key]["status"] for key in wanted if key in log.rows)
-    return Truth(folder, tables, trainings, len(wanted), dict(statuses), fresh)
+    return TruthResult(folder, tables, trainings, len(wanted), dict(statuses), fresh)

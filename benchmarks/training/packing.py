@@ -19,8 +19,8 @@ from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
 from zcbench.benchmarks.training.protocol import DESCRIPTION
 from zcbench.benchmarks.training.tables import make_tables
 from zcbench.benchmarks.training.workers import TEACHER
+from zcbench.benchmarks.truths.bundled import SUFFIX
 from zcbench.benchmarks.truths.packed import FORMAT
-from zcbench.benchmarks.truths.shipped import SUFFIX
 from zcbench.benchmarks.truths.table import CARD
 from zcbench.errors import DataError
 from zcbench.storage.files import replaced

@@ -13,7 +13,7 @@ from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.teachers import build_teacher, load_weights
 from zcbench.benchmarks.training.log import Key
 from zcbench.distill.errors import DivergedLoss
-from zcbench.distill.training.course import Trained
+from zcbench.distill.training.course import TrainingResult
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import Recipe
@@ -28,7 +28,7 @@ VANILLA, KD, TEACHER = "vanilla", "kd", "teacher"
 SETTINGS = (VANILLA, KD)
 
 
-class Training(NamedTuple):
+class TrainingTask(NamedTuple):
     """One training to do; ``attempt`` counts workers that it has already cost."""
 
     key: Key
@@ -80,7 +80,7 @@ class TruthMaker:
             load_file(plugin)
         self._data = job.data.to(job.device, job.recipe.layout)
 
-    def __call__(self, training: Training) -> dict[str, Any]:
+    def __call__(self, training: TrainingTask) -> dict[str, Any]:
         """The row of one training; a failure is a row with its status and reason.
 
         Raises:
@@ -108,7 +108,7 @@ class TruthMaker:
             "seconds": round(perf_counter() - start, 3),
         }
 
-    def _student_trained(self, key: Key) -> Trained:
+    def _student_trained(self, key: Key) -> TrainingResult:
         job, recipe = self._job, replace(self._job.recipe, seed=key.seed)
         network = job.space.build(key.arch, job.data.num_classes, key.seed, job.data.image_shape, job.init)
         under = {"distillers": job.distillers, "weights": dict(job.weights)} if key.setting == KD else {}
@@ -116,7 +116,7 @@ class TruthMaker:
         options: dict[str, Any] = {**under, "device": job.device, "evaluate_every": recipe.epochs}
         return train(network, teacher, self._data, recipe, **options)
 
-    def _teacher_trained(self) -> Trained:
+    def _teacher_trained(self) -> TrainingResult:
         """Train the teacher, going on from its checkpoint if there is one, and keep its weights."""
         job, file = self._job, self._job.teacher_file
         assert job.teacher_recipe is not None

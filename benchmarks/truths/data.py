@@ -17,8 +17,8 @@ from zcbench.benchmarks.truths.catalogue import PUBLISHED
 from zcbench.benchmarks.truths.lookup import from_sources, source_paths, table_path, tables_here
 from zcbench.benchmarks.truths.name import TruthName
 from zcbench.benchmarks.truths.official import from_nas_bench_201, from_nats_bench
+from zcbench.benchmarks.truths.packed import bundled
 from zcbench.benchmarks.truths.packed import read as read_packed
-from zcbench.benchmarks.truths.packed import shipped
 from zcbench.benchmarks.truths.sources import BASE_URL, SOURCES, Source
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import ChecksumError, DataError, unknown
@@ -56,7 +56,7 @@ def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
     for key in dict.fromkeys((*PUBLISHED, *here)):
         entry = _published_entry(key, root) if key in PUBLISHED else _own_entry(here[key])
         rows.append((key[0], "single runs" if key[1] else "mean", *entry[:3], str(here.get(key, entry[3]))))
-    for name, table in shipped().items():
+    for name, table in bundled().items():
         if (name, True) not in here:
             rows.append((name, "single runs", *_of_table(table), SHIPS))
     for source in _hardware_sources():
@@ -246,7 +246,7 @@ def _sources_of(asked: str, progress: Callable[[str], object]) -> list[str]:
         return list(SOURCES)
     if asked in SOURCES:
         return [asked]
-    own = shipped()
+    own = bundled()
     known = ["all", *SOURCES, *(name for name, _ in PUBLISHED), *own]
     full = str(TruthName.parse(asked)) if "/" in asked else asked
     names = [source for runs in (False, True) for source in _ingredients((full, runs))]

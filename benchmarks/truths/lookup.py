@@ -7,7 +7,7 @@ from pathlib import Path
 from zcbench.benchmarks.truths import sources
 from zcbench.benchmarks.truths.catalogue import PUBLISHED
 from zcbench.benchmarks.truths.name import TruthName, unknown_truth
-from zcbench.benchmarks.truths.packed import shipped, shipped_truth
+from zcbench.benchmarks.truths.packed import bundled, bundled_truth
 from zcbench.benchmarks.truths.sources import SOURCES, Published
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError
@@ -96,12 +96,12 @@ def _look_up(name: str, root: Path, per_seed: bool) -> TruthTable:
         published = PUBLISHED.get((full, per_run))
         if published and (paths := source_paths(published, root)):
             return from_sources(published, paths)
-    if (table := shipped_truth(full)) is not None:
+    if (table := bundled_truth(full)) is not None:
         return table
     known = {
         *PUBLISHED,
         *(key for folder in places for key in tables_here(folder)),
-        *((own, True) for own in shipped()),
+        *((own, True) for own in bundled()),
     }
     raise _missing(name, full, known, per_seed, root)
 

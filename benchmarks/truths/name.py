@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from zcbench.benchmarks.truths.bundled import bundled_files
 from zcbench.benchmarks.truths.catalogue import PUBLISHED
-from zcbench.benchmarks.truths.shipped import shipped_files
 from zcbench.errors import UnknownNameError, nearest, shortened, unknown
 from zcbench.storage.files import is_file
 
@@ -107,7 +107,7 @@ def unknown_truth(name: str, known: Iterable[str]) -> UnknownNameError:
 
 def _longest(space: str, dataset: str) -> int | None:
     """Most epochs that any truth of this data set was trained for, of those that are published or ship."""
-    known = [*(name for name, _ in PUBLISHED), *shipped_files()]
+    known = [*(name for name, _ in PUBLISHED), *bundled_files()]
     trained = [name.partition("@")[2] for name in known if name.startswith(f"{space}/{dataset}/")]
     epochs = [int(number) for number in trained if number]
     return max(epochs, default=None)

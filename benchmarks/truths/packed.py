@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from zcbench.benchmarks.truths.bundled import bundled_files
 from zcbench.benchmarks.truths.name import SETTINGS, TruthName
-from zcbench.benchmarks.truths.shipped import shipped_files
 from zcbench.benchmarks.truths.sources import sha256
 from zcbench.benchmarks.truths.table import CARD, TruthTable
 from zcbench.errors import DataError
@@ -100,16 +100,16 @@ def read(file: str | Path) -> dict[str, TruthTable]:
         raise _unreadable(path, f"its card and its rows do not fit ({type(error).__name__}: {error})") from error
 
 
-def shipped() -> dict[str, TruthTable]:
+def bundled() -> dict[str, TruthTable]:
     """Every truth that ships, by its full name: tables of single runs."""
-    tables = [table for path in shipped_files().values() for table in _kept(path, path.stat().st_mtime_ns).values()]
+    tables = [table for path in bundled_files().values() for table in _kept(path, path.stat().st_mtime_ns).values()]
     return {str(table.protocol["name"]): _copy(table) for table in tables}
 
 
-def shipped_truth(name: str) -> TruthTable | None:
+def bundled_truth(name: str) -> TruthTable | None:
     """Single runs of the truth of this full name, if it ships."""
     asked = TruthName.parse(name)
-    path = shipped_files().get(str(TruthName(asked.space, asked.dataset, asked.split, asked.epochs)))
+    path = bundled_files().get(str(TruthName(asked.space, asked.dataset, asked.split, asked.epochs)))
     table = _kept(path, path.stat().st_mtime_ns).get(asked.setting) if path else None
     return None if table is None else _copy(table)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from zcbench.distill.errors import WeightError
 from zcbench.distill.functions import Loss
 from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.objective import CE, Objective
+from zcbench.distill.training.objective import CE, TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_apart
 from zcbench.distill.training.teaching import Teacher
@@ -66,8 +66,8 @@ def balanced_weights(
         >>> weights["ce"], weights["sp"] > weights["cc"] > 0
         (1.0, True)
     """
-    recipe, ones = recipe or Recipe(), Objective(distillers)
-    ones = Objective(ones.distillers, dict.fromkeys([CE, *ones.weights], 1.0), recipe.label_smoothing, mixture)
+    recipe, ones = recipe or Recipe(), TrainingObjective(distillers)
+    ones = TrainingObjective(ones.distillers, dict.fromkeys([CE, *ones.weights], 1.0), recipe.label_smoothing, mixture)
     given = [item if isinstance(item, Teacher) else Teacher(item) for item in teachers]
     require_apart([("student", student)], [("teacher", item.network) for item in given])
     training = Training([deepcopy(student)], [ones], given, data, recipe, device)

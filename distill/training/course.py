@@ -45,7 +45,7 @@ class Running(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A trained network and how it came about.
 
     Attributes:

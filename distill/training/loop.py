@@ -8,9 +8,9 @@ from torch import nn
 
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.functions import Loss, as_distillers
-from zcbench.distill.training.course import Running, Trained
+from zcbench.distill.training.course import Running, TrainingResult
 from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.objective import CE, Objective
+from zcbench.distill.training.objective import CE, TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import Teacher
 from zcbench.distill.training.training import Training
@@ -27,7 +27,7 @@ def train(
     mixture: str = "average",
     device: str | torch.device = "cpu",
     **running: Unpack[Running],
-) -> Trained:
+) -> TrainingResult:
     """Train ``student`` in place: alone, or under one or several teachers.
 
     The weights are a pure function of the arguments on one machine and build, whatever was drawn before; global random
@@ -72,7 +72,7 @@ def train(
     given = [] if teacher is None else [teacher] if isinstance(teacher, nn.Module | Teacher) else list(teacher)
     teachers = [item if isinstance(item, Teacher) else Teacher(item) for item in given]
     recipe = recipe or Recipe()
-    objective = Objective(distillers, weights, recipe.label_smoothing, mixture)
+    objective = TrainingObjective(distillers, weights, recipe.label_smoothing, mixture)
     _require_teachers(objective, teachers)
     training = Training([student], [objective], teachers, TrainingData.taken(data), recipe, device)
     return training.run(**running)[0]
@@ -87,7 +87,7 @@ def train_together(
     weights: Mapping[str, float] | None = None,
     device: str | torch.device = "cpu",
     **running: Unpack[Running],
-) -> list[Trained]:
+) -> list[TrainingResult]:
     """Train several students at once, each under all the others (deep mutual learning).
 
     Zhang et al., "Deep Mutual Learning", CVPR 2018, arXiv:1706.00384, eqs. 2 to 9: cross-entropy plus the mean KL
@@ -114,14 +114,14 @@ def train_together(
     recipe = recipe or Recipe()
     losses = as_distillers(distillers)
     ones = dict.fromkeys([CE, *(loss.name for loss in losses)], 1.0)
-    objectives = [Objective(losses, ones | dict(weights or {}), recipe.label_smoothing) for _ in students]
+    objectives = [TrainingObjective(losses, ones | dict(weights or {}), recipe.label_smoothing) for _ in students]
     if not objectives[0].active:
         raise RecipeError("No distiller is given for students that learn from each other. Name at least one.")
     training = Training(list(students), objectives, [], TrainingData.taken(data), recipe, device)
     return training.run(**running)
 
 
-def _require_teachers(objective: Objective, teachers: Sequence[Teacher]) -> None:
+def _require_teachers(objective: TrainingObjective, teachers: Sequence[Teacher]) -> None:
     if objective.active and not teachers:
         names = ", ".join(item.name for item in objective.active)
         raise RecipeError(f"The distillers {names} need a teacher, and none is given. Name one, or leave them out.")

@@ -20,7 +20,7 @@ CE = "ce"
 MIXTURES = ("average", "adaptive")
 
 
-class Objective(nn.Module):
+class TrainingObjective(nn.Module):
     r"""Cross-entropy with the labels plus distillation losses, each with its weight.
 
     .. math::  L = w_0 \operatorname{CE}(z^S, y) + \sum_i w_i \sum_k \alpha_k L_i(S, T_k)
@@ -128,7 +128,7 @@ def checked_weights(distillers: Sequence[str], given: Mapping[str, float]) -> di
     """Weights of the cross-entropy and of every distiller, in their order.
 
     Raises:
-        WeightError: as in `Objective`.
+        WeightError: as in `TrainingObjective`.
     """
     weights, named = default_weights(distillers), {_full_name(name): weight for name, weight in given.items()}
     for name, weight in named.items():

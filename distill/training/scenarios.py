@@ -15,7 +15,7 @@ from torch import nn
 
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.functions import Loss
-from zcbench.distill.training.course import Running, Trained
+from zcbench.distill.training.course import Running, TrainingResult
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import Recipe
@@ -41,7 +41,7 @@ def train_in_turn(
     weights: Mapping[str, float] | None = None,
     device: str | torch.device = "cpu",
     running: Callable[[int], Running] = lambda number: Running(),
-) -> list[Trained]:
+) -> list[TrainingResult]:
     """Train each network under the one before it, the first under ``teacher`` or, without one, alone.
 
     The seed of the recipe goes up by one from network to network, so that no two see the images in the same order.
@@ -69,7 +69,7 @@ def train_in_turn(
         [(f"network {number + 1}", network) for number, network in enumerate(networks)],
         [] if first is None else [("teacher", first)],
     )
-    data, done = TrainingData.taken(data), list[Trained]()
+    data, done = TrainingData.taken(data), list[TrainingResult]()
     for number, network in enumerate(networks):
         before = done[-1].network if done else teacher
         own = recipe or Recipe()

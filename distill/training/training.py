@@ -16,10 +16,10 @@ from zcbench.distill.reading import Reader
 from zcbench.distill.training import checkpoint as checkpoints
 from zcbench.distill.training.augmentation import CropFlip
 from zcbench.distill.training.checkpoint import CODE
-from zcbench.distill.training.course import Observer, Row, Trained
+from zcbench.distill.training.course import Observer, Row, TrainingResult
 from zcbench.distill.training.evaluation import evaluate, to_training_mode
 from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.objective import Objective
+from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.optimisation import build_optimizer, build_schedule
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import frozen_parts, require_usable
@@ -52,7 +52,7 @@ class Training:
     def __init__(
         self,
         students: list[nn.Module],
-        objectives: list[Objective],
+        objectives: list[TrainingObjective],
         teachers: Sequence[Teacher],
         data: TrainingData,
         recipe: Recipe,
@@ -86,7 +86,7 @@ class Training:
         evaluate_every: int = 1,
         observers: Sequence[Observer] = (),
         stop: Callable[[], bool] | None = None,
-    ) -> list[Trained]:
+    ) -> list[TrainingResult]:
         """Train to the end; the arguments are those of `zcbench.distill.training.loop.train`."""
         file, every = None if checkpoint is None else Path(checkpoint), checkpoint_every or self.per_epoch
         with seeded("training", self.recipe.seed), _deterministic(self.device), _watched(observers):
@@ -249,9 +249,9 @@ class Training:
         """Since the epoch began, also where it began in another process."""
         return self._before + perf_counter() - self._start
 
-    def _trained(self, index: int) -> Trained:
+    def _trained(self, index: int) -> TrainingResult:
         history, network = self.history[index], self.students[index].eval()
-        return Trained(network, history, history[-1]["test_accuracy"], history[-1]["test_loss"], self.done)
+        return TrainingResult(network, history, history[-1]["test_accuracy"], history[-1]["test_loss"], self.done)
 
     def _stop(self, file: Path | None) -> None:
         kept = "No checkpoint was asked for."

@@ -10,19 +10,19 @@ from zcbench.kdzero.evolution.analysis import (
     on_one_scale,
 )
 from zcbench.kdzero.evolution.candidates import CandidateJob, CandidateMaker
-from zcbench.kdzero.evolution.distinct import Distinct
+from zcbench.kdzero.evolution.deduplication import Deduplicated
 from zcbench.kdzero.evolution.document import read
 from zcbench.kdzero.evolution.evaluating import CandidateEvaluation, SearchInterrupted
 from zcbench.kdzero.evolution.evolution import Evolution
-from zcbench.kdzero.evolution.evolving import DistillerFound, evolve_distiller
+from zcbench.kdzero.evolution.evolving import DistillerSearchResult, evolve_distiller
 from zcbench.kdzero.evolution.fitness import NORMALISATIONS, Fitness
 from zcbench.kdzero.evolution.prescreening import Prescreened
 from zcbench.kdzero.evolution.rejection import Rejection, Step
 from zcbench.kdzero.evolution.settings import ALGORITHMS, PRESETS, DistillerSettings, Preset
 from zcbench.kdzero.evolution.shrinkage import DistillerSpace, Shrinkage
 from zcbench.kdzero.evolution.splitting import held_out
-from zcbench.kdzero.evolution.terms import SHARPNESS, TERMS, Measured, measure
-from zcbench.kdzero.evolution.untrained import Known, RankingValue, Untrained
+from zcbench.kdzero.evolution.terms import SHARPNESS, TERMS, Metrics, measure
+from zcbench.kdzero.evolution.untrained import KnownAccuracies, RankingValue, Untrained
 
 __all__ = [
     "ALGORITHMS",
@@ -33,14 +33,14 @@ __all__ = [
     "CandidateEvaluation",
     "CandidateJob",
     "CandidateMaker",
-    "DistillerFound",
+    "Deduplicated",
+    "DistillerSearchResult",
     "DistillerSettings",
     "DistillerSpace",
-    "Distinct",
     "Evolution",
     "Fitness",
-    "Known",
-    "Measured",
+    "KnownAccuracies",
+    "Metrics",
     "Prescreened",
     "Preset",
     "RankingValue",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zcbench.kdzero.evolution.fitness import Fitness
-from zcbench.kdzero.evolution.terms import Measured, oriented
+from zcbench.kdzero.evolution.terms import Metrics, oriented
 from zcbench.kdzero.genome import PARTS, Genome, GenomeError
 from zcbench.search.algorithms.loop import Evaluated, SearchError
 
@@ -211,7 +211,7 @@ def _accuracy(row: Mapping[str, Any], finals: Mapping[str, float] | None) -> flo
 def _evaluated(row: Mapping[str, Any], chosen: Fitness) -> Evaluated[str]:
     if row["fitness"] is None:
         return Evaluated(row["formula"], (math.nan,) * len(chosen.terms), row["status"])
-    return Evaluated(row["formula"], oriented(Measured(**row["terms"]), chosen.terms, chosen.sharpness))
+    return Evaluated(row["formula"], oriented(Metrics(**row["terms"]), chosen.terms, chosen.sharpness))
 
 
 def _finite(value: float) -> float | None:

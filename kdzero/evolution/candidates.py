@@ -30,7 +30,7 @@ from zcbench.distill.training.teaching import Teacher
 from zcbench.distill.training.training import Training
 from zcbench.errors import ZcbenchError
 from zcbench.kdzero.evolution.rejection import Recording, Rejection, Stopping
-from zcbench.kdzero.evolution.terms import READS, Measured, measure
+from zcbench.kdzero.evolution.terms import READS, Metrics, measure
 from zcbench.kdzero.evolution.untrained import Untrained
 from zcbench.kdzero.genome import Genome, GenomeError
 from zcbench.proxies.scoring.evaluation import status_of
@@ -42,7 +42,7 @@ REJECTED, UNFIT, DIVERGED, NOT_FINITE = "rejected", "unfit", "diverged", "nan"
 _OWN_FAULT = (GenomeError, BadLoss, MissingOutput, ShapeMismatch, TooFewImages)
 
 
-class Task(NamedTuple):
+class CandidateTask(NamedTuple):
     """One candidate to evaluate; ``attempt`` counts workers that it has already cost."""
 
     key: Key
@@ -115,7 +115,7 @@ class CandidateMaker:
         self._data = job.data.to(job.device, job.recipe.layout)
         self._teachers: dict[frozenset[str], Teacher] = {}
 
-    def __call__(self, task: Task) -> dict[str, Any]:
+    def __call__(self, task: CandidateTask) -> dict[str, Any]:
         """The row of one candidate, or of the student without a teacher; a failure is a row with status and reason.
 
         Raises:
@@ -138,7 +138,7 @@ class CandidateMaker:
         teacher = self._teacher_network.to(self._data.images.device)
         return Untrained(self._job.build_student().train(), teacher, self._data, self._job.recipe.seed)
 
-    def teacher_quality(self) -> Measured:
+    def teacher_quality(self) -> Metrics:
         """The teacher on the validation images, measured against itself."""
         return measure(self._validation, self._validation, self._data.test_labels)
 
@@ -196,7 +196,7 @@ class CandidateMaker:
         return _outputs(self._teacher_network, self._in_place_of_training)
 
 
-def prepare(job: CandidateJob) -> Callable[[Task], dict[str, Any]]:
+def prepare(job: CandidateJob) -> Callable[[CandidateTask], dict[str, Any]]:
     """Make the present process a worker for ``job``: one thread."""
     torch.set_num_threads(1)
     return CandidateMaker(job)

@@ -17,12 +17,12 @@ from zcbench.kdzero.evolution.candidates import (
     VANILLA,
     CandidateJob,
     CandidateMaker,
-    Task,
+    CandidateTask,
     failed,
     prepare,
 )
 from zcbench.kdzero.evolution.fitness import Fitness
-from zcbench.kdzero.evolution.terms import Measured, oriented
+from zcbench.kdzero.evolution.terms import Metrics, oriented
 from zcbench.kdzero.genome import Genome
 from zcbench.runtime.parcel import parcel
 from zcbench.runtime.pool import Ending, WorkerPool
@@ -67,7 +67,7 @@ class CandidateEvaluation:
         self._workers, self._timeout = workers, timeout
         self._again = set(TRANSIENT) if retry_failed else set[str]()
         self._done: dict[Key, None] = {}
-        self._pool: WorkerPool[Task] | None = None
+        self._pool: WorkerPool[CandidateTask] | None = None
         self.fresh = 0
 
     def __enter__(self) -> Self:
@@ -107,11 +107,11 @@ class CandidateEvaluation:
         chosen = self._fitness
         values = (math.nan,) * len(chosen.terms)
         if row["status"] == "ok":
-            values = oriented(Measured(**row["terms"]), chosen.terms, chosen.sharpness)
+            values = oriented(Metrics(**row["terms"]), chosen.terms, chosen.sharpness)
         return Evaluated(genome, values, row["status"], row.get("reason", ""), row["seconds"])
 
     def _carry_out(self, keys: Sequence[Key]) -> None:
-        missing = [Task(key) for key in self._log.missing(keys, self._again) if key not in self._done]
+        missing = [CandidateTask(key) for key in self._log.missing(keys, self._again) if key not in self._done]
         known = dict.fromkeys(keys).keys() - {task.key for task in missing} - self._done.keys()
         self._done |= dict.fromkeys(known)
         self._bar.find(self._log.rows[key]["status"] for key in known)
@@ -120,16 +120,16 @@ class CandidateEvaluation:
         else:
             self._in_workers(deque(missing))
 
-    def _here(self, tasks: Sequence[Task]) -> None:
+    def _here(self, tasks: Sequence[CandidateTask]) -> None:
         with one_thread():
             for task in tasks:
                 self._require_going_on()
                 self._keep(self.maker(task))
 
-    def _in_workers(self, queue: deque[Task]) -> None:
+    def _in_workers(self, queue: deque[CandidateTask]) -> None:
         if not queue:
             return
-        self._pool = self._pool or WorkerPool[Task](prepare, parcel(self._job), self._workers)
+        self._pool = self._pool or WorkerPool[CandidateTask](prepare, parcel(self._job), self._workers)
         while queue or self._pool.busy:
             self._require_going_on()
             while queue and self._pool.room:
@@ -137,7 +137,7 @@ class CandidateEvaluation:
             for ending in self._pool.poll(_HEARTBEAT):
                 queue.extendleft(self._settle(ending))
 
-    def _settle(self, ending: Ending[Task]) -> list[Task]:
+    def _settle(self, ending: Ending[CandidateTask]) -> list[CandidateTask]:
         """Keep the row of what ended; or what to try again, once."""
         task = ending.task
         if ending.failure == "died" and task.attempt == 0:

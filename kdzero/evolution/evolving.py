@@ -16,21 +16,21 @@ from zcbench.benchmarks.scoring.session import Stop
 from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.benchmarks.training.log import FILE as LOG
 from zcbench.benchmarks.training.log import Key, TrainingLog
-from zcbench.benchmarks.training.workers import TEACHER, Training, TruthJob, TruthMaker
+from zcbench.benchmarks.training.workers import TEACHER, TrainingTask, TruthJob, TruthMaker
 from zcbench.distill.training.recipe import Recipe
 from zcbench.kdzero.evolution import analysis, document
 from zcbench.kdzero.evolution.candidates import CandidateJob, finite
-from zcbench.kdzero.evolution.distinct import Distinct
+from zcbench.kdzero.evolution.deduplication import Deduplicated
 from zcbench.kdzero.evolution.evaluating import CandidateEvaluation
 from zcbench.kdzero.evolution.evolution import Evolution
 from zcbench.kdzero.evolution.prescreening import Prescreened
 from zcbench.kdzero.evolution.settings import DistillerSettings
 from zcbench.kdzero.evolution.shrinkage import DistillerSpace
 from zcbench.kdzero.evolution.terms import SHARPNESS
-from zcbench.kdzero.evolution.untrained import Known, RankingValue
+from zcbench.kdzero.evolution.untrained import KnownAccuracies, RankingValue
 from zcbench.kdzero.genome import Genome, GenomeDomain
 from zcbench.runtime.progress import Bar
-from zcbench.search.algorithms.loop import Algorithm, Evaluated, SearchError, Trace, pick, search
+from zcbench.search.algorithms.loop import Algorithm, Evaluated, SearchError, SearchTrace, pick, search
 from zcbench.search.algorithms.random_search import RandomSearch
 from zcbench.streams import numpy_stream
 
@@ -39,7 +39,7 @@ TOP = 10
 
 
 @dataclass(frozen=True)
-class DistillerFound:
+class DistillerSearchResult:
     """What a distiller search found.
 
     Attributes:
@@ -63,10 +63,10 @@ def evolve_distiller(
     workers: int = 2,
     timeout: float | None = None,
     retry_failed: bool = False,
-    known: Known | None = None,
+    known: KnownAccuracies | None = None,
     against: Mapping[str, analysis.Content] | None = None,
     console: Console | None = None,
-) -> DistillerFound:
+) -> DistillerSearchResult:
     """Search the loss that trains a student best under a teacher; each result is kept as soon as it is there.
 
     Args:
@@ -121,7 +121,7 @@ def evolve_distiller(
         times = {"wall_seconds": time.monotonic() - start, "seconds": conducted.seconds}
         document.write_json(folder / document.FILE, content)
         document.write_json(folder / document.TIMES, times)
-    return DistillerFound(content, times, folder / document.FILE)
+    return DistillerSearchResult(content, times, folder / document.FILE)
 
 
 class _Conducted:
@@ -133,7 +133,7 @@ class _Conducted:
         settings: DistillerSettings,
         evaluation: CandidateEvaluation,
         folder: Path,
-        known: Known | None,
+        known: KnownAccuracies | None,
     ) -> None:
         self._job, self._settings, self._evaluation, self._folder = job, settings, evaluation, folder
         with one_thread():
@@ -141,10 +141,10 @@ class _Conducted:
             shapes, self._teacher = untrained.shapes, evaluation.maker.teacher_quality()
         self._ranking = None if known is None else cache(RankingValue(untrained, known))
         self._space = DistillerSpace(GenomeDomain(pair=shapes), settings.shrinkage)
-        self._distinct = Distinct(self._space, self._signature)
+        self._distinct = Deduplicated(self._space, self._signature)
         self._algorithm = self._proposing()
         self._vanilla: Mapping[str, Any] = {}
-        self._trace = Trace[Genome]()
+        self._trace = SearchTrace[Genome]()
 
     def run(self) -> None:
         """Train the student alone, then search."""
@@ -222,7 +222,7 @@ class _Conducted:
         with one_thread():
             return (self._ranking or self._evaluation.maker.untrained.value)(genome)
 
-    def _after_a_step(self, trace: Trace[Genome]) -> None:
+    def _after_a_step(self, trace: SearchTrace[Genome]) -> None:
         self._space.learn(trace.history, self._settings.fitness(trace.history))
         document.write_table(self._folder / document.TABLE, self._history(trace.history))
 
@@ -279,7 +279,7 @@ def _trained_teacher(
     if console is not None:
         console.print(f"Training the teacher {job.teacher.label}, {recipe.epochs} epochs.", highlight=False)
     with one_thread():
-        row = TruthMaker(truth)(Training(key))
+        row = TruthMaker(truth)(TrainingTask(key))
     log.add(row)
     if row["status"] != "ok":
         raise SearchError(

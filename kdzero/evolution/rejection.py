@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zcbench.distill.contract import Distiller
 from zcbench.distill.outputs import Outputs
-from zcbench.distill.training.objective import Objective
+from zcbench.distill.training.objective import TrainingObjective
 from zcbench.search.algorithms.loop import SearchError
 
 
@@ -87,7 +87,7 @@ class Rejection:
         return f"exploding: the cross-entropy went from {before:.4g} to {after:.4g}" if grew else ""
 
 
-class Recording(Objective):
+class Recording(TrainingObjective):
     """An objective with one distiller that keeps the losses of its first steps.
 
     Args:

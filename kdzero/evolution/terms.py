@@ -17,7 +17,7 @@ READS = frozenset({"logits", "embedding"})
 """Outputs that the terms are computed from."""
 
 
-class Measured(NamedTuple):
+class Metrics(NamedTuple):
     """All terms of one student; which of them count is decided afterwards.
 
     Attributes:
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
 
 
 @torch.no_grad()
-def measure(student: Outputs, teacher: Outputs, labels: Tensor) -> Measured:
+def measure(student: Outputs, teacher: Outputs, labels: Tensor) -> Metrics:
     r"""The terms over one set of images.
 
     .. math::  \operatorname{CE}(z^S, y), \qquad
@@ -61,7 +61,7 @@ def measure(student: Outputs, teacher: Outputs, labels: Tensor) -> Measured:
         is rewarded without end, which ``sharpness_absolute`` does not do.
     """
     hits = student.logits.argmax(1)
-    return Measured(
+    return Metrics(
         ce=cross_entropy(student.logits, labels).item(),
         sharpness=sharpness_gap(student, teacher).item(),
         sharpness_absolute=sharpness_gap_abs(student, teacher).item(),
@@ -103,16 +103,16 @@ SHARPNESS: dict[str, str] = {
     "absolute": "sharpness_absolute",
     "second_order": "sharpness_second_order",
 }
-"""Forms of the sharpness gap, and the field of `Measured` that holds each."""
+"""Forms of the sharpness gap, and the field of `Metrics` that holds each."""
 
 TERMS = ("ce", "sharpness", "cka")
 """Names of the terms, in the order in which the fitness adds them."""
 
 
-def oriented(measured: Measured, terms: tuple[str, ...], sharpness: str) -> tuple[float, ...]:
+def oriented(measured: Metrics, terms: tuple[str, ...], sharpness: str) -> tuple[float, ...]:
     """The chosen terms, each turned so that higher is better.
 
-    >>> oriented(Measured(ce=2.0, sharpness=0.5, sharpness_absolute=0.5, sharpness_second_order=0.4, cka=0.9,
+    >>> oriented(Metrics(ce=2.0, sharpness=0.5, sharpness_absolute=0.5, sharpness_second_order=0.4, cka=0.9,
     ...     accuracy=10.0, agreement=20.0), ("ce", "cka"), "exact")
     (-2.0, 0.9)
     """

@@ -107,7 +107,7 @@ class Untrained:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownAccuracies:
     """Architectures whose accuracy is known, by whose order candidates are pre-screened.
 
     Attributes:
@@ -138,7 +138,7 @@ class Known:
         seed: int = 0,
         data_dir: str | Path | None = None,
         without: str | None = None,
-    ) -> "Known":
+    ) -> "KnownAccuracies":
         """A seeded sample of the architectures of a truth.
 
         Args:
@@ -185,7 +185,7 @@ class RankingValue:
         known: the architectures.
     """
 
-    def __init__(self, untrained: Untrained, known: Known) -> None:
+    def __init__(self, untrained: Untrained, known: KnownAccuracies) -> None:
         self._untrained, self._known = untrained, known
 
     def __call__(self, genome: Genome) -> float:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from zcbench.distill.documents import VERSION, read_best
-from zcbench.distill.errors import KnobError
+from zcbench.distill.errors import HyperparameterError
 from zcbench.kdzero.genome.errors import GenomeError
 from zcbench.kdzero.genome.genome import Genome
 
@@ -21,6 +21,6 @@ def read_distiller(path: str | Path) -> Genome:
     """
     try:
         formula = read_best(path)["formula"]
-    except KnobError as error:
+    except HyperparameterError as error:
         raise GenomeError(str(error)) from error
     return Genome.parse(formula)

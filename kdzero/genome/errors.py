@@ -1,9 +1,9 @@
 """What can be wrong with a genome."""
 
-from zcbench.distill.errors import KnobError, ShapeMismatch
+from zcbench.distill.errors import HyperparameterError, ShapeMismatch
 
 
-class GenomeError(KnobError):
+class GenomeError(HyperparameterError):
     """A genome that cannot be read or makes no sense, or a space of genomes with nothing left in it."""
 
 

@@ -136,21 +136,21 @@ class Genome:
 
 @dataclass(frozen=True)
 class GenomeDistiller(Distiller):
-    """A genome as a distiller; its knobs are the formula and, where it needs one, the adapter."""
+    """A genome as a distiller; its hyperparameters are the formula and, where it needs one, the adapter."""
 
-    def configured(self, **knobs: Any) -> Distiller:
+    def configured(self, **hyperparameters: Any) -> Distiller:
         """The loss of another formula, or with another adapter.
 
         Raises:
             GenomeError: the formula makes no genome.
-            UnknownNameError: it has no such knob.
-            KnobError: a value of the wrong type.
+            UnknownNameError: it has no such hyperparameter.
+            HyperparameterError: a value of the wrong type.
         """
-        if "formula" not in knobs:
-            return super().configured(**knobs)
-        made: Distiller = Genome.parse(knobs.pop("formula")).distiller
-        kept = {knob: value for knob, value in self.settings if knob in made.knobs and knob != "formula"}
-        return made.configured(**kept | knobs) if kept or knobs else made
+        if "formula" not in hyperparameters:
+            return super().configured(**hyperparameters)
+        made: Distiller = Genome.parse(hyperparameters.pop("formula")).distiller
+        kept = {name: value for name, value in self.settings if name in made.hyperparameters and name != "formula"}
+        return made.configured(**kept | hyperparameters) if kept or hyperparameters else made
 
     def projectors(self, student: Shapes, teacher: Shapes, seed: int = 0) -> nn.Module | None:
         """The adapter to train with a student of these shapes, or None if none is needed.
@@ -176,7 +176,7 @@ class GenomeDistiller(Distiller):
     def _defaults(self) -> dict[str, object]:
         return {"formula": ""} | super()._defaults
 
-    def _function_knobs(self) -> dict[str, Any]:
+    def _function_hyperparameters(self) -> dict[str, Any]:
         return {}
 
 

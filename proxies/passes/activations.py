@@ -9,7 +9,7 @@ from zcbench.proxies.signals.signals import Failure
 from zcbench.streams import torch_stream
 
 
-class ActivationTap:
+class ActivationRecorder:
     """Keeps C consecutive positions of what each layer and activation function puts out, a ``(C, C)`` matrix.
 
     The output, with channels last, is a matrix with a row per image and position. The C rows start where a row of an

@@ -10,11 +10,11 @@ from zcbench.hooks.stages import block_modules, channels_second
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.data_free import standard_normal
 from zcbench.proxies.passes.shared import Values, missing
-from zcbench.proxies.signals.signals import Batch, Blocks
+from zcbench.proxies.signals.signals import Blocks, Minibatch
 from zcbench.streams import torch_stream
 
 
-def blocks(network: nn.Module, batch: Batch, seed: int) -> Values:
+def blocks(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     """Blocks of the network for as many standard normal images as the batch has.
 
     The network is cut at the borders of its blocks, so that one backward pass pulls all signs back at once. If a map

@@ -19,11 +19,11 @@ from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.passes.shared import Values, check_mixing, differentiate, missing, single_logits
 from zcbench.proxies.signals.borrowing import with_state
 from zcbench.proxies.signals.errors import NotApplicable
-from zcbench.proxies.signals.signals import Batch, Costs
+from zcbench.proxies.signals.signals import Minibatch, NetworkCosts
 from zcbench.streams import torch_stream
 
 
-def count_costs(network: nn.Module, batch: Batch) -> Values:
+def count_costs(network: nn.Module, batch: Minibatch) -> Values:
     """Count parameters, and the MACs, convolutions and depth of one image, in a forward pass in evaluation mode.
 
     MACs are those of convolutions, linear maps, recurrences and products of tensors, those of attention included.
@@ -35,8 +35,8 @@ def count_costs(network: nn.Module, batch: Batch) -> Values:
         with torch.no_grad(), evaluating(network), Sizes() as sizes, Recorder(named_state(network), image):
             logits = network(image)
     except Exception as error:
-        return {"costs": Costs(params, trouble=f"{type(error).__name__}: {error}")}
-    return {"costs": Costs(params, sizes.macs, sizes.n_convs, depth_of(logits))}
+        return {"costs": NetworkCosts(params, trouble=f"{type(error).__name__}: {error}")}
+    return {"costs": NetworkCosts(params, sizes.macs, sizes.n_convs, depth_of(logits))}
 
 
 class WithoutBatchNorm(TorchFunctionMode):
@@ -54,7 +54,7 @@ class WithoutBatchNorm(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def linearised_gradients(network: nn.Module, batch: Batch) -> Values:
+def linearised_gradients(network: nn.Module, batch: Minibatch) -> Values:
     r"""Per weight |θ| and ∂R/∂|θ|, R = Σ logits of the network with weights |θ| for one image of ones, in float64."""
     parameters = {name: t.detach().abs().double().requires_grad_() for name, t in named_state(network).items()}
     buffers = {name: b.double() if b.is_floating_point() else b.clone() for name, b in network.named_buffers()}
@@ -72,7 +72,7 @@ def linearised_gradients(network: nn.Module, batch: Batch) -> Values:
     with double_precision(), WithoutBatchNorm(), Recorder(parameters, ones, replace=absolute) as recorder:
         logits = with_state(network, parameters | buffers, ones)
     check_mixing(logits)
-    logits = single_logits(logits, Batch(ones, batch.labels[:1]))
+    logits = single_logits(logits, Minibatch(ones, batch.labels[:1]))
     used = {weight.name: positive.get(weight.name, weight.tensor) for weight in recorder.weights}
     total = logits.sum()
     gradients = differentiate(total, used)
@@ -145,7 +145,7 @@ def gaussian_state(network: nn.Module, usage: Usage, stream: torch.Generator) ->
     return state
 
 
-def gaussian_response(network: nn.Module, batch: Batch, usage: Usage, seed: int, epsilon: float = 0.01) -> Values:
+def gaussian_response(network: nn.Module, batch: Minibatch, usage: Usage, seed: int, epsilon: float = 0.01) -> Values:
     """‖Φ(x) − Φ(x + εx')‖₂ per image, and the batch-norm variances, for Gaussian weights and images.
 
     Φ is the feature map before global pooling. Weights of convolutions, linear maps and recurrences, x and x' (16

@@ -14,14 +14,14 @@ from zcbench.proxies.passes.per_image import ImageByImage, normalise_each
 from zcbench.proxies.passes.shared import Values, check_classes, check_logits, single_logits
 from zcbench.proxies.signals.borrowing import with_state
 from zcbench.proxies.signals.errors import NotApplicable
-from zcbench.proxies.signals.signals import Batch
+from zcbench.proxies.signals.signals import Minibatch
 from zcbench.streams import torch_stream
 
 T = TypeVar("T", Tensor, Tensor | None)
 JACOBIAN_IMAGES, JACOBIAN_TENSORS = 32, 128  # the released code of VKDNW takes 64 images, and as many tensors
 
 
-def logit_jacobians(network: nn.Module, batch: Batch, usage: Usage, seed: int) -> Values:
+def logit_jacobians(network: nn.Module, batch: Minibatch, usage: Usage, seed: int) -> Values:
     """∂z_i/∂θ' and the logits z_i of Gaussian images; θ' is the first entry of each of the first tensors.
 
     The network runs in evaluation mode with the weights of an untrained one: convolutions and linear layers by He et
@@ -47,10 +47,10 @@ def logit_jacobians(network: nn.Module, batch: Batch, usage: Usage, seed: int) -
         raise NotApplicable("The network has no parameters.")
     with evaluating(network):
         try:
-            found = _from_outputs(network, state, weights, Batch(faster, batch.labels))
+            found = _from_outputs(network, state, weights, Minibatch(faster, batch.labels))
         except RuntimeError:  # a view that needs another memory format, or a function without a rule for it
             found = None
-        found = found or _from_weights(network, state, weights, Batch(images, batch.labels))
+        found = found or _from_weights(network, state, weights, Minibatch(images, batch.labels))
     return {"logit_jacobians": found}
 
 
@@ -66,7 +66,7 @@ def _untrained(network: nn.Module, usage: Usage, stream: torch.Generator) -> dic
 
 
 def _from_outputs(
-    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Batch
+    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch
 ) -> tuple[Tensor, Tensor] | None:
     """J ``(B, N, P)`` and z ``(B, N)`` from what reaches the outputs of the layers.
 
@@ -80,7 +80,7 @@ def _from_outputs(
     check_classes(logits)
     with torch.no_grad():
         alone = single_logits(
-            with_state(network, state, batch.images[:1].clone()), Batch(batch.images[:1], batch.labels)
+            with_state(network, state, batch.images[:1].clone()), Minibatch(batch.images[:1], batch.labels)
         )
     if (alone - logits[:1]).norm() > 0.1 * alone.norm():
         return None
@@ -189,16 +189,16 @@ class FirstEntries(ImageByImage):
 
 
 def _from_weights(
-    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Batch
+    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch
 ) -> tuple[Tensor, Tensor]:
     """The same for any network, image by image and class by class, through the gradients of whole weights."""
-    rows = [_from_image(network, state, weights, Batch(image[None], batch.labels)) for image in batch.images]
+    rows = [_from_image(network, state, weights, Minibatch(image[None], batch.labels)) for image in batch.images]
     jacobians, logits = map(torch.stack, zip(*rows))
     return jacobians, logits
 
 
 def _from_image(
-    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Batch
+    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch
 ) -> tuple[Tensor, Tensor]:
     with ImageByImage():
         logits = with_state(network, state, batch.images.clone())

@@ -15,21 +15,21 @@ from zcbench.hooks.trace import trace_of
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.data_free import standard_normal
 from zcbench.proxies.passes.shared import Values, missing, single_logits
-from zcbench.proxies.signals.signals import Batch, Failure
+from zcbench.proxies.signals.signals import Failure, Minibatch
 from zcbench.streams import torch_stream
 
 
-def channel_maps(network: nn.Module, batch: Batch, seed: int) -> Values:
+def channel_maps(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     """Maps ``(C, H*W)`` of every call of a module, containers too, for one standard normal image.
 
-    Batch normalisation normalises the image by itself. A container that passes on its last layer's output gives the
+    Minibatch normalisation normalises the image by itself. A container that passes on its last layer's output gives the
     same object again, unless something overwrites the output in place later: each map is kept as the module gave it.
     """
     stream = torch_stream("channel_maps", seed, device=batch.images.device)
     return {"channel_maps": _maps(network, standard_normal(batch.images[:1].shape, batch.images, stream))}
 
 
-def image_maps(network: nn.Module, batch: Batch) -> Values:
+def image_maps(network: nn.Module, batch: Minibatch) -> Values:
     """`channel_maps` for the first image of the batch."""
     return {"image_maps": _maps(network, batch.images[:1].clone())}
 
@@ -61,7 +61,7 @@ def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
     return kept.maps or missing("No module puts out a feature map.")
 
 
-def circle(network: nn.Module, batch: Batch, seed: int) -> Values:
+def circle(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     r"""Velocity and acceleration of the logits z, ``(N,)`` each, at the beginning of a random circle of images.
 
     .. math::  \dot z = \partial_t z(x_t)|_{t=0}, \qquad \ddot z = \partial_t^2 z(x_t)|_{t=0}, \qquad
@@ -80,7 +80,7 @@ def circle(network: nn.Module, batch: Batch, seed: int) -> Values:
     u, w = (side.reshape(shape).to(batch.images.dtype) for side in plane.T)
     t = torch.zeros((), dtype=batch.images.dtype, device=batch.images.device, requires_grad=True)
     with twice_differentiable():
-        z = single_logits(network(u * t.cos() + w * t.sin()), Batch(batch.images[:1], batch.labels[:1]))
+        z = single_logits(network(u * t.cos() + w * t.sin()), Minibatch(batch.images[:1], batch.labels[:1]))
     y = torch.zeros_like(z, requires_grad=True)
     first = _derivative((y * z).sum(), t)
     check_twice([first])

@@ -19,18 +19,18 @@ from zcbench.proxies.passes.shared import Values, check_classes, differentiate, 
 from zcbench.proxies.signals.borrowing import seed_everything, with_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import ScoreTimeout
-from zcbench.proxies.signals.signals import Batch
+from zcbench.proxies.signals.signals import Minibatch
 
 GRADIENT_IMAGES = 16  # the 1.5 M weights of the largest NAS-Bench-201 cell make 98 MB of gradients
 KERNEL_IMAGES = 16  # the cost grows with the square
 
 
-def first_images(batch: Batch, count: int) -> Batch:
+def first_images(batch: Minibatch, count: int) -> Minibatch:
     """The first ``count`` images of ``batch``, or all of them if there are fewer."""
-    return Batch(batch.images[:count], batch.labels[:count])
+    return Minibatch(batch.images[:count], batch.labels[:count])
 
 
-def image_gradients(network: nn.Module, batch: Batch, usage: Usage, seed: int) -> Values:
+def image_gradients(network: nn.Module, batch: Minibatch, usage: Usage, seed: int) -> Values:
     r"""∂l_i/∂θ of the first images, l_i the cross-entropy of image i, which batch normalisation sees by itself.
 
     The images are differentiated together where PyTorch's vectorising map can do it, else one after the other.
@@ -46,12 +46,14 @@ def image_gradients(network: nn.Module, batch: Batch, usage: Usage, seed: int) -
     return {"image_gradients": _one_by_one(network, part)}
 
 
-def _together(network: nn.Module, batch: Batch, usage: Usage) -> dict[str, Tensor]:
+def _together(network: nn.Module, batch: Minibatch, usage: Usage) -> dict[str, Tensor]:
     state = {weight.name: weight.tensor.detach() for weight in usage.weights}
 
     def loss(state: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        logits = single_logits(with_state(network, {**buffers, **state}, image[None]), Batch(image[None], batch.labels))
+        logits = single_logits(
+            with_state(network, {**buffers, **state}, image[None]), Minibatch(image[None], batch.labels)
+        )
         check_classes(logits)
         return F.cross_entropy(logits, label[None])
 
@@ -59,20 +61,20 @@ def _together(network: nn.Module, batch: Batch, usage: Usage) -> dict[str, Tenso
         return vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(state, batch.images, batch.labels)
 
 
-def _one_by_one(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+def _one_by_one(network: nn.Module, batch: Minibatch) -> dict[str, Tensor]:
     found: list[dict[str, Tensor]] = []
     for image, label in zip(batch.images, batch.labels):
         given = image[None].clone()
         with ImageByImage(), Recorder(named_state(network), given) as recorder:
             logits = with_state(network, {}, given)  # which refuses maps that are computed anew without these modes
-        logits = single_logits(logits, Batch(given, batch.labels))
+        logits = single_logits(logits, Minibatch(given, batch.labels))
         check_classes(logits)
         weights = {weight.name: weight.tensor for weight in recorder.weights}
         found.append(differentiate(F.cross_entropy(logits, label[None]), weights))
     return {name: torch.stack([one[name] for one in found]) for name in found[0]}
 
 
-def tangent_kernel(network: nn.Module, batch: Batch) -> Values:
+def tangent_kernel(network: nn.Module, batch: Minibatch) -> Values:
     r"""Θ_ij = ⟨∂_θ Σ z_i, ∂_θ Σ z_j⟩ of the first images, which batch normalisation sees together.
 
     The backward passes, one for each image, are carried out as one where PyTorch can do it; the products are taken in

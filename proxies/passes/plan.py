@@ -20,7 +20,7 @@ from zcbench.proxies.passes.thin import thin_codes
 from zcbench.proxies.signals.borrowing import same_buffers, seed_everything
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import time_limit
-from zcbench.proxies.signals.signals import Batch, Costs, Failure, Signals
+from zcbench.proxies.signals.signals import Failure, Minibatch, NetworkCosts, Signals
 from zcbench.proxies.signals.spectra import wide
 
 Thin = Callable[[], nn.Module | None]
@@ -31,11 +31,11 @@ _BY_ROLE = frozenset({"gaussian_response", "image_gradients", "logit_jacobians"}
 
 
 @dataclass
-class Task:
+class PassInputs:
     """What a pass is given: a borrowed network, the batch, the signals that are wanted, and the stream of its draws."""
 
     network: nn.Module
-    batch: Batch
+    batch: Minibatch
     wanted: frozenset[str]
     seed: int
     clock: Clock
@@ -57,7 +57,7 @@ class Pass(NamedTuple):
 
     gives: frozenset[str]
     part: str | None
-    work: Callable[[Task], Values]
+    work: Callable[[PassInputs], Values]
 
 
 #: Every pass. Each runs with its own random stream and leaves the buffers as they were.
@@ -96,10 +96,10 @@ WIDE = frozenset(
 
 def collect(
     network: nn.Module,
-    batch: Batch,
+    batch: Minibatch,
     reads: frozenset[str],
     *,
-    costs: Costs | None = None,
+    costs: NetworkCosts | None = None,
     thin: Thin | None = None,
     seed: int = 0,
     timeout: float | None = None,
@@ -112,7 +112,7 @@ def collect(
     values: Values = {"network": network, "num_classes": Failure(NotApplicable("No forward pass."))}
     if costs is not None:
         values["costs"] = costs
-    task = Task(network, batch, reads - values.keys(), seed, Clock(), thin)
+    task = PassInputs(network, batch, reads - values.keys(), seed, Clock(), thin)
     for item in PASSES:
         if task.wanted & item.gives:
             attempt(values, item.gives, partial(_carry_out, item, task, timeout))
@@ -120,7 +120,7 @@ def collect(
     return Signals(values, batch, reads, task.clock.parts)
 
 
-def _shared(task: Task) -> Values:
+def _shared(task: PassInputs) -> Values:
     """The signals of the shared pass; for the weights alone two images are enough."""
     if task.wanted & SharedPass.provides == {"parameters"}:
         return {"parameters": {weight.name: weight.tensor.detach() for weight in task.usage.weights}}
@@ -141,7 +141,7 @@ def _widened(value: Any) -> Any:
     return tuple(map(_widened, value)) if type(value) is tuple else value
 
 
-def _carry_out(item: Pass, task: Task, timeout: float | None) -> Values:
+def _carry_out(item: Pass, task: PassInputs, timeout: float | None) -> Values:
     seed_everything("passes", task.seed)
     with same_buffers(task.network), time_limit(timeout), task.clock.part(item.part) if item.part else nullcontext():
         return item.work(task)

@@ -13,17 +13,17 @@ from zcbench.errors import BatchError
 from zcbench.hooks.heads import Classifier, classifier_of, last_map, map_of, overwritten
 from zcbench.hooks.recorder import Recorder, Unrecorded
 from zcbench.hooks.rewrites import check_twice, lacks_second_derivative, twice_differentiable
-from zcbench.hooks.stages import StageTap
+from zcbench.hooks.stages import StageRecorder
 from zcbench.hooks.trace import trace_of
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
-from zcbench.proxies.passes.activations import ActivationTap
+from zcbench.proxies.passes.activations import ActivationRecorder
 from zcbench.proxies.passes.codes import ReluCodes
 from zcbench.proxies.passes.saliency import Saliency
 from zcbench.proxies.signals.borrowing import copied_buffers, put_back, same_buffers, seed_everything
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import ScoreTimeout
-from zcbench.proxies.signals.signals import Batch, Failure
+from zcbench.proxies.signals.signals import Failure, Minibatch
 
 Values = dict[str, Any]
 
@@ -83,7 +83,7 @@ class SharedPass:
     def __init__(
         self,
         network: nn.Module,
-        batch: Batch,
+        batch: Minibatch,
         wanted: frozenset[str],
         clock: Clock,
         seed: int = 0,
@@ -95,9 +95,9 @@ class SharedPass:
         self._jacobian, self._hessian = "input_jacobian" in wanted, "hessian_gradient" in wanted
         self._backward = self._hessian or bool(wanted & self.first_order)
         self._saliency = Saliency(len(batch.images)) if "channel_saliency" in wanted else None
-        self._stages: StageTap | Failure | None = self._stage_tap() if "stages" in wanted else None
+        self._stages: StageRecorder | Failure | None = self._stage_tap() if "stages" in wanted else None
         self._codes: ReluCodes | None = None
-        self._activations: ActivationTap | None = None
+        self._activations: ActivationRecorder | None = None
         self._recorder: Recorder | None = None
         self._copies = False
 
@@ -120,10 +120,10 @@ class SharedPass:
         """What the parameters were used for, if ``roles`` were asked for."""
         return Usage.of(self._recorder) if self._roles and self._recorder is not None else None
 
-    def _stage_tap(self) -> StageTap | Failure:
+    def _stage_tap(self) -> StageRecorder | Failure:
         try:
             with same_buffers(self._network):
-                return StageTap(self._network, self._batch.images)
+                return StageRecorder(self._network, self._batch.images)
         except (ScoreTimeout, BatchError):
             raise
         except Exception as error:
@@ -162,7 +162,7 @@ class SharedPass:
     def _forward(self) -> tuple[Any, Tensor]:
         images = self._batch.images.clone().requires_grad_(self._jacobian)
         self._codes = ReluCodes(len(images)) if "relu_codes" in self._wanted else None
-        self._activations = ActivationTap(self._seed) if "activation_matrices" in self._wanted else None
+        self._activations = ActivationRecorder(self._seed) if "activation_matrices" in self._wanted else None
         with torch.set_grad_enabled(self._backward or self._jacobian):
             given = images.clone()
             self._recorder = Recorder(
@@ -175,7 +175,7 @@ class SharedPass:
                 roles=self._roles,
                 copies=self._copies,
             )
-            with self._recorder, self._stages if isinstance(self._stages, StageTap) else nullcontext():
+            with self._recorder, self._stages if isinstance(self._stages, StageRecorder) else nullcontext():
                 return self._network(given), images
 
     def _biased(self, number: int, output: Tensor | None) -> None:
@@ -255,7 +255,7 @@ def differentiate(
     return {name: torch.zeros_like(t) if g is None else g for (name, t), g in zip(tensors.items(), found)}
 
 
-def check_logits(logits: Any, batch: Batch) -> None:
+def check_logits(logits: Any, batch: Minibatch) -> None:
     """Refuse an output that is not one tensor of logits ``(B, N)``, and labels outside its N classes.
 
     Raises:
@@ -277,7 +277,7 @@ def check_logits(logits: Any, batch: Batch) -> None:
         )
 
 
-def single_logits(logits: Any, batch: Batch) -> Tensor:
+def single_logits(logits: Any, batch: Minibatch) -> Tensor:
     """Logits ``(1, N)`` of one image; a network may drop the axis of a single image.
 
     Raises:

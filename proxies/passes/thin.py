@@ -9,14 +9,14 @@ from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.codes import ReluCodes
 from zcbench.proxies.passes.shared import Values, missing
-from zcbench.proxies.signals.signals import Batch
+from zcbench.proxies.signals.signals import Minibatch
 from zcbench.streams import torch_stream
 
 CROPS = 3000  # three batches of 1000 crops of 3 x 3, as in the released code of TE-NAS
 SIDE = 3
 
 
-def thin_codes(thin: Callable[[], nn.Module | None] | None, batch: Batch, seed: int) -> Values:
+def thin_codes(thin: Callable[[], nn.Module | None] | None, batch: Minibatch, seed: int) -> Values:
     """ReLU codes of the thin network for random crops of one channel, in training mode."""
     network = thin() if thin is not None else None
     if network is None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zcbench import spaces
 from zcbench.isolation.settings import noticed
 from zcbench.proxies.scoring.contract import Proxy
-from zcbench.proxies.scoring.evaluation import Score, Teacher, evaluate
+from zcbench.proxies.scoring.evaluation import Score, TeacherSignals, evaluate
 from zcbench.proxies.signals.read_only import HINT
 from zcbench.streams import numpy_stream, torch_stream
 
@@ -116,7 +116,7 @@ def _run(name: str, work: Callable[[Proxy, Ground], tuple[bool, str]], proxy: Pr
 def _attempt(
     proxy: Proxy, ground: Ground, subject: Subject, batch: Batch, others: Sequence[str] = (), classes: int = 10
 ) -> Score:
-    teacher = Teacher(ground.build(ground.teacher, classes).network) if proxy.needs_teacher else None
+    teacher = TeacherSignals(ground.build(ground.teacher, classes).network) if proxy.needs_teacher else None
     return evaluate(subject.network, batch, [*others, proxy], teacher=teacher, thin=subject.thin)[-1]
 
 
@@ -164,7 +164,7 @@ def _after(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
 
 
 def _all(proxy: Proxy, ground: Ground, subject: Subject, proxies: Sequence[str | Proxy]) -> list[Score]:
-    teacher = Teacher(ground.build(ground.teacher).network) if proxy.needs_teacher else None
+    teacher = TeacherSignals(ground.build(ground.teacher).network) if proxy.needs_teacher else None
     return evaluate(subject.network, _batch(), proxies, teacher=teacher, thin=subject.thin)
 
 

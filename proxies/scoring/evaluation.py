@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from zcbench.datasets import Batch as ImageBatch
+from zcbench.datasets import Batch
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError, message
 from zcbench.proxies.passes.plan import Thin, collect
 from zcbench.proxies.scoring.contract import REGISTRY, Proxy, resolve
@@ -20,7 +20,7 @@ from zcbench.proxies.signals.borrowing import borrowed, own_randomness, seed_eve
 from zcbench.proxies.signals.errors import ScoreError
 from zcbench.proxies.signals.limits import time_limit
 from zcbench.proxies.signals.read_only import HINT, refused_by
-from zcbench.proxies.signals.signals import Batch, Costs, Signals, check_batch, own_copy
+from zcbench.proxies.signals.signals import Minibatch, NetworkCosts, Signals, check_batch, own_copy
 from zcbench.streams import exclusive
 
 
@@ -49,7 +49,7 @@ class ScoreFailure(ZcbenchError):
         )
 
 
-class Teacher:
+class TeacherSignals:
     """A network whose signals are computed once for a batch and reused for every student.
 
     Args:
@@ -60,11 +60,11 @@ class Teacher:
     def __init__(self, network: nn.Module, seed: int = 0) -> None:
         self.network = network
         self._seed = seed
-        self._batch: Batch | None = None
+        self._batch: Minibatch | None = None
         self._known: Signals | None = None
         self._reads: frozenset[str] = frozenset()
 
-    def signals(self, batch: Batch, reads: frozenset[str]) -> Signals:
+    def signals(self, batch: Minibatch, reads: frozenset[str]) -> Signals:
         """The teacher's signals for ``batch``; computed anew only for another batch or further signals.
 
         Raises:
@@ -86,10 +86,10 @@ class Teacher:
 
 def score(
     network: nn.Module,
-    batch: tuple[Tensor, Tensor] | ImageBatch,
+    batch: tuple[Tensor, Tensor] | Batch,
     proxies: Iterable[str | Proxy] | None = None,
     *,
-    teacher: nn.Module | Teacher | None = None,
+    teacher: nn.Module | TeacherSignals | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
     """Score one network.
@@ -129,11 +129,11 @@ def score(
 
 def evaluate(
     network: nn.Module | None,
-    batch: tuple[Tensor, Tensor] | ImageBatch,
+    batch: tuple[Tensor, Tensor] | Batch,
     proxies: Iterable[str | Proxy],
     *,
-    teacher: nn.Module | Teacher | None = None,
-    costs: Costs | None = None,
+    teacher: nn.Module | TeacherSignals | None = None,
+    costs: NetworkCosts | None = None,
     thin: Thin | None = None,
     seed: int = 0,
     timeout: float | None = None,
@@ -148,7 +148,7 @@ def evaluate(
         network: the network, or None where ``costs`` are all that is read.
         batch: images and labels, a pair or a `zcbench.datasets.Batch`.
         proxies: names or `Proxy` objects.
-        teacher: a network, or a `Teacher` that keeps its signals for the next student.
+        teacher: a network, or a `TeacherSignals` that keeps its signals for the next student.
         costs: analytic counts; measured in a forward pass if omitted.
         thin: builds the same architecture with one channel, as `Space.thin` does; needed by ``thin_codes`` only.
         seed: stream of what is random inside a pass or a proxy.
@@ -174,7 +174,7 @@ def evaluate(
         batch = checked if all(item.is_own for item in chosen) else own_copy(checked)
         return _without_network(chosen, Signals({"costs": costs}, batch, reads), seed, timeout)
     checked = _on_network(network, checked)
-    student = Teacher(teacher) if isinstance(teacher, nn.Module) else teacher
+    student = TeacherSignals(teacher) if isinstance(teacher, nn.Module) else teacher
 
     def fresh_signals() -> tuple[Signals, list[Tensor]]:
         signals = collect(network, own_copy(checked), reads, costs=costs, thin=thin, seed=seed, timeout=timeout)
@@ -213,7 +213,7 @@ def _written(tensors: Iterable[Tensor], item: Proxy) -> object:
     return sum(tensor._version for tensor in tensors) if item.is_own else marks(tensors)
 
 
-def _taught(student: Signals, teacher: Teacher, batch: Batch, reads: frozenset[str]) -> Signals:
+def _taught(student: Signals, teacher: TeacherSignals, batch: Minibatch, reads: frozenset[str]) -> Signals:
     """The teacher's signals; where its forward pass fails and its student's does not, the error names both.
 
     Raises:
@@ -300,7 +300,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _pair(batch: object) -> tuple[Tensor, Tensor]:
-    if isinstance(batch, ImageBatch):
+    if isinstance(batch, Batch):
         return batch.images, batch.labels
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         given = f"{len(batch)} values" if isinstance(batch, tuple | list) else type(batch).__name__
@@ -310,7 +310,7 @@ def _pair(batch: object) -> tuple[Tensor, Tensor]:
     return batch[0], batch[1]
 
 
-def _on_network(network: nn.Module, batch: Batch) -> Batch:
+def _on_network(network: nn.Module, batch: Minibatch) -> Minibatch:
     """The batch on the network's device and in its floating type.
 
     Raises:
@@ -349,7 +349,7 @@ def _on_network(network: nn.Module, batch: Batch) -> Batch:
     parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
     if parameter is None:
         return batch
-    return Batch(batch.images.to(parameter), batch.labels.to(parameter.device))
+    return Minibatch(batch.images.to(parameter), batch.labels.to(parameter.device))
 
 
 def _is_exported(module: torch.fx.GraphModule) -> bool:

@@ -13,14 +13,14 @@ from zcbench.proxies.signals.read_only import read_only
 from zcbench.proxies.signals.table import RESTS_ON
 
 
-class Batch(NamedTuple):
+class Minibatch(NamedTuple):
     """Images ``(B, C, H, W)`` and class indices ``(B,)``."""
 
     images: Tensor
     labels: Tensor
 
 
-class Costs(NamedTuple):
+class NetworkCosts(NamedTuple):
     """Size of an architecture: parameters, multiply-accumulates and convolutions of one image, layers on a path."""
 
     params: int
@@ -65,7 +65,7 @@ class Signals:
     def __init__(
         self,
         values: Mapping[str, Any],
-        batch: Batch,
+        batch: Minibatch,
         reads: Iterable[str],
         parts: Mapping[str, float] | None = None,
         memory: dict[Hashable, Any] | None = None,
@@ -84,7 +84,7 @@ class Signals:
         """The same signals, restricted to ``reads``; ``alone`` with a memory of their own, the teacher's too."""
         alone = alone or self._alone
         memory = {} if alone else self.memory
-        return Signals(self._values, Batch(self.images, self._labels), reads, self._parts, memory, alone=alone)
+        return Signals(self._values, Minibatch(self.images, self._labels), reads, self._parts, memory, alone=alone)
 
     def seconds(self) -> float:
         """Seconds of the passes behind these signals, each counted once, as if nothing else shared them."""
@@ -100,7 +100,7 @@ class Signals:
         """The same signals, where those that failed with ``old`` fail with ``new``."""
         failed = {name: value for name, value in self._values.items() if isinstance(value, Failure)}
         changed = {name: Failure(new) for name, value in failed.items() if value.error is old}
-        return Signals({**self._values, **changed}, Batch(self.images, self._labels), self._reads, self._parts)
+        return Signals({**self._values, **changed}, Minibatch(self.images, self._labels), self._reads, self._parts)
 
     def tensors(self) -> Iterator[Tensor]:
         """All that proxies share here: images, labels, and the tensors of every signal, those of the teacher too."""
@@ -133,7 +133,7 @@ class Signals:
         return int(self._get("num_classes"))
 
     @property
-    def costs(self) -> Costs:
+    def costs(self) -> NetworkCosts:
         """Parameters, MACs and convolutions."""
         return self._read("costs")
 
@@ -326,12 +326,12 @@ def _tensors(value: object) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
-def own_copy(batch: Batch) -> Batch:
+def own_copy(batch: Minibatch) -> Minibatch:
     """A copy that nobody else writes to, and that no gradient leads out of."""
-    return Batch(batch.images.detach().clone(), batch.labels.clone())
+    return Minibatch(batch.images.detach().clone(), batch.labels.clone())
 
 
-def check_batch(images: Tensor, labels: Tensor) -> Batch:
+def check_batch(images: Tensor, labels: Tensor) -> Minibatch:
     """The batch, once its shapes and types are right.
 
     Raises:
@@ -345,4 +345,4 @@ def check_batch(images: Tensor, labels: Tensor) -> Batch:
         raise BatchError(f"Given labels of {given}. Expected {len(images)} integers, one class index per image.")
     if labels.min() < 0:
         raise BatchError(f"Given a label {labels.min().item()}. Expected class indices from 0.")
-    return Batch(images, labels.long())
+    return Minibatch(images, labels.long())

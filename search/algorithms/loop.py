@@ -88,7 +88,7 @@ Fitness = Callable[[Sequence[Evaluated[C]]], np.ndarray]
 
 
 @dataclass
-class Trace(Generic[C]):
+class SearchTrace(Generic[C]):
     """What a search did.
 
     Attributes:
@@ -104,7 +104,7 @@ class Trace(Generic[C]):
     stopped: str = ""
 
 
-Watch = Callable[[Trace[C]], object]
+Watch = Callable[[SearchTrace[C]], object]
 
 
 def first_value(group: Sequence[Evaluated[C]]) -> np.ndarray:
@@ -120,7 +120,7 @@ def search(
     step: int = STEP,
     patience: int = PATIENCE,
     watch: Watch[C] | None = None,
-) -> Trace[C]:
+) -> SearchTrace[C]:
     """Let ``algorithm`` look for good candidates until ``evaluations`` different ones are evaluated.
 
     A candidate that comes up again is told from memory and costs nothing. The trace depends on the algorithm with its
@@ -140,7 +140,7 @@ def search(
     for name, value in (("evaluations", evaluations), ("step", step)):
         if value < 1:
             raise SearchError(f"{name}={value} was given. Expected a whole number of at least 1; give one.")
-    trace, known = Trace[C](), dict[C, Evaluated[C]]()
+    trace, known = SearchTrace[C](), dict[C, Evaluated[C]]()
     stale = 0
     while not trace.stopped:
         asked = algorithm.ask(step)
@@ -208,7 +208,7 @@ def pick(history: Sequence[Evaluated[C]], fitness: Fitness[C]) -> int | None:
     return _highest(fitness(history)) if history else None
 
 
-def curve(trace: Trace[C], fitness: Fitness[C], *, fixed: bool = False) -> list[tuple[int, int]]:
+def curve(trace: SearchTrace[C], fitness: Fitness[C], *, fixed: bool = False) -> list[tuple[int, int]]:
     """Positions of the pick as the search went on: after how many evaluations it became which.
 
     Args:

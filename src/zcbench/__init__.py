@@ -1,6 +1,6 @@
 """Rank neural architectures without training them, and say honestly how good that ranking is.
 
-The public face, in a few names; each room loads when it is touched::
+The public face, in a few names; each package loads when it is touched::
 
     zcbench.score(network, (images, labels), proxies=["synflow", "naswot"])
     zcbench.spaces.get("nasbench201")

@@ -370,9 +370,9 @@ def test_a_folder_with_too_long_a_name(files):
 def test_memory_that_is_not_there(monkeypatch):
     """By construction: PyTorch and Python say so in their own ways; both are one sentence, another fault is a fault."""
     for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1")):
-        monkeypatch.setattr("zcbench.benchmarks.scoring.shipped.names", _raising(error))
+        monkeypatch.setattr("zcbench.benchmarks.scoring.bundled.names", _raising(error))
         assert "The memory of this machine is not enough" in fails("scores", "list")
-    monkeypatch.setattr("zcbench.benchmarks.scoring.shipped.names", _raising(RuntimeError("a fault")))
+    monkeypatch.setattr("zcbench.benchmarks.scoring.bundled.names", _raising(RuntimeError("a fault")))
     with pytest.raises(RuntimeError, match="a fault"):
         zcbench_command("scores", "list")
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from zcbench import datasets, spaces
 from zcbench.benchmarks.ranking.ranking import Ranking
-from zcbench.benchmarks.scoring import shipped
+from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.run import score_run
 from zcbench.cli import app
 from zcbench.errors import ProtocolError, StoreError, UnknownNameError
@@ -69,7 +69,7 @@ def test_a_run_is_packed_shown_and_unpacked(theirs, tmp_path):
     assert (tmp_path / "back" / "run.json").is_file()
     assert isinstance(command("scores", "unpack", theirs, "--out", tmp_path / "back").exception, StoreError)
     assert "in " + str(tmp_path / "named") in done("scores", "unpack", "nasbench201", "--out", tmp_path / "named")
-    assert len(shipped.load(tmp_path / "named")[1]) == len(shipped.scores("nasbench201")[1])
+    assert len(bundled.load(tmp_path / "named")[1]) == len(bundled.scores("nasbench201")[1])
     assert isinstance(command("scores", "unpack", "nasbench202", "--out", tmp_path / "none").exception, StoreError)
 
 
@@ -128,7 +128,7 @@ def test_the_reference_is_written(theirs, run, truth, tmp_path):
 @pytest.mark.data
 def test_an_own_proxy_is_ranked_beside_what_ships(own_proxy, data_dir, tmp_path):
     """End to end on real images: four architectures of what ships, scored with the plug-in of the examples."""
-    protocol, frame, _ = shipped.scores("nasbench201")
+    protocol, frame, _ = bundled.scores("nasbench201")
     images = datasets.batch(datasets.load("cifar10(files=2)", data_dir), 64)
     assert images.sha256 == protocol.batch_sha256
     archs = list(dict.fromkeys(frame["arch"]))[:400:100]

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor, nn
 
 from zcbench import distill
-from zcbench.distill import KnobError, Outputs, ShapeMismatch
+from zcbench.distill import HyperparameterError, Outputs, ShapeMismatch
 from zcbench.errors import UnknownNameError
 
 from .conftest import Pair, make_outputs
 
-ADAPTED = [name for name in distill.names() if "adapter" in distill.get(name).knobs]
+ADAPTED = [name for name in distill.names() if "adapter" in distill.get(name).hyperparameters]
 PROJECTED = [name for name in distill.names() if distill.get(name).projector]
 
 
@@ -139,11 +139,11 @@ def test_wrong_adapters(unlike: Pair) -> None:
     """Bad input: an unknown adapter, one for other outputs, one that is not needed, a projector that is not there."""
     with pytest.raises(UnknownNameError, match="'conv1x1'"):
         distill.get("fitnet")(*unlike, adapter="conv1x")
-    with pytest.raises(KnobError, match="cannot change features"):
+    with pytest.raises(HyperparameterError, match="cannot change features"):
         distill.get("fitnet")(*unlike, adapter="linear")
-    with pytest.raises(KnobError, match="takes no adapter"):
+    with pytest.raises(HyperparameterError, match="takes no adapter"):
         distill.get("sp")(*unlike, adapter="conv1x1")
-    with pytest.raises(KnobError, match="no projector of its own"):
+    with pytest.raises(HyperparameterError, match="no projector of its own"):
         distill.get("fitnet")(*unlike, adapter="projector")
 
 

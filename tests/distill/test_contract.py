@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench import distill
-from zcbench.distill import BadLoss, Distiller, KnobError, MissingOutput, Outputs, ShapeMismatch, TooFewImages
+from zcbench.distill import BadLoss, Distiller, HyperparameterError, MissingOutput, Outputs, ShapeMismatch, TooFewImages
 from zcbench.errors import DuplicateNameError, UnknownNameError
 
 from .conftest import Pair, make_outputs, make_pair
@@ -237,8 +237,8 @@ def test_own_distiller_in_one_place(pair: Pair, monkeypatch: pytest.MonkeyPatch)
         distill.distiller("test_other", reads="logits", adapts="channel")
 
 
-def test_knobs_in_a_name() -> None:
-    """Round trip: a name gives the loss that gives the name; defaults are left out, numbers take the knob's type."""
+def test_hyperparameters_in_a_name() -> None:
+    """Round trip: a name gives the loss that gives the name; defaults are left out, numbers take its type."""
     loss = distill.get("dkd(temperature=1,beta=2)")
     assert loss.name == "dkd(beta=2.0,temperature=1.0)"
     assert distill.get(loss.name) == loss and distill.get("dkd", beta=2, temperature=1) == loss
@@ -263,9 +263,9 @@ def test_knobs_in_a_name() -> None:
         ("fitnet(adapter_seed=-1)", "at least 0"),
     ],
 )
-def test_bad_knobs(name: str, message: str) -> None:
+def test_bad_hyperparameters(name: str, message: str) -> None:
     """Bad input: values out of range or of another type, and text that cannot be read."""
-    with pytest.raises(KnobError, match=message):
+    with pytest.raises(HyperparameterError, match=message):
         distill.get(name)
 
 

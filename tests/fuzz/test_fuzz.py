@@ -21,10 +21,10 @@ from zcbench import datasets, distill, spaces
 from zcbench.benchmarks.ranking.ensembles import choose
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.benchmarks.ranking.study import rank_run
-from zcbench.benchmarks.scoring import packing, shipped
+from zcbench.benchmarks.scoring import bundled, packing
 from zcbench.benchmarks.scoring.folder import load_run
 from zcbench.benchmarks.truths import packed as packed_truths
-from zcbench.benchmarks.truths.shipped import shipped_files
+from zcbench.benchmarks.truths.bundled import bundled_files
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import ZcbenchError
 from zcbench.proxies import REGISTRY
@@ -139,7 +139,7 @@ def test_names(seeds: range, tmp_path: Path) -> None:
         "proxy": lambda name: REGISTRY.get(name).name,
         "loss": lambda name: distill.get(name).name,
         "truth": lambda name: zcbench.truth(name, tmp_path),
-        "scores": shipped.card,
+        "scores": bundled.card,
         "ensembles": lambda name: choose(name, REGISTRY.names(), REGISTRY.names()),
     }
     for seed in seeds:
@@ -238,7 +238,7 @@ def test_damaged_run_folders(seeds: range, run: Path, tmp_path: Path) -> None:
 @cases(15, 210)
 def test_damaged_packed_files(seeds: range, run: Path, tmp_path: Path) -> None:
     """Oracle: the rows before the damage; a file that can be read all the same gives these and no others."""
-    truth = next(iter(shipped_files().values()))
+    truth = next(iter(bundled_files().values()))
     whole, trained = packing.read(run / "scores.parquet")[1], packed_truths.trainings(truth)
     for seed in seeds:
         draw, file = random.Random(f"packed {seed}"), tmp_path / f"{seed}.parquet"
@@ -256,7 +256,7 @@ def test_damaged_packed_files(seeds: range, run: Path, tmp_path: Path) -> None:
         rows = tried(lambda file=file: packed_truths.trainings(file), what)
         assert isinstance(rows, ZcbenchError) or rows.equals(trained), what  # type: ignore[attr-defined]
         tried(lambda file=file: packed_truths.read(file), what)
-        tried(lambda file=file: shipped.card(file), what)
+        tried(lambda file=file: bundled.card(file), what)
         tried(lambda file=file: TruthTable.read(file), what)
         shown = zcbench_command("scores", "show", file)
         assert shown.returncode in (0, 1) and "Traceback" not in shown.stderr, what

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from zcbench.proxies import REGISTRY, Teacher, evaluate
+from zcbench.proxies import REGISTRY, TeacherSignals, evaluate
 
 #: Proxies of all kinds of signals, for the usual run of the tests.
 FEW = (
@@ -136,10 +136,10 @@ def _logits(network: nn.Module, training: bool) -> torch.Tensor:
 
 
 @cache
-def teacher(network: Network) -> Teacher:
+def teacher(network: Network) -> TeacherSignals:
     """A teacher of the first writing, with weights of its own."""
     torch.manual_seed(5)
-    return Teacher(network())
+    return TeacherSignals(network())
 
 
 def compare(pair: Pair, proxies: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from zcbench.kdzero.evolution import DistillerSpace, Distinct, Evolution, Prescreened, Rejection, Shrinkage, Step
+from zcbench.kdzero.evolution import Deduplicated, DistillerSpace, Evolution, Prescreened, Rejection, Shrinkage, Step
 from zcbench.kdzero.genome import Genome, GenomeDomain
 from zcbench.search.algorithms.loop import Evaluated, SearchError, first_value, search
 from zcbench.search.algorithms.random_search import RandomSearch
@@ -97,7 +97,7 @@ def test_the_space_shrinks_as_it_learns():
 
 def test_twins_are_one_candidate(strings, counted):
     """Slow reference: bits that differ only beyond the first three are one; the first that came up stands for all."""
-    evaluate, space = counted(), Distinct(strings(12), lambda bits: bits[:3])
+    evaluate, space = counted(), Deduplicated(strings(12), lambda bits: bits[:3])
     trace = search(RandomSearch(space, np.random.default_rng(0)), evaluate, 100, step=4, patience=8)
     plain, rng, first = strings(12), np.random.default_rng(0), {}
     for drawn in (plain.sample(rng) for _ in range(200)):

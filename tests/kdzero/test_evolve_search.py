@@ -16,7 +16,7 @@ from zcbench.kdzero.evolution import (
     CandidateJob,
     CandidateMaker,
     DistillerSettings,
-    Known,
+    KnownAccuracies,
     RankingValue,
     Rejection,
     Shrinkage,
@@ -28,7 +28,7 @@ from zcbench.kdzero.evolution import (
     read,
     untrained,
 )
-from zcbench.kdzero.evolution.candidates import CANDIDATE, VANILLA, Task
+from zcbench.kdzero.evolution.candidates import CANDIDATE, VANILLA, CandidateTask
 from zcbench.kdzero.genome import Genome
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.streams import torch_stream
@@ -55,7 +55,7 @@ def maker(job) -> CandidateMaker:
 
 
 def row_of(maker: CandidateMaker, genome: Genome) -> dict:
-    return maker(Task(Key(genome.formula, CANDIDATE, 0)))
+    return maker(CandidateTask(Key(genome.formula, CANDIDATE, 0)))
 
 
 def test_terms_are_measured_in_float32(job, maker):
@@ -113,13 +113,13 @@ def test_a_genome_that_cannot_fit_is_refused_before_training(maker):
 
 def test_an_unknown_operation_is_named(maker):
     """Contract: with the nearest one."""
-    found = maker(Task(Key("kl(no(no(sofmax_C(logits))))", CANDIDATE, 0)))
+    found = maker(CandidateTask(Key("kl(no(no(sofmax_C(logits))))", CANDIDATE, 0)))
     assert found["status"] == "unfit" and "softmax_C" in found["reason"]
 
 
 def test_the_student_alone_has_no_distillation(maker):
     """Contract: its losses are cross-entropies."""
-    found = maker(Task(Key("student", VANILLA, 0)))
+    found = maker(CandidateTask(Key("student", VANILLA, 0)))
     assert all(total == ce and loss == 0 for total, ce, loss in found["losses"])
 
 
@@ -214,8 +214,8 @@ def test_signatures_of_twins(maker, one, other, alike):
     assert (signature(Genome.parse(one)) == signature(Genome.parse(other))) is alike
 
 
-def accuracies(space, count: int = 12) -> Known:
-    return Known("a truth", space, {space[index]: 10.0 + index for index in range(0, 1300 * count, 1300)})
+def accuracies(space, count: int = 12) -> KnownAccuracies:
+    return KnownAccuracies("a truth", space, {space[index]: 10.0 + index for index in range(0, 1300 * count, 1300)})
 
 
 def test_the_ranking_value_by_hand(job, maker, space):

@@ -8,8 +8,8 @@ from time import perf_counter
 import torch
 
 from zcbench import spaces
-from zcbench.benchmarks.scoring.shipped import load
-from zcbench.proxies import Teacher, evaluate
+from zcbench.benchmarks.scoring.bundled import load
+from zcbench.proxies import TeacherSignals, evaluate
 from zcbench.streams import numpy_stream
 
 NETWORKS = 6
@@ -26,7 +26,7 @@ def test_layouts(benchmark):
 
     def seconds(layout: torch.memory_format) -> list[float]:
         batch = images.to(memory_format=layout), labels
-        teacher = Teacher(space.build(archs[0], seed=1).to(memory_format=layout))
+        teacher = TeacherSignals(space.build(archs[0], seed=1).to(memory_format=layout))
         teacher_ready = space.build(archs[0]).to(memory_format=layout)
         evaluate(teacher_ready, batch, proxies, teacher=teacher, thin=lambda: space.thin(archs[0]))
         taken = []

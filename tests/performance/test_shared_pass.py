@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from zcbench import datasets, spaces
 from zcbench.benchmarks.scoring.run import score_run
-from zcbench.proxies import REGISTRY, Teacher, evaluate
+from zcbench.proxies import REGISTRY, TeacherSignals, evaluate
 from zcbench.streams import numpy_stream
 
 ARCHS = {
@@ -71,7 +71,7 @@ def setting(request):
     torch.set_num_threads(1)
     space = spaces.get("nasbench201")
     arch = ARCHS[request.param]
-    network, teacher = space.build(arch, seed=0), Teacher(space.build(ARCHS["all 3x3"], seed=1))
+    network, teacher = space.build(arch, seed=0), TeacherSignals(space.build(ARCHS["all 3x3"], seed=1))
     batch = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
     evaluate(network, batch, COUNTS + FIRST_ORDER, teacher=teacher)  # the teacher is computed once for all students
     return (
@@ -122,7 +122,7 @@ def test_kd_losses_ratio(setting, benchmark):
     """All recast losses add at most 30 % to the first-order proxies of a student; the teacher is computed before."""
     name, scored, *_ = setting
     losses = [proxy for proxy in REGISTRY.names() if proxy.startswith("kd:")]
-    teacher = Teacher(spaces.get("resnet").build("resnet56", seed=1))
+    teacher = TeacherSignals(spaces.get("resnet").build("resnet56", seed=1))
     both = {"first order": COUNTS + FIRST_ORDER, "with all losses": COUNTS + FIRST_ORDER + losses}
     statuses = {score.status for score in scored(proxies=both["with all losses"], teacher=teacher)}
     works: dict[str, Callable[[], object]] = {

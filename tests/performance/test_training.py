@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from zcbench import spaces
 from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.objective import Objective
+from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import Teacher
 from zcbench.distill.training.training import Training
@@ -67,7 +67,7 @@ def bare(arch: str, data: TrainingData, teacher: nn.Module | None = None) -> Cal
 
 
 def ours(arch: str, data: TrainingData, teacher: Teacher | None = None) -> Callable[[], None]:
-    objective = Objective(["kd"] if teacher else [])
+    objective = TrainingObjective(["kd"] if teacher else [])
     student = SPACE.build(arch, image_shape=SHAPE)
     training = Training([student], [objective], [teacher] if teacher else [], data, RECIPE)
 

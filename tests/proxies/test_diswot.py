@@ -7,8 +7,8 @@ from torch.nn.functional import cross_entropy
 
 import zcbench
 from zcbench import datasets, distill, proxies, spaces
-from zcbench.benchmarks.scoring import shipped
-from zcbench.proxies import Teacher, evaluate
+from zcbench.benchmarks.scoring import bundled
+from zcbench.proxies import TeacherSignals, evaluate
 
 NAMES = ["diswot_relation", "diswot_semantic", "diswot", "diswot_semantic_cam"]
 SPACE = spaces.get("nasbench201", channels=4, cells=1)
@@ -104,11 +104,11 @@ def test_the_numbers_that_ship(data_dir):
 
     Bits are promised on one machine and build; the table does not say which processor it was made on.
     """
-    protocol, frame, _ = shipped.load("nasbench201-1000")
+    protocol, frame, _ = bundled.load("nasbench201-1000")
     batch = datasets.batch(datasets.load("cifar10(files=2)", data_dir), protocol.batch_size, protocol.batch_seed)
     assert batch.sha256 == protocol.batch_sha256
     space = spaces.get(protocol.space)
-    teacher = Teacher(space.build(protocol.teacher, 10, protocol.teacher_seed), protocol.teacher_seed)
+    teacher = TeacherSignals(space.build(protocol.teacher, 10, protocol.teacher_seed), protocol.teacher_seed)
     table = frame.set_index(["arch", "seed", "proxy"])["value"]
     small = sorted(dict.fromkeys(frame["arch"]), key=lambda arch: (arch.count("conv"), arch))[20:22]
     for arch in small:

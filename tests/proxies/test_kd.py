@@ -14,7 +14,7 @@ import zcbench
 from zcbench import datasets, distill, proxies
 from zcbench.benchmarks.scoring.run import score_run
 from zcbench.errors import BatchError, UnknownNameError
-from zcbench.proxies import REGISTRY, Teacher, evaluate
+from zcbench.proxies import REGISTRY, TeacherSignals, evaluate
 from zcbench.proxies.kd import as_proxy
 
 from .conftest import make_network
@@ -65,7 +65,7 @@ def test_the_score_is_minus_the_loss(name, batch, teacher):
 
 
 def test_every_distiller_is_a_proxy_and_follows_its_registry(monkeypatch):
-    """By construction: one name for each; a loss that is registered later is a proxy at once, also with knobs."""
+    """By construction: one name for each; a loss registered later is a proxy at once, also with hyperparameters."""
     monkeypatch.setattr(distill.REGISTRY, "_items", dict(distill.REGISTRY._items))
     assert [f"kd:{name}" for name in distill.names() if distill.get(name).as_proxy] == KD
 
@@ -84,7 +84,7 @@ def test_every_distiller_is_a_proxy_and_follows_its_registry(monkeypatch):
         proxies.get("kd:logit_gap2")
 
 
-def test_knobs_change_the_score(batch, teacher):
+def test_hyperparameters_change_the_score(batch, teacher):
     """Closed form: KD at temperature 2 by hand."""
     student = build(CELLS[0])
     one, other = (n.train()(batch[0]) for n in (copy.deepcopy(student), copy.deepcopy(teacher)))
@@ -96,7 +96,7 @@ def test_knobs_change_the_score(batch, teacher):
 def test_a_student_has_the_same_scores_whatever_was_scored_before(batch, teacher):
     """Invariance: bits alone, after other students, and with a teacher object that has served them."""
     students = [build(arch) for arch in CELLS]
-    kept = Teacher(teacher)
+    kept = TeacherSignals(teacher)
     first = [evaluate(student, batch, KD, teacher=kept) for student in students]
     again = [evaluate(student, batch, KD, teacher=kept) for student in reversed(students)][::-1]
     alone = [evaluate(student, batch, KD, teacher=copy.deepcopy(teacher)) for student in students]
@@ -160,7 +160,7 @@ def test_what_only_the_teacher_needs_is_computed_once(batch, teacher, monkeypatc
     module, calls = sys.modules["zcbench.distill.losses.kdsvd"], []
     plain = module._decomposed
     monkeypatch.setattr(module, "_decomposed", lambda maps, rank: calls.append(rank) or plain(maps, rank))
-    kept = Teacher(teacher)
+    kept = TeacherSignals(teacher)
     for arch in CELLS:
         evaluate(build(arch), batch, KD, teacher=kept)
     assert calls.count(4) == 9 and calls.count(1) == 3
@@ -213,7 +213,7 @@ def test_a_run_keeps_the_same_statuses_and_reasons(batch, tmp_path):
     for teacher in ("resnet:resnet8x4", "vgg:vgg8"):
         space, arch = teacher.split(":")
         network = zcbench.spaces.get(space).build(arch, image_shape=(3, 16, 16))
-        direct = statuses(build(CELLS[0]), (images.images, images.labels), Teacher(network))
+        direct = statuses(build(CELLS[0]), (images.images, images.labels), TeacherSignals(network))
         result = score_run(SPACE, CELLS[:1], KD, [0], images, tmp_path / space, teacher=teacher, workers=0)
         rows = result.scores().set_index("proxy")
         assert {name: (s.status, s.reason) for name, s in direct.items()} == {

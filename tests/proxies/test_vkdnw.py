@@ -12,7 +12,7 @@ from zcbench.hooks.usage import record_usage
 from zcbench.proxies import REGISTRY, Signals, evaluate
 from zcbench.proxies.passes import first_entries
 from zcbench.proxies.signals.borrowing import borrowed, same_buffers
-from zcbench.proxies.signals.signals import Batch
+from zcbench.proxies.signals.signals import Minibatch
 from zcbench.streams import torch_stream
 
 from .conftest import make_network
@@ -87,7 +87,7 @@ def test_vkdnw_released_depends_on_the_order_of_the_classes():
     """By construction: classes renamed leave the Fisher matrix as it is, and not the one of the released code."""
     generator = torch.Generator().manual_seed(0)
     jacobians, logits = (torch.randn(size, generator=generator).double() for size in ((8, 5, 12), (8, 5)))
-    batch, order = Batch(torch.zeros(8, 3, 4, 4), torch.zeros(8).long()), torch.tensor([3, 0, 4, 1, 2])
+    batch, order = Minibatch(torch.zeros(8, 3, 4, 4), torch.zeros(8).long()), torch.tensor([3, 0, 4, 1, 2])
     for name, same in (("vkdnw", True), ("vkdnw_released", False)):
         one, other = (
             REGISTRY.get(name)(Signals({"logit_jacobians": pair}, batch, ["logit_jacobians"]))
@@ -146,7 +146,7 @@ def test_logit_jacobians_equal_a_loop(name, batch, monkeypatch):
     make, short = NETWORKS[name]
     network = make()
     with borrowed(network), torch.enable_grad():
-        given = Batch(*doubled(batch))
+        given = Minibatch(*doubled(batch))
         with same_buffers(network):
             usage = record_usage(network, given.images)
         jacobians, logits = first_entries.logit_jacobians(network, given, usage, seed=4)["logit_jacobians"]
@@ -164,7 +164,7 @@ def test_the_first_weights_of_the_first_tensors(batch):
     for network, read, moving in ((deep, 128, 128), (bound, 2, 1), (still, 2, 0)):
         with borrowed(network), torch.enable_grad():
             usage = record_usage(network, batch[0])
-            jacobians, _ = first_entries.logit_jacobians(network, Batch(*batch), usage, seed=0)["logit_jacobians"]
+            jacobians, _ = first_entries.logit_jacobians(network, Minibatch(*batch), usage, seed=0)["logit_jacobians"]
         assert jacobians.shape == (32, 5, read)
         assert int((jacobians != 0).any(0).any(0).sum()) == moving
     assert evaluate(Constant(5), batch, ["vkdnw"])[0].status == "not_applicable"
@@ -185,7 +185,7 @@ def test_vkdnw_of_a_diagonal_information_matrix(eigenvalues):
     size = len(eigenvalues)
     moves = torch.diag(torch.tensor(eigenvalues).double().sqrt())
     values = {"logit_jacobians": (torch.stack([moves, -moves], dim=1), torch.zeros(size, 2))}
-    batch = Batch(torch.zeros(size, 3, 4, 4), torch.zeros(size).long())
+    batch = Minibatch(torch.zeros(size, 3, 4, 4), torch.zeros(size).long())
     deciles = np.percentile(eigenvalues, range(10, 100, 10))
     shares = deciles[deciles > 0] / deciles.sum()
     found = REGISTRY.get("vkdnw")(Signals(values, batch, ["logit_jacobians"]))

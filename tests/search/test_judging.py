@@ -13,9 +13,9 @@ from zcbench.search import (
     Evaluation,
     Objective,
     SearchError,
+    SearchTruth,
     Settings,
-    Trained,
-    Truth,
+    TrainingRecords,
     Values,
     conduct,
     held_against,
@@ -50,7 +50,7 @@ def study(space):
 def test_accuracy_and_regret_of_the_picks(study, table):
     """Slow reference: looked up one by one; the best is the highest of the table."""
     domain, _, _, found = study
-    judged = judge(found, Truth("toy", table, domain), domain)
+    judged = judge(found, SearchTruth("toy", table, domain), domain)
     accuracy = table.set_index("arch")["accuracy"]
     for one, row in zip(found, judged["picks"]):
         assert row["accuracy"] == pytest.approx(accuracy[one.arch], abs=1e-6)
@@ -65,7 +65,7 @@ def test_regret_is_against_what_the_budget_allows(space, table):
     params = space.costs(space).set_index("arch")["params"]
     limit = float(params.quantile(0.3))
     domain = Architectures(Costs(space), {"params": limit})
-    truth = Truth("toy", table, domain)
+    truth = SearchTruth("toy", table, domain)
     accuracy = table.set_index("arch")["accuracy"]
     assert truth.best == accuracy[params <= limit].max() < accuracy.max()
     assert len(truth.fitting) == (params <= limit).sum()
@@ -77,7 +77,7 @@ def test_the_search_is_the_same_whatever_the_truth_says(study, table):
     before = [one.candidate for one in found[0].trace.history]
     other = table.assign(accuracy=100 - table["accuracy"])
     for accuracies in (table, other):
-        held_against(found, {"toy": Trained(accuracies)}, domain, evaluation)
+        held_against(found, {"toy": TrainingRecords(accuracies)}, domain, evaluation)
         again = conduct(domain, evaluation, goal, SMALL, 0)
         assert [one.candidate for one in again.trace.history] == before
 
@@ -88,7 +88,9 @@ def test_baselines(study, table, space):
     random = repeated(domain, evaluation, goal, at_random(SMALL), range(4))
     validation = table.set_index("arch")["accuracy"]
     seconds = pd.Series(2.0, validation.index)
-    truths, times = held_against(found, {"toy": Trained(table, validation, seconds)}, domain, evaluation, random)
+    truths, times = held_against(
+        found, {"toy": TrainingRecords(table, validation, seconds)}, domain, evaluation, random
+    )
     baselines = truths["toy"]["baselines"]
     largest = space.costs(space).set_index("arch")["params"].idxmax()
     assert baselines["largest by params"]["arch"] == largest
@@ -105,7 +107,7 @@ def test_training_everything_finds_the_best(space, table):
     """Closed form: with as many trainings as architectures the accuracy is the highest, in every draw."""
     some = table.head(100)
     domain = Architectures(Costs(space), within=list(some["arch"]))
-    rows = trained_at_random(domain, Truth("toy", some, domain), some.set_index("arch")["accuracy"], range(3))
+    rows = trained_at_random(domain, SearchTruth("toy", some, domain), some.set_index("arch")["accuracy"], range(3))
     assert rows[-1]["trainings"] == 100
     assert rows[-1]["mean"] == pytest.approx(some["accuracy"].max(), abs=1e-6) and rows[-1]["sd"] == 0
 
@@ -121,7 +123,7 @@ def test_by_seconds(space, table):
     )
     evaluation = Evaluation(Values(("jacov",), ()), domain.costs, lambda archs: frame.loc[list(archs)])
     found = repeated(domain, evaluation, Objective(("jacov",)), SMALL, range(3))
-    truth = Truth("toy", table, domain)
+    truth = SearchTruth("toy", table, domain)
     rows = by_seconds(found, truth)
     assert rows[-1]["seconds"] == pytest.approx(40)
     for row in rows:
@@ -151,7 +153,7 @@ def test_what_a_reader_of_a_truth_must_know(study, table, space):
     about = {"space": "nasbench201", "name": "nasbench201/cifar10", "dataset": "cifar10"}
     other = TruthTable.from_rows(table, about)
     same = TruthTable.from_rows(table, about | {"networks": space.spec})
-    trained = {"nasbench201/cifar10/test": Trained(other), "mine": Trained(same)}
+    trained = {"nasbench201/cifar10/test": TrainingRecords(other), "mine": TrainingRecords(same)}
     truths, _ = held_against(found, trained, domain, evaluation, chosen_by=["nasbench201/cifar10"])
     chosen, networks = truths["nasbench201/cifar10/test"]["remarks"]
     assert "were chosen by these accuracies" in chosen
@@ -164,7 +166,7 @@ def test_a_front_of_which_nothing_can_be_said(space, table):
     domain = Architectures(Costs(space))
     evaluation = Evaluation(Values(("params",), ("macs",)), domain.costs)
     found = repeated(domain, evaluation, Objective(("params",)), Settings("nsga2", evaluations=20, population=10), [0])
-    truths, _ = held_against(found, {"one": Trained(table.head(1))}, domain, evaluation)
+    truths, _ = held_against(found, {"one": TrainingRecords(table.head(1))}, domain, evaluation)
     assert truths["one"]["front"]["hypervolume ratio"]["mean"] is None
     assert truths["one"]["remarks"] == [
         "How much of the true front was found, in accuracy and macs: too few accuracies are known."
@@ -175,7 +177,7 @@ def test_a_truth_of_other_architectures(study, table):
     """Closed form: none of the truth's architectures is of the space."""
     domain = study[0]
     with pytest.raises(SearchError, match="has 0 architectures"):
-        Truth("toy", table.assign(arch=[f"x{i}" for i in range(len(table))]), domain)
+        SearchTruth("toy", table.assign(arch=[f"x{i}" for i in range(len(table))]), domain)
 
 
 def test_front_against_pairwise_comparison():
@@ -226,7 +228,7 @@ def test_the_true_front_is_covered_by_a_search_of_everything(space, table):
     evaluation = Evaluation(Values(("jacov",), ("macs",)), domain.costs, lambda archs: frame.loc[list(archs)])
     settings = Settings("nsga2", evaluations=200, population=20)
     found = repeated(domain, evaluation, Objective(("jacov",)), settings, [0])
-    judged = judge(found, Truth("toy", some, domain), domain, ["macs"])
+    judged = judge(found, SearchTruth("toy", some, domain), domain, ["macs"])
     assert len(found[0].trace.history) > 150
     assert judged["front"]["hypervolume ratio"]["mean"] > 0.97
 

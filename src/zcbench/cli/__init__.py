@@ -1,4 +1,4 @@
-"""The command line: it resolves names and hands plain objects to the rooms."""
+"""The command line: it resolves names and hands plain objects to the packages."""
 
 import io
 import sys

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.bench import DataDir
-from zcbench.cli.distilling import Job
+from zcbench.cli.distilling import Distillation
 from zcbench.cli.students import read_distillers, read_student
 from zcbench.specification import split_list, split_readable
 
 if TYPE_CHECKING:
-    from zcbench.distill.training.course import Trained
+    from zcbench.distill.training.course import TrainingResult
 
 NONE = "none"
 
@@ -50,8 +50,8 @@ def distill(
     distillers: Annotated[
         str | None,
         typer.Option(
-            help="Losses with knobs, separated by commas, as kd(temperature=2),at; top:2@RUN takes the two best kd: "
-            "proxies of a ranking, by tau unless top:2@RUN:COLUMN says otherwise; FILE.json the best that "
+            help="Losses with hyperparameters, separated by commas, as kd(temperature=2),at; top:2@RUN takes the "
+            "two best kd: proxies of a ranking, by tau unless top:2@RUN:COLUMN says otherwise; FILE.json the best that "
             "'zcbench evolve-distiller' found.",
             show_default=recipes.DISTILLERS,
         ),
@@ -118,7 +118,7 @@ def distill(
     from zcbench.distill.training.balancing import BALANCED
     from zcbench.distill.training.export import EXPORTS
     from zcbench.distill.training.images import TrainingData
-    from zcbench.distill.training.objective import MIXTURES, Objective
+    from zcbench.distill.training.objective import MIXTURES, TrainingObjective
     from zcbench.distill.training.recipe import Recipe
     from zcbench.distill.training.scenarios import SCENARIOS
     from zcbench.errors import unknown
@@ -159,11 +159,11 @@ def distill(
             "whose losses can be measured before the training; or give the weights as numbers."
         )
     numbers = {} if balanced else recipes.read_weights(weights)
-    Objective(losses, numbers)  # refuses what is unknown before anything is read or trained
+    TrainingObjective(losses, numbers)  # refuses what is unknown before anything is read or trained
     if scenario == "teacher" and teacher == NONE:
         recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
     images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
-    job = Job(
+    job = Distillation(
         student=who,
         data=images,
         recipe=recipe,
@@ -187,7 +187,9 @@ def distill(
     _write(job, result, scenario, split_list(export), {"data set": dataset, "top": origins, "plugins": plugins})
 
 
-def _write(job: Job, result: "Trained", scenario: str, exports: Sequence[str], origin: dict[str, Any]) -> None:
+def _write(
+    job: Distillation, result: "TrainingResult", scenario: str, exports: Sequence[str], origin: dict[str, Any]
+) -> None:
     """Weights, program, curves and ``result.json``."""
     from zcbench.distill.training.export import save_program, save_weights
     from zcbench.reports.training.curves import write_curves

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zcbench.benchmarks.scoring.protocol import TeacherChoice
-    from zcbench.distill.training.course import Observer, Running, Trained
+    from zcbench.distill.training.course import Observer, Running, TrainingResult
     from zcbench.distill.training.images import TrainingData
     from zcbench.distill.training.recipe import Recipe
 
@@ -25,7 +25,7 @@ _AMONG_STUDENTS = ("self", "mutual")
 
 
 @dataclass
-class Job:
+class Distillation:
     """What is to be trained, and how."""
 
     student: Student
@@ -77,13 +77,13 @@ class Job:
                 f"trained first."
             )
 
-    def carry_out(self, scenario: str) -> "Trained":
+    def carry_out(self, scenario: str) -> "TrainingResult":
         """Train as the scenario says; what is finished in the folder is not trained again."""
         from zcbench.benchmarks.scoring.folder import locked
         from zcbench.benchmarks.scoring.session import Stop
 
         self._require(scenario)
-        ways: dict[str, Callable[[], Trained]] = {
+        ways: dict[str, Callable[[], TrainingResult]] = {
             "teacher": self._under_teachers,
             "self": self._born_again,
             "mutual": self._mutual,
@@ -154,7 +154,7 @@ class Job:
             used["padding"] = self.data.image_shape[1] // 8
         return used
 
-    def _under_teachers(self) -> "Trained":
+    def _under_teachers(self) -> "TrainingResult":
         from zcbench.distill.training.loop import train
 
         teachers = [self._teacher(number, name) for number, name in enumerate(self.teachers)]
@@ -180,18 +180,18 @@ class Job:
         shown = ", ".join(f"{name} {weight:.4g}" for name, weight in self.weights.items())
         self.console.print(f"Weights that balance the gradients: {shown}.", highlight=False)
 
-    def _born_again(self) -> "Trained":
+    def _born_again(self) -> "TrainingResult":
         networks = [self._network(number) for number in range(self.generations)]
         return self._in_turn(networks, None)
 
-    def _mutual(self) -> "Trained":
+    def _mutual(self) -> "TrainingResult":
         from zcbench.distill.training.loop import train_together
 
         students = [self._network(number) for number in range(self.generations)]
         options: dict[str, Any] = {"distillers": self.losses, "weights": self.weights, "device": self.device}
         return train_together(students, self.data, self.recipe, **options, **self._running(STUDENT))[0]
 
-    def _in_a_chain(self) -> "Trained":
+    def _in_a_chain(self) -> "TrainingResult":
         assistants = [self._built(name) for name in self.teachers[1:]]
         teacher = self._teacher(0, self.teachers[0])
         result = self._in_turn([*assistants, self._network(0)], teacher)
@@ -199,7 +199,7 @@ class Job:
             self.taught_by.append({"name": name, "test_accuracy": accuracy})
         return result
 
-    def _in_turn(self, networks: "Sequence[nn.Module]", teacher: "nn.Module | None") -> "Trained":
+    def _in_turn(self, networks: "Sequence[nn.Module]", teacher: "nn.Module | None") -> "TrainingResult":
         from zcbench.distill.training.scenarios import train_in_turn
 
         def running(number: int) -> "Running":

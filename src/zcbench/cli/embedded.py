@@ -14,7 +14,7 @@ from zcbench.storage.files import is_file
 
 EMBEDDED = "nasbench201/cifar10-16"
 
-IMAGES = "cifar10(files=1,side=16)"  # that the shipped accuracies were trained on
+IMAGES = "cifar10(files=1,side=16)"  # that the bundled accuracies were trained on
 INSTEAD = "digits(side=16)"
 LARGEST = "largest"
 NASBENCH201 = "nasbench201"
@@ -114,6 +114,6 @@ def _images(data_dir: Path | None) -> tuple[str, dict[str, str]]:
     from zcbench.storage.files import data_folder
 
     if (data_folder(data_dir) / CIFAR10.folder / CIFAR10.train_files[0]).is_file():
-        return IMAGES, {"images": "those that the shipped accuracies were trained on"}
-    why = "scikit-learn's digits, since no CIFAR-10 is here; the shipped accuracies were trained on CIFAR-10"
+        return IMAGES, {"images": "those that the bundled accuracies were trained on"}
+    why = "scikit-learn's digits, since no CIFAR-10 is here; the bundled accuracies were trained on CIFAR-10"
     return INSTEAD, {"images": why}

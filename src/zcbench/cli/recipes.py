@@ -27,7 +27,8 @@ DISTILLERS = "kd"
 Distillers = Annotated[
     str | None,
     typer.Option(
-        help="Distillation losses with knobs, separated by commas, as kd(temperature=2),at.", show_default=DISTILLERS
+        help="Distillation losses with hyperparameters, separated by commas, as kd(temperature=2),at.",
+        show_default=DISTILLERS,
     ),
 ]
 Weights = Annotated[

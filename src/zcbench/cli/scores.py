@@ -22,11 +22,11 @@ app = typer.Typer(
 @app.command("list")
 def list_scores() -> None:
     """Scores that ship with zcbench: 'zcbench rank NAME' answers from them at once."""
-    from zcbench.benchmarks.scoring import shipped
+    from zcbench.benchmarks.scoring import bundled
 
     rows = []
-    for name in shipped.names():
-        about, size = shipped.card(name), shipped.path(name).stat().st_size
+    for name in bundled.names():
+        about, size = bundled.card(name), bundled.path(name).stat().st_size
         protocol = about["protocol"]
         counts = (about["architectures"], len(about["proxies"]), about["scores"])
         rows.append(
@@ -42,9 +42,9 @@ def show(
     ],
 ) -> None:
     """The card of a set of scores: protocol, requests, and for each proxy attempts, statuses and mean time."""
-    from zcbench.benchmarks.scoring import shipped
+    from zcbench.benchmarks.scoring import bundled
 
-    about = shipped.card(scores)
+    about = bundled.card(scores)
     for name, value in about["protocol"].items():
         typer.echo(f"{name}: {value}")
     for request in about["requests"]:
@@ -80,9 +80,9 @@ def unpack(
     out: Annotated[Path, typer.Option(help="New folder of the run.", show_default=False)],
 ) -> None:
     """Make the folder of a run from packed scores; 'zcbench bench' with the same protocol adds what is missing."""
-    from zcbench.benchmarks.scoring import shipped
+    from zcbench.benchmarks.scoring import bundled
 
-    typer.echo(f"{_told(shipped.unpack(scores, out))} in {out}")
+    typer.echo(f"{_told(bundled.unpack(scores, out))} in {out}")
 
 
 def _told(about: dict[str, Any]) -> str:
@@ -108,10 +108,10 @@ def compare(
 
     Over the architectures and seeds that both have. Differences are relative to the second.
     """
-    from zcbench.benchmarks.scoring import shipped
+    from zcbench.benchmarks.scoring import bundled
     from zcbench.benchmarks.scoring.comparing import compare as compared
 
-    one, other = shipped.load(first), shipped.load(second)
+    one, other = bundled.load(first), bundled.load(second)
     for line in one[0].differences(other[0]) or ["The protocols are equal."]:
         typer.echo(line)
     table = compared(one, other, resolve_truths(truth, data_dir))

@@ -18,7 +18,7 @@ from zcbench.cli.bench import DataDir, Formats, Plugins, figure_formats
 from zcbench.cli.output import table_console
 
 if TYPE_CHECKING:
-    from zcbench.search import Architectures, Evaluation, Found, Objective, Settings
+    from zcbench.search import Architectures, Evaluation, Objective, SearchResult, Settings
     from zcbench.search.study import Progress as Report
 
 
@@ -230,11 +230,11 @@ def _search(
     how: "Settings",
     seeds: range,
     baselines: bool,
-) -> "tuple[list[Found], list[Found]]":
+) -> "tuple[list[SearchResult], list[SearchResult]]":
     """The searches, and random ones with the same objective where they are wanted."""
     from zcbench.search import at_random, repeated
 
-    random: list[Found] = []
+    random: list[SearchResult] = []
     with _progress() as progress:
         found = repeated(domain, evaluation, goal, how, seeds, progress)
         if baselines and how.algorithm != "random":

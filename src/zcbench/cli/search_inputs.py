@@ -14,7 +14,7 @@ from zcbench.specification import split_list
 if TYPE_CHECKING:
     from zcbench.benchmarks.ranking.ensembles import Ensemble
     from zcbench.datasets import Batch
-    from zcbench.search import Costs, Objective, Settings, Trained
+    from zcbench.search import Costs, Objective, Settings, TrainingRecords
     from zcbench.search.evaluation import Attempts
     from zcbench.spaces import Space
     from zcbench.spaces.base import ImageShape
@@ -118,16 +118,16 @@ def minimised(given: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(split_list(given)))
 
 
-def trained(given: list[str] | None, data_dir: Path | None) -> "dict[str, Trained]":
+def trained(given: list[str] | None, data_dir: Path | None) -> "dict[str, TrainingRecords]":
     """Accuracies by truth, with those that a search by training would choose by, where they are known."""
     from zcbench.benchmarks.truths.lookup import truth
     from zcbench.benchmarks.truths.name import labels
     from zcbench.cli.embedded import named_truths
-    from zcbench.search import Trained
+    from zcbench.search import TrainingRecords
 
     names = [] if given is None else named_truths(given)
     return {
-        label: Trained(truth(name, data_dir), _validation(name, data_dir), _seconds(name, data_dir))
+        label: TrainingRecords(truth(name, data_dir), _validation(name, data_dir), _seconds(name, data_dir))
         for label, name in labels(names).items()
     }
 
@@ -178,12 +178,12 @@ def looked_up(given: str, goal: "Objective", space: "Space") -> Scores:
     Raises:
         SearchError: they are of another space, or lack a member.
     """
-    from zcbench.benchmarks.scoring import shipped
+    from zcbench.benchmarks.scoring import bundled
     from zcbench.search import SearchError, stored
 
     if not given.strip():
         raise SearchError("--scores was given an empty name. Expected a run, a packed file or a name; or leave it out.")
-    protocol, frame, _ = shipped.load(given)
+    protocol, frame, _ = bundled.load(given)
     if protocol.space != space.spec:
         raise SearchError(
             f"The scores {given!r} are of {protocol.space}, and {space.spec} is searched. Expected scores of that "
@@ -268,7 +268,7 @@ def _table(device: str, dataset: str, measure: str, space: "Space", data_dir: Pa
 
 
 def within(
-    given: str | None, space: "Space", tables: "Mapping[str, Trained]", scored: tuple[str, ...] | None
+    given: str | None, space: "Space", tables: "Mapping[str, TrainingRecords]", scored: tuple[str, ...] | None
 ) -> tuple[list[str] | None, str]:
     """Architectures to choose from, None for all of a subset of the space; and that subset.
 
@@ -293,7 +293,7 @@ def within(
 
 
 def _listed(
-    given: str, space: "Space", tables: "Mapping[str, Trained]", scored: tuple[str, ...] | None
+    given: str, space: "Space", tables: "Mapping[str, TrainingRecords]", scored: tuple[str, ...] | None
 ) -> "Sequence[str]":
     """Architectures that are named one by one."""
     from zcbench.benchmarks.ranking.study import choose_architectures

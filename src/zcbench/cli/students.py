@@ -74,8 +74,8 @@ def read_distillers(given: str, space: str, data_dir: Path | None) -> tuple[list
 
     Raises:
         RankingError: there is no such ranking, or no ``kd:`` proxy in it.
-        UnknownNameError: no distiller has a name, or it has no such knob.
-        KnobError: a file names no distiller, or is of another version.
+        UnknownNameError: no distiller has a name, or it has no such hyperparameter.
+        HyperparameterError: a file names no distiller, or is of another version.
     """
     from zcbench import distill
     from zcbench.distill.documents import name_in

@@ -11,7 +11,7 @@ from zcbench.cli.bench import DataDir
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
-    from zcbench.benchmarks.training.building import Truth
+    from zcbench.benchmarks.training.building import TruthResult
 
 SAMPLES = ("stratified", "uniform")
 
@@ -202,7 +202,7 @@ def _label(dataset: str, side: int) -> str:
     return f"{name}-{side}" if "side" in options else name
 
 
-def _print(result: "Truth") -> None:
+def _print(result: "TruthResult") -> None:
     from zcbench.benchmarks.training.tables import agreed, counted
 
     for setting, table in result.tables.items():
@@ -215,7 +215,7 @@ def _print(result: "Truth") -> None:
     _warn_of_a_worse_teacher(result)
 
 
-def _warn_of_a_worse_teacher(result: "Truth") -> None:
+def _warn_of_a_worse_teacher(result: "TruthResult") -> None:
     """Say so where most architectures alone are better than the teacher."""
     if "vanilla" not in result.tables:
         return

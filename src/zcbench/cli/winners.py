@@ -173,11 +173,11 @@ def _lacks(names: Iterable[str], run: str) -> RankingError:
 
 def _plugins(name: str, run: str) -> Iterator[str]:
     """Plug-in files of the requests that scored ``name``, the newest first."""
-    from zcbench.benchmarks.scoring import shipped
+    from zcbench.benchmarks.scoring import bundled
 
     folder = Path(run)
     try:
-        requests = shipped.load(folder.parent if folder.name == "ranking" else run)[2]["requests"]
+        requests = bundled.load(folder.parent if folder.name == "ranking" else run)[2]["requests"]
     except (ZcbenchError, LookupError):
         return
     for request in reversed(requests):
@@ -188,7 +188,7 @@ def _plugins(name: str, run: str) -> Iterator[str]:
 def _ranking(run: str, truth: str | None, data_dir: Path | None) -> "Ranking":
     from zcbench.benchmarks.ranking.ranking import Ranking
     from zcbench.benchmarks.ranking.study import rank_run
-    from zcbench.benchmarks.scoring import shipped
+    from zcbench.benchmarks.scoring import bundled
     from zcbench.benchmarks.truths.lookup import truth as look_up
     from zcbench.proxies import REGISTRY
 
@@ -204,7 +204,7 @@ def _ranking(run: str, truth: str | None, data_dir: Path | None) -> "Ranking":
     try:
         return rank_run(run, {truth: table}, subsets=("all",), draws=1)
     except UnknownNameError as error:
-        lacking = sorted(name for name in set(shipped.load(run)[1]["proxy"]) if name not in REGISTRY)
+        lacking = sorted(name for name in set(bundled.load(run)[1]["proxy"]) if name not in REGISTRY)
         raise (_lacks(lacking, run) if lacking else error) from error
 
 

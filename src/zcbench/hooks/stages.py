@@ -17,7 +17,7 @@ from zcbench.hooks.weights import named_state
 CUTS = 3
 
 
-class StageTap:
+class StageRecorder:
     """Within the block, in a recorded pass, keeps the last map ``(B, C, H, W)`` that a block puts out at each size.
 
     The tokens that a block of a transformer puts out are taken as a map, see `token_map`. A transformer whose maps are

@@ -196,7 +196,7 @@ def test_commas_inside_parentheses_do_not_split():
     assert names == ["diswot_rank", FREE, "rank_sum(a,b,c)"]
 
 
-def test_a_member_may_have_knobs():
+def test_a_member_may_have_hyperparameters():
     """By hand: commas and parentheses of a member are its own."""
     (item,) = choose("log_rank(macs,kd:kd(temperature=2.0))", ["kd:kd"], ["kd:kd(temperature=2.0)"])
     assert item.members == ("macs", "kd:kd(temperature=2.0)") and item.rule == "log_rank"

@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 import zcbench
 from zcbench.benchmarks.ranking.selection import select_ensemble, split_classes
 from zcbench.benchmarks.ranking.study import select_run
-from zcbench.benchmarks.scoring import shipped
+from zcbench.benchmarks.scoring import bundled
 from zcbench.errors import RankingError
 
 
@@ -148,7 +148,7 @@ def test_too_few_complete_architectures(evidence):
 def test_coverage_is_of_what_the_truth_knows(data_dir):
     """By construction: a truth that knows half of the scored architectures leaves all proxies to choose from."""
     truth = zcbench.truth("nasbench201/cifar10", data_dir)
-    scored = set(shipped.scores("nasbench201")[1]["arch"])
+    scored = set(bundled.scores("nasbench201")[1]["arch"])
     half = truth[truth["arch"].isin(sorted(scored)[::2])]
     found, _ = select_run("nasbench201", {"half": half}, max_members=1, draws=1)
     assert {"snip", "macs", "az_progressivity"} <= set(found.protocol["candidates"])

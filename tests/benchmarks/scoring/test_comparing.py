@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zcbench.benchmarks.scoring import shipped
+from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.comparing import compare
 from zcbench.errors import RankingError
 
@@ -17,7 +17,7 @@ def truth(archs):
 def test_by_hand(run, truth, tmp_path):
     """Closed form: one value of eight raised by a tenth, all others equal; the order stays as it was."""
     run()
-    one = shipped.load(tmp_path / "run")
+    one = bundled.load(tmp_path / "run")
     frame = one[1].copy()
     chosen = frame.index[frame["proxy"] == "naswot"][0]
     frame.loc[chosen, "value"] *= 1.1
@@ -35,7 +35,7 @@ def test_layouts_differ_in_the_protocol_and_by_rounding(run, truth, tmp_path):
     """Invariance: channels-last moves no score by more than float32 rounding, and the field is named."""
     run()
     run(layout="channels_last", out=tmp_path / "other")
-    one, other = shipped.load(tmp_path / "run"), shipped.load(tmp_path / "other")
+    one, other = bundled.load(tmp_path / "run"), bundled.load(tmp_path / "other")
     assert one[0].differences(other[0]) == ["layout: contiguous → channels_last"]
     assert compare(one, other, truth)["largest_difference"].max() < 1e-3
 
@@ -45,4 +45,4 @@ def test_nothing_in_common(run, archs, space, truth, tmp_path):
     run(archs=archs[:2])
     run(archs=[space[0], space[1]], out=tmp_path / "other")
     with pytest.raises(RankingError, match="no architecture"):
-        compare(shipped.load(tmp_path / "run"), shipped.load(tmp_path / "other"), truth)
+        compare(bundled.load(tmp_path / "run"), bundled.load(tmp_path / "other"), truth)

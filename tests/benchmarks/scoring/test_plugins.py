@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from zcbench.benchmarks.scoring import packing
-from zcbench.benchmarks.scoring.draws import pool
 from zcbench.benchmarks.scoring.folder import describe_run, load_run
+from zcbench.benchmarks.scoring.resamples import pool
 from zcbench.benchmarks.scoring.store import Store
 from zcbench.errors import ProtocolError
 

@@ -12,8 +12,8 @@ import zcbench
 from zcbench import datasets, spaces
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.benchmarks.ranking.study import rank_run
-from zcbench.benchmarks.scoring import packing, shipped
-from zcbench.benchmarks.scoring.beside import join
+from zcbench.benchmarks.scoring import bundled, packing
+from zcbench.benchmarks.scoring.merging import join
 from zcbench.benchmarks.scoring.packing import Scores
 from zcbench.benchmarks.scoring.protocol import Protocol, TeacherChoice
 from zcbench.benchmarks.scoring.run import score_run
@@ -64,11 +64,11 @@ def row(ranking: Ranking, proxy: str, subset: str = "all") -> pd.Series:
     return table[(table["proxy"] == proxy) & (table["subset"] == subset)].iloc[0]
 
 
-@pytest.mark.parametrize("name", shipped.names())
+@pytest.mark.parametrize("name", bundled.names())
 def test_what_ships(name: str):
     """Its card and its rows agree, and each proxy is known here, at a version that is not newer than ours."""
-    protocol, frame, description = shipped.scores(name)
-    card = shipped.card(name)
+    protocol, frame, description = bundled.scores(name)
+    card = bundled.card(name)
     assert protocol.space == spaces.get("nasbench201").spec
     assert (len(frame), frame["arch"].nunique()) == (card["scores"], card["architectures"])
     assert set(frame["arch"]) <= set(spaces.get("nasbench201"))
@@ -81,7 +81,7 @@ def test_what_ships(name: str):
 
 def test_the_whole_space_ships():
     """Each proxy of the table has an attempt at every one of the 15,625 cells, and fails on fewer than one in forty."""
-    _, frame, _ = shipped.scores("nasbench201")
+    _, frame, _ = bundled.scores("nasbench201")
     assert set(frame["arch"]) == set(spaces.get("nasbench201"))
     assert set(frame["seed"]) == {0}
     for _, rows in frame.groupby("proxy"):
@@ -90,10 +90,10 @@ def test_the_whole_space_ships():
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", shipped.names())
+@pytest.mark.parametrize("name", bundled.names())
 def test_what_ships_is_what_this_code_gives(name: str, data_dir: Path, tmp_path: Path):
     """A light cell scored again under the protocol of the table, by each of its proxies: the same but for rounding."""
-    protocol, frame, _ = shipped.scores(name)
+    protocol, frame, _ = bundled.scores(name)
     batch = datasets.batch(datasets.load("cifar10(files=2)", data_dir), protocol.batch_size, protocol.batch_seed)
     assert batch.sha256 == protocol.batch_sha256
     failed = set(frame.loc[frame["status"] != "ok", "arch"])
@@ -110,14 +110,14 @@ def test_what_ships_is_what_this_code_gives(name: str, data_dir: Path, tmp_path:
         teacher=TeacherChoice(protocol.teacher, protocol.teacher_seed),
         workers=0,
     )
-    again = shipped.load(tmp_path / "again")[1].set_index("proxy")["value"]
+    again = bundled.load(tmp_path / "again")[1].set_index("proxy")["value"]
     there = frame[(frame["arch"] == arch) & (frame["seed"] == 0)].set_index("proxy")["value"]
     assert again.to_dict() == pytest.approx(there.to_dict(), rel=1e-2)
 
 
 def test_shipped_sizes_are_those_of_the_space():
     """Closed form: params, macs and n_convs as the space counts them."""
-    _, frame, _ = shipped.scores("nasbench201")
+    _, frame, _ = bundled.scores("nasbench201")
     archs = list(dict.fromkeys(frame["arch"]))[::50]
     costs = spaces.get("nasbench201").costs(archs).set_index("arch")
     for name in ("params", "macs", "n_convs"):
@@ -158,15 +158,15 @@ def test_disconnected_cells_of_nasbench201(data_dir: Path):
 def test_a_place_is_a_folder_a_file_or_a_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Equal scores from the run and from its file; a folder of that name comes before what ships; else an error."""
     packing.pack([folder], tmp_path / "mine.parquet")
-    assert shipped.load(tmp_path / "mine.parquet")[1].equals(shipped.load(folder)[1])
-    assert shipped.card(folder)["proxies"] == shipped.card(tmp_path / "mine.parquet")["proxies"]
+    assert bundled.load(tmp_path / "mine.parquet")[1].equals(bundled.load(folder)[1])
+    assert bundled.card(folder)["proxies"] == bundled.card(tmp_path / "mine.parquet")["proxies"]
     with pytest.raises(StoreError, match="Did you mean 'nasbench201'"):
-        shipped.load("nasbench202")
+        bundled.load("nasbench202")
     with pytest.raises(UnknownNameError):
-        shipped.scores("nasbench202")
+        bundled.scores("nasbench202")
     folder.rename(tmp_path / "nasbench201")
     monkeypatch.chdir(tmp_path)
-    assert shipped.load("nasbench201")[0] == PROTOCOL
+    assert bundled.load("nasbench201")[0] == PROTOCOL
 
 
 def test_the_sample_is_where_every_proxy_was_scored(folder: Path, truth: dict[str, pd.DataFrame]):

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from zcbench import spaces
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.sampling import stratified, uniform
-from zcbench.benchmarks.training.building import Truth, TruthInterrupted, build_truth
+from zcbench.benchmarks.training.building import TruthInterrupted, TruthResult, build_truth
 from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
 from zcbench.benchmarks.training.packing import pack
 from zcbench.benchmarks.training.protocol import sample_in
@@ -28,7 +28,7 @@ from zcbench.benchmarks.training.tables import agreed, agreement, counted, make_
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.packed import trainings as packed
 from zcbench.cli import app
-from zcbench.distill.errors import KnobError, RecipeError, WeightError
+from zcbench.distill.errors import HyperparameterError, RecipeError, WeightError
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import ArchitectureError, ProtocolError, StoreError, UnknownNameError
@@ -44,12 +44,12 @@ RECIPE = Recipe(epochs=2, batch_size=8)
 COLUMNS = ["arch", "setting", "seed", "status", "accuracy", "loss", "train_accuracy", "train_loss", "epochs", "steps"]
 
 
-def build(out: Path, archs: list[str] | None = None, **options: Any) -> Truth:
+def build(out: Path, archs: list[str] | None = None, **options: Any) -> TruthResult:
     given = {"recipe": RECIPE, "teacher": TEACHER, "workers": 0, **options}
     return build_truth(SPACE, archs or ARCHS, make_data(), "noise", out, **given)
 
 
-def rows(result: Truth) -> pd.DataFrame:
+def rows(result: TruthResult) -> pd.DataFrame:
     return result.trainings[COLUMNS].sort_values(["setting", "arch", "seed"], ignore_index=True)
 
 
@@ -58,12 +58,12 @@ def about(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Truth:
+def built(tmp_path_factory: pytest.TempPathFactory) -> TruthResult:
     """Three cells, two settings, two seeds, in this process."""
     return build(tmp_path_factory.mktemp("truth") / "whole")
 
 
-def test_what_is_recorded(built: Truth) -> None:
+def test_what_is_recorded(built: TruthResult) -> None:
     """Independent computation: one training done by hand, under the teacher that the builder kept."""
     assert built.statuses == {"ok": 12} and built.fresh == 12 and len(built.trainings) == 13
     data, recipe = make_data(), replace(RECIPE, seed=1)
@@ -78,7 +78,7 @@ def test_what_is_recorded(built: Truth) -> None:
     assert row["train_accuracy"] == by_hand.train_accuracy and (row["epochs"], row["steps"]) == (2, 10)
 
 
-def test_tables_are_truths(built: Truth) -> None:
+def test_tables_are_truths(built: TruthResult) -> None:
     """By construction: the files are read by the name of a truth; gain is the difference of the runs of one seed."""
     single = {
         name: truth(built.folder / f"{name}.parquet", per_seed=True).set_index(["arch", "seed"])["accuracy"]
@@ -92,7 +92,7 @@ def test_tables_are_truths(built: Truth) -> None:
     assert (built.folder / "archs.txt").read_text().split() == ARCHS
 
 
-def test_workers_change_nothing(built: Truth, tmp_path: Path) -> None:
+def test_workers_change_nothing(built: TruthResult, tmp_path: Path) -> None:
     """Invariance: two worker processes give the same figures, bit for bit, and the same tables row by row."""
     two = build(tmp_path / "two", workers=2)
     pd.testing.assert_frame_equal(rows(two), rows(built))
@@ -102,7 +102,7 @@ def test_workers_change_nothing(built: Truth, tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(pd.DataFrame(mixed[setting]), pd.DataFrame(table))
 
 
-def test_a_row_does_not_depend_on_the_rest(built: Truth, tmp_path: Path) -> None:
+def test_a_row_does_not_depend_on_the_rest(built: TruthResult, tmp_path: Path) -> None:
     """Invariance: one architecture alone, its settings asked for one after the other, gives its rows of the whole."""
     build(tmp_path / "one", ARCHS[2:], settings=["vanilla"], teacher=None)
     result = build(tmp_path / "one", ARCHS[2:])
@@ -189,7 +189,7 @@ def wait_for_rows(process: "subprocess.Popen[bytes]", file: Path, count: int) ->
 
 
 @pytest.mark.parametrize(("how", "workers"), [(signal.SIGKILL, 0), (signal.SIGKILL, 1), (signal.SIGINT, 0)])
-def test_stopped_and_started_again(built: Truth, tmp_path: Path, how: signal.Signals, workers: int) -> None:
+def test_stopped_and_started_again(built: TruthResult, tmp_path: Path, how: signal.Signals, workers: int) -> None:
     """Invariance: a builder that was killed or interrupted goes on to the same rows, and repeats none."""
     with start(tmp_path / "run", workers, tmp_path / "script.py") as process:
         wait_for_rows(process, tmp_path / "run" / FILE, 4)
@@ -241,7 +241,7 @@ def test_a_teacher_that_diverges(tmp_path: Path) -> None:
         ({"timeout": 0}, ProtocolError, "timeout=0"),
         ({"timeout": 5}, ProtocolError, "without workers"),
         ({"distillers": ["kdd"]}, UnknownNameError, "'kd'"),
-        ({"distillers": ["kd(temperature=0)"]}, KnobError, "temperature=0"),
+        ({"distillers": ["kd(temperature=0)"]}, HyperparameterError, "temperature=0"),
         ({"weights": {"kd": -1}}, WeightError, "kd=-1"),
         ({"recipe": Recipe(batch_size=64)}, RecipeError, "43 training images"),
     ],
@@ -261,7 +261,7 @@ def test_wrong_requests(tmp_path: Path, options: dict[str, Any], error: type[Exc
         ({"teacher": replace(TEACHER, seed=1)}, "teacher was"),
     ],
 )
-def test_one_protocol_in_a_folder(built: Truth, options: dict[str, Any], message: str) -> None:
+def test_one_protocol_in_a_folder(built: TruthResult, options: dict[str, Any], message: str) -> None:
     """Bad input: another recipe, loss or teacher names what differs, and trains nothing."""
     before = (built.folder / FILE).read_bytes()
     with pytest.raises(ProtocolError, match=rf"trainings of another protocol: {message}"):
@@ -410,7 +410,7 @@ def test_losses_may_come_with_the_teacher(tmp_path: Path) -> None:
         build(tmp_path / "run", ARCHS[:1], seeds=(0,))
 
 
-def test_a_teacher_with_a_checkpoint_is_measured_once(built: Truth, tmp_path: Path) -> None:
+def test_a_teacher_with_a_checkpoint_is_measured_once(built: TruthResult, tmp_path: Path) -> None:
     """Independent computation: the accuracy after the training of the same weights, in log and packed file."""
     teacher = replace(TEACHER, checkpoint=built.folder / "teacher.pt")
     options = {"settings": ["kd"], "teacher": teacher}

@@ -16,13 +16,13 @@ from zcbench.benchmarks.training import packing as truth_packing
 from zcbench.benchmarks.training.log import FILE, TrainingLog
 from zcbench.benchmarks.truths import data
 from zcbench.benchmarks.truths import packed as packed_truths
-from zcbench.benchmarks.truths.shipped import shipped_files
+from zcbench.benchmarks.truths.bundled import bundled_files
 from zcbench.benchmarks.truths.summary import summary
 from zcbench.cli.embedded import EMBEDDED, IMAGES, INSTEAD, Choice, choose
 from zcbench.errors import DataError, ProtocolError, UnknownNameError
 
 SETTINGS = ("vanilla", "kd")
-SHIPPED = [pytest.param(path, id=name) for name, path in shipped_files().items()]
+SHIPPED = [pytest.param(path, id=name) for name, path in bundled_files().items()]
 
 
 @pytest.mark.parametrize("file", SHIPPED)
@@ -86,7 +86,7 @@ def test_what_ships_is_listed_shown_and_needs_no_download(tmp_path: Path) -> Non
 
 
 def test_a_table_of_your_own_comes_before_what_ships(tmp_path: Path) -> None:
-    """By construction: the stored accuracy, not the shipped one."""
+    """By construction: the stored accuracy, not the bundled one."""
     (tmp_path / "mine.csv").write_text("arch,accuracy\na,90\nb,91\n")
     data.import_csv(tmp_path / "mine.csv", f"{EMBEDDED}/kd", tmp_path)
     assert zcbench.truth(f"{EMBEDDED}/kd", tmp_path)["accuracy"].tolist() == [90.0, 91.0]
@@ -185,9 +185,9 @@ def test_what_bench_takes_when_something_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("arch,accuracy\na,90\n")
     own = [str(tmp_path / "mine.csv")]
     assert choose(None, own, *[None] * 5, tmp_path) == ("nasbench201", own, *usual)
-    shipped = [f"{EMBEDDED}/kd"]
-    assert choose(None, shipped, *[None] * 5, tmp_path).space == "nasbench201(channels=8,cells=1)"
-    assert choose("nasbench201", shipped, *[None] * 5, tmp_path).space == "nasbench201"
+    bundled = [f"{EMBEDDED}/kd"]
+    assert choose(None, bundled, *[None] * 5, tmp_path).space == "nasbench201(channels=8,cells=1)"
+    assert choose("nasbench201", bundled, *[None] * 5, tmp_path).space == "nasbench201"
 
 
 @pytest.mark.data

@@ -21,7 +21,7 @@ NAMES = distill.names()
 #: Losses that do not vanish where student and teacher are equal: cross-entropies, a contrast, class means.
 NOT_ZERO = {"wsld", "ofa", "crd", "nd"}
 
-#: Same loss with other knobs than the defaults.
+#: Same loss with other hyperparameters than the defaults.
 CONFIGURED = [
     "kd(temperature=2)",
     "dkd(alpha=0.5,beta=2,temperature=1)",
@@ -47,8 +47,8 @@ def test_slow_reference(name: str, pair: Pair) -> None:
     """Slow reference: loops over images, channels and pairs in NumPy, straight from the formula."""
     loss = distill.get(name)
     reference = getattr(references, name.partition("(")[0])
-    knobs = dict(loss.settings)
-    expected = reference(arrays(pair.student), arrays(pair.teacher), pair.labels.numpy(), **knobs)
+    hyperparameters = dict(loss.settings)
+    expected = reference(arrays(pair.student), arrays(pair.teacher), pair.labels.numpy(), **hyperparameters)
     assert loss(*pair).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 

@@ -12,7 +12,7 @@ from zcbench.distill import Distiller, Outputs
 from zcbench.distill.errors import DivergedLoss, RecipeError
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loop import train
-from zcbench.distill.training.objective import Objective
+from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.teaching import Teacher
 from zcbench.distill.training.training import Training
 from zcbench.errors import BatchError
@@ -217,7 +217,7 @@ def test_the_last_batch_is_left_out() -> None:
             return self.inner(images)
 
     data = make_data()
-    training = Training([Spy()], [Objective()], [], data, RECIPE)
+    training = Training([Spy()], [TrainingObjective()], [], data, RECIPE)
     training.run()
     epochs = [torch.cat(seen[5 * epoch : 5 * epoch + 5]).flatten(1) for epoch in range(3)]
     assert [len(images.unique(dim=0)) for images in epochs] == [40, 40, 40]

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from zcbench import distill
 from zcbench.distill import Outputs
 from zcbench.distill.errors import WeightError
-from zcbench.distill.training.objective import Objective, default_weights
+from zcbench.distill.training.objective import TrainingObjective, default_weights
 from zcbench.errors import UnknownNameError
 
 
@@ -23,7 +23,7 @@ LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
 def test_weighted_sum() -> None:
     """Closed form: .5 of the cross-entropy, 2 of kd and .25 of dist, each computed apart."""
     student, teacher = logits(0), logits(1)
-    objective = Objective(["kd", "dist"], {"ce": 0.5, "kd": 2, "dist": 0.25})
+    objective = TrainingObjective(["kd", "dist"], {"ce": 0.5, "kd": 2, "dist": 0.25})
     objective.adapt(student.shapes, [teacher.shapes], seed=0)
     ce = cross_entropy(student.logits, LABELS)
     kd, dist = (distill.get(name)(student, teacher) for name in ("kd", "dist"))
@@ -34,7 +34,7 @@ def test_weighted_sum() -> None:
 
 def test_a_weight_of_zero_leaves_a_loss_out() -> None:
     """By construction: it is not read, not computed, and no term."""
-    objective = Objective(["kd", "at"], {"at": 0})
+    objective = TrainingObjective(["kd", "at"], {"at": 0})
     assert objective.terms == ("loss", "ce", "kd") and objective.reads == {"logits"}
 
 
@@ -47,14 +47,14 @@ def test_default_weights() -> None:
 
 def test_weights_by_any_writing_of_a_name() -> None:
     """Invariance: a specification means the same with 2 and with 2.0."""
-    objective = Objective(["kd(temperature=2)"], {"kd(temperature=2)": 0.7})
+    objective = TrainingObjective(["kd(temperature=2)"], {"kd(temperature=2)": 0.7})
     assert objective.weights == {"ce": 0.1, "kd(temperature=2.0)": 0.7}
 
 
 def test_average_of_teachers() -> None:
     """Closed form: the mean of the losses under each."""
     student, teachers = logits(0), [logits(1), logits(2), logits(3)]
-    objective = Objective(["kd"])
+    objective = TrainingObjective(["kd"])
     objective.adapt(student.shapes, [teacher.shapes for teacher in teachers], seed=0)
     mean = sum(distill.get("kd")(student, teacher) for teacher in teachers) / 3
     torch.testing.assert_close(objective(student, teachers, LABELS)[2], mean)
@@ -66,7 +66,7 @@ def test_adaptive_teachers() -> None:
     errors = [cross_entropy(teacher.logits, LABELS).item() for teacher in teachers]
     share = math.exp(errors[1]) / (math.exp(errors[0]) + math.exp(errors[1]))
     kd = [distill.get("kd")(student, teacher) for teacher in teachers]
-    objective = Objective(["kd"], mixture="adaptive")
+    objective = TrainingObjective(["kd"], mixture="adaptive")
     objective.adapt(student.shapes, [teacher.shapes for teacher in teachers], seed=0)
     torch.testing.assert_close(objective(student, teachers, LABELS)[2], share * kd[0] + (1 - share) * kd[1])
 
@@ -84,12 +84,12 @@ def test_adaptive_teachers() -> None:
 def test_wrong_weights(weights: dict[str, float], message: str) -> None:
     """Bad input: negative, infinite, all zero, or of nothing."""
     with pytest.raises(WeightError, match=message):
-        Objective(["kd"], weights)
+        TrainingObjective(["kd"], weights)
 
 
 def test_wrong_names() -> None:
     """Bad input: an unknown loss or mixture names the nearest."""
     with pytest.raises(UnknownNameError, match="'fitnet'"):
-        Objective(["fitnets"])
+        TrainingObjective(["fitnets"])
     with pytest.raises(UnknownNameError, match="'average'"):
-        Objective(["kd"], mixture="averaged")
+        TrainingObjective(["kd"], mixture="averaged")

@@ -7,7 +7,7 @@ from torch import nn
 from zcbench import distill, spaces
 from zcbench.distill import MissingOutput, Outputs, TrainingData
 from zcbench.distill.reading import Reader
-from zcbench.distill.training.objective import Objective
+from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.teaching import Teacher
 from zcbench.distill.training.training import Training
 from zcbench.proxies.scoring.contract import Proxy
@@ -71,7 +71,7 @@ def test_nothing_stays_on_the_network(data: TrainingData) -> None:
 def test_every_distiller_trains(name: str) -> None:
     """Contract: a pair of other families; the loss alone moves the student, and its adapters where it has some."""
     data, network = make_data(), student()
-    objective = Objective([name], {"ce": 0.0, name: 1.0})
+    objective = TrainingObjective([name], {"ce": 0.0, name: 1.0})
     training = Training([network], [objective], [Teacher(teacher())], data, RECIPE)
     before, adapters = weights(network), weights(objective)
     for _ in range(2):
@@ -119,6 +119,6 @@ def test_looking_for_shapes_changes_nothing(data: TrainingData) -> None:
     """Invariance: looking for shapes leaves the running statistics as they are."""
     network = make_network()
     before = weights(network)
-    Training([network], [Objective(["fitnet"])], [Teacher(make_network(7, width=6))], data, RECIPE)
+    Training([network], [TrainingObjective(["fitnet"])], [Teacher(make_network(7, width=6))], data, RECIPE)
     after = weights(network)
     assert all(torch.equal(before[name], after[name]) for name in before)

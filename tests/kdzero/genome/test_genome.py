@@ -192,7 +192,7 @@ def test_names_of_the_family(pair: Pair) -> None:
         distill.get("genome(formula=3)")
 
 
-def test_an_adapter_is_a_knob(pair: Pair) -> None:
+def test_an_adapter_is_a_hyperparameter(pair: Pair) -> None:
     """Contract: with an adapter in the name unlike channels are compared; the name gives it again."""
     teacher = make_outputs("wide", stages=((5, 8, 8), (7, 4, 4), (9, 4, 4)))
     loss = KNOWN["fitnet"].distiller
@@ -301,7 +301,7 @@ def test_the_genome_of_kd_is_the_proxy_of_kd() -> None:
 
 
 def test_shown_from_the_command_line() -> None:
-    """By construction: a distiller with knobs is shown like any other proxy."""
+    """By construction: a distiller with hyperparameters is shown like any other proxy."""
     result = CliRunner().invoke(app, ["proxies", "show", f"kd:{KNOWN['sp'].distiller.name}"])
     assert result.exit_code == 0 and "reads features, teacher" in result.output and ".. math::" in result.output
 

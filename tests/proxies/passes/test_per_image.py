@@ -15,7 +15,7 @@ from zcbench.proxies import REGISTRY, evaluate
 from zcbench.proxies.passes.per_image import image_gradients
 from zcbench.proxies.passes.thin import CROPS, _crops
 from zcbench.proxies.signals.borrowing import borrowed
-from zcbench.proxies.signals.signals import Batch
+from zcbench.proxies.signals.signals import Minibatch
 
 from ...oracles.proxies import backward, layers
 from ..conftest import make_network
@@ -104,7 +104,7 @@ def test_image_gradients_equal_a_loop(make, batch):
     network, (images, labels) = make().double(), doubled(batch)
     expected = [torch.stack(g) for g in zip(*(alone(network, x, y) for x, y in zip(images, labels)))]
     with borrowed(network):
-        found = image_gradients(network, Batch(images, labels), record_usage(network, images), 0)["image_gradients"]
+        found = image_gradients(network, Minibatch(images, labels), record_usage(network, images), 0)["image_gradients"]
     assert list(found) == [f"{name}.weight" for name in weighted(network)]
     assert all(torch.allclose(*pair, atol=1e-12) for pair in zip(found.values(), expected))
 
@@ -129,7 +129,7 @@ def test_images_do_not_interact(batch):
     with borrowed(network):
         usage = record_usage(network, images)
         one, other = (
-            image_gradients(network, Batch(torch.cat([images[:1], rest]), labels), usage, 0)["image_gradients"]
+            image_gradients(network, Minibatch(torch.cat([images[:1], rest]), labels), usage, 0)["image_gradients"]
             for rest in (images[1:], images[1:] * 3 + 1)
         )
     assert all(torch.allclose(one[name][0], other[name][0]) for name in one)

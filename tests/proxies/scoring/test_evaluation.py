@@ -13,7 +13,7 @@ from torch import nn
 import zcbench
 from zcbench import datasets
 from zcbench.errors import BatchError, DuplicateNameError, ProtocolError, UnknownNameError
-from zcbench.proxies import REGISTRY, Proxy, ScoreFailure, Teacher, check, evaluate, needs_network, proxy
+from zcbench.proxies import REGISTRY, Proxy, ScoreFailure, TeacherSignals, check, evaluate, needs_network, proxy
 
 from ..conftest import make_network
 
@@ -44,7 +44,7 @@ def test_on_a_published_cell_too():
     space = zcbench.spaces.get("nasbench201", channels=4, cells=2)
     network = space.build(space[6111], image_shape=(3, 16, 16))
     batch = torch.randn(8, 3, 16, 16), torch.arange(8)
-    teacher = Teacher(space.build(space[1462], image_shape=(3, 16, 16)))
+    teacher = TeacherSignals(space.build(space[1462], image_shape=(3, 16, 16)))
     together = values(evaluate(network, batch, ALL, teacher=teacher))
     assert all(values(evaluate(network, batch, [name], teacher=teacher)) == {name: together[name]} for name in ALL)
 
@@ -140,7 +140,7 @@ def test_what_is_shared_outlives_a_proxy_that_writes_to_it(function, reads, netw
     """Invariance: the proxies after it, and the next student under the same teacher and batch, are as if without it."""
     names, kept = ["snip", "naswot", "diswot_relation"], [tensor.clone() for tensor in batch]
     alone = values(evaluate(network, batch, names, teacher=teacher))
-    shared = Teacher(teacher)
+    shared = TeacherSignals(teacher)
     mine, *others = evaluate(network, batch, [own(function, reads), *names], teacher=shared)
     assert (mine.status, "It wrote to the signals" in mine.reason) == ("changed_network", True)
     assert values(others) == alone
@@ -240,7 +240,7 @@ class Counting(nn.Module):
 
 def test_one_forward_pass_serves_all(network, teacher, batch):
     """Count: first-order proxies share one forward; a teacher is seen once for many students."""
-    student, prepared = Counting(network), Teacher(Counting(teacher))
+    student, prepared = Counting(network), TeacherSignals(Counting(teacher))
     names = ["snip", "fisher", "jacov", "naswot", "grasp", "diswot_relation", "diswot_semantic"]
     evaluate(student, batch, names, teacher=prepared)
     evaluate(make_network(), batch, names, teacher=prepared)
@@ -249,7 +249,7 @@ def test_one_forward_pass_serves_all(network, teacher, batch):
 
 def test_a_teacher_sees_another_batch_anew(network, teacher, make_batch):
     """Invariance: a prepared teacher gives what a fresh one gives, also after the batch changed."""
-    prepared = Teacher(teacher)
+    prepared = TeacherSignals(teacher)
     for size in (8, 12, 8):
         fresh = evaluate(network, make_batch(size), ["diswot_relation"], teacher=teacher)
         assert values(evaluate(network, make_batch(size), ["diswot_relation"], teacher=prepared)) == values(fresh)
@@ -271,7 +271,7 @@ def test_a_teacher_that_was_interrupted_has_forgotten_nothing_and_kept_nothing(n
                 raise KeyboardInterrupt
             return teacher(x)
 
-    prepared, names = Teacher(Stopped()), ["kd:kd"]
+    prepared, names = TeacherSignals(Stopped()), ["kd:kd"]
     evaluate(network, make_batch(8), names, teacher=prepared)
     with pytest.raises(KeyboardInterrupt):
         evaluate(network, make_batch(12), names, teacher=prepared)

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 import zcbench
 from zcbench.isolation.settings import NUMERIC, PROCESS
-from zcbench.proxies import Proxy, Teacher, check, evaluate
+from zcbench.proxies import Proxy, TeacherSignals, check, evaluate
 from zcbench.proxies.passes.plan import PASSES
 
 from ..conftest import make_network
@@ -39,7 +39,7 @@ def values(scores):
 def beside(function, reads, network, teacher, batch):
     """The score of a plug-in's proxy, after checks that everybody after it, also the next student, keeps their bits."""
     alone = values(evaluate(network, batch, OTHERS, teacher=teacher))
-    shared = Teacher(teacher)
+    shared = TeacherSignals(teacher)
     mine, *others = evaluate(network, batch, [own(function, reads), *OTHERS], teacher=shared)
     assert values(others) == alone
     assert values(evaluate(network, batch, OTHERS, teacher=shared)) == alone

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, poisson
 
-from zcbench.benchmarks.scoring.shipped import load
+from zcbench.benchmarks.scoring.bundled import load
 from zcbench.search import NSGA2, SearchError, search
 from zcbench.search.algorithms.nsga2 import _CHANGES, _Known, _Mutate
 

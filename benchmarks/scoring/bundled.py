@@ -30,7 +30,7 @@ def path(name: str) -> Path:
         UnknownNameError: nothing of this name ships.
     """
     if name not in names():
-        raise unknown("table of shipped scores", name, names())
+        raise unknown("table of bundled scores", name, names())
     return _FOLDER / f"{name}{SUFFIX}"
 
 

@@ -38,7 +38,7 @@ def pool(runs: Mapping[str, Scores]) -> Scores:
     draws. A single run is returned as it is.
 
     Args:
-        runs: by name, as `zcbench.benchmarks.scoring.shipped.load` gives them.
+        runs: by name, as `zcbench.benchmarks.scoring.bundled.load` gives them.
 
     Raises:
         ProtocolError: two runs differ in more than the batch, or have the same batch.

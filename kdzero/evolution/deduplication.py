@@ -8,7 +8,7 @@ import numpy as np
 from zcbench.search.algorithms.loop import C, Domain
 
 
-class Distinct(Generic[C]):
+class Deduplicated(Generic[C]):
     """Another domain, in which candidates of one signature are one candidate.
 
     A search remembers what it has evaluated and a population holds nobody twice, so that twins cost no evaluation and
