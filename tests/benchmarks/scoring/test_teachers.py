@@ -255,7 +255,7 @@ def test_a_function_is_a_teacher(scored, space, archs, images, file):
     teacher = build_teacher(choice, space, "default", 10, SHAPE)
     student = space.build(archs[0], 10, 0, SHAPE)
     alone = proxies.evaluate(
-        student, (images.images, images.labels), PROXIES, teacher=proxies.Teacher(teacher, choice.seed)
+        student, (images.images, images.labels), PROXIES, teacher=proxies.TeacherSignals(teacher, choice.seed)
     )
     assert {s.proxy: s.value for s in alone} == {name: frame.value[archs[0], name] for name in PROXIES}
     other = build_teacher(replace(choice, seed=5), space, "default", 10, SHAPE)

@@ -382,7 +382,7 @@ def test_a_teacher_is_compared_without_a_forward_pass(network, teacher, batch):
 
 def test_counts_need_no_network(batch):
     """Analytic costs are enough for the size baselines, and only for them."""
-    costs = zcbench.proxies.Costs(10, 20, 3)
+    costs = zcbench.proxies.NetworkCosts(10, 20, 3)
     assert [s.value for s in evaluate(None, batch, ["params", "macs", "n_convs"], costs=costs)] == [10, 20, 3]
     assert evaluate(None, batch, ["depth"], costs=costs)[0].status == "not_applicable"
     assert evaluate(None, batch, ["depth"], costs=costs._replace(depth=7))[0].value == 7
