@@ -19,6 +19,7 @@ from zcbench.errors import ArchitectureError, ZcbenchError
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 CONVOLUTIONS = ("nor_conv_1x1", "nor_conv_3x3")
+WEIGHTLESS = tuple(name for name in OPERATIONS if name not in CONVOLUTIONS)
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 Operations = tuple[str, ...]
@@ -191,7 +192,7 @@ def _terms(operations: Operations, numbers: dict[int, int]) -> tuple[str, dict[i
         elif operation != "none" and nodes[source]:
             term = f"{operation}{numbers.get(edge, '')}({'+'.join(sorted(nodes[source]))})"
             nodes[target].append(term)
-            if operation in CONVOLUTIONS:
+            if operation not in WEIGHTLESS:
                 convolutions[edge] = term
     return "+".join(sorted(nodes[3])), convolutions
 

@@ -1,0 +1,236 @@
+"""NAS-Bench-101 as a space: 423,624 cells in the order of their published fingerprints.
+
+Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019, arXiv:1902.09635.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.resources import files
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from torch import nn
+
+from zcbench.errors import unknown
+from zcbench.spaces import nasbench101_cell as cell
+from zcbench.spaces.base import ImageShape, Space
+from zcbench.spaces.initialisation import INITIALISATIONS, initialise
+from zcbench.spaces.measuring import Cost
+from zcbench.spaces.nasbench101_cell import EDGES, OPERATIONS, VERTICES, Graph, Sources
+from zcbench.spaces.nasbench101_costs import cost
+from zcbench.spaces.nasbench101_network import network
+from zcbench.spaces.options import image_sizes, positive
+from zcbench.streams import seeded
+
+_INDEX = files("zcbench.spaces") / "tables" / "nasbench101.parquet"
+
+
+class NASBench101(Space):
+    """All cells of up to seven vertices and nine edges, in a network of three stacks of three cells.
+
+    A string has a part ``OPERATION~SOURCES`` for each vertex behind the input (0), the output last:
+    ``conv3x3~0|conv1x1~0|maxpool3x3~12|output~03``. A cell may be written with its vertices in any order; the space has
+    the canonical form, and row i of the published table is the cell with the i-th smallest fingerprint.
+
+    Example:
+        >>> space = NASBench101()
+        >>> space.params("output~0"), space.canonical("conv1x1~0|conv3x3~0|output~12")
+        (882570, 'conv3x3~0|conv1x1~0|output~12')
+    """
+
+    name = spec = "nasbench101"
+    analytic = True
+
+    def index(self, arch: str) -> int:
+        """Row of the published table, 0 to 423,623.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell; the message names the place.
+        """
+        return _rows()[self.canonical(arch)]
+
+    def parse(self, arch: str) -> tuple[str, ...]:
+        """The parts of ``arch``: operation and sources of each vertex, the output last.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell; the message names the place.
+        """
+        cell.parse(arch)
+        return tuple(arch.split("|"))
+
+    def canonical(self, arch: str) -> str:
+        """The cell with its vertices in the order that the benchmark has.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell.
+        """
+        return cell.write(cell.canonical(cell.parse(arch)))
+
+    def fingerprint(self, arch: str) -> str:
+        """The published fingerprint of a cell, 32 hexadecimal digits.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell.
+        """
+        return cell.fingerprint(cell.parse(arch))
+
+    def subset(self, name: str = "all") -> tuple[str, ...]:
+        """The 423,624 cells in the order of the published table; ``"all"`` is the only subset: all are live and unique.
+
+        Raises:
+            UnknownNameError: no subset has this name.
+        """
+        if name not in self.subsets:
+            raise unknown(f"subset of {self.name}", name, self.subsets)
+        return tuple(_rows())
+
+    def neighbours(self, arch: str) -> list[str]:
+        """Cells that differ in one operation, one edge, or one vertex with an edge on either side.
+
+        Where an edge is taken away, vertices that no longer lie on a path from input to output go with it.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell.
+        """
+        graph = cell.canonical(cell.parse(arch))
+        found = dict.fromkeys(_written(_changes(graph)))
+        found.pop(cell.write(graph), None)
+        return list(found)
+
+    def crossover(self, first: str, second: str, rng: np.random.Generator) -> str:
+        """Cell that takes each edge and each operation from either parent; drawn again until it is a cell.
+
+        Raises:
+            ArchitectureError: a parent is no cell.
+        """
+        parents = [_padded(cell.canonical(cell.parse(arch))) for arch in (first, second)]
+        while True:
+            edges = np.where(rng.integers(2, size=(VERTICES, VERTICES)), parents[0][0], parents[1][0])
+            picks = rng.integers(2, size=VERTICES - 2)
+            child = _pruned(edges, [parents[pick][1][place] for place, pick in enumerate(picks)])
+            for written in _written([] if child is None else [child]):
+                return written
+
+    def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
+        """Sizes in closed form: columns ``arch, params, macs, n_convs, depth``, one row per architecture.
+
+        Raises:
+            ArchitectureError: an architecture is no cell.
+            SpaceError: classes or image shape are out of range.
+        """
+        classes, shape = positive("num_classes", num_classes), image_sizes(image_shape, multiple=4)
+        names = list(archs)
+        rows = np.array([cost(cell.canonical(cell.parse(arch)), classes, shape) for arch in names], dtype=np.int64)
+        return pd.DataFrame({"arch": names, **dict(zip(Cost._fields, rows.reshape(-1, len(Cost._fields)).T))})
+
+    def build(
+        self,
+        arch: str,
+        num_classes: int = 10,
+        seed: int = 0,
+        image_shape: ImageShape = (3, 32, 32),
+        init: str = "default",
+    ) -> nn.Module:
+        """Untrained network of ``arch``, in training mode; equal arguments give equal weights, bit for bit.
+
+        Raises:
+            ArchitectureError: ``arch`` is no cell.
+            SpaceError: classes or image shape are out of range.
+            UnknownNameError: no initialisation is called ``init``.
+        """
+        graph = cell.canonical(cell.parse(arch))
+        classes, shape = positive("num_classes", num_classes), image_sizes(image_shape, multiple=4)
+        if init not in INITIALISATIONS:
+            raise unknown("initialisation", init, INITIALISATIONS)
+        with seeded("init", self.spec, cell.write(graph), init, classes, shape, seed):
+            module = network(graph, shape[0], classes)
+            initialise(module, init)
+        return module
+
+
+def _changes(graph: Graph) -> Iterator[Graph]:
+    """Graphs one change away; some are no cells for their number of edges."""
+    for place, old in enumerate(graph.operations):
+        for new in range(len(OPERATIONS)):
+            if new != old:
+                yield graph._replace(operations=(*graph.operations[:place], new, *graph.operations[place + 1 :]))
+    edges, operations = _matrix(graph), list(graph.operations)
+    for source, target in combinations(range(graph.vertices), 2):
+        changed = edges.copy()
+        changed[source, target] = not edges[source, target]
+        if (kept := _pruned(changed, operations)) is not None:
+            yield kept
+        if graph.vertices < VERTICES:
+            yield from (_inserted(graph, source, target, operation) for operation in range(len(OPERATIONS)))
+
+
+def _inserted(graph: Graph, source: int, target: int, operation: int) -> Graph:
+    """The graph with one vertex more between ``source`` and ``target``, in the place before ``target``."""
+    moved = [tuple(s + (s >= target) for s in sources) for sources in graph.sources]
+    moved[target - 1] = tuple(sorted((*moved[target - 1], target)))
+    moved.insert(target - 1, (source,))
+    operations = (*graph.operations[: target - 1], operation, *graph.operations[target - 1 :])
+    return Graph(tuple(moved), operations)
+
+
+def _written(graphs: Iterable[Graph]) -> Iterator[str]:
+    """Canonical strings of those that have few enough edges."""
+    return (cell.write(cell.canonical(graph)) for graph in graphs if graph.edges <= EDGES)
+
+
+def _matrix(graph: Graph) -> np.ndarray:
+    edges = np.zeros((graph.vertices, graph.vertices), dtype=bool)
+    for target, sources in enumerate(graph.sources, 1):
+        edges[list(sources), target] = True
+    return edges
+
+
+def _padded(graph: Graph) -> tuple[np.ndarray, list[int]]:
+    """Matrix and operations of seven vertices; vertices that a smaller cell lacks have no edges."""
+    places = [*range(graph.vertices - 1), VERTICES - 1]
+    edges = np.zeros((VERTICES, VERTICES), dtype=bool)
+    edges[np.ix_(places, places)] = _matrix(graph)
+    return edges, [*graph.operations, *[0] * (VERTICES - graph.vertices)]
+
+
+def _pruned(edges: np.ndarray, operations: list[int]) -> Graph | None:
+    """The graph without vertices that lie on no path from input to output; None if no path joins these."""
+    last, fed, used = len(edges) - 1, {0}, {len(edges) - 1}
+    for source, target in combinations(range(last + 1), 2):
+        if edges[source, target] and source in fed:
+            fed.add(target)
+    for target in range(last, 0, -1):
+        if target in used:
+            used |= set(np.flatnonzero(edges[:target, target]).tolist())
+    kept = sorted(fed & used)
+    if not {0, last} <= set(kept):
+        return None
+    place = {vertex: number for number, vertex in enumerate(kept)}
+    sources: Sources = tuple(tuple(place[s] for s in kept if edges[s, target]) for target in kept[1:])
+    return Graph(sources, tuple(operations[vertex - 1] for vertex in kept[1:-1]))
+
+
+@cache
+def _rows() -> dict[str, int]:
+    """Every cell with its row; read from the index that ships, whose first column numbers the graphs of the second."""
+    table = pq.read_table(str(_INDEX))
+    graphs = [read_sources(text) for text in table.column("graph").combine_chunks().dictionary.to_pylist()]
+    number = table.column("graph").combine_chunks().indices.to_numpy()
+    operations = table.column("operations").to_numpy()
+    labels = [_labels(code) for code in range(len(OPERATIONS) ** (VERTICES - 2))]
+    return {
+        cell.write(Graph(graphs[n], labels[code][: len(graphs[n]) - 1])): row
+        for row, (n, code) in enumerate(zip(number.tolist(), operations.tolist()))
+    }
+
+
+def _labels(code: int) -> tuple[int, ...]:
+    """Operations of a code, whose digits to the base of three count from the first vertex."""
+    return tuple(code // len(OPERATIONS) ** place % len(OPERATIONS) for place in range(VERTICES - 2))
+
+
+def read_sources(text: str) -> Sources:
+    """The sources of every vertex from ``"0|01|2"``."""
+    return tuple(tuple(map(int, part)) for part in text.split("|"))
