@@ -2,6 +2,7 @@
 
 import functools
 import os
+import pickle
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from zcbench.benchmarks.ensembles import ensemble
 from zcbench.content import content
 from zcbench.distill import distiller
 from zcbench.errors import DuplicateNameError, RegistrationError, UnknownNameError
+from zcbench.parcel import parcel
 from zcbench.proxies import REGISTRY, Proxy, proxy, resolve
 from zcbench.registry import Derived, PluginError, Registry, load_file
 from zcbench.spaces import register
@@ -257,6 +259,17 @@ def test_an_edited_plugin_is_not_taken_for_the_old_one(tmp_path) -> None:
         load_file(file)
     file.write_text("value = 1")
     assert load_file(file).value == 1
+
+
+def test_what_is_sent_to_a_worker_names_the_version_of_its_plugin(tmp_path) -> None:
+    """By construction: opened while the file is as it was, refused once it is edited."""
+    file = tmp_path / "sent.py"
+    file.write_text("class Sent:\n    value = 1\n")
+    sent = parcel(load_file(file).Sent())
+    assert pickle.loads(sent).value == 1
+    file.write_text("class Sent:\n    value = 2\n")
+    with pytest.raises(PluginError, match=r"sent\.py' has changed"):
+        pickle.loads(sent)
 
 
 @pytest.mark.parametrize(
