@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
-# The lowest versions that setup.cfg declares, in an environment of their own; torch and its libraries are 3 GB there.
+# The lowest versions that setup.cfg declares, in an environment of their own; torch with its libraries is most of its 5.6 GB.
 MINIMUM ?= build/minimum
 SOURCES := setup.cfg pyproject.toml constraints.txt README.md \
   $(shell find src proxies benchmarks spaces distill kdzero reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet')

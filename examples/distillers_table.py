@@ -3,13 +3,15 @@
     python examples/distillers_table.py OUT --ranking RUN [--students resnet:resnet8 ...] [--seeds 3] [--workers 2]
     python examples/distillers_table.py OUT --extra evolved=runs/evolved/distiller.json --single kd dist --seeds 5
     python examples/distillers_table.py OUT --ablate runs/evolved/distiller.json --single --random-pairs 0
+    python examples/distillers_table.py OUT --strength 2 --no-diswot
 
 The teacher, a ResNet-20 unless told otherwise, is trained first, then every student under it with every distiller and
 seed, each by ``zcbench distill`` in a folder of OUT; a second call makes only what is missing. Losses have the weights
 that balance their gradients with that of the cross-entropy in the first step, except in the row "kd, .1 and .9", and
 those of --extra and --ablate, files of evolved distillers, which have weight 1; --ablate puts one part of such a
 distiller at a time back to the plainest. Beside single distillers there are pairs: the two that RUN ranks first, by tau
-and by tau given parameters, and pairs drawn at random from those of the table.
+and by tau given parameters, and pairs drawn at random from those of the table. With --strength each single distiller is
+trained once more with so many times its balanced weight, and a second table compares every pair with its two members.
 """
 
 import argparse
@@ -42,10 +44,14 @@ ALONE, PUBLISHED = "alone", "kd, .1 and .9"
 
 
 class Row(NamedTuple):
-    """One line of the table: its label, and what ``zcbench distill`` is told."""
+    """One line of the table: its label, and what ``zcbench distill`` is told.
+
+    ``of`` is the row whose balanced weights, times --strength, take the place of the options.
+    """
 
     label: str
     options: tuple[str, ...]
+    of: "Row | None" = None
 
 
 def main() -> None:
@@ -56,12 +62,15 @@ def main() -> None:
     common = ["--dataset", given.dataset, "--teacher", "none"]
     learnt = train(teacher, given.teacher, [*common, "--epochs", str(given.teacher_epochs), "--seed", "1000"])
     jobs = [(student, row, seed) for seed in range(given.seeds) for student in given.students for row in rows]
+    jobs.sort(key=lambda job: job[1].of is not None)
     with ThreadPoolExecutor(given.workers) as pool:
         results = list(pool.map(lambda job: _student(given, *job), jobs))
     print(f"Teacher: {given.teacher}, {learnt['test_accuracy']:.2f} %.")
     for student in given.students:
         own = {job[1:]: result for job, result in zip(jobs, results, strict=True) if job[0] == student}
         print(f"\n**{student.partition(':')[2]}**\n\n{_table(rows, own, given.seeds)}")
+        if given.strength is not None:
+            print(f"\n{_pairs_table(rows, own, given.seeds)}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -79,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--teacher-epochs", type=int, default=25)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--random-pairs", type=int, default=3)
+    parser.add_argument("--strength", type=float, help="train single distillers with so many times their weight too")
     parser.add_argument("--workers", type=int, default=2)
     return parser.parse_args()
 
@@ -86,6 +96,8 @@ def _arguments() -> argparse.Namespace:
 def _rows(given: argparse.Namespace) -> list[Row]:
     rows = [Row(ALONE, ("--teacher", "none")), Row(PUBLISHED, ("--distillers", "kd"))]
     rows += [_balanced(name, name) for name in given.single]
+    if given.strength is not None:
+        rows += [Row(f"{given.strength:g} x {row.label}", (), row) for row in rows[2:]]
     if given.diswot:
         rows += [Row("DisWOT†", ("--distillers", "kd,diswot_distillation")), _balanced(DISWOT_PARTS, DISWOT_PARTS)]
     if given.ranking is not None:
@@ -109,7 +121,16 @@ def _student(given: argparse.Namespace, student: str, row: Row, seed: int) -> di
     weights = ["--teacher-checkpoint", str(given.out / "teacher" / "student.pt")]
     taught = [] if row.label == ALONE else ["--teacher", given.teacher, *weights]
     recipe = ["--dataset", given.dataset, "--epochs", str(given.epochs), "--augmentation", "none", "--seed", str(seed)]
-    return train(given.out / slug(student) / slug(row.label) / str(seed), student, [*taught, *row.options, *recipe])
+    options = row.options
+    if row.of is not None:
+        options = _stronger(_student(given, student, row.of, seed)["weights"], given.strength)
+    return train(given.out / slug(student) / slug(row.label) / str(seed), student, [*taught, *options, *recipe])
+
+
+def _stronger(balanced: Mapping[str, float], strength: float) -> tuple[str, ...]:
+    """Options of the losses of ``balanced``, each with ``strength`` times its weight; cross-entropy keeps its own."""
+    weights = {name: weight * strength for name, weight in balanced.items() if name != "ce"}
+    return ("--distillers", ",".join(weights), "--weights", ",".join(f"{name}={w!r}" for name, w in weights.items()))
 
 
 def train(out: Path, student: str, options: Sequence[str]) -> dict[str, Any]:
@@ -120,9 +141,7 @@ def train(out: Path, student: str, options: Sequence[str]) -> dict[str, Any]:
 
 def _table(rows: Sequence[Row], results: Mapping[tuple[Row, int], Mapping[str, Any]], seeds: int) -> str:
     """Mean and spread of each row, its gain over plain training and over kd with the same seeds."""
-    accuracies = pd.DataFrame(
-        {row.label: [results[row, seed]["test_accuracy"] for seed in range(seeds)] for row in rows}
-    )
+    accuracies = _accuracies(rows, results, seeds)
     lines = ["| distiller | weights | accuracy (sd) | over plain training | over kd |", "|---|---|---:|---:|---:|"]
     for row in sorted(rows, key=lambda row: -accuracies[row.label].mean()):
         own = accuracies[row.label]
@@ -132,6 +151,26 @@ def _table(rows: Sequence[Row], results: Mapping[tuple[Row, int], Mapping[str, A
             f"| {row.label} | {_weights(weights)} | {own.mean():.2f} ({own.std():.2f}) | {' | '.join(gains)} |"
         )
     return "\n".join(lines)
+
+
+def _pairs_table(rows: Sequence[Row], results: Mapping[tuple[Row, int], Mapping[str, Any]], seeds: int) -> str:
+    """Gain of each balanced pair over either of its losses, and over their mean, as strong as the pair."""
+    accuracies = _accuracies(rows, results, seeds)
+    strong = {row.of.label: accuracies[row.label] for row in rows if row.of is not None}
+    lines = ["| pair | over the first | over the second | over their mean |", "|---|---:|---:|---:|"]
+    over_mean = []
+    for row in rows:
+        members = [strong[name] for name in results[row, 0]["weights"] if name in strong]
+        if len(members) == 2:
+            own, mean = accuracies[row.label], sum(members) / 2
+            over_mean.append(own - mean)
+            lines.append(f"| {row.label} | {' | '.join(_interval(own - other) for other in (*members, mean))} |")
+    return "\n".join([*lines, f"| all {len(over_mean)} | | | {_interval(sum(over_mean) / len(over_mean))} |"])
+
+
+def _accuracies(rows: Sequence[Row], results: Mapping[tuple[Row, int], Mapping[str, Any]], seeds: int) -> pd.DataFrame:
+    """Test accuracy, one line a seed and one column a row of the table."""
+    return pd.DataFrame({row.label: [results[row, seed]["test_accuracy"] for seed in range(seeds)] for row in rows})
 
 
 def _weights(given: Sequence[Mapping[str, float]]) -> str:

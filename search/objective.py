@@ -144,7 +144,8 @@ def _value(objective: Objective, table: np.ndarray, member_shares: Shares, term_
 
 def _terms(objective: Objective, table: np.ndarray, member_shares: Shares) -> np.ndarray:
     """Every term of every row; an ensemble is its rule over the shares of its members."""
-    shares, places = member_shares(table), {name: place for place, name in enumerate(objective.members)}
+    ranked = not all(isinstance(term, str) for term in objective.terms)
+    shares, places = member_shares(table) if ranked else table, {name: n for n, name in enumerate(objective.members)}
     return np.column_stack(
         [
             table[:, places[term]]

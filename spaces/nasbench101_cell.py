@@ -139,12 +139,8 @@ def fingerprint(graph: Graph) -> str:
     labels = (-1, *graph.operations, -2)
     hashes = [_md5(str((len(out[v]), len(into[v]), labels[v]))) for v in vertices]
     for _ in vertices:
-        hashes = [
-            _md5(
-                f"{''.join(sorted(hashes[w] for w in into[v]))}|{''.join(sorted(hashes[w] for w in out[v]))}|{hashes[v]}"
-            )
-            for v in vertices
-        ]
+        near = [["".join(sorted(hashes[w] for w in side[v])) for side in (into, out)] for v in vertices]
+        hashes = [_md5(f"{sources}|{targets}|{own}") for (sources, targets), own in zip(near, hashes)]
     return _md5(str(sorted(hashes)))
 
 

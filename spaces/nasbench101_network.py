@@ -135,12 +135,3 @@ def network(graph: Graph, image_channels: int, num_classes: int) -> nn.Sequentia
         "classifier": nn.Linear(STEM * 2 ** (STACKS - 1), num_classes),
     }
     return nn.Sequential(OrderedDict(layers))
-
-
-@torch.no_grad()
-def initialise_as_published(module: nn.Module) -> None:
-    """Draw the weights of convolutions from a truncated normal with variance 1 / fan-in, as TensorFlow's default does."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
-            deviation = (layer.weight[0].numel()) ** -0.5 / 0.87962566103423978  # of a normal cut at two deviations
-            nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)

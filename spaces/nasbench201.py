@@ -115,8 +115,9 @@ class NASBench201(Space):
         Raises:
             ArchitectureError: a parent is no cell.
         """
-        parents = self.parse(first), self.parse(second)
-        return cell.write(tuple(parents[choice][edge] for edge, choice in enumerate(rng.integers(2, size=6))))
+        choices = rng.integers(2, size=6).tolist()
+        pairs = zip(self.parse(first), self.parse(second))
+        return cell.write(tuple(pair[choice] for pair, choice in zip(pairs, choices)))
 
     def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
         """Sizes of many networks at once: columns ``arch, params, macs, n_convs, depth``, one row per architecture.

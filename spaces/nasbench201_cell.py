@@ -24,13 +24,14 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 Operations = tuple[str, ...]
 
+_FORM = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
+
 _ORDER_SHA256 = "83abc799e45cf34e9d2163654668ab998b9a54d01c39e72ca1f71f2cdf356d84"
 
 
 def write(operations: Operations) -> str:
     """String of the cell with these operations, one per edge in the order of ``EDGES``."""
-    names = iter(operations)
-    return "+".join("|" + "".join(f"{next(names)}~{i}|" for i in range(node)) for node in (1, 2, 3))
+    return _FORM.format(*operations)
 
 
 @cache

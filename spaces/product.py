@@ -222,7 +222,7 @@ class ProductSpace(Space):
     def _refusal(self, arch: str, wrong: str) -> ArchitectureError:
         return ArchitectureError(f"{_short(arch)!r} is no {self.label}: {wrong} An example is {self.example!r}.")
 
-    def _population(self, subset: str) -> Space:
+    def _population(self, subset: str) -> Sequence[str] | Space:
         """The space itself: an architecture is made from its index when it is drawn."""
         self._require_subset(subset)
         return self

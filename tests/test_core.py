@@ -2,6 +2,7 @@
 
 import functools
 import os
+import pickle
 import sys
 import threading
 import time
@@ -12,11 +13,12 @@ import pytest
 import torch
 
 from zcbench.benchmarks.ranking.ensembles import ensemble
-from zcbench.content import content
+from zcbench.content import class_content, content
 from zcbench.distill import distiller
 from zcbench.errors import DuplicateNameError, RegistrationError, UnknownNameError
 from zcbench.proxies import REGISTRY, Proxy, proxy, resolve
 from zcbench.registry import Derived, PluginError, Registry, load_file
+from zcbench.runtime.parcel import parcel
 from zcbench.spaces import register
 from zcbench.streams import derive, numpy_stream, seeded, torch_stream
 
@@ -259,6 +261,17 @@ def test_an_edited_plugin_is_not_taken_for_the_old_one(tmp_path) -> None:
     assert load_file(file).value == 1
 
 
+def test_what_is_sent_to_a_worker_names_the_version_of_its_plugin(tmp_path) -> None:
+    """By construction: opened while the file is as it was, refused once it is edited."""
+    file = tmp_path / "sent.py"
+    file.write_text("class Sent:\n    value = 1\n")
+    sent = parcel(load_file(file).Sent())
+    assert pickle.loads(sent).value == 1
+    file.write_text("class Sent:\n    value = 2\n")
+    with pytest.raises(PluginError, match=r"sent\.py' has changed"):
+        pickle.loads(sent)
+
+
 @pytest.mark.parametrize(
     "line", ["torch.set_default_dtype(torch.float64)", "torch.set_num_threads(3)", "numpy.seterr(all='raise')"]
 )
@@ -382,6 +395,50 @@ def test_content_of_functions_made_with_values() -> None:
     typed = {}
     exec("def one(s): return 1.0\ndef same(s): return 1.0\ndef other(s): return 2.0", typed)
     assert content(typed["one"]) == content(typed["same"]) != content(typed["other"])
+
+
+SPACES = """
+BASE = 2
+
+class Base:
+    width = BASE
+
+class Own(Base):
+    \"\"\"Its documentation.\"\"\"
+    height = 3
+
+class Unused:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("Its documentation.", "Another.", True),
+        ("    pass", "    height = 4", True),
+        ("height = 3", "height = 3  # a comment", True),
+        ("height = 3", "height = 4", False),
+        ("width = BASE", "width = BASE + 1", False),
+        ("BASE = 2", "BASE = 3", False),
+    ],
+)
+def test_content_of_a_class_is_the_code_that_it_depends_on(old, new, same, tmp_path) -> None:
+    """By construction: what is edited is a part of the class, of its base, or of neither."""
+    assert old in SPACES
+    (tmp_path / "one.py").write_text(SPACES)
+    (tmp_path / "other.py").write_text(SPACES.replace(old, new))
+    one, other = (class_content(load_file(tmp_path / name).Own) for name in ("one.py", "other.py"))
+    assert one is not None and (one == other) == same
+
+
+def test_content_of_a_class_without_a_source() -> None:
+    """By construction: classes made in an interpreter differ where their functions or values do; zcbench has none."""
+    made = [{"__name__": f"interpreter{n}"} for n in (1, 1, 2)]
+    for n, names in zip((1, 1, 2), made):
+        exec(f"class Own:\n    def size(self): return {n}", names)
+    one, same, other = (class_content(names["Own"]) for names in made)
+    assert one == same != other and class_content(type(REGISTRY)) is None
 
 
 def test_parts_of_zcbench_have_versions_in_place_of_content() -> None:

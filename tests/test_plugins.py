@@ -1,5 +1,9 @@
 """Plug-in files on the command line: what they define is known everywhere, and what they do wrong is one sentence."""
 
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -96,6 +100,64 @@ def test_every_command_with_a_space_takes_plugins() -> None:
         with_space += "space" in names
         assert "plugin" in names or "space" not in names, command
     assert with_space == 6
+
+
+def test_ranking_without_the_plugin_of_the_space_names_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By construction: the file of the run, its name alone for a packed one; with the plug-in there is a ranking."""
+    words = [*commands(home, tmp_path / "run")["bench"], "--space", "own_space", "--plugin", home / "own.py"]
+    assert zcbench_command(*words).returncode == 0
+    pack([tmp_path / "run"], tmp_path / "scores.parquet")
+    for place, file in (("run", home / "own.py"), ("scores.parquet", "own.py")):
+        rank = ["rank", tmp_path / place, "--truth", home / "truth.csv", "--draws", 5]
+        assert zcbench_command(*rank).returncode == 0
+        with monkeypatch.context() as another_process:
+            another_process.delitem(zcbench.spaces.SPACES._items, "own_space")
+            message = fails(*rank)
+        assert "of the space own_space(channels=4), which a plug-in defines and nothing here does" in message
+        assert message.endswith(f"give it as --plugin {file}.")
+
+
+def test_an_edited_space_is_refused_under_the_old_scores(home: Path, tmp_path: Path) -> None:
+    """By construction: networks of another width are refused by name; a comment or another folder changes nothing."""
+    plugin, run = tmp_path / "edited.py", tmp_path / "run"
+    bench = [*commands(home, run)["bench"], "--space", "own_space", "--plugin", plugin]
+    rank = ["rank", run, "--truth", home / "truth.csv", "--plugin", plugin, "--draws", 5]
+
+    def call(words: list[object]) -> str:
+        command = [sys.executable, "-m", "zcbench", *map(str, words)]
+        return " ".join(subprocess.run(command, capture_output=True, text=True, check=False).stderr.split())
+
+    plugin.write_text(PLUGIN)
+    assert "Error" not in call(bench)
+    protocol, scores, _ = load_run(run)
+    assert protocol.space_sha256 == protocol.teacher_space_sha256 is not None
+
+    plugin.write_text(PLUGIN.replace("(channels, 1)", "(2 * channels, 1)"))
+    for refused in (bench, rank):
+        assert f"the space own_space(channels=4) was edited after the scores in {run} were made" in call(refused)
+    assert "Error" not in call([*bench, "--out", tmp_path / "other"])
+    assert load_run(tmp_path / "other")[0].space_sha256 != protocol.space_sha256
+
+    plugin.write_text(PLUGIN.replace("class Own", "# a comment\nclass Own"))
+    assert "Error" not in call(bench) and load_run(run)[0] == protocol
+    pd.testing.assert_frame_equal(load_run(run)[1], scores)
+
+
+def test_scores_of_before_spaces_had_fingerprints(home: Path, tmp_path: Path) -> None:
+    """By construction: a store without them is read, and takes those of now."""
+    run, words = tmp_path / "run", commands(home, tmp_path / "run")["bench"]
+    words = [*words, "--space", "own_space", "--plugin", home / "own.py"]
+    assert zcbench_command(*words).returncode == 0
+    now = load_run(run)[0]
+    before = replace(now, space_sha256=None, teacher_space_sha256=None).to_json()
+    assert "space_sha256" not in before
+    with sqlite3.connect(run / "scores.sqlite") as database:
+        database.execute("UPDATE protocol SET content = ?", (before,))
+    assert load_run(run)[0].space_sha256 is None
+    assert zcbench_command("rank", run, "--truth", home / "truth.csv", "--plugin", home / "own.py").returncode == 0
+    assert zcbench_command(*words).returncode == 0 and load_run(run)[0] == now
 
 
 def test_directions_are_those_of_the_registry_or_of_the_run(home: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.merging import join
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.resamples import pool, seeds_of
-from zcbench.errors import DataError, ProtocolError, RankingError, shortened, unknown
+from zcbench.errors import DataError, ProtocolError, RankingError, UnknownNameError, shortened, unknown
 from zcbench.proxies import REGISTRY
 from zcbench.spaces import Space
 from zcbench.storage.files import is_file
@@ -125,22 +125,23 @@ def rank_run(
         subsets: names of subsets, or the architectures of each by name; all that there are if omitted.
         ensembles: ``"all"`` named ones whose members were scored, ``"none"``, or names and formulas such as
             ``"az_nas,log_rank(macs,jacov)"``.
-        options: of `zcbench.benchmarks.ranking.ranking.rank`: ``draws``, ``confidence``, ``k``, ``seed``, ``unit``,
+        options: of `rank`: ``draws``, ``confidence``, ``k``, ``seed``, ``unit``,
             ``failures_last``, ``supervised``, ``supervised_train``.
 
     Raises:
         RankingError: the truth is of another space or of other architectures, or there are fewer than three.
         StoreError: there are no scores at ``run``.
-        ProtocolError: scores to be ranked beside were made under a protocol that gives other numbers.
-        UnknownNameError: there is a proxy that is not known here, nor described by the run; give its plug-in. An
-            ensemble or subset is unknown.
+        ProtocolError: scores to be ranked beside were made under a protocol that gives other numbers, or the plug-in of
+            the space was edited.
+        UnknownNameError: the space is not known here, or there is a proxy that is neither known here nor described by
+            the run; give its plug-in. An ensemble or subset is unknown.
     """
     runs = {str(one): bundled.load(one) for one in (run, *batches)}
     protocol, own, description = mine = pool(runs)
     others = {str(other): bundled.load(other) for other in beside}
     joined, parts = join(mine, others), runs | others
     scores = joined.scores
-    space = spaces.get(protocol.space)
+    space = _space(protocol, str(run), description["requests"])
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)
     shape = (protocol.image_shape[0], protocol.image_shape[1], protocol.image_shape[2])
@@ -158,6 +159,20 @@ def rank_run(
         protocol={"scores": _card(protocol, own, description), **({"beside": joined.sources} if beside else {})},
         **options,
     )
+
+
+def _space(protocol: Protocol, run: str, requests: Iterable[Any]) -> Space:
+    """The space that the scores of ``run`` are of, in the version that they were made with."""
+    if protocol.space.partition("(")[0] not in spaces.SPACES:
+        used = [request.get("plugins") or () for request in requests if isinstance(request, Mapping)]
+        files = dict.fromkeys(f"--plugin {file}" for plugins in used for file in plugins)
+        raise UnknownNameError(
+            f"The scores {run!r} are of the space {protocol.space}, which a plug-in defines and nothing here does. "
+            f"Expected the plug-in that they were made with; give it as {' '.join(files) or '--plugin FILE.py'}."
+        )
+    space = spaces.get(protocol.space)
+    protocol.require_code(space, run)
+    return space
 
 
 def directions(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]]) -> dict[str, tuple[bool, str]]:

@@ -11,10 +11,20 @@ from zcbench.errors import ProtocolError
 from zcbench.proxies import REGISTRY
 
 #: What gives other numbers: two runs that differ here are never held side by side. The fingerprint tells the batch.
-ESSENTIAL = ("space", "dataset", "batch_sha256", "image_shape", "num_classes", "init", "dtype", "schema")
+ESSENTIAL = (
+    "space",
+    "space_sha256",
+    "dataset",
+    "batch_sha256",
+    "image_shape",
+    "num_classes",
+    "init",
+    "dtype",
+    "schema",
+)
 #: What only proxies that compare with a teacher depend on.
 TEACHER = (
-    *("teacher", "teacher_space", "teacher_seed", "teacher_init"),
+    *("teacher", "teacher_space", "teacher_space_sha256", "teacher_seed", "teacher_init"),
     *("teacher_file_sha256", "teacher_checkpoint_sha256"),
 )
 #: What may change the last digits: said, not refused.

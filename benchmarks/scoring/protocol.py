@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_origin
 
 import torch
 
+from zcbench.content import class_content
 from zcbench.datasets import Batch
 from zcbench.errors import ProtocolError, TeacherError, writable
 from zcbench.spaces import Space
@@ -19,6 +20,9 @@ _DTYPES = ("float32", "float64", "bfloat16", "float16")
 _LAYOUTS = ("contiguous", "channels_last")
 #: Fields that older stores lack, and what they were then.
 _ADDED = {"layout": "contiguous", "teacher_file_sha256": None, "teacher_checkpoint_sha256": None}
+#: Fingerprints of spaces that are no part of zcbench; left out of the text where there are none.
+_CODE = ("space_sha256", "teacher_space_sha256")
+_ADDED |= dict.fromkeys(_CODE)
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ class Protocol:
         teacher_checkpoint_sha256: fingerprint of the file with its weights.
         torch: version and build of PyTorch.
         schema: version of what a stored score means.
+        space_sha256: fingerprint of the code of a space from a plug-in; None for one of zcbench, and in older stores.
+        teacher_space_sha256: that of the teacher's space.
     """
 
     space: str
@@ -132,6 +138,8 @@ class Protocol:
     teacher_checkpoint_sha256: str | None = None
     torch: str = torch.__version__
     schema: int = SCORE_SCHEMA
+    space_sha256: str | None = None
+    teacher_space_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in _DTYPES:
@@ -168,6 +176,7 @@ class Protocol:
             dtype=dtype,
             layout=layout,
             device=device,
+            space_sha256=class_content(type(space)),
             **({} if teacher is None else _teacher_fields(teacher, space, init)),
         )
 
@@ -197,33 +206,63 @@ class Protocol:
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys: equal protocols give equal text."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(self._content(), sort_keys=True)
 
     def to_dict(self) -> dict[str, object]:
         """Plain dictionary in the order of the attributes, for people and for JSON."""
-        return {**asdict(self), "image_shape": list(self.image_shape)}
+        return {**self._content(), "image_shape": list(self.image_shape)}
+
+    def _content(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in _CODE}
 
     def hash(self) -> str:
         """SHA-256 of `to_json`, in hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def differences(self, other: "Protocol", names: Iterable[str] | None = None) -> list[str]:
-        """Fields, all or those of ``names``, in which the two differ: ``field: this → other``."""
+        """Fields, all or those of ``names``, in which the two differ: ``field: this → other``.
+
+        A fingerprint of a space that one of them lacks, as older stores do, is no difference.
+        """
         old, new = asdict(self), asdict(other)
-        return [f"{name}: {old[name]} → {new[name]}" for name in names or old if old[name] != new[name]]
+        unknown = [name for name in _CODE if None in (old[name], new[name])]
+        compared = [name for name in names or old if name not in unknown]
+        return [f"{name}: {old[name]} → {new[name]}" for name in compared if old[name] != new[name]]
 
     def require_equal(self, other: "Protocol", where: str) -> None:
         """Check that scores made under ``other`` may join those of this protocol, stored in ``where``.
 
         Raises:
-            ProtocolError: they may not; the message lists each differing field, old → new.
+            ProtocolError: they may not; the message lists each differing field, old → new, or names the edited space.
         """
-        changed = self.differences(other)
+        changed = self.differences(other, [field.name for field in fields(self) if field.name not in _CODE])
         if changed:
             raise ProtocolError(
                 f"The scores in {where} were made under another protocol ({'; '.join(changed)}). Scores of two "
                 f"protocols are never mixed: give this run another folder, or ask for the old protocol."
             )
+        _require_code(self.space, self.space_sha256, other.space_sha256, where)
+        _require_code(str(self.teacher_space), self.teacher_space_sha256, other.teacher_space_sha256, where)
+
+    def completed(self, other: "Protocol") -> "Protocol":
+        """This protocol, with the fingerprints of spaces that it lacks and ``other`` has."""
+        return replace(self, **{name: getattr(self, name) or getattr(other, name) for name in _CODE})
+
+    def require_code(self, space: Space, where: str) -> None:
+        """Check that ``space``, if it is of a plug-in, has the code that the scores in ``where`` were made with.
+
+        Raises:
+            ProtocolError: the plug-in was edited.
+        """
+        _require_code(self.space, self.space_sha256, class_content(type(space)), where)
+
+
+def _require_code(spec: str, before: str | None, now: str | None, where: str) -> None:
+    if None not in (before, now) and before != now:
+        raise ProtocolError(
+            f"The plug-in of the space {spec} was edited after the scores in {where} were made. Two definitions are "
+            f"never mixed: put back the old one, or name another folder."
+        )
 
 
 def _fits(value: object, kind: Any) -> bool:
@@ -238,6 +277,7 @@ def _teacher_fields(teacher: TeacherChoice, space: Space, init: str) -> dict[str
     return {
         "teacher": teacher.label,
         "teacher_space": (teacher.space or space).spec if teacher.file is None else None,
+        "teacher_space_sha256": class_content(type(teacher.space or space)) if teacher.file is None else None,
         "teacher_seed": teacher.seed,
         "teacher_init": (teacher.init or init) if drawn else None,
         "teacher_file_sha256": teacher.file_sha256,

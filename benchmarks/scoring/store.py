@@ -142,15 +142,19 @@ class Store:
     def adopt(self, protocol: Protocol) -> None:
         """Make ``protocol`` that of the store, or check that it already is.
 
+        A store of before spaces had fingerprints takes those of now.
+
         Raises:
             ProtocolError: the store has another one.
         """
         known = self.protocol()
         if known is not None:
             known.require_equal(protocol, str(self.path.parent))
-            return
         with self._explained(), self._db:
-            self._db.execute("INSERT INTO protocol VALUES (?)", (protocol.to_json(),))
+            if known is None:
+                self._db.execute("INSERT INTO protocol VALUES (?)", (protocol.to_json(),))
+            elif (completed := known.completed(protocol)) != known:
+                self._db.execute("UPDATE protocol SET content = ?", (completed.to_json(),))
 
     def contents(self) -> Contents:
         """Fingerprints of the plug-in proxies that the scores are from; none in a store of before they were kept."""

@@ -33,7 +33,7 @@ from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import near_chance
 from zcbench.errors import Interrupted, ProtocolError, unknown
-from zcbench.registry import load_file
+from zcbench.registry import load_file, loaded_sha256
 from zcbench.runtime.parcel import parcel
 from zcbench.runtime.pool import Ending, WorkerPool
 from zcbench.runtime.progress import Bar
@@ -134,15 +134,14 @@ def build_truth(
         ArchitectureError: a string that is no architecture of ``space``.
         ProtocolError: the folder has trainings of another protocol, or this request cannot be carried out.
         DistillError: recipe, weights and distillers do not fit together or to the networks.
-        PluginError: a plug-in is missing or fails to load.
+        PluginError: a plug-in is missing, fails to load, or is edited while the trainings are made.
         StoreError: the folder is in use or cannot be written.
         TruthInterrupted: Ctrl-C or SIGTERM; all finished trainings are kept, the teacher's to its last epoch.
     """
     archs, seeds, folder = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds))), Path(out)
     settings, recipe = list(dict.fromkeys(settings)), recipe or Recipe()
     _require(space, archs, settings, seeds, teacher, workers, timeout)
-    for plugin in plugins:
-        load_file(plugin)
+    files = tuple(_loaded(plugin) for plugin in plugins)
     known = TrainingObjective(distillers, weights)  # refuses what is not known before anything is trained
     recipe.steps_per_epoch(len(data))
     own_recipe = teacher_recipe or recipe
@@ -157,7 +156,7 @@ def build_truth(
         teacher=teacher,
         teacher_recipe=None if teacher is None or teacher.checkpoint is not None else own_recipe,
         folder=folder.absolute(),
-        plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
+        plugins=files,
     )
     with locked(folder):
         log = TrainingLog(folder / FILE)
@@ -173,6 +172,12 @@ def build_truth(
     if not finished:
         raise TruthInterrupted(result)
     return result
+
+
+def _loaded(plugin: str | Path) -> tuple[str, str]:
+    """Path and SHA-256 of a plug-in file, which is loaded here."""
+    module = load_file(plugin)
+    return str(Path(plugin).resolve()), loaded_sha256(module.__name__)
 
 
 def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console: Console | None) -> None:

@@ -11,7 +11,6 @@ import torch
 import zcbench
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.training.workers import TruthJob
-from zcbench.benchmarks.truths.sources import sha256
 from zcbench.errors import ProtocolError, StoreError
 from zcbench.storage.files import replaced
 
@@ -21,7 +20,7 @@ DESCRIPTION = "truth.json"
 def describe(job: TruthJob, dataset: str) -> dict[str, Any]:
     """The protocol of a truth: all that decides an accuracy but architecture, setting and seed."""
     recipe = {name: value for name, value in job.recipe.to_dict().items() if name != "seed"}
-    files = {Path(plugin).name: sha256(Path(plugin)) for plugin in job.plugins}
+    files = {Path(plugin).name: sha256 for plugin, sha256 in job.plugins}
     return ({"plugins": files} if files else {}) | {
         "space": job.space.spec,
         "dataset": dataset,

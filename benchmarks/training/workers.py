@@ -50,7 +50,7 @@ class TruthJob:
         teacher: of the setting ``kd``.
         teacher_recipe: how the teacher is trained; None for one that comes with a checkpoint.
         folder: where the teacher's weights are kept.
-        plugins: Python files that define distillers, loaded where a training is made.
+        plugins: Python files that define distillers, and the SHA-256 that each must have where a training is made.
     """
 
     space: Space
@@ -63,7 +63,7 @@ class TruthJob:
     teacher: TeacherChoice | None = None
     teacher_recipe: Recipe | None = None
     folder: Path = Path()
-    plugins: tuple[str, ...] = ()
+    plugins: tuple[tuple[str, str], ...] = ()
 
     @property
     def teacher_file(self) -> Path:
@@ -76,8 +76,8 @@ class TruthMaker:
 
     def __init__(self, job: TruthJob) -> None:
         self._job = job
-        for plugin in job.plugins:
-            load_file(plugin)
+        for plugin, sha256 in job.plugins:
+            load_file(plugin, sha256)
         self._data = job.data.to(job.device, job.recipe.layout)
 
     def __call__(self, training: TrainingTask) -> dict[str, Any]:

@@ -1,16 +1,19 @@
 """The images that a training sees, as whole tensors in memory."""
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from zcbench.datasets import ImageSet
 from zcbench.datasets.base import content_sha256
 from zcbench.errors import BatchError
+from zcbench.streams import torch_stream
 
 _LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -67,37 +70,47 @@ class TrainingData:
         return cls(train.images, train.labels, test.images, test.labels, train.num_classes, description, black)
 
     @classmethod
-    def from_dataset(cls, train: Any, test: Any, num_classes: int | None = None) -> "TrainingData":
-        """All images of two PyTorch data sets, read once, so that random transforms are drawn once.
+    def from_dataset(cls, train: Any, test: Any = None, num_classes: int | None = None) -> "TrainingData":
+        """All images of one or two PyTorch data sets, read once, so that random transforms are drawn once.
 
         Args:
             train: a map-style or iterable data set of pairs (image, label): float tensors ``(C, H, W)`` of one shape,
                 normalised, and whole numbers.
-            test: held out, likewise.
+            test: held out, likewise; if None, a fifth of the images of ``train``, in a fixed random draw, is held out.
             num_classes: classes of the task; one more than the highest label if None.
 
         Raises:
             BatchError: an item is no such pair, or as in `TrainingData`.
         """
-        images, labels = _materialised("training", train)
+        name, (images, labels) = f"{type(train).__name__} as given", _materialised("training", train)
+        if test is None:
+            rest, held = _held_out(len(labels))
+            about = f"{name}, {len(held):,} of its {len(labels):,} images held out"
+            return cls(images[rest], labels[rest], images[held], labels[held], num_classes or _classes(labels), about)
         test_images, test_labels = _materialised("test", test)
-        classes = num_classes or 1 + int(torch.cat([labels, test_labels]).max())
-        return cls(images, labels, test_images, test_labels, classes, f"{type(train).__name__} as given")
+        classes = num_classes or _classes(torch.cat([labels, test_labels]))
+        return cls(images, labels, test_images, test_labels, classes, name)
 
     @classmethod
     def taken(cls, data: object) -> "TrainingData":
-        """What a training accepts as data: `TrainingData`, or a pair of a training and a test data set.
+        """What a training accepts as data, or what a function without arguments returns of it.
+
+        That is `TrainingData`, a pair of a training and a test data set, or one data set, as `from_dataset` takes them.
 
         Raises:
-            BatchError: something else, such as one data set alone.
+            BatchError: something else, such as images and labels without a data set.
         """
         if isinstance(data, cls):
             return data
+        if inspect.isroutine(data) or isinstance(data, partial):
+            return cls.taken(data())
         if isinstance(data, tuple | list) and len(data) == 2 and not any(isinstance(item, Tensor) for item in data):
             train, test = data
             if isinstance(train, ImageSet) and isinstance(test, ImageSet):
                 return cls.of(train, test)
             return cls.from_dataset(train, test)
+        if isinstance(data, Dataset):
+            return cls.from_dataset(data)
         raise BatchError(
             f"Given {type(data).__name__} as training data, where training images and held-out test images are needed: "
             f"use TrainingData.from_dataset(train_dataset, test_dataset)."
@@ -138,6 +151,18 @@ class TrainingData:
 
 
 _PIECE = 1024
+_SHARE = 5  # of so many images of one data set one is held out
+
+
+def _held_out(count: int) -> tuple[Tensor, Tensor]:
+    """Numbers of the images to train on, and of those to test on, each in order."""
+    shuffled = torch.randperm(count, generator=torch_stream("held out", count))
+    held = min(max(1, count // _SHARE), count - 1)
+    return shuffled[held:].sort().values, shuffled[:held].sort().values
+
+
+def _classes(labels: Tensor) -> int:
+    return 1 + int(labels.max())
 
 
 def _materialised(split: str, dataset: Any) -> tuple[Tensor, Tensor]:

@@ -38,8 +38,8 @@ def train(
         student: gives logits ``(B, N)``; it is moved to ``device``. Parts in evaluation mode, such as a frozen batch
             normalisation, stay so; a student that is in it as a whole is put into training mode.
         teacher: one or several trained networks that share nothing with the student, or None for plain training.
-        data: training and test images; or two PyTorch data sets, for training and test, as
-            `TrainingData.from_dataset` takes them.
+        data: training and test images; or two PyTorch data sets, for training and test, or one, of which a fifth is
+            held out, as `TrainingData.from_dataset` takes them; or a function that returns any of these.
         recipe: how; the defaults of `Recipe` if omitted.
         distillers: losses by name, specification, as objects or as plain functions of student and teacher, see
             `zcbench.distill.functions.as_distillers`; each is trained with the adapters that it needs.

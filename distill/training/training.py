@@ -87,7 +87,7 @@ class Training:
         observers: Sequence[Observer] = (),
         stop: Callable[[], bool] | None = None,
     ) -> list[TrainingResult]:
-        """Train to the end; the arguments are those of `zcbench.distill.training.loop.train`."""
+        """Train to the end; the arguments are those of `zcbench.distill.training.training.loop.train`."""
         file, every = None if checkpoint is None else Path(checkpoint), checkpoint_every or self.per_epoch
         with seeded("training", self.recipe.seed), _deterministic(self.device), _watched(observers):
             if file is not None:

@@ -10,12 +10,11 @@ from typing import Any, Generic
 import numpy as np
 from pymoo.algorithms.moo import nsga2
 from pymoo.core.crossover import Crossover
-from pymoo.core.evaluator import Evaluator
+from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
 from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
-from pymoo.problems.static import StaticProblem
 
 from zcbench.search.algorithms.loop import C, Domain, Evaluated, SearchError, check_rates, check_room, no_room
 from zcbench.search.algorithms.random_search import draw_new
@@ -23,6 +22,8 @@ from zcbench.search.algorithms.random_search import draw_new
 _CHANGES = (
     0.8  # of n genes each is drawn anew with probability 1/n; of five values a draw gives another in 4 of 5 cases
 )
+
+_WORST = np.finfo(float).max  # of what pymoo minimises
 
 Matrix = Callable[[Sequence[Evaluated[C]]], np.ndarray]
 
@@ -34,7 +35,7 @@ class NSGA2(Generic[C]):
     that may be proposed: uniform crossover with probability ``crossover``, then a mutation of every gene with
     probability 1/n. The number of mutated genes is drawn from its limit for many genes, a Poisson distribution of mean
     1; about a third of the children are not mutated. A child that lives already is replaced by another one. A candidate
-    without a value counts as one that breaks a constraint: it loses against any other.
+    without a value is dominated by any that has one.
 
     Args:
         domain: where candidates are from.
@@ -68,13 +69,13 @@ class NSGA2(Generic[C]):
         check_room(domain, population)
         self._known: _Known[C] = _Known()
         self._objectives, self._matrix = objectives, matrix or _values
-        self._problem = Problem(n_var=1, n_obj=objectives, n_ieq_constr=1, vtype=int)
+        self._problem = Problem(n_var=1, n_obj=objectives, vtype=int)
         self._nsga2 = nsga2.NSGA2(
             pop_size=population,
             sampling=_Draw(domain, self._known),
             crossover=_Cross(domain, self._known, crossover),
             mutation=_Mutate(domain, self._known),
-            eliminate_duplicates=True,
+            eliminate_duplicates=_Distinct(),
         )
         self._nsga2.setup(self._problem, seed=int(rng.integers(2**31)), termination=NoTermination())
         self._waiting: list[int] = []
@@ -106,9 +107,9 @@ class NSGA2(Generic[C]):
             return
         goals = np.asarray(self._matrix([one for one in members if one is not None]), dtype=float)
         ok = np.isfinite(goals).all(axis=1)
-        goals = np.where(ok[:, None], goals, 0.0)
-        static = StaticProblem(self._problem, F=-goals, G=np.where(ok, -1.0, 1.0)[:, None])
-        Evaluator().eval(static, self._generation)
+        for one, losses in zip(self._generation, np.where(ok[:, None], -goals, _WORST)):
+            one.F = losses
+            one.evaluated.update(("F", "G", "H"))
         self._nsga2.tell(infills=self._generation)
         self._generation = None
 
@@ -149,6 +150,18 @@ class _Draw(Sampling):
         if len(drawn) < n_samples:
             raise no_room(n_samples, len(drawn))
         return self._known.numbers(drawn)[:, None]
+
+
+class _Distinct(DuplicateElimination):
+    """Candidates are equal where their numbers are."""
+
+    def _do(self, pop: Any, other: Any, is_duplicate: np.ndarray) -> np.ndarray:
+        seen = set() if other is None else {one.X[0] for one in other}
+        for place, number in enumerate([one.X[0] for one in pop]):
+            is_duplicate[place] = number in seen
+            if other is None:
+                seen.add(number)
+        return is_duplicate
 
 
 class _Cross(Crossover):

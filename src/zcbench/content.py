@@ -29,12 +29,36 @@ def content(function: Callable[..., Any]) -> str | None:
     that it was made with: defaults, closure, arguments of a partial, attributes of an object. Of a plug-in file all
     statements count that are no definitions, of a script only those that bind a name that is used.
     """
-    if is_own(function):
-        return None
+    return None if is_own(function) else _digest(_texts(function))
+
+
+def class_content(kind: type) -> str | None:
+    """SHA-256 of all that defines a class, as of a function by `content`; None for a part of zcbench."""
+    return None if is_own(kind) else _digest(_of_class(kind))
+
+
+def _digest(texts: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for text in _texts(function):
+    for text in texts:
         digest.update(text.encode("utf-8", "backslashreplace") + b"\0")
     return digest.hexdigest()
+
+
+def _of_class(kind: type) -> Iterator[str]:
+    module, name = sys.modules.get(kind.__module__), kind.__qualname__.partition(".")[0]
+    parsed = _parsed(module)
+    start = None if parsed is None else next((s for s in parsed.body if name in _bound_names(s)), None)
+    if module is None or parsed is None or start is None:
+        yield _written({key: getattr(value, "__func__", value) for key, value in vars(kind).items()})
+        return
+    yield from _of_statement(module, parsed, start)
+
+
+def _of_statement(module: ModuleType, parsed: ast.Module, start: ast.stmt) -> Iterator[str]:
+    """A statement, and what it needs of its module and of the modules beside it."""
+    chosen = _used(parsed.body, start, script=module.__name__ in ("__main__", "__mp_main__"))
+    yield from map(_dumped, chosen)
+    yield from _beside(module, chosen)
 
 
 def _texts(function: Any) -> Iterator[str]:
@@ -66,9 +90,7 @@ def _of_code(function: Any) -> Iterator[str]:
     if module is None or parsed is None or start is None:
         yield _compiled(function.__code__)
         return
-    chosen = _used(parsed.body, start, script=module.__name__ in ("__main__", "__mp_main__"))
-    yield from map(_dumped, chosen)
-    yield from _beside(module, chosen)
+    yield from _of_statement(module, parsed, start)
 
 
 def _cell(cell: Any) -> object:

@@ -293,7 +293,7 @@ def defined_at(function: Callable[..., object]) -> str:
 _RUN: dict[str, str] = {}
 
 
-def load_file(path: str | Path, sha256: str | None = None) -> ModuleType:
+def load_file(path: str | Path, sha256: str | None = None, *, pinned: bool = True) -> ModuleType:
     """Run a plug-in file, so that what it defines registers itself; a file already loaded is not run again.
 
     Settings of PyTorch and NumPy that it changes are restored.
@@ -301,16 +301,17 @@ def load_file(path: str | Path, sha256: str | None = None) -> ModuleType:
     Args:
         path: the file.
         sha256: its fingerprint, if it must be this very version of the file; each version is run once.
+        pinned: whether a file with a fingerprint becomes a module of its own, beside other versions of the file.
 
     Raises:
         PluginError: the file is missing, is another version, was edited after this process has loaded it, or raises
             while it is imported.
     """
     with exclusive():
-        return _loaded(Path(path).resolve(), path, sha256)
+        return _loaded(Path(path).resolve(), path, sha256, pinned)
 
 
-def _loaded(file: Path, path: str | Path, sha256: str | None) -> ModuleType:
+def _loaded(file: Path, path: str | Path, sha256: str | None, own: bool) -> ModuleType:
     if not is_file(file):
         raise PluginError(f"No plug-in at {str(path)!r}. Expected a Python file; check the path.")
     code = file.read_bytes()
@@ -321,7 +322,7 @@ def _loaded(file: Path, path: str | Path, sha256: str | None) -> ModuleType:
     for known in (plain, pinned):  # the same content, loaded with or without its fingerprint
         if known in sys.modules and _RUN.get(known) == found:
             return sys.modules[known]
-    name = plain if sha256 is None else pinned
+    name = pinned if own and sha256 is not None else plain
     if name in sys.modules:
         raise PluginError(
             f"{str(path)!r} was edited after this process had loaded it. Expected one version in a process; start "
@@ -364,3 +365,8 @@ def _run(module: ModuleType, compiled: Callable[[], CodeType], path: str | Path)
 def run_sha256(path: str | Path) -> str | None:
     """Fingerprint of a plug-in file as it was when this process ran it by `load_file`; None if it did not."""
     return _RUN.get(f"zcbench_plugin_{derive(Path(path).resolve()):x}")
+
+
+def loaded_sha256(module: str) -> str:
+    """Fingerprint of the plug-in file that `load_file` ran as the module of this name."""
+    return _RUN[module]

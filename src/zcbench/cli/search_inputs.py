@@ -189,6 +189,7 @@ def looked_up(given: str, goal: "Objective", space: "Space") -> Scores:
             f"The scores {given!r} are of {protocol.space}, and {space.spec} is searched. Expected scores of that "
             f"space; leave out --scores, and they are made."
         )
+    protocol.require_code(space, given)
     members = scored(goal)
     attempts, archs = stored(frame, members) if members else (None, tuple(map(str, frame["arch"].unique())))
     channels, height, width = protocol.image_shape

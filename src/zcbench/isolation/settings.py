@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch._tensor_str import PRINT_OPTS
+from torch.backends import opt_einsum
 from torch.nn.modules import module as hooked
 
 
@@ -92,7 +93,7 @@ def _write_nesting(depth: int) -> None:
 
 def _attributes() -> Iterator[Setting]:
     for owner, name in (
-        *((torch.backends.opt_einsum, name) for name in ("enabled", "strategy")),
+        *((opt_einsum, name) for name in ("enabled", "strategy")),
         *((warnings, "showwarning"), (sys, "stdout"), (sys, "stderr")),
     ):
         read, write = partial(getattr, owner, name), partial(setattr, owner, name)

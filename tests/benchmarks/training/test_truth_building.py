@@ -167,6 +167,19 @@ def test_a_distiller_of_ones_own(tmp_path: Path) -> None:
         build(tmp_path / "mine", **own)
 
 
+def test_a_distiller_that_is_edited_while_trainings_are_made(tmp_path: Path) -> None:
+    """By construction: the loss edits its file and ends its worker; the next worker refuses the file."""
+    file = tmp_path / "edited.py"
+    file.write_text(
+        "import os\nfrom zcbench.distill import distiller\n\n\n@distiller('edits_itself', reads='logits')\n"
+        "def edits_itself(student, teacher):\n    open(__file__, 'a').write('# edited')\n    os._exit(1)\n"
+    )
+    options = {"distillers": ["edits_itself"], "plugins": [file], "seeds": (0,), "workers": 1}
+    with pytest.raises(PluginError, match=r"edited\.py' has changed.* Put back the file, or start anew"):
+        build(tmp_path / "out", **options)
+    assert {key.setting for key in TrainingLog(tmp_path / "out" / FILE).rows} <= {"teacher", "vanilla"}
+
+
 SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])

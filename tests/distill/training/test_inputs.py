@@ -65,11 +65,37 @@ def test_the_data_sets_of_zcbench() -> None:
     assert TrainingData.taken((train_set, test_set)).sha256 == TrainingData.of(train_set, test_set).sha256
 
 
-@pytest.mark.parametrize(
-    "given", [lambda d: TensorDataset(d.images, d.labels), lambda d: (d.images, d.labels), lambda d: None]
-)
+@pytest.mark.parametrize("kind", [TensorDataset, Pairs, Stream])
+def test_one_data_set(kind: Callable[[Tensor, Tensor], Any], data: TrainingData) -> None:
+    """By construction: a fifth is held out, every image is in one part, and a training takes the same parts."""
+    whole = kind(data.images, data.labels)
+    made, count = TrainingData.from_dataset(whole), len(data.images)
+    assert len(made.test_labels) == count // 5 and made.num_classes == data.num_classes
+    parts = torch.cat([made.images, made.test_images]).flatten(1).tolist()
+    assert sorted(parts) == sorted(data.images.flatten(1).tolist())
+    assert made.description == f"{kind.__name__} as given, {count // 5} of its {count} images held out"
+    assert train(make_network(), None, whole, RECIPE).loss == train(make_network(), None, made, RECIPE).loss
+    assert TrainingData.taken(whole).sha256 == made.sha256
+
+
+def test_a_function_that_returns_data(data: TrainingData) -> None:
+    """By construction: what it returns is what is trained on, a data set, a pair, or `TrainingData`."""
+    one = TensorDataset(data.images, data.labels)
+    pair = one, TensorDataset(data.test_images, data.test_labels)
+    for made in (one, pair, data):
+        assert TrainingData.taken(lambda made=made: made).sha256 == TrainingData.taken(made).sha256
+    assert train(make_network(), None, lambda: pair, RECIPE).loss == train(make_network(), None, data, RECIPE).loss
+
+
+def test_a_data_set_of_one_image() -> None:
+    """Bad input: nothing is left to test on."""
+    with pytest.raises(BatchError, match="The test split is empty"):
+        TrainingData.taken(TensorDataset(torch.zeros(1, 3, 8, 8), torch.zeros(1, dtype=torch.int64)))
+
+
+@pytest.mark.parametrize("given", [lambda d: (d.images, d.labels), lambda d: None, lambda d: lambda: 7])
 def test_something_else_as_data(given: Callable[[TrainingData], Any], data: TrainingData) -> None:
-    """Bad input: one data set alone, tensors, nothing: one sentence that says what to do."""
+    """Bad input: tensors, nothing, a function that returns a number: one sentence that says what to do."""
     with pytest.raises(BatchError, match=r"use TrainingData\.from_dataset\(train_dataset, test_dataset\)\.$") as caught:
         train(make_network(), None, given(data), RECIPE)
     assert str(caught.value).count(". ") == 0
