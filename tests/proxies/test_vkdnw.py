@@ -10,7 +10,7 @@ from torch import nn
 
 from zcbench.hooks.usage import record_usage
 from zcbench.proxies import REGISTRY, Signals, evaluate
-from zcbench.proxies.passes.shared import first_entries
+from zcbench.proxies.passes import first_entries
 from zcbench.proxies.signals.borrowing import borrowed, same_buffers
 from zcbench.proxies.signals.signals import Minibatch
 from zcbench.streams import torch_stream

@@ -425,11 +425,11 @@ def test_parts_of_zcbench_are_put_back(network, teacher, batch):
     """By construction: a plug-in that takes the passes away."""
 
     def spoils(signals):
-        zcbench.proxies.passes.shared.plan.PASSES = ()
+        zcbench.proxies.passes.plan.PASSES = ()
         return 1.0
 
     assert beside(spoils, "logits", network, teacher, batch).status == "changed_network"
-    assert zcbench.proxies.passes.shared.plan.PASSES is PASSES
+    assert zcbench.proxies.passes.plan.PASSES is PASSES
 
 
 @pytest.mark.parametrize(
