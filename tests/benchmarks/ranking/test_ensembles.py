@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zcbench.benchmarks.ranking import ensembles
 from zcbench.benchmarks.ranking.ensembles import ENSEMBLES, Ensemble, choose, ensemble, named
 from zcbench.benchmarks.ranking.evidence import SIZES
-from zcbench.benchmarks.ranking import ensembles
 from zcbench.benchmarks.ranking.ranking import Ranking, rank
 from zcbench.errors import DuplicateNameError, RankingError, UnknownNameError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
 from zcbench.benchmarks.ranking import supervised
+from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
 from zcbench.benchmarks.ranking.ranking import Ranking, rank
 from zcbench.benchmarks.ranking.supervised import LEARNERS, out_of_fold
 from zcbench.errors import RankingError, UnknownNameError
