@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE
@@ -18,6 +18,7 @@ from zcbench.specification import split_list
 
 if TYPE_CHECKING:
     from zcbench.benchmarks.scoring.protocol import TeacherChoice
+    from zcbench.kdzero.content import DistillerContent
     from zcbench.kdzero.evolution import DistillerSettings, Preset
 
 
@@ -149,7 +150,7 @@ def evolve_distiller(
         seed=seed,
         fitness=Fitness(tuple(split_list(fitness)), sharpness, normalisation),
     )
-    others = {str(folder): read(folder) for folder in against or ()}
+    others = {str(folder): cast("DistillerContent", read(folder)) for folder in against or ()}
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -190,10 +191,11 @@ def evolve_distiller(
         against=others,
         console=Console(stderr=True),
     )
-    _print(found.content)
+    content = cast("DistillerContent", found.content)
+    _print(content)
     typer.echo(f"Result: {found.file}", err=True)
     if report:
-        typer.echo(f"Report: {_report(found.content, others, out / 'report', kinds)}", err=True)
+        typer.echo(f"Report: {_report(content, others, out / 'report', kinds)}", err=True)
 
 
 def _settings(preset: "Preset", shrinkage: bool | None, **given: Any) -> "DistillerSettings":
@@ -220,7 +222,7 @@ def _teacher(given: str, space: str, seed: int, checkpoint: Path | None) -> "Tea
 
 
 def _report(
-    content: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], folder: Path, formats: tuple[str, ...]
+    content: "DistillerContent", others: Mapping[str, "DistillerContent"], folder: Path, formats: tuple[str, ...]
 ) -> Path:
     from zcbench.kdzero.evolution import on_one_scale
     from zcbench.kdzero.report import write_distiller_report
@@ -233,7 +235,7 @@ def _report(
     return write_distiller_report(content, curves, folder, formats=formats)
 
 
-def _print(content: Mapping[str, Any]) -> None:
+def _print(content: "DistillerContent") -> None:
     """The best, beside the student alone and the teacher."""
     console, best, search = table_console(), content["best"], content["search"]
     statuses = ", ".join(f"{count:,} {status}" for status, count in content["statuses"].items())
@@ -250,7 +252,7 @@ def _print(content: Mapping[str, Any]) -> None:
         typer.echo(f"Warning: {warning}", err=True)
 
 
-def _references(content: Mapping[str, Any]) -> Table:
+def _references(content: "DistillerContent") -> Table:
     """Terms on the validation images of the best, of the student trained alone, and of the teacher."""
     table = Table(box=SIMPLE)
     known = content["references"]

@@ -1,13 +1,15 @@
 """Figures of a distiller search: each takes plain rows of ``distiller.json`` and draws them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import cycle
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from zcbench.kdzero.content import Curves, DistillerContent, Shares, Weights
+from zcbench.reports.pictures import Illustration
 from zcbench.reports.style import GREY, add_heading, label_at_right, panels, styled
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -15,8 +17,40 @@ _MOST_BARS, _MOST_LINES = 12, 8
 _FAR = 3.0  # interquartile ranges beyond which a candidate is drawn at the edge
 
 
+def illustrations(content: DistillerContent, curves: Curves) -> Iterator[Illustration]:
+    """All figures of the report of a distiller search, with their captions."""
+    yield Illustration(
+        "best_so_far",
+        "How the best grew",
+        "Fitness by the number of candidates evaluated; lower is better. Where several searches are drawn, their terms "
+        "are scaled alike.",
+        partial(best_so_far, curves),
+    )
+    yield Illustration(
+        "operations",
+        "What the fittest are made of",
+        f"Share of the {content['operations']['top']} fittest genomes that have an operation, and of all that were "
+        "evaluated (ring). A genome has three transforms.",
+        partial(operation_shares, content["operations"]),
+    )
+    yield Illustration(
+        "terms",
+        "The terms of the fitness",
+        "Every candidate that was measured, on the validation images; colour is its rank by fitness, the star is the "
+        "best, the square the student trained alone.",
+        partial(terms_scatter, content),
+    )
+    if content["shrinkage"]:
+        yield Illustration(
+            "shrinkage",
+            "How the space shrank",
+            "Weight of the operations that are drawn least often in the end; 1 is as at the beginning.",
+            partial(shrinking, content["shrinkage"], len(content["history"])),
+        )
+
+
 @styled
-def best_so_far(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+def best_so_far(curves: Curves) -> Figure:
     """Fitness of the best by the number of candidates evaluated, one step curve per search."""
     figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.2, 0.45), footer=0.05)
     for colour, (label, rows) in zip(cycle(_COLOURS), curves.items()):
@@ -30,7 +64,7 @@ def best_so_far(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
 
 
 @styled
-def operation_shares(operations: Mapping[str, Any]) -> Figure:
+def operation_shares(operations: Shares) -> Figure:
     """For each part, the operations that are most frequent among the fittest, with their share in all."""
     parts = {part: rows[:_MOST_BARS] for part, rows in operations["parts"].items() if rows}
     figure, axes = panels(len(parts), 3, (1.7, 1.9), margins=(1.15, 0.15, 0.35, 0.4), header=0.2, footer=0.05)
@@ -46,7 +80,7 @@ def operation_shares(operations: Mapping[str, Any]) -> Figure:
 
 
 @styled
-def shrinking(log: Sequence[Mapping[str, Any]], evaluations: int) -> Figure:
+def shrinking(log: Sequence[Weights], evaluations: int) -> Figure:
     """Weights of the operations that shrank most, by the number of candidates evaluated."""
     last = log[-1]["weights"]
     least = sorted((weight, part, name) for part, row in last.items() for name, weight in row.items())[:_MOST_LINES]
@@ -65,17 +99,17 @@ def shrinking(log: Sequence[Mapping[str, Any]], evaluations: int) -> Figure:
 
 
 @styled
-def terms_scatter(content: Mapping[str, Any]) -> Figure:
+def terms_scatter(content: DistillerContent) -> Figure:
     """Cross-entropy against sharpness gap and CKA of every candidate, coloured by its rank by fitness."""
-    rows = [row for row in content["history"] if row["fitness"] is not None]
-    order = np.argsort(np.argsort([row["fitness"] for row in rows]))
+    rows = [(row["fitness"], row["terms"]) for row in content["history"] if row["fitness"] is not None and row["terms"]]
+    order = np.argsort(np.argsort([fitness for fitness, _ in rows]))
     alone = content["references"]["student alone"].get("terms")
     form = {"exact": "sharpness", "absolute": "sharpness_absolute", "second_order": "sharpness_second_order"}
     gap = form[content["search"]["fitness"]["sharpness"]]
     pairs = (("ce", gap), ("ce", "cka"), ("cka", "accuracy"))
     figure, axes = panels(len(pairs), 3, (2.1, 2.0), margins=(0.7, 0.2, 0.2, 0.45), side=0.75, footer=0.05)
     for axis, (x, y) in zip(axes, pairs):
-        points = np.array([[row["terms"][x], row["terms"][y]] for row in rows])
+        points = np.array([[terms[x], terms[y]] for _, terms in rows])
         drawn = axis.scatter(points[:, 0], points[:, 1], c=order + 1, cmap="viridis", s=10, linewidths=0)
         best = points[int(order.argmin())]
         axis.plot(*best, "*", color=_COLOURS[1], markersize=11)

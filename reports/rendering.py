@@ -1,16 +1,15 @@
 """Text from a template of this folder."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def rendered(
     template: str,
-    content: Mapping[str, Any],
-    filters: Mapping[str, Any],
-    tests: Mapping[str, Any] | None = None,
+    content: Mapping[str, object],
+    filters: Mapping[str, Callable[..., object]],
+    tests: Mapping[str, Callable[..., bool]] | None = None,
 ) -> str:
     """The template filled in; every text is escaped where it is of HTML, and an unknown name is an error.
 

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -177,6 +178,18 @@ def label_at_right(
                 "relpos": (0, 0.5),
             },
         )
+
+
+def limits_around(values: pd.DataFrame, *include: float) -> tuple[float, float]:
+    """Limits of an axis that shows all values and ``include`` with a margin; ``(0, 1)`` where there are none."""
+    finite = np.append(values.to_numpy(dtype=float).ravel(), include)
+    finite = finite[np.isfinite(finite)]
+    return (float(finite.min()) - 0.04, float(finite.max()) + 0.04) if len(finite) else (0.0, 1.0)
+
+
+def kind_colours(rows: pd.DataFrame) -> list[str]:
+    """Colour of the kind of each row."""
+    return [KINDS[kind][0] for kind in rows["kind"]]
 
 
 def add_heading(figure: Figure, text: str) -> None:

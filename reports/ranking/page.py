@@ -3,18 +3,18 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from zcbench import __version__
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.errors import unknown
-from zcbench.reports.pictures import Picture, ReportError, report_folder, written
-from zcbench.reports.ranking.illustrations import Illustration, illustrations
+from zcbench.reports.pictures import Picture, ReportError, report_folder, write_page
+from zcbench.reports.ranking.figures import illustrations
 from zcbench.reports.ranking.selection import (
     cutoff,
     described,
@@ -59,16 +59,10 @@ def write_report(
         raise ReportError("The ranking has no rows. Expected at least one proxy against one truth; rank a run first.")
     with report_folder(folder) as home:
         write_tables(ranking, home / "tables")
-        pictures = [(one, _drawn(one, home / "figures", formats)) for one in illustrations(ranking)]
-        (home / "index.html").write_text(_page(ranking, pictures, formats, title), encoding="utf-8", newline="\n")
-    return home / "index.html"
+    return write_page(folder, formats, illustrations(ranking), partial(_page, ranking, formats, title))
 
 
-def _drawn(one: Illustration, folder: Path, formats: Collection[str]) -> Picture:
-    return written(folder, formats, one.stem, one.title, one.caption, one.draw())
-
-
-def _page(ranking: Ranking, pictures: list[tuple[Illustration, Picture]], formats: Collection[str], title: str) -> str:
+def _page(ranking: Ranking, formats: Collection[str], title: str, pictures: list[Picture]) -> str:
     """The page as HTML; every text is escaped."""
     content = {
         "title": title,
@@ -88,7 +82,7 @@ def _page(ranking: Ranking, pictures: list[tuple[Illustration, Picture]], format
         "gaps": list(_gaps(ranking)),
         "protocol": ranking.protocol,
     }
-    filters = {"fact": _fact, "fields": _fields, "slug": slug, "typeset": _typeset}
+    filters: dict[str, Callable[..., object]] = {"fact": _fact, "fields": _fields, "slug": slug, "typeset": _typeset}
     return rendered("page.html.j2", content, filters, {"table": _is_table, "line": _is_line})
 
 
@@ -142,7 +136,7 @@ def _verdict(best: pd.Series, size: pd.Series) -> str:
     return "the intervals overlap"
 
 
-def _detail(ranking: Ranking, truth: str, subset: str, rows: pd.DataFrame) -> dict[str, Any]:
+def _detail(ranking: Ranking, truth: str, subset: str, rows: pd.DataFrame) -> dict[str, object]:
     """One sortable table: for each cell its text and the value it sorts by."""
     lines = [
         {"kind": row["kind"], "cells": [(column.text(row), _sort_key(row.get(column.key))) for column in COLUMNS]}

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,7 +16,7 @@ from zcbench.proxies.scoring.checking import find_ground
 from zcbench.proxies.signals.table import RESTS_ON
 from zcbench.reports.markup import to_markdown
 from zcbench.reports.ranking.selection import intervals_named, labels, select, subsets, truths
-from zcbench.reports.ranking.tables import COLUMNS
+from zcbench.reports.ranking.tables import COLUMNS, Column
 from zcbench.reports.reference.docstrings import Documentation, blocks, inline, parse
 from zcbench.reports.rendering import rendered
 from zcbench.reports.wording import MISSING, count, milliseconds, number, slug
@@ -116,7 +115,7 @@ def index_page(
     )
 
 
-def _render(template: str, **content: Any) -> str:
+def _render(template: str, **content: object) -> str:
     text = rendered(template, content, {"inline": inline})
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -129,7 +128,7 @@ def _signal(name: str) -> dict[str, str]:
     return {"name": name, "what": SIGNALS[name], "rests": ", ".join(RESTS_ON.get(name, ())) or "nothing"}
 
 
-def _entry(item: Proxy) -> dict[str, Any]:
+def _entry(item: Proxy) -> dict[str, object]:
     rests = dict.fromkeys(part for name in SIGNALS if name in item.reads for part in RESTS_ON.get(name, ()))
     return {
         "item": item,
@@ -140,7 +139,7 @@ def _entry(item: Proxy) -> dict[str, Any]:
     }
 
 
-def _numbers(item: Proxy, ranking: Ranking) -> dict[str, Any] | None:
+def _numbers(item: Proxy, ranking: Ranking) -> dict[str, object] | None:
     """What the ranking says about one proxy; None if it has no row."""
     own = ranking.table[ranking.table["proxy"] == item.name]
     if own.empty:
@@ -166,7 +165,7 @@ def _cells(row: pd.Series) -> dict[str, str]:
     return {column.heading: column.text(row) for column in COLUMNS if column.key in _SHOWN}
 
 
-def _overviews(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
+def _overviews(rankings: Sequence[Ranking]) -> list[dict[str, object]]:
     """A table for every ranking that has something new, of what those before it do not rank."""
     shown: set[str] = set()
     found = []
@@ -178,7 +177,7 @@ def _overviews(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
     return found
 
 
-def _overview(ranking: Ranking) -> dict[str, Any]:
+def _overview(ranking: Ranking) -> dict[str, object]:
     """Tau of everything that was ranked, over the first subset; best mean first."""
     first = subsets(ranking)[0]
     columns = {labels(ranking)[truth]: select(ranking, truth, first).set_index("proxy") for truth in truths(ranking)}
@@ -202,8 +201,8 @@ def _overview(ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def _text(column: Any, rows: pd.DataFrame, name: str) -> str:
-    return str(column.text(rows.loc[name])) if name in rows.index else MISSING
+def _text(column: Column, rows: pd.DataFrame, name: str) -> str:
+    return column.text(rows.loc[[name]].iloc[0]) if name in rows.index else MISSING
 
 
 def _protocol(ranking: Ranking, with_teacher: bool) -> str:
@@ -223,6 +222,6 @@ def _protocol(ranking: Ranking, with_teacher: bool) -> str:
     )
 
 
-def _truth(label: str, stated: Mapping[str, Any]) -> str:
+def _truth(label: str, stated: Mapping[str, object]) -> str:
     parts = [f"{stated['epochs']} epochs" if stated.get("epochs") else "", str(stated.get("aggregation") or "")]
     return ", ".join([label, *filter(None, parts)])

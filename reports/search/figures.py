@@ -1,7 +1,7 @@
 """Figures of a search: each takes the content of ``search.json`` and draws it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
+from zcbench import spaces
+from zcbench.reports.pictures import Illustration
+from zcbench.reports.search.content import Content, EvaluatedRow, Spread
 from zcbench.reports.style import GREY, LABEL_SIZE, add_heading, panels, styled
 from zcbench.reports.wording import truth_label
 from zcbench.spaces import NASBench201
 
-Content = Mapping[str, Any]
-
+_NONE: list[Spread] = []
 _OURS, _OTHER, _FRONT = "#0072B2", "#D55E00", "#009E73"
 _NODES = {0: (0.0, 0.0), 1: (1.0, 0.9), 2: (2.0, -0.9), 3: (3.0, 0.0)}
 _COLOURS = {
@@ -27,16 +29,55 @@ _COLOURS = {
 _SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", "skip_connect": "skip"}
 
 
+def illustrations(content: Content) -> Iterator[Illustration]:
+    """All figures of the report of a search, with their captions."""
+    best, cost = content["best"], cost_of(content)
+    space = spaces.get(best["space"])
+    if isinstance(space, NASBench201):
+        yield Illustration(
+            "cell",
+            "The cell that was found",
+            "Operations on the edges; an edge that is missing is none.",
+            partial(cell_graph, space, best["arch"]),
+        )
+    yield Illustration(
+        "best_so_far",
+        "How the pick grew",
+        "By the number of different architectures evaluated, and by the seconds that their scores took one after the "
+        "other. Accuracies are looked up afterwards.",
+        partial(best_so_far, content),
+    )
+    yield Illustration(
+        "population",
+        "The population over time",
+        "Of the first seed: every architecture when it was evaluated, and median and span of the population.",
+        partial(population_over_time, content),
+    )
+    yield Illustration(
+        "pareto",
+        f"Objective against {cost}",
+        "Of the first seed. What is not beaten has no rival that is at once cheaper and higher.",
+        partial(pareto, content, cost),
+    )
+
+
+def cost_of(content: Content) -> str:
+    """The cost that the fronts are drawn over: the first that was minimised or limited, else the parameters."""
+    request = content["request"]
+    return next(iter((*request["minimised"], *request["limits"])), "params")
+
+
 @styled
 def best_so_far(content: Content) -> Figure:
     """The objective of the pick, and for each truth its accuracy, by evaluations and by seconds, with intervals."""
     formula = content["request"]["objective"]["formula"]
-    curves: list[tuple[str, str, Any, Any]] = [("objective", formula, content["best_so_far"], None)]
+    curves = [("objective", formula, content["best_so_far"], _NONE)]
     for name, judged in content["truths"].items():
-        random = judged["baselines"].get("random search, same objective", {}).get("by_evaluations")
+        baseline = judged["baselines"].get("random search, same objective")
+        random = baseline.get("by_evaluations", _NONE) if isinstance(baseline, dict) else _NONE
         curves.append((truth_label(name), "accuracy of the pick, %", judged["by_evaluations"], random))
     for name, rows in content["times"].get("by_seconds", {}).items():
-        curves.append((truth_label(name), "accuracy of the pick, %", rows, None))
+        curves.append((truth_label(name), "accuracy of the pick, %", rows, _NONE))
     figure, axes = panels(len(curves), 3, (2.6, 2.1), margins=(0.75, 0.2, 0.35, 0.45), header=0.2, footer=0.1)
     n = len(content["repeats"])
     add_heading(figure, f"mean over {n} seeds with its 95 % interval" if n > 1 else "one seed")
@@ -54,11 +95,15 @@ def best_so_far(content: Content) -> Figure:
     return figure
 
 
-def _band(axis: Axes, rows: Sequence[Mapping[str, Any]], colour: str, label: str) -> None:
-    points = [(row.get("seconds", row.get("evaluations")), row) for row in rows if row["mean"] is not None]
-    x, means = [place for place, _ in points], [row["mean"] for _, row in points]
+def _band(axis: Axes, rows: Sequence[Spread], colour: str, label: str) -> None:
+    points = [
+        (row["seconds"] if "seconds" in row else row["evaluations"], row["mean"], row)
+        for row in rows
+        if row["mean"] is not None
+    ]
+    x, means = [place for place, *_ in points], [mean for _, mean, _ in points]
     axis.plot(x, means, color=colour, marker=".", linewidth=1.1, label=label)
-    bands = [(place, row["low"], row["high"]) for place, row in points if row["low"] is not None]
+    bands = [(place, row["low"], row["high"]) for place, _, row in points if row["low"] is not None]
     if bands:
         places, low, high = map(list, zip(*bands))
         axis.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
@@ -95,8 +140,7 @@ def pareto(content: Content, cost: str) -> Figure:
     axis.plot(*zip(*every), ".", color=GREY, markersize=3, alpha=0.6, label="evaluated")
     front = best_of(every)
     axis.plot(*zip(*front), "o-", color=_FRONT, markersize=3.5, linewidth=0.9, label="not beaten in both")
-    best = content["best"]
-    axis.plot(best["costs"][cost], best["value"], "*", color=_OTHER, markersize=11, label="the pick")
+    axis.plot(*zip(*pairs([content["best"]], cost)), "*", color=_OTHER, markersize=11, label="the pick")
     axis.set(xlabel=cost, ylabel="objective")
     _short_numbers(axis.xaxis)
     _short_numbers(axis.yaxis)
@@ -110,7 +154,7 @@ def _short_numbers(axis: Axis) -> None:
         axis.set_major_formatter(EngFormatter(sep=" "))
 
 
-def pairs(rows: Sequence[Mapping[str, Any]], cost: str) -> list[tuple[float, float]]:
+def pairs(rows: Sequence[EvaluatedRow], cost: str) -> list[tuple[float, float]]:
     """Cost and objective of every row that has both."""
     both = [(row["costs"].get(cost), row["value"]) for row in rows]
     return [(float(x), float(y)) for x, y in both if x is not None and y is not None]

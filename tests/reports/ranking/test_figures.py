@@ -13,9 +13,10 @@ from matplotlib.text import Text
 
 from zcbench.errors import UnknownNameError
 from zcbench.reports import cost_quality, proxy_heatmap, ranking_bars, score_panels, size_controlled, top_behaviour
+from zcbench.reports.ranking.figures import FIGURES
 from zcbench.reports.style import FORMATS, render, spread
 
-ALL = [ranking_bars, score_panels, proxy_heatmap, size_controlled, cost_quality, top_behaviour]
+ALL = [figure.draw for figure in FIGURES.values() if figure.each != "pair"]
 
 
 def rows(ranking, truth="nasbench201/cifar10", subset="all"):

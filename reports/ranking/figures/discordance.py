@@ -8,8 +8,9 @@ from matplotlib.lines import Line2D
 
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.benchmarks.statistics.agreement import Agreement, agreement
+from zcbench.reports.ranking.illustrations import illustrates
 from zcbench.reports.ranking.selection import labels
-from zcbench.reports.style import GREY, LABEL_SIZE, add_heading, label_at_right, panels, styled
+from zcbench.reports.style import GREY, LABEL_SIZE, add_heading, label_at_right, panels
 from zcbench.reports.wording import count, number, percent
 
 MOST = 200
@@ -20,7 +21,14 @@ _NAMED = 5
 _LONGEST = 12  # letters of a name that finds room
 
 
-@styled
+@illustrates(
+    "pair",
+    "Who changes places",
+    "Left, the place of every architecture by {first} and by {second}: green rises and orange falls by more than a "
+    "tenth of all places. Right, the two accuracies; a grey line joins every pair that the two put in opposite "
+    "order, and the colour of a point is the share of the others with which it does so.",
+    when=lambda ranking, *pair: len(ranking.accuracies) <= MOST and len(ranking.accuracies[list(pair)].dropna()) > 1,
+)
 def rank_change(ranking: Ranking, first: str, second: str) -> Figure:
     """Places by two truths joined by lines, and the two accuracies with every discordant pair joined.
 

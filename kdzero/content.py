@@ -1,0 +1,104 @@
+"""The parts of ``distiller.json`` that the report and the command line read."""
+
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
+
+Terms = Mapping[str, float]
+
+
+class CandidateRow(TypedDict):
+    """One candidate; without a fitness and terms if it was rejected or failed."""
+
+    formula: str
+    fitness: float | None
+    status: str
+    reason: str
+    terms: Terms | None
+
+
+class BestCandidate(TypedDict):
+    """The candidate of the lowest fitness."""
+
+    formula: str
+    fitness: float
+    terms: Terms
+    validation_accuracy: float
+    distiller: str
+    evaluation: int
+
+
+class _AloneRow(TypedDict):
+    terms: NotRequired[Terms]
+
+
+References = TypedDict("References", {"teacher": Terms, "student alone": _AloneRow})
+
+
+class _Share(TypedDict):
+    operation: str
+    top: float
+    all: float
+
+
+class Shares(TypedDict):
+    """Shares by part of a genome; ``top`` is how many of the fittest were counted."""
+
+    top: int
+    parts: Mapping[str, list[_Share]]
+
+
+class Weights(TypedDict):
+    """Weights of the operations in the draw after a number of evaluations."""
+
+    evaluations: int
+    weights: Mapping[str, Mapping[str, float]]
+
+
+class Point(TypedDict):
+    """The best fitness after a number of evaluations."""
+
+    evaluations: int
+    fitness: float
+
+
+class _FitnessSettings(TypedDict):
+    normalisation: str
+    sharpness: str
+
+
+class _SearchSettings(TypedDict):
+    algorithm: str
+    minimised: str
+    fitness: _FitnessSettings
+
+
+class _Network(TypedDict):
+    arch: str
+
+
+class _Pair(TypedDict):
+    student: _Network
+    teacher: _Network
+    dataset: str
+
+
+class DistillerContent(TypedDict):
+    """A finished distiller search."""
+
+    best: BestCandidate
+    search: _SearchSettings
+    protocol: _Pair
+    warnings: list[str]
+    stopped: str
+    statuses: Mapping[str, int]
+    proposals: int
+    twins: Mapping[str, str]
+    cost: Mapping[str, int]
+    references: References
+    operations: Shares
+    correlations: list[Mapping[str, object]]
+    shrinkage: list[Weights]
+    history: list[CandidateRow]
+
+
+Curves = Mapping[str, list[Point]]

@@ -1,0 +1,101 @@
+"""The parts of ``search.json`` that a report reads."""
+
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
+
+
+class Spread(TypedDict):
+    """A mean over seeds, with what it is a mean of where a list of them is a curve."""
+
+    mean: float | None
+    n: int
+    sd: NotRequired[float | None]
+    low: NotRequired[float | None]
+    high: NotRequired[float | None]
+    evaluations: NotRequired[int]
+    seconds: NotRequired[float]
+    trainings: NotRequired[int]
+    training_seconds: NotRequired[float | None]
+
+
+class EvaluatedRow(TypedDict):
+    """One architecture that was evaluated; without a status if all its scores have a value."""
+
+    arch: str
+    value: float | None
+    scores: Mapping[str, float | None]
+    costs: Mapping[str, float | None]
+    status: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class Best(EvaluatedRow):
+    """The selected architecture."""
+
+    space: str
+    evaluation: int
+    seed: int
+
+
+class _Repeat(TypedDict):
+    seed: int
+    arch: str
+    value: float | None
+    costs: Mapping[str, float | None]
+    evaluations: int
+    failed: int
+
+
+class _Population(TypedDict):
+    evaluations: int
+    members: list[int]
+
+
+Baseline = TypedDict(
+    "Baseline",
+    {"accuracy": Spread | float, "by_evaluations": NotRequired[list[Spread]], "equally large": NotRequired[int]},
+)
+Known = TypedDict("Known", {"known": int, "within the budget": int, "best": float})
+
+
+class Judged(TypedDict):
+    """What one truth says of the selected architectures and of the baselines."""
+
+    accuracies: Known
+    accuracy: Spread
+    by_evaluations: list[Spread]
+    baselines: Mapping[str, Baseline | list[Spread]]
+    protocol: Mapping[str, object]
+    remarks: list[str]
+
+
+class _Formula(TypedDict):
+    formula: str
+
+
+class _Request(TypedDict):
+    algorithm: str
+    objective: _Formula
+    minimised: list[str]
+    limits: Mapping[str, float]
+
+
+class _Times(TypedDict):
+    by_seconds: NotRequired[Mapping[str, list[Spread]]]
+
+
+class Content(TypedDict):
+    """A finished search."""
+
+    best: Best
+    request: _Request
+    remarks: list[str]
+    stopped: str
+    proposals: int
+    statuses: Mapping[str, int]
+    best_so_far: list[Spread]
+    repeats: list[_Repeat]
+    truths: Mapping[str, Judged]
+    history: list[EvaluatedRow]
+    population: list[_Population]
+    times: _Times
