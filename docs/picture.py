@@ -14,11 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docs" / "architecture.svg"
 CORE = "core"
+IN_CORE = ("content", "registry", "isolation", "storage", "streams", "specification", "errors")
 
-#: What each box holds, for a reader who sees the picture first.
+#: What a box holds, in a few words.
 ABOUT = {
     "kdzero": "one paper's system: search of a distillation loss",
     "cli": "command line",
+    "workflows": "what a command does, as one call",
     "search": "architecture search",
     "reports": "tables, figures, pages",
     "benchmarks": "trained accuracies, scoring runs, rankings",
@@ -39,9 +41,10 @@ _SIDE = 14  # between the arrows that pass by other layers
 
 def layers() -> list[list[str]]:
     """Names of the boxes from top to bottom, those of one layer together."""
-    return [*(row for row in contract() if row[0] in ABOUT), [CORE]]
+    return [*(row for row in contract() if row[0] not in IN_CORE), [CORE]]
 
 
+@cache
 def contract() -> list[list[str]]:
     """The layers of the import contract, the highest first."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
@@ -96,7 +99,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 def _box(name: str) -> str:
     part = name.split(".")[1] if "." in name else ""
-    return part if part in ABOUT else CORE
+    return part if any(part in row for row in layers()) else CORE
 
 
 def reduced(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -150,12 +153,12 @@ def _drawn(name: str, x: float, y: int, wide: float) -> str:
     inside = "zcbench" if name == CORE else f"zcbench.{name}"
     parts = [other.split(".")[2] for other in packages() if other.startswith(f"zcbench.{name}.")]
     if name == CORE:
-        parts = [part for row in contract() for part in row if part not in ABOUT]
-    below = " · ".join(dict.fromkeys(parts))
+        parts = [part for row in contract() for part in row if part in IN_CORE]
+    below, about = " · ".join(dict.fromkeys(parts)), escape(ABOUT.get(name, ""))
     return (
         f'<rect x="{x:.0f}" y="{y}" width="{wide:.0f}" height="{_HIGH}" rx="5" fill="#eef3f8" stroke="#0062a3"/>'
         f'<text x="{x + 10:.0f}" y="{y + 19}" font-size="14"><tspan font-weight="bold">{inside}</tspan>'
-        f'<tspan fill="#444" font-size="12"> {escape(ABOUT[name])}</tspan></text>'
+        f'<tspan fill="#444" font-size="12"> {about}</tspan></text>'
         f'<text x="{x + 10:.0f}" y="{y + 37}" font-size="12" fill="#0062a3">{below}</text>'
     )
 
