@@ -1,4 +1,4 @@
-"""``zcbench evolve-distiller``: search the loss that trains a student best under a teacher."""
+"""``zcbench evolve-distiller``: search a distillation loss for one pair of student and teacher."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,7 +29,7 @@ def evolve_distiller(
         typer.Option(help="An architecture, as resnet20, SPACE:ARCH, or FILE.py:FUNCTION.", show_default=False),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of the search; one that was stopped goes on there.", show_default=False)
+        Path, typer.Option(help="Folder of the search; a stopped search continues there.", show_default=False)
     ],
     space: Annotated[str, typer.Option(help="Space of architectures that name none.")] = "resnet",
     teacher_checkpoint: Annotated[
@@ -41,7 +41,7 @@ def evolve_distiller(
         str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
     ] = "cifar10",
     validation: Annotated[
-        float, typer.Option(help="Share of the training images that candidates are measured on; no test image is seen.")
+        float, typer.Option(help="Share of the training images used as validation images; no test image is used.")
     ] = 0.2,
     algorithm: Annotated[
         str | None, typer.Option(help="evolution, or random (Rand-KD).", show_default="evolution")
@@ -87,7 +87,9 @@ def evolve_distiller(
         ),
     ] = None,
     known_archs: Annotated[int, typer.Option(min=1, help="Architectures of --known, at most.")] = 50,
-    rejection: Annotated[bool, typer.Option(help="End a training whose first losses are hopeless.")] = True,
+    rejection: Annotated[
+        bool, typer.Option(help="Stop a training early if its first losses are excessive, constant or vanish.")
+    ] = True,
     shrinkage: Annotated[
         bool | None,
         typer.Option(help="Draw operations of bad candidates less often.", show_default="yes; no for random"),
@@ -122,10 +124,10 @@ def evolve_distiller(
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Search a distillation loss among transforms, distances and weights, without a human's design (KD-Zero).
+    """Search a distillation loss composed of transforms, distances and weights (KD-Zero).
 
-    Each candidate trains the student for a while; its fitness is taken on validation images. A search that was stopped
-    or killed goes on where it was when the same command is run again.
+    Each candidate trains the student for a few steps; its fitness is measured on validation images. The same command
+    continues a search that was stopped or killed.
     """
     from zcbench import datasets
     from zcbench.distill.training.images import TrainingData
@@ -236,7 +238,7 @@ def _report(
 
 
 def _print(content: "DistillerContent") -> None:
-    """The best, beside the student alone and the teacher."""
+    """The best candidate, the student alone and the teacher."""
     console, best, search = table_console(), content["best"], content["search"]
     statuses = ", ".join(f"{count:,} {status}" for status, count in content["statuses"].items())
     terms = ", ".join(f"{name} {value:.4f}" for name, value in best["terms"].items())
@@ -244,7 +246,7 @@ def _print(content: "DistillerContent") -> None:
         f"Best: {best['formula']}",
         f"Fitness {best['fitness']:.4f}, minimised: {search['minimised']}, {search['fitness']['normalisation']} scale",
         f"Its terms: {terms}; found at evaluation {best['evaluation']}",
-        f"Candidates: {statuses}; {len(content['twins']):,} twins of others passed over; {content['stopped']}",
+        f"Candidates: {statuses}; {len(content['twins']):,} duplicates left out; {content['stopped']}",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(_references(content))

@@ -21,30 +21,30 @@ def illustrations(content: DistillerContent, curves: Curves) -> Iterator[Illustr
     """All figures of the report of a distiller search, with their captions."""
     yield Illustration(
         "best_so_far",
-        "How the best grew",
+        "Best fitness by number of evaluations",
         "Fitness by the number of candidates evaluated; lower is better. Where several searches are drawn, their terms "
         "are scaled alike.",
         partial(best_so_far, curves),
     )
     yield Illustration(
         "operations",
-        "What the fittest are made of",
-        f"Share of the {content['operations']['top']} fittest genomes that have an operation, and of all that were "
-        "evaluated (ring). A genome has three transforms.",
+        "Operations of the fittest genomes",
+        f"Share of the {content['operations']['top']} fittest genomes that have an operation, and share of all "
+        "evaluated genomes (ring). A genome has three transforms.",
         partial(operation_shares, content["operations"]),
     )
     yield Illustration(
         "terms",
-        "The terms of the fitness",
-        "Every candidate that was measured, on the validation images; colour is its rank by fitness, the star is the "
-        "best, the square the student trained alone.",
+        "Terms of the fitness",
+        "Every measured candidate, on the validation images. The colour is the rank by fitness, the star is the best "
+        "candidate, the square the student trained alone.",
         partial(terms_scatter, content),
     )
     if content["shrinkage"]:
         yield Illustration(
             "shrinkage",
-            "How the space shrank",
-            "Weight of the operations that are drawn least often in the end; 1 is as at the beginning.",
+            "Weights of the operations",
+            "Weights of the operations with the lowest weights at the end; all weights start at 1.",
             partial(shrinking, content["shrinkage"], len(content["history"])),
         )
 
@@ -65,10 +65,10 @@ def best_so_far(curves: Curves) -> Figure:
 
 @styled
 def operation_shares(operations: Shares) -> Figure:
-    """For each part, the operations that are most frequent among the fittest, with their share in all."""
+    """For each part, the most frequent operations of the fittest genomes, with their share in all."""
     parts = {part: rows[:_MOST_BARS] for part, rows in operations["parts"].items() if rows}
     figure, axes = panels(len(parts), 3, (1.7, 1.9), margins=(1.15, 0.15, 0.35, 0.4), header=0.2, footer=0.05)
-    add_heading(figure, f"bars: the {operations['top']} fittest; rings: all that were evaluated")
+    add_heading(figure, f"bars: the {operations['top']} fittest; rings: all evaluated genomes")
     for axis, (part, rows) in zip(axes, parts.items()):
         places = np.arange(len(rows))
         axis.barh(places, [row["top"] for row in rows], color=_COLOURS[0], height=0.65)
@@ -81,7 +81,7 @@ def operation_shares(operations: Shares) -> Figure:
 
 @styled
 def shrinking(log: Sequence[Weights], evaluations: int) -> Figure:
-    """Weights of the operations that shrank most, by the number of candidates evaluated."""
+    """Weights of the operations with the lowest final weights, by the number of candidates evaluated."""
     last = log[-1]["weights"]
     least = sorted((weight, part, name) for part, row in last.items() for name, weight in row.items())[:_MOST_LINES]
     figure, (axis,) = panels(1, 1, (4.2, 2.6), margins=(0.6, 0.2, 0.2, 0.45), side=1.6, footer=0.05)
@@ -134,7 +134,7 @@ _NAMES = {
 
 
 def _near(axis: Axes, points: np.ndarray) -> None:
-    """Limits around the bulk of the points, so that a failed training does not squeeze the others."""
+    """Limits around most of the points, so that a failed training does not determine the scale."""
     for values, limits, move in (
         (points[:, 0], axis.get_xlim(), axis.set_xlim),
         (points[:, 1], axis.get_ylim(), axis.set_ylim),

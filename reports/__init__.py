@@ -1,4 +1,4 @@
-"""Tables, figures and the page made from a finished ranking."""
+"""Tables, figures and pages of rankings, searches, trainings and proxies."""
 
 if __name__ == "reports":  # imported from the source folder: this would be a second copy of the package
     raise ImportError(

@@ -1,4 +1,4 @@
-"""Text from a template of this folder."""
+"""Text from the templates of this package."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,10 +11,10 @@ def rendered(
     filters: Mapping[str, Callable[..., object]],
     tests: Mapping[str, Callable[..., bool]] | None = None,
 ) -> str:
-    """The template filled in; every text is escaped where it is of HTML, and an unknown name is an error.
+    """Rendered template; texts are escaped in HTML templates, and an unknown name is an error.
 
     Args:
-        template: file name; ``.html`` in it says that it is of HTML.
+        template: file name; ``.html`` in it marks an HTML template.
         content: values by name.
         filters: functions by name.
         tests: predicates by name.

@@ -1,4 +1,4 @@
-"""One look for all figures: colours, exact panel sizes, labels that keep apart, and the same bytes each time."""
+"""Style of all figures: colours, exact panel sizes, labels without overlap, reproducible bytes."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ _METADATA: dict[str, dict[str, str | None]] = {"svg": {"Date": None}, "pdf": {"C
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Let a figure function draw in the style of the reports, whatever the caller's own settings are."""
+    """Let a figure function draw in the style of the reports, independent of the caller's settings."""
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -94,16 +94,16 @@ def panels(
     footer: float = 0.3,
     side: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
-    """Figure with ``count`` equal axes, filled row by row, each exactly as large as asked for.
+    """Figure with ``count`` equal axes, filled row by row, each of exactly the given size.
 
     Args:
         count: how many axes.
         columns: at most this many in a row.
         size: width and height of one axes in inches.
-        margins: room at the left, right, top and bottom of each axes in inches.
-        header: room above all axes.
-        footer: room under all axes, for the legend.
-        side: room at the right of all axes, for a colour bar.
+        margins: space at the left, right, top and bottom of each axes in inches.
+        header: space above all axes.
+        footer: space under all axes, for the legend.
+        side: space at the right of all axes, for a colour bar.
     """
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -131,7 +131,7 @@ def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarra
 
     .. math::  \min_p \sum_i (p_i - w_i)^2 \quad\text{with}\quad p_{i+1} - p_i \ge g
 
-    With :math:`q_i = p_i - i g` this is an isotonic regression. Where there is no room for all, the gap shrinks.
+    With :math:`q_i = p_i - i g` this is an isotonic regression. If the positions do not fit, the gap is reduced.
 
     Args:
         wanted: positions in ascending order, shape ``(n,)``.
@@ -148,7 +148,7 @@ def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarra
 def label_at_right(
     axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str], colours: Sequence[str]
 ) -> None:
-    """Write the names of points in a column to the right of the axes, apart from each other, each tied to its point.
+    """Write the names of points in a column to the right of the axes, without overlap, each joined to its point by a line.
 
     The limits of the axes must be final.
     """
@@ -193,12 +193,12 @@ def kind_colours(rows: pd.DataFrame) -> list[str]:
 
 
 def add_heading(figure: Figure, text: str) -> None:
-    """Write which numbers these are at the top left, so that the figure can stand alone."""
+    """Write at the top left which numbers the figure shows."""
     figure.text(0.1 / figure.get_figwidth(), 1 - 0.08 / figure.get_figheight(), text, va="top", color=GREY)
 
 
 def add_legend(figure: Figure, kinds: Sequence[str], extra: Sequence[Line2D] = ()) -> None:
-    """Write the legend of the kinds that occur, and of what else is drawn, under all axes."""
+    """Write the legend of the kinds that occur, and of further lines, under all axes."""
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=5, label=KIND_NAMES[kind])
         for kind, (colour, marker) in KINDS.items()

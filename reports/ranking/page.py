@@ -106,7 +106,7 @@ def _tiles(ranking: Ranking) -> list[tuple[str, str]]:
 
 
 def _findings(ranking: Ranking) -> Iterator[dict[str, str]]:
-    """For each truth and subset: the best proxy or ensemble beside the best size baseline, and whether they part."""
+    """For each truth and subset: best proxy or ensemble, best size baseline, and whether their intervals overlap."""
     for truth, subset, rows in selections(ranking):
         known = rows[rows["tau"].notna()]
         scored, sizes = known[known["kind"].isin(("proxy", "ensemble"))], known[known["kind"] == "baseline"]
@@ -128,11 +128,11 @@ def _findings(ranking: Ranking) -> Iterator[dict[str, str]]:
 
 
 def _verdict(best: pd.Series, size: pd.Series) -> str:
-    """What the two intervals say about the best proxy and the best size baseline."""
+    """Relation of the intervals of the best proxy and of the best size baseline."""
     if best["tau_low"] > size["tau_high"]:
-        return "above it, intervals apart"
+        return "above it, intervals disjoint"
     if best["tau_high"] < size["tau_low"]:
-        return "below it, intervals apart"
+        return "below it, intervals disjoint"
     return "the intervals overlap"
 
 
@@ -148,7 +148,7 @@ def _detail(ranking: Ranking, truth: str, subset: str, rows: pd.DataFrame) -> di
 
 
 def _sort_key(value: object) -> str:
-    """Value as JavaScript reads it; empty where it is undefined, so that it stays at the end."""
+    """Value as JavaScript reads it; empty if it is undefined, which sorts last."""
     if isinstance(value, str):
         return value
     return repr(float(value)) if isinstance(value, Real) and math.isfinite(value) else ""
@@ -185,7 +185,7 @@ _CHECKSUM = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 
 def _fact(value: object) -> str:
-    """One value of the protocol in words."""
+    """One value of the protocol as text."""
     if value is None:
         return "none"
     if isinstance(value, bool):

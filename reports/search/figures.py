@@ -36,48 +36,48 @@ def illustrations(content: Content) -> Iterator[Illustration]:
     if isinstance(space, NASBench201):
         yield Illustration(
             "cell",
-            "The cell that was found",
-            "Operations on the edges; an edge that is missing is none.",
+            "Cell of the result",
+            "Operations on the edges; a missing edge is the operation none.",
             partial(cell_graph, space, best["arch"]),
         )
     yield Illustration(
         "best_so_far",
-        "How the pick grew",
-        "By the number of different architectures evaluated, and by the seconds that their scores took one after the "
-        "other. Accuracies are looked up afterwards.",
+        "Result by number of evaluations",
+        "Over the number of different architectures evaluated, and over the seconds of scoring one after the other. "
+        "Accuracies were looked up after the search.",
         partial(best_so_far, content),
     )
     yield Illustration(
         "population",
-        "The population over time",
-        "Of the first seed: every architecture when it was evaluated, and median and span of the population.",
+        "Population by number of evaluations",
+        "First seed: every architecture at its evaluation, and median and range of the population.",
         partial(population_over_time, content),
     )
     yield Illustration(
         "pareto",
         f"Objective against {cost}",
-        "Of the first seed. What is not beaten has no rival that is at once cheaper and higher.",
+        "First seed. No architecture is both cheaper and higher than one of the front.",
         partial(pareto, content, cost),
     )
 
 
 def cost_of(content: Content) -> str:
-    """The cost that the fronts are drawn over: the first that was minimised or limited, else the parameters."""
+    """Cost of the front: the first that was minimised or limited, otherwise the parameters."""
     request = content["request"]
     return next(iter((*request["minimised"], *request["limits"])), "params")
 
 
 @styled
 def best_so_far(content: Content) -> Figure:
-    """The objective of the pick, and for each truth its accuracy, by evaluations and by seconds, with intervals."""
+    """Objective of the result and its accuracy for each truth, by evaluations and by seconds, with intervals."""
     formula = content["request"]["objective"]["formula"]
     curves = [("objective", formula, content["best_so_far"], _NONE)]
     for name, judged in content["truths"].items():
         baseline = judged["baselines"].get("random search, same objective")
         random = baseline.get("by_evaluations", _NONE) if isinstance(baseline, dict) else _NONE
-        curves.append((truth_label(name), "accuracy of the pick, %", judged["by_evaluations"], random))
+        curves.append((truth_label(name), "accuracy of the result, %", judged["by_evaluations"], random))
     for name, rows in content["times"].get("by_seconds", {}).items():
-        curves.append((truth_label(name), "accuracy of the pick, %", rows, _NONE))
+        curves.append((truth_label(name), "accuracy of the result, %", rows, _NONE))
     figure, axes = panels(len(curves), 3, (2.6, 2.1), margins=(0.75, 0.2, 0.35, 0.45), header=0.2, footer=0.1)
     n = len(content["repeats"])
     add_heading(figure, f"mean over {n} seeds with its 95 % interval" if n > 1 else "one seed")
@@ -111,7 +111,7 @@ def _band(axis: Axes, rows: Sequence[Spread], colour: str, label: str) -> None:
 
 @styled
 def population_over_time(content: Content) -> Figure:
-    """Median and span of the objective in the population of the first seed, and every architecture when it came."""
+    """Median and range of the objective in the population of the first seed, and every evaluated architecture."""
     values = [row["value"] for row in content["history"]]
     figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.3, 0.45), footer=0.05)
     known = [(place, value) for place, value in enumerate(values, 1) if value is not None]
@@ -125,7 +125,7 @@ def population_over_time(content: Content) -> Figure:
         x, groups = zip(*rows)
         low, middle, high = (np.array([np.percentile(some, share) for some in groups]) for share in (0, 50, 100))
         axis.fill_between(x, low, high, color=_OURS, alpha=0.15, linewidth=0, label="population")
-        axis.plot(x, middle, color=_OURS, linewidth=1.1, label="its median")
+        axis.plot(x, middle, color=_OURS, linewidth=1.1, label="median of the population")
     axis.set(xlabel="architectures evaluated", ylabel="objective")
     _short_numbers(axis.yaxis)
     axis.legend(loc="lower right")
@@ -134,13 +134,13 @@ def population_over_time(content: Content) -> Figure:
 
 @styled
 def pareto(content: Content, cost: str) -> Figure:
-    """Objective against one cost: all that was evaluated, what nothing beats in both, and the pick."""
+    """Objective against one cost: every evaluated architecture, the front, and the result."""
     figure, (axis,) = panels(1, 1, (4.6, 3.0), margins=(0.75, 0.2, 0.3, 0.5), footer=0.05)
     every = pairs(content["history"], cost)
     axis.plot(*zip(*every), ".", color=GREY, markersize=3, alpha=0.6, label="evaluated")
     front = best_of(every)
-    axis.plot(*zip(*front), "o-", color=_FRONT, markersize=3.5, linewidth=0.9, label="not beaten in both")
-    axis.plot(*zip(*pairs([content["best"]], cost)), "*", color=_OTHER, markersize=11, label="the pick")
+    axis.plot(*zip(*front), "o-", color=_FRONT, markersize=3.5, linewidth=0.9, label="Pareto front")
+    axis.plot(*zip(*pairs([content["best"]], cost)), "*", color=_OTHER, markersize=11, label="result")
     axis.set(xlabel=cost, ylabel="objective")
     _short_numbers(axis.xaxis)
     _short_numbers(axis.yaxis)
@@ -161,7 +161,7 @@ def pairs(rows: Sequence[EvaluatedRow], cost: str) -> list[tuple[float, float]]:
 
 
 def best_of(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those that no other beats by a lower cost and a higher objective, by rising cost."""
+    """Points to which no other has a lower cost and a higher objective, by rising cost."""
     front: list[tuple[float, float]] = []
     for x, y in sorted(set(points), key=lambda point: (point[0], -point[1])):
         if not front or y > front[-1][1]:

@@ -64,10 +64,10 @@ def _choices(best: Best) -> list[tuple[str, str]]:
 
 
 def _judgements(content: Content) -> Iterator[dict[str, object]]:
-    """One table per truth: the picks, then the baselines."""
+    """One table per truth: the selected architectures, then the baselines."""
     for name, judged in content["truths"].items():
         known = judged["accuracies"]
-        rows = [("the picks", judged["accuracy"], known["best"])]
+        rows = [("selected architectures", judged["accuracy"], known["best"])]
         for label, row in judged["baselines"].items():
             rows += [(*line, known["best"]) for line in _lines(label, row)]
         yield {
@@ -98,7 +98,7 @@ def _cells(label: str, row: Spread, best: float) -> list[str]:
 
 
 def _plot(content: Content) -> dict[str, object]:
-    """Places of the points of the Pareto plot in pixels, with what is said of each."""
+    """Places of the points of the Pareto plot in pixels, with a text for each."""
     cost, best = cost_of(content), content["best"]["arch"]
     every = pairs(content["history"], cost)
     front = set(best_of(every))
@@ -106,7 +106,7 @@ def _plot(content: Content) -> dict[str, object]:
     points = []
     for row in content["history"]:
         for x, y in pairs([row], cost):
-            kind = "pick" if row["arch"] == best else "front" if (x, y) in front else "other"
+            kind = "selected" if row["arch"] == best else "front" if (x, y) in front else "other"
             scores = ", ".join(f"{name} {_grouped(value)}" for name, value in row["scores"].items())
             place = {
                 "x": round(_EDGE + (x - left) / (right - left) * (_WIDE - 2 * _EDGE), 1),
@@ -114,7 +114,7 @@ def _plot(content: Content) -> dict[str, object]:
             }
             text = f"{row['arch']} — {cost} {_grouped(x)}, objective {_grouped(y)}; {scores}"
             points.append(place | {"kind": kind, "text": text})
-    points.sort(key=lambda point: ("other", "front", "pick").index(str(point["kind"])))
+    points.sort(key=lambda point: ("other", "front", "selected").index(str(point["kind"])))
     return {"points": points, "cost": cost, "wide": _WIDE, "high": _HIGH, "ends": ((left, right), (low, high))}
 
 
@@ -128,7 +128,7 @@ def _figure(value: float | None) -> str:
 
 
 def _grouped(value: float | None) -> str:
-    """A number as people read it."""
+    """Number with thousands separators or six significant digits."""
     if value is None:
         return MISSING
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1e4 else f"{value:.6g}"

@@ -1,4 +1,4 @@
-"""The course of a training: losses and accuracies by epoch."""
+"""Losses and accuracies of a training by epoch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ def training_curves(history: Sequence[Row], title: str = "") -> Figure:
 
     Args:
         history: rows of a `Trained`, or of a ``log.json``.
-        title: which training this is.
+        title: name of the training.
     """
     figure, (losses, accuracies) = panels(2, 2, (3.4, 2.4), margins=(0.6, 0.25, 0.3, 0.45), header=0.2, footer=0.1)
     add_heading(figure, title)

@@ -1,4 +1,4 @@
-"""Bars of tau: how well each proxy ranks."""
+"""Rank correlation of each proxy as bars."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -27,16 +27,15 @@ from zcbench.reports.wording import MISSING, number, shorten
 
 @illustrates(
     "subset",
-    "How well each proxy ranks",
-    "Kendall's τ-b between score and accuracy, with {intervals}, subset {subset} (n = {n}). Hatched bars are sizes,"
-    " which need no network; the dashed line is the best of them: a proxy below it has not earned its cost. The "
-    "dotted line, if any, is the free ensemble, which the other ensembles have to beat. Supervised regressions, if "
-    "any, have learned accuracies: they stand apart, below all others.",
+    "Rank correlation of each proxy",
+    "Kendall's τ-b between score and accuracy, with {intervals}, subset {subset} (n = {n}). Hatched bars are sizes, "
+    "which need no network. The dashed line is the best size: a proxy below it does not justify its cost. The dotted "
+    "line, if any, is the baseline of the ensembles. Supervised regressions, if any, are below all other rows.",
 )
 def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str] | None = None) -> Figure:
     """Bars of tau with their intervals, sorted, one panel per truth, with a line at the best size baseline.
 
-    A second line stands at the free ensemble, if the ranking has one. Supervised regressions stand below all others.
+    A second line marks the baseline of the ensembles, if the ranking has one. Supervised regressions come last.
 
     Args:
         ranking: a finished ranking.
@@ -57,7 +56,7 @@ def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str
         axis.set(xlim=limits, xlabel="Kendall's τ-b with accuracy", title=labels(ranking)[truth])
     lines = [_legend_line("baseline", "--", "best size baseline")]
     if not free_ensembles(ranking).isdisjoint(ranking.table["proxy"]):
-        lines.append(_legend_line("ensemble", ":", "free ensemble"))
+        lines.append(_legend_line("ensemble", ":", "baseline of the ensembles"))
     interval = Line2D([], [], color="black", linewidth=0.9, label=intervals_named(ranking))
     add_legend(figure, list(pd.concat(rows.values())["kind"]), [*lines, interval])
     return figure
@@ -75,7 +74,7 @@ def _legend_line(kind: str, style: Literal["--", ":"], label: str) -> Line2D:
 
 
 def _bars(axis: Axes, rows: pd.DataFrame) -> None:
-    """Horizontal bars of tau, best on top; the number stands at the right, an undefined one has its reason inside."""
+    """Horizontal bars of tau, best on top; the number is at the right, the reason of an undefined one inside."""
     known = rows[rows["tau"].notna()]
     hatches = ["////" if kind == "baseline" else "" for kind in known["kind"]]
     axis.barh(known.index, known["tau"], 0.72, color=kind_colours(known), hatch=hatches, edgecolor="white", linewidth=0)

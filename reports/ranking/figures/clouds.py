@@ -1,4 +1,4 @@
-"""Clouds of points: score against accuracy, a panel for each proxy."""
+"""Score against accuracy, a panel for each proxy."""
 
 from collections.abc import Sequence
 
@@ -19,15 +19,15 @@ from zcbench.reports.wording import number, shorten
 @illustrates(
     "truth",
     "Score against accuracy",
-    "Each point is one architecture, coloured by its MACs. Both axes are ranks: across, the rank of the score in "
-    "percent; up, that of the accuracy, with the accuracies in percent at the ticks. Vertical stripes are equal "
-    "scores; a panel that shades from dark to light is ordered by size.",
+    "Each point is one architecture, coloured by its MACs. Both axes are ranks in percent: of the score "
+    "(horizontal) and of the accuracy (vertical, with the accuracies at the ticks). Vertical stripes are equal scores. "
+    "If the colours change from left to right, the order is that of the size.",
 )
 def score_panels(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
     """Accuracy against score, both on the scale of ranks, one panel per proxy, coloured by MACs.
 
-    Scores span up to thirty orders of magnitude and accuracies crowd at the top, so both axes are ranks in percent,
-    which is what tau and rho see; equal values share their mean rank. The ticks at the left are accuracies.
+    Scores span up to thirty orders of magnitude and most accuracies are close to the highest, so both axes are ranks in
+    percent, from which tau and rho are computed; equal values have their mean rank. The left ticks are accuracies.
     """
     rows = select(ranking, truth, subset)
     truth, subset = truth or truths(ranking)[0], subset or subsets(ranking)[0]
@@ -44,7 +44,7 @@ def score_panels(ranking: Ranking, truth: str | None = None, subset: str | None 
         axis.set(xlim=_PERCENT, ylim=_PERCENT, xticks=(0, 50, 100), yticks=_QUARTERS)
         axis.set_yticklabels([f"{value:.1f}" for value in np.percentile(accuracy, _QUARTERS)])
     _macs_bar(figure, _clouds(figure, axes, places, _rank_percent(accuracy), macs))
-    what = "across: rank of the score in %, higher is predicted better; up: accuracy in %, spaced by rank"
+    what = "horizontal: rank of the score in %, higher is predicted better; vertical: accuracy in %, by rank"
     add_heading(figure, f"{described(ranking, truth, subset)} — {what}")
     return figure
 

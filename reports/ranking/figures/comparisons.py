@@ -28,21 +28,21 @@ from zcbench.reports.wording import shorten
 
 @illustrates(
     "truth",
-    "What is left when size is held fixed",
-    "Kendall's τ-b against the partial τ-b given the number of parameters (left) and of MACs (right). On the dashed"
-    " line size explains nothing, on the horizontal line it explains everything.",
+    "Partial correlation given size",
+    "Kendall's τ-b against the partial τ-b given the number of parameters (left) and of MACs (right). On the "
+    "dashed line size explains nothing of τ-b, on the horizontal line all of it.",
 )
 def size_controlled(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
-    """Raw tau against what is left of it when parameters (left) and MACs (right) are held fixed.
+    """Tau against partial tau given parameters (left) and MACs (right).
 
-    On the diagonal size explains nothing; on the horizontal line it explains everything.
+    On the diagonal size explains nothing of tau, on the horizontal line all of it.
     """
     rows = select(ranking, truth, subset)
     figure, axes = _labelled_panels(rows, 2, (3.4, 3.7))
     add_heading(figure, described(ranking, truth, subset))
     limits = limits_around(rows[["tau_given_params", "tau_given_macs"]], 0)
     for axis, size, name in zip(axes, ("params", "macs"), ("parameters", "MACs")):
-        axis.set(xlabel="τ-b with accuracy", ylabel=f"partial τ-b given {name}", title=f"{name} held fixed")
+        axis.set(xlabel="τ-b with accuracy", ylabel=f"partial τ-b given {name}", title=f"given {name}")
         _compare(axis, rows, "tau", f"tau_given_{size}", limits)
     add_legend(figure, list(rows["kind"]), [_DIAGONAL])
     return figure
@@ -50,9 +50,9 @@ def size_controlled(ranking: Ranking, truth: str | None = None, subset: str | No
 
 @illustrates(
     "truth",
-    "Cost against quality",
-    "Mean seconds per architecture on the machine of the run (logarithmic) against τ-b, with {intervals}. What has "
-    "no recorded cost is a dotted line.",
+    "Cost and rank correlation",
+    "Mean seconds per architecture on the machine of the run (logarithmic) against τ-b, with {intervals}. A row "
+    "without a recorded cost is a dotted line.",
 )
 def cost_quality(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
     """Seconds per architecture (logarithmic) against tau with its interval; lines are rows without a cost."""
@@ -89,12 +89,12 @@ def _second_ticks(axis: Axes, low: float, high: float) -> None:
 
 @illustrates(
     "truth",
-    "Where a search decides",
-    "τ-b over all architectures against τ-b within the tenth with the best accuracy, where a search has to choose. "
-    "On the dashed line a proxy ranks the best as well as it ranks all.",
+    "Rank correlation among the best architectures",
+    "τ-b over all architectures against τ-b within the tenth with the best accuracy, from which a search selects. "
+    "On the dashed line the two are equal.",
 )
 def top_behaviour(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
-    """Tau over all architectures against tau within the tenth that has the best accuracy, where a search decides."""
+    """Tau over all architectures against tau within the tenth with the best accuracy, from which a search selects."""
     rows = select(ranking, truth, subset)
     figure, (axis,) = _labelled_panels(rows, 1, (4.4, 3.7))
     add_heading(figure, described(ranking, truth, subset))
@@ -108,14 +108,14 @@ _DIAGONAL = Line2D([], [], color=GREY, linestyle="--", linewidth=0.8, label="equ
 
 
 def _labelled_panels(rows: pd.DataFrame, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """Panels with room at the right for the names of all rows."""
+    """Panels with a margin at the right for the names of all rows."""
     right = 0.35 + max(text_width(shorten(name)) for name in rows["proxy"])
     height = max(size[1], 0.135 * len(rows))
     return panels(columns, columns, (size[0], height), margins=(0.6, right, 0.25, 0.6), header=0.2)
 
 
 def _compare(axis: Axes, rows: pd.DataFrame, x: str, y: str, limits: tuple[float, float]) -> None:
-    """Points of two correlations with their names, the diagonal, and what is undefined in words."""
+    """Points of two correlations with their names, the diagonal, and the names of undefined rows."""
     known = rows[rows[x].notna() & rows[y].notna()]
     axis.axline((0, 0), slope=1, color=GREY, linestyle="--", linewidth=0.8, zorder=0.5)
     axis.axhline(0, color=GREY, linewidth=0.6, zorder=0.5)
@@ -139,7 +139,7 @@ def _label(axis: Axes, rows: pd.DataFrame, x: pd.Series, y: pd.Series) -> None:
 
 
 def _say_undefined(axis: Axes, names: Sequence[str]) -> None:
-    """Names of the rows that have no number here, under the axis; the tables have those that find no room."""
+    """Names of up to four rows without a number, under the axis; the tables list all."""
     if len(names):
         some = ", ".join(shorten(name) for name in names[:4])
         more = f" and {len(names) - 4} more" if len(names) > 4 else ""

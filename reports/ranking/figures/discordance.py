@@ -1,4 +1,4 @@
-"""Figures of two truths side by side: who changes places when students are distilled?"""
+"""Changes of rank between two truths, such as with and without distillation."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,21 +18,21 @@ MOST = 200
 
 _UP, _DOWN = "#009E73", "#D55E00"
 _NAMED = 5
-_LONGEST = 12  # letters of a name that finds room
+_LONGEST = 12  # letters of a name that is written
 
 
 @illustrates(
     "pair",
-    "Who changes places",
-    "Left, the place of every architecture by {first} and by {second}: green rises and orange falls by more than a "
-    "tenth of all places. Right, the two accuracies; a grey line joins every pair that the two put in opposite "
-    "order, and the colour of a point is the share of the others with which it does so.",
+    "Changes of rank between two truths",
+    "Left: rank of every architecture by {first} and by {second}; green rises and orange falls by more than a tenth of "
+    "all ranks. Right: the two accuracies; a grey line joins every discordant pair, and the colour of a point is the "
+    "share of the other architectures with which it is discordant.",
     when=lambda ranking, *pair: len(ranking.accuracies) <= MOST and len(ranking.accuracies[list(pair)].dropna()) > 1,
 )
 def rank_change(ranking: Ranking, first: str, second: str) -> Figure:
-    """Places by two truths joined by lines, and the two accuracies with every discordant pair joined.
+    """Ranks by two truths joined by lines, and the two accuracies with every discordant pair joined.
 
-    Green rises and orange falls by more than a tenth of all places; the five largest changes of each are named, where
+    Green rises and orange falls by more than a tenth of all ranks. The five largest changes of each are named if their
     names are short.
 
     Args:

@@ -1,4 +1,4 @@
-"""Correlations between proxies as a matrix of colours."""
+"""Rank correlations between proxies as a matrix of colours."""
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,13 @@ from zcbench.reports.wording import number, shorten
 
 @illustrates(
     "subset",
-    "Which proxies say the same",
-    "Kendall's τ-b between the scores of every two proxies, subset {subset} (n = {n}), each turned so that higher "
-    "is better. Proxies that rank alike stand together; close to 1, two say the same. Grey is undefined.",
+    "Rank correlations between proxies",
+    "Kendall's τ-b between the scores of every two proxies, subset {subset} (n = {n}), with signs such that "
+    "higher is better. Proxies with similar rankings are neighbours. Grey is undefined.",
     when=lambda ranking, subset: subset in ranking.correlations,
 )
 def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
-    """Tau-b between every two proxies, ordered so that those which rank alike stand together.
+    """Tau-b between every two proxies, ordered so that proxies with similar rankings are neighbours.
 
     The order is that of the leaves of an average-linkage tree on the distance 1 − tau; an undefined tau counts as zero
     for the order and is drawn as a grey cell. Names have the colour of their kind; supervised regressions are left out.

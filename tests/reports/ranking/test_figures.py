@@ -91,7 +91,7 @@ def test_the_free_ensemble_is_a_line_and_what_has_learned_stands_below(mixed):
     assert tau in [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == ":"]
     assert axis.get_yticklabels()[-1].get_text() == "zico"
     words = [text.get_text() for text in ranking_bars(mixed).legends[0].get_texts()]
-    assert {"ensemble", "free ensemble", "supervised regression"} <= set(words)
+    assert {"ensemble", "baseline of the ensembles", "supervised regression"} <= set(words)
 
 
 def test_names_in_the_matrix_have_the_colour_of_their_kind(mixed):

@@ -90,7 +90,7 @@ def test_the_plot_has_every_architecture_that_got_a_value(content):
     parser.feed(search_page(content))
     assert {text.partition(" —")[0]: kind for kind, text in parser.found} == {
         ARCHS[0]: "front",
-        ARCHS[1]: "pick",
+        ARCHS[1]: "selected",
         ARCHS[3]: "other",
     }
 
