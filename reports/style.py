@@ -148,7 +148,7 @@ def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarra
 def label_at_right(
     axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str], colours: Sequence[str]
 ) -> None:
-    """Write the names of points in a column to the right of the axes, without overlap, each joined to its point by a line.
+    """Write the names of points in a column to the right of the axes, without overlap, each joined to its point.
 
     The limits of the axes must be final.
     """

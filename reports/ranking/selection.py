@@ -55,7 +55,7 @@ def selections(ranking: Ranking) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def described(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> str:
-    """Truth, subset and number of architectures: ``CIFAR-10 test, subset all (n = 1,000)``; n is the largest over the proxies."""
+    """Truth, subset and number of architectures: ``CIFAR-10 test, subset all (n = 1,000)`` with the largest n."""
     rows = select(ranking, truth, subset)
     first = rows.iloc[0]
     return f"{labels(ranking)[first['truth']]}, subset {first['subset']} (n = {count(rows['n'].max())})"

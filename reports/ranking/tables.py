@@ -54,8 +54,8 @@ COLUMNS = (
     Column(
         "kind",
         "kind",
-        "Proxy, size baseline, ensemble (aggregated ranks over the architectures), or supervised (a regression trained on "
-        "accuracies and evaluated by cross-fitting; not comparable with training-free rows).",
+        "Proxy, size baseline, ensemble (aggregated ranks over the architectures), or supervised (a regression trained "
+        "on accuracies and evaluated by cross-fitting; not comparable with training-free rows).",
         str,
         True,
     ),
