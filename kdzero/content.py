@@ -6,9 +6,7 @@ from typing import NotRequired, TypedDict
 Terms = Mapping[str, float]
 
 
-class CandidateRow(TypedDict):
-    """One candidate; without a fitness and terms if it was rejected or failed."""
-
+class _CandidateRow(TypedDict):
     formula: str
     fitness: float | None
     status: str
@@ -16,9 +14,7 @@ class CandidateRow(TypedDict):
     terms: Terms | None
 
 
-class BestCandidate(TypedDict):
-    """The candidate of the lowest fitness."""
-
+class _BestCandidate(TypedDict):
     formula: str
     fitness: float
     terms: Terms
@@ -54,9 +50,7 @@ class Weights(TypedDict):
     weights: Mapping[str, Mapping[str, float]]
 
 
-class Point(TypedDict):
-    """The best fitness after a number of evaluations."""
-
+class _Point(TypedDict):
     evaluations: int
     fitness: float
 
@@ -85,7 +79,7 @@ class _Pair(TypedDict):
 class DistillerContent(TypedDict):
     """A finished distiller search."""
 
-    best: BestCandidate
+    best: _BestCandidate
     search: _SearchSettings
     protocol: _Pair
     warnings: list[str]
@@ -98,7 +92,7 @@ class DistillerContent(TypedDict):
     operations: Shares
     correlations: list[Mapping[str, object]]
     shrinkage: list[Weights]
-    history: list[CandidateRow]
+    history: list[_CandidateRow]
 
 
-Curves = Mapping[str, list[Point]]
+Curves = Mapping[str, list[_Point]]

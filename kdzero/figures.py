@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 
 from zcbench.kdzero.content import Curves, DistillerContent, Shares, Weights
 from zcbench.reports.pictures import Illustration
-from zcbench.reports.style import GREY, add_heading, label_at_right, panels, styled
+from zcbench.reports.style import GREY, ORANGE, PALETTE, add_heading, label_at_right, panels, styled
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MOST_BARS, _MOST_LINES = 12, 8
 _FAR = 3.0  # interquartile ranges beyond which a candidate is drawn at the edge
 
@@ -53,7 +52,7 @@ def illustrations(content: DistillerContent, curves: Curves) -> Iterator[Illustr
 def best_so_far(curves: Curves) -> Figure:
     """Fitness of the best by the number of candidates evaluated, one step curve per search."""
     figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.2, 0.45), footer=0.05)
-    for colour, (label, rows) in zip(cycle(_COLOURS), curves.items()):
+    for colour, (label, rows) in zip(cycle(PALETTE), curves.items()):
         x, y = [row["evaluations"] for row in rows], [row["fitness"] for row in rows]
         if rows:
             axis.step(x, y, where="post", color=colour, linewidth=1.2, label=label)
@@ -71,7 +70,7 @@ def operation_shares(operations: Shares) -> Figure:
     add_heading(figure, f"bars: the {operations['top']} fittest; rings: all evaluated genomes")
     for axis, (part, rows) in zip(axes, parts.items()):
         places = np.arange(len(rows))
-        axis.barh(places, [row["top"] for row in rows], color=_COLOURS[0], height=0.65)
+        axis.barh(places, [row["top"] for row in rows], color=PALETTE[0], height=0.65)
         axis.plot([row["all"] for row in rows], places, "o", markerfacecolor="none", color=GREY, markersize=4)
         axis.set_yticks(places, [row["operation"] for row in rows])
         axis.set(title=part, xlabel="share of genomes", ylim=(max(len(rows), 4) - 0.5, -0.5))
@@ -87,7 +86,7 @@ def shrinking(log: Sequence[Weights], evaluations: int) -> Figure:
     figure, (axis,) = panels(1, 1, (4.2, 2.6), margins=(0.6, 0.2, 0.2, 0.45), side=1.6, footer=0.05)
     x = [0, *(row["evaluations"] for row in log), evaluations]
     ends = []
-    for colour, (_, part, name) in zip(_COLOURS * 2, least):
+    for colour, (_, part, name) in zip(PALETTE * 2, least):
         weights = [row["weights"].get(part, {}).get(name, 1.0) for row in log]
         axis.step(x, [1.0, *weights, weights[-1]], where="post", color=colour, linewidth=1.0)
         ends.append((weights[-1], f"{part} {name}", colour))
@@ -112,9 +111,9 @@ def terms_scatter(content: DistillerContent) -> Figure:
         points = np.array([[terms[x], terms[y]] for _, terms in rows])
         drawn = axis.scatter(points[:, 0], points[:, 1], c=order + 1, cmap="viridis", s=10, linewidths=0)
         best = points[int(order.argmin())]
-        axis.plot(*best, "*", color=_COLOURS[1], markersize=11)
+        axis.plot(*best, "*", color=ORANGE, markersize=11)
         if alone:
-            axis.plot(alone[x], alone[y], "s", markerfacecolor="none", color=_COLOURS[1], markersize=5)
+            axis.plot(alone[x], alone[y], "s", markerfacecolor="none", color=ORANGE, markersize=5)
         axis.set(xlabel=_NAMES[x], ylabel=_NAMES[y])
         _near(axis, points)
     width, height = figure.get_size_inches()

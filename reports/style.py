@@ -17,13 +17,11 @@ from scipy.optimize import isotonic_regression
 
 P = ParamSpec("P")
 
-KINDS = {
-    "proxy": ("#0072B2", "o"),
-    "baseline": ("#D55E00", "s"),
-    "ensemble": ("#009E73", "^"),
-    "supervised": ("#CC79A7", "D"),
-}
-"""Colour and marker of each kind of row, from the colour-blind-safe palette of Okabe and Ito."""
+PALETTE = BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+"""The colour-blind-safe palette of Okabe and Ito."""
+
+KINDS = {"proxy": (BLUE, "o"), "baseline": (ORANGE, "s"), "ensemble": (GREEN, "^"), "supervised": (PURPLE, "D")}
+"""Colour and marker of each kind of row."""
 
 KIND_NAMES = {
     "proxy": "proxy",

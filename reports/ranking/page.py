@@ -14,18 +14,8 @@ from zcbench import __version__
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.errors import unknown
 from zcbench.reports.pictures import Picture, ReportError, report_folder, write_page
+from zcbench.reports.ranking import selection
 from zcbench.reports.ranking.figures import illustrations
-from zcbench.reports.ranking.selection import (
-    cutoff,
-    described,
-    intervals_named,
-    labels,
-    select,
-    selections,
-    shared,
-    subsets,
-    truths,
-)
 from zcbench.reports.ranking.tables import COLUMNS, failures_table, summary_table, write_tables
 from zcbench.reports.rendering import rendered
 from zcbench.reports.style import FORMATS, KIND_NAMES
@@ -67,15 +57,15 @@ def _page(ranking: Ranking, formats: Collection[str], title: str, pictures: list
     content = {
         "title": title,
         "version": __version__,
-        "labels": labels(ranking),
-        "subsets": subsets(ranking),
+        "labels": selection.labels(ranking),
+        "subsets": selection.subsets(ranking),
         "tiles": _tiles(ranking),
         "findings": list(_findings(ranking)),
-        "intervals": intervals_named(ranking),
-        "cutoff": cutoff(ranking),
+        "intervals": selection.intervals_named(ranking),
+        "cutoff": selection.cutoff(ranking),
         "columns": COLUMNS,
-        "summaries": {subset: summary_table(ranking, subset) for subset in subsets(ranking)},
-        "details": [_detail(ranking, *chosen) for chosen in selections(ranking)],
+        "summaries": {subset: summary_table(ranking, subset) for subset in selection.subsets(ranking)},
+        "details": [_detail(ranking, *chosen) for chosen in selection.selections(ranking)],
         "pictures": pictures,
         "formats": [kind for kind in FORMATS if kind in formats],
         "failures": failures_table(ranking),
@@ -97,7 +87,7 @@ _PLURALS = {
 def _tiles(ranking: Ranking) -> list[tuple[str, str]]:
     """The size of the study in a few numbers."""
     kinds = Counter(ranking.table.drop_duplicates("proxy")["kind"])
-    known = len(truths(ranking))
+    known = len(selection.truths(ranking))
     tiles = [(len(ranking.accuracies), "architectures"), (known, "truth" if known == 1 else "truths")]
     tiles[1:1] = [
         (kinds[kind], name if kinds[kind] == 1 else _PLURALS[name]) for kind, name in KIND_NAMES.items() if kinds[kind]
@@ -107,7 +97,7 @@ def _tiles(ranking: Ranking) -> list[tuple[str, str]]:
 
 def _findings(ranking: Ranking) -> Iterator[dict[str, str]]:
     """For each truth and subset: best proxy or ensemble, best size baseline, and whether their intervals overlap."""
-    for truth, subset, rows in selections(ranking):
+    for truth, subset, rows in selection.selections(ranking):
         known = rows[rows["tau"].notna()]
         scored, sizes = known[known["kind"].isin(("proxy", "ensemble"))], known[known["kind"] == "baseline"]
         if len(scored) and len(sizes):
@@ -115,7 +105,7 @@ def _findings(ranking: Ranking) -> Iterator[dict[str, str]]:
             yield {
                 "truth": truth,
                 "subset": subset,
-                "what": described(ranking, truth, subset),
+                "what": selection.described(ranking, truth, subset),
                 "verdict": _verdict(best, size),
             } | {
                 f"{role}_{part}": text
@@ -143,7 +133,7 @@ def _detail(ranking: Ranking, truth: str, subset: str, rows: pd.DataFrame) -> di
         for _, row in rows.iterrows()
     ]
     stem = f"{slug(truth)}.{slug(subset)}"
-    title, note = described(ranking, truth, subset), shared(ranking, truth, subset)
+    title, note = selection.described(ranking, truth, subset), selection.shared(ranking, truth, subset)
     return {"truth": truth, "subset": subset, "title": title, "shared": note, "lines": lines, "stem": stem}
 
 
@@ -156,7 +146,7 @@ def _sort_key(value: object) -> str:
 
 def _gaps(ranking: Ranking) -> Iterator[tuple[str, str]]:
     """Proxies with values for less than all attempts on the first truth and subset, and their coverage in percent."""
-    rows = select(ranking)
+    rows = selection.select(ranking)
     for _, row in rows[rows["coverage"] < 1].sort_values("coverage").iterrows():
         yield row["proxy"], percent(row["coverage"])
 

@@ -58,9 +58,7 @@ Baseline = TypedDict(
 Known = TypedDict("Known", {"known": int, "within the budget": int, "best": float})
 
 
-class Judged(TypedDict):
-    """What one truth says of the selected architectures and of the baselines."""
-
+class _Judged(TypedDict):
     accuracies: Known
     accuracy: Spread
     by_evaluations: list[Spread]
@@ -95,7 +93,7 @@ class Content(TypedDict):
     statuses: Mapping[str, int]
     best_so_far: list[Spread]
     repeats: list[_Repeat]
-    truths: Mapping[str, Judged]
+    truths: Mapping[str, _Judged]
     history: list[EvaluatedRow]
     population: list[_Population]
     times: _Times

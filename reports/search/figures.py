@@ -13,19 +13,13 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 from zcbench import spaces
 from zcbench.reports.pictures import Illustration
 from zcbench.reports.search.content import Content, EvaluatedRow, Spread
-from zcbench.reports.style import GREY, LABEL_SIZE, add_heading, panels, styled
+from zcbench.reports.style import BLUE, GREEN, GREY, LABEL_SIZE, ORANGE, SKY, YELLOW, add_heading, panels, styled
 from zcbench.reports.wording import truth_label
 from zcbench.spaces import NASBench201
 
 _NONE: list[Spread] = []
-_OURS, _OTHER, _FRONT = "#0072B2", "#D55E00", "#009E73"
 _NODES = {0: (0.0, 0.0), 1: (1.0, 0.9), 2: (2.0, -0.9), 3: (3.0, 0.0)}
-_COLOURS = {
-    "nor_conv_3x3": "#0072B2",
-    "nor_conv_1x1": "#56B4E9",
-    "avg_pool_3x3": "#E69F00",
-    "skip_connect": "#009E73",
-}
+_COLOURS = {"nor_conv_3x3": BLUE, "nor_conv_1x1": SKY, "avg_pool_3x3": YELLOW, "skip_connect": GREEN}
 _SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", "skip_connect": "skip"}
 
 
@@ -83,8 +77,8 @@ def best_so_far(content: Content) -> Figure:
     add_heading(figure, f"mean over {n} seeds with its 95 % interval" if n > 1 else "one seed")
     for axis, (title, label, rows, random) in zip(axes, curves):
         if random:
-            _band(axis, random, _OTHER, "random, same objective")
-        _band(axis, rows, _OURS, content["request"]["algorithm"])
+            _band(axis, random, ORANGE, "random, same objective")
+        _band(axis, rows, BLUE, content["request"]["algorithm"])
         xlabel = "seconds of scoring" if rows and "seconds" in rows[0] else "architectures evaluated"
         axis.set(title=title, xlabel=xlabel, ylabel=label if len(label) < 30 else "objective")
         axis.set_xscale("log")
@@ -124,8 +118,8 @@ def population_over_time(content: Content) -> Figure:
     if rows:
         x, groups = zip(*rows)
         low, middle, high = (np.array([np.percentile(some, share) for some in groups]) for share in (0, 50, 100))
-        axis.fill_between(x, low, high, color=_OURS, alpha=0.15, linewidth=0, label="population")
-        axis.plot(x, middle, color=_OURS, linewidth=1.1, label="median of the population")
+        axis.fill_between(x, low, high, color=BLUE, alpha=0.15, linewidth=0, label="population")
+        axis.plot(x, middle, color=BLUE, linewidth=1.1, label="median of the population")
     axis.set(xlabel="architectures evaluated", ylabel="objective")
     _short_numbers(axis.yaxis)
     axis.legend(loc="lower right")
@@ -139,8 +133,8 @@ def pareto(content: Content, cost: str) -> Figure:
     every = pairs(content["history"], cost)
     axis.plot(*zip(*every), ".", color=GREY, markersize=3, alpha=0.6, label="evaluated")
     front = best_of(every)
-    axis.plot(*zip(*front), "o-", color=_FRONT, markersize=3.5, linewidth=0.9, label="Pareto front")
-    axis.plot(*zip(*pairs([content["best"]], cost)), "*", color=_OTHER, markersize=11, label="result")
+    axis.plot(*zip(*front), "o-", color=GREEN, markersize=3.5, linewidth=0.9, label="Pareto front")
+    axis.plot(*zip(*pairs([content["best"]], cost)), "*", color=ORANGE, markersize=11, label="result")
     axis.set(xlabel=cost, ylabel="objective")
     _short_numbers(axis.xaxis)
     _short_numbers(axis.yaxis)

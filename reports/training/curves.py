@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from zcbench.reports.style import add_heading, panels, render, styled
+from zcbench.reports.style import PALETTE, add_heading, panels, render, styled
 from zcbench.storage.files import replaced
 
-Row = Mapping[str, Any]
+Row = Mapping[str, float]
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_COLOURS = (*PALETTE, "#000000")
 _PLACES = ("epoch", "step", "lr", "seconds", "train_accuracy", "test_accuracy")
 _NAMES = {"loss": "total", "ce": "cross-entropy", "test_loss": "cross-entropy, test"}
 

@@ -10,13 +10,13 @@ from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.benchmarks.statistics.agreement import Agreement, agreement
 from zcbench.reports.ranking.illustrations import illustrates
 from zcbench.reports.ranking.selection import labels
-from zcbench.reports.style import GREY, LABEL_SIZE, add_heading, label_at_right, panels
+from zcbench.reports.style import GREEN, GREY, LABEL_SIZE, ORANGE, add_heading, label_at_right, panels
 from zcbench.reports.wording import count, number, percent
 
 MOST = 200
 """Architectures that a slope chart can show."""
 
-_UP, _DOWN = "#009E73", "#D55E00"
+_UP, _DOWN = GREEN, ORANGE
 _NAMED = 5
 _LONGEST = 12  # letters of a name that is written
 
