@@ -23,7 +23,7 @@ class Illustration:
     Attributes:
         stem: file name without its ending.
         title: heading.
-        caption: what is shown, of which architectures, and how many.
+        caption: content of the figure, with the architectures and their number.
         draw: makes the figure.
         truth: the truth it is about, if it is about one.
         subset: the subset of architectures it is about, if it is about one.
@@ -39,7 +39,7 @@ class Illustration:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure: what it is about, and its SVG as the source of an image."""
+    """A drawn figure as the source of an image in SVG."""
 
     about: Illustration
     source: str

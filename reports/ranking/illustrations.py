@@ -1,4 +1,4 @@
-"""Figures of a ranking's report: each registers itself with its title, its caption and what it is drawn for."""
+"""Registry of the figures of a ranking, and the illustrations of one ranking."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,8 +39,8 @@ def illustrates(
     """Add a figure function to every report, and let it draw in the style of the reports.
 
     Args:
-        each: what the report draws it for: each ``subset``, each ``truth`` (over the first subset), or each ``pair`` of
-            the first truth and another one.
+        each: the report draws it for each ``subset``, each ``truth`` (over the first subset), or each ``pair`` of the
+            first truth and another one.
         title: heading.
         caption: a format string with ``{intervals}``; with ``{subset}`` and ``{n}``, or with ``{first}`` and
             ``{second}``. The caption of a truth begins with truth, subset and n by itself.

@@ -5,7 +5,7 @@ from typing import NotRequired, TypedDict
 
 
 class Spread(TypedDict):
-    """A mean over seeds, with what it is a mean of where a list of them is a curve."""
+    """A mean over seeds; in a curve with the number of evaluations, seconds or trainings."""
 
     mean: float | None
     n: int

@@ -93,8 +93,8 @@ def _cells(label: str, row: Spread, best: float) -> list[str]:
     ends = "" if row.get("low") is None else f"{row['low']:.2f} to {row['high']:.2f}"
     regret = None if mean is None else best - mean
     seconds = row.get("training_seconds")
-    told = "" if seconds is None else f"{seconds:,.0f}"
-    return [label, str(row["n"]), _figure(mean), ends, _figure(row.get("sd")), _figure(regret), told]
+    trained = "" if seconds is None else f"{seconds:,.0f}"
+    return [label, str(row["n"]), _figure(mean), ends, _figure(row.get("sd")), _figure(regret), trained]
 
 
 def _plot(content: Content) -> dict[str, object]:
