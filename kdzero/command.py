@@ -31,12 +31,12 @@ def evolve_distiller(
     out: Annotated[
         Path, typer.Option(help="Folder of the search; a stopped search continues there.", show_default=False)
     ],
-    space: Annotated[str, typer.Option(help="Space of architectures that name none.")] = "resnet",
+    space: Annotated[str, typer.Option(help="Space of architectures given without one.")] = "resnet",
     teacher_checkpoint: Annotated[
-        Path | None, typer.Option(help="The teacher's weights.", show_default="trained first, on the training images")
+        Path | None, typer.Option(help="Weights of the teacher.", show_default="trained first, on the training images")
     ] = None,
-    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of a teacher that is trained first.")] = 10,
-    teacher_seed: Annotated[int, typer.Option(help="Seed of its training.")] = 1000,
+    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of a teacher trained first.")] = 10,
+    teacher_seed: Annotated[int, typer.Option(help="Seed of the teacher's training.")] = 1000,
     dataset: Annotated[
         str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
     ] = "cifar10",
@@ -46,17 +46,13 @@ def evolve_distiller(
     algorithm: Annotated[
         str | None, typer.Option(help="evolution, or random (Rand-KD).", show_default="evolution")
     ] = None,
-    preset: Annotated[
-        str, typer.Option(help="Settings by name: paper, small or tiny; options go before them.")
-    ] = "small",
+    preset: Annotated[str, typer.Option(help="Named settings: paper, small or tiny; options override them.")] = "small",
     evaluations: Annotated[int | None, typer.Option(help="Different candidates to train.", show_default="200")] = None,
-    step: Annotated[
-        int | None, typer.Option(help="Candidates asked for at a time; workers do not change it.", show_default="4")
-    ] = None,
-    population: Annotated[int | None, typer.Option(help="Population.", show_default="20")] = None,
+    step: Annotated[int | None, typer.Option(help="Candidates requested at a time.", show_default="4")] = None,
+    population: Annotated[int | None, typer.Option(help="Size of the population.", show_default="20")] = None,
     tournament: Annotated[
         int | None,
-        typer.Option(help="Draws among which the fittest is a parent.", show_default="5, at most the population"),
+        typer.Option(help="Draws from which the fittest is a parent.", show_default="5, at most the population"),
     ] = None,
     crossover: Annotated[
         float | None, typer.Option(help="Share of children with two parents.", show_default="0.5")
@@ -75,30 +71,30 @@ def evolve_distiller(
     prescreen: Annotated[
         int | None,
         typer.Option(
-            help="Candidates that compete for each training by a value before any: their own loss, or --known.",
+            help="Candidates per training, of which one is selected by its loss before training, or by --known.",
             show_default="1, no pre-screen",
         ),
     ] = None,
     known: Annotated[
         str | None,
         typer.Option(
-            help="A truth, as s0/cifar100/kd: how well a candidate, as a proxy, ranks its architectures beyond their "
-            "size is kept, and a pre-screen goes by it."
+            help="A truth, as s0/cifar100/kd: the partial correlation of each candidate, as a proxy, given size is recorded "
+            "and used by a pre-screen."
         ),
     ] = None,
-    known_archs: Annotated[int, typer.Option(min=1, help="Architectures of --known, at most.")] = 50,
+    known_archs: Annotated[int, typer.Option(min=1, help="Most architectures of --known.")] = 50,
     rejection: Annotated[
         bool, typer.Option(help="Stop a training early if its first losses are excessive, constant or vanish.")
     ] = True,
     shrinkage: Annotated[
         bool | None,
-        typer.Option(help="Draw operations of bad candidates less often.", show_default="yes; no for random"),
+        typer.Option(help="Reduce the weights of operations of bad candidates.", show_default="yes; no for random"),
     ] = None,
-    early_stop: Annotated[bool, typer.Option(help="Measure a candidate after --share of its steps.")] = True,
+    early_stop: Annotated[bool, typer.Option(help="Evaluate a candidate after --share of its steps.")] = True,
     share: Annotated[
-        float | None, typer.Option(help="Share of the epochs that a candidate gets.", show_default="1; paper .05")
+        float | None, typer.Option(help="Share of the epochs of a candidate.", show_default="1; paper .05")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of draws, split, initialisation and order of images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of draws, split, initialisation and order of images.")] = 0,
     epochs: recipes.Epochs = 10,
     batch_size: recipes.BatchSize = 128,
     optimizer: recipes.Optimizer = "sgd",
@@ -112,12 +108,12 @@ def evolve_distiller(
     layout: recipes.Layout = "channels_last",
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
-    workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
-    timeout: Annotated[float | None, typer.Option(help="Seconds that one candidate may take in a worker.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes of one thread; 0: this process only.")] = 2,
+    timeout: Annotated[float | None, typer.Option(help="Most seconds of one candidate in a worker.")] = None,
     retry_failed: Annotated[bool, typer.Option(help="Retry time-outs, lack of memory and dead workers.")] = False,
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of another search to draw beside this one, such as a random one. May be repeated."),
+        typer.Option(help="Folder of another search to compare with in the report. May be repeated."),
     ] = None,
     report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
     formats: Formats = "png,svg,pdf",
