@@ -78,8 +78,8 @@ def evolve_distiller(
     known: Annotated[
         str | None,
         typer.Option(
-            help="A truth, as s0/cifar100/kd: the partial correlation of each candidate, as a proxy, given size is recorded "
-            "and used by a pre-screen."
+            help="A truth, as s0/cifar100/kd: the partial correlation of each candidate, as a proxy, given size is "
+            "recorded and used by a pre-screen."
         ),
     ] = None,
     known_archs: Annotated[int, typer.Option(min=1, help="Most architectures of --known.")] = 50,
@@ -122,8 +122,8 @@ def evolve_distiller(
 ) -> None:
     """Search a distillation loss composed of transforms, distances and weights (KD-Zero).
 
-    Each candidate trains the student for a few steps; its fitness is measured on validation images. The same command
-    continues a search that was stopped or killed.
+    Each candidate trains the student in a shortened training; its fitness is measured on validation images. The same
+    command continues a search that was stopped or killed.
     """
     from zcbench import datasets
     from zcbench.distill.training.images import TrainingData

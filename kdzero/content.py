@@ -10,7 +10,6 @@ class _CandidateRow(TypedDict):
     formula: str
     fitness: float | None
     status: str
-    reason: str
     terms: Terms | None
 
 
@@ -18,8 +17,6 @@ class _BestCandidate(TypedDict):
     formula: str
     fitness: float
     terms: Terms
-    validation_accuracy: float
-    distiller: str
     evaluation: int
 
 
@@ -85,12 +82,9 @@ class DistillerContent(TypedDict):
     warnings: list[str]
     stopped: str
     statuses: Mapping[str, int]
-    proposals: int
     twins: Mapping[str, str]
-    cost: Mapping[str, int]
     references: References
     operations: Shares
-    correlations: list[Mapping[str, object]]
     shrinkage: list[Weights]
     history: list[_CandidateRow]
 

@@ -33,17 +33,6 @@ class Best(EvaluatedRow):
     """The selected architecture."""
 
     space: str
-    evaluation: int
-    seed: int
-
-
-class _Repeat(TypedDict):
-    seed: int
-    arch: str
-    value: float | None
-    costs: Mapping[str, float | None]
-    evaluations: int
-    failed: int
 
 
 class _Population(TypedDict):
@@ -63,7 +52,6 @@ class _Judged(TypedDict):
     accuracy: Spread
     by_evaluations: list[Spread]
     baselines: Mapping[str, Baseline | list[Spread]]
-    protocol: Mapping[str, object]
     remarks: list[str]
 
 
@@ -87,12 +75,8 @@ class Content(TypedDict):
 
     best: Best
     request: _Request
-    remarks: list[str]
-    stopped: str
-    proposals: int
-    statuses: Mapping[str, int]
     best_so_far: list[Spread]
-    repeats: list[_Repeat]
+    repeats: list[Mapping[str, object]]
     truths: Mapping[str, _Judged]
     history: list[EvaluatedRow]
     population: list[_Population]

@@ -32,20 +32,14 @@ def search_page(content: Content, pictures: Sequence[Picture] = (), formats: Col
     """The page as HTML; every text is escaped."""
     return rendered(
         "search.html.j2",
-        {
+        content
+        | {
             "version": __version__,
-            "best": content["best"],
             "choices": _choices(content["best"]),
-            "request": content["request"],
             "formula": content["request"]["objective"]["formula"],
-            "stopped": content["stopped"],
-            "remarks": content["remarks"],
-            "statuses": content["statuses"],
             "failures": [row for row in content["history"] if row["value"] is None],
             "elsewhere": [one for one in content["repeats"][1:] if one["failed"]],
             "evaluated": len(content["history"]),
-            "proposals": content["proposals"],
-            "repeats": content["repeats"],
             "judgements": list(_judgements(content)),
             "plot": _plot(content),
             "pictures": pictures,
@@ -73,7 +67,6 @@ def _judgements(content: Content) -> Iterator[dict[str, object]]:
         yield {
             "label": truth_label(name),
             "known": known,
-            "protocol": judged["protocol"],
             "rows": [_cells(*row) for row in rows],
             "remarks": judged["remarks"],
         }
