@@ -1,19 +1,19 @@
-# Two commands do everything on a fresh machine: "make demo" and "make test".
+# On a new machine, "make demo" installs zcbench and writes a first report; "make test" runs all checks.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
-# The lowest versions that setup.cfg declares, in an environment of their own; torch with its libraries is most of its 5.6 GB.
+# Environment with the lowest versions that setup.cfg declares; torch and its libraries take most of its 5.6 GB.
 MINIMUM ?= build/minimum
 SOURCES := setup.cfg pyproject.toml constraints.txt README.md \
   $(shell find src proxies benchmarks spaces distill kdzero reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet')
 
-# Processes beat threads here: one thread each, and none that spins while it waits.
+# Worker processes are faster than threads here: one thread per process, and no busy waiting.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo pipeline test test-long test-minimum lint benchmark clean
+.PHONY: demo pipeline test test-long test-minimum lint types picture benchmark clean
 
-# A wheel is built and installed, never the source folder: what is tested is what users get.
+# Builds a wheel and installs it, so that the tests run on the files that users install.
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade setuptools build
@@ -26,31 +26,39 @@ $(VENV)/tested: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt "$$(ls build/wheel/*.whl)[test]"
 	touch $@
 
-# Scores the networks whose accuracies ship, with a plug-in beside all other proxies, and ranks them.
+# Scores the networks of the bundled accuracies with all proxies and one plug-in, ranks them and writes a report.
 demo: $(VENV)/installed
 	$(BIN)/zcbench bench --plugin examples/my_proxy.py --title "Demo: NAS-Bench-201 cells, alone and under a teacher" \
 	  --out runs/demo
 	@echo "Open runs/demo/report/index.html"
 
-# From a ranking to a trained student, on what ships: bench, rank, search, distill.
+# Runs bench, rank, search and distill on the bundled accuracies, from a ranking to a trained student.
 pipeline: $(VENV)/installed
 	ZCBENCH="$(BIN)/zcbench" bash examples/pipeline.sh runs/pipeline
 
-lint: $(VENV)/tested
+# Checks style, types and the import contract.
+lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd build && $(BIN)/mypy --config-file ../pyproject.toml -p zcbench
 	cd build && $(BIN)/lint-imports --config ../pyproject.toml
 
+types: $(VENV)/tested
+	cd build && $(BIN)/mypy --config-file ../pyproject.toml -p zcbench
+
+# Draws docs/architecture.svg from the imports of the code.
+picture:
+	$(PYTHON) docs/picture.py
+
+# Runs all checks, all tests but the long ones, and the examples of the docstrings.
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST)
 	cd build && $(BIN)/pytest -c ../pyproject.toml --rootdir . --pyargs zcbench --doctest-modules -q
 
-# What takes minutes: fuzzing in full, and the larger property tests.
+# Runs the tests that take minutes: the full fuzzing and the larger property tests.
 test-long: $(VENV)/tested
 	$(BIN)/pytest -n 2 --dist worksteal -m long $(PYTEST)
 
-# A part of the tests with the lowest versions that are declared: each package is used by at least one of them.
+# Runs a part of the tests with the lowest declared versions; each dependency is used by at least one test.
 test-minimum: $(VENV)/installed
 	test -x $(MINIMUM)/bin/python || $(PYTHON) -m venv $(MINIMUM)
 	$(MINIMUM)/bin/pip install --quiet --disable-pip-version-check -c constraints-minimum.txt \
@@ -60,7 +68,7 @@ test-minimum: $(VENV)/installed
 	  tests/benchmarks/scoring/test_store.py tests/benchmarks/scoring/test_packing.py tests/benchmarks/statistics tests/benchmarks/ranking tests/reports tests/proxies/test_values.py \
 	  tests/search/test_search_command.py tests/cli/test_distill_command.py
 
-# Timings, on an idle machine; they assert ratios measured in one run, never seconds.
+# Measures times; run it on an idle machine. The tests compare times within one run.
 benchmark: $(VENV)/tested
 	$(BIN)/pytest -o addopts=--import-mode=importlib tests/performance -s
 

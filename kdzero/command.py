@@ -1,9 +1,9 @@
-"""``zcbench evolve-distiller``: search the loss that trains a student best under a teacher."""
+"""``zcbench evolve-distiller``: search a distillation loss for one pair of student and teacher."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE
@@ -18,6 +18,7 @@ from zcbench.specification import split_list
 
 if TYPE_CHECKING:
     from zcbench.benchmarks.scoring.protocol import TeacherChoice
+    from zcbench.kdzero.content import DistillerContent
     from zcbench.kdzero.evolution import DistillerSettings, Preset
 
 
@@ -28,34 +29,30 @@ def evolve_distiller(
         typer.Option(help="An architecture, as resnet20, SPACE:ARCH, or FILE.py:FUNCTION.", show_default=False),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of the search; one that was stopped goes on there.", show_default=False)
+        Path, typer.Option(help="Folder of the search; a stopped search continues there.", show_default=False)
     ],
-    space: Annotated[str, typer.Option(help="Space of architectures that name none.")] = "resnet",
+    space: Annotated[str, typer.Option(help="Space of architectures given without one.")] = "resnet",
     teacher_checkpoint: Annotated[
-        Path | None, typer.Option(help="The teacher's weights.", show_default="trained first, on the training images")
+        Path | None, typer.Option(help="Weights of the teacher.", show_default="trained first, on the training images")
     ] = None,
-    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of a teacher that is trained first.")] = 10,
-    teacher_seed: Annotated[int, typer.Option(help="Seed of its training.")] = 1000,
+    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of a teacher trained first.")] = 10,
+    teacher_seed: Annotated[int, typer.Option(help="Seed of the teacher's training.")] = 1000,
     dataset: Annotated[
         str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
     ] = "cifar10",
     validation: Annotated[
-        float, typer.Option(help="Share of the training images that candidates are measured on; no test image is seen.")
+        float, typer.Option(help="Share of the training images used as validation images; no test image is used.")
     ] = 0.2,
     algorithm: Annotated[
         str | None, typer.Option(help="evolution, or random (Rand-KD).", show_default="evolution")
     ] = None,
-    preset: Annotated[
-        str, typer.Option(help="Settings by name: paper, small or tiny; options go before them.")
-    ] = "small",
+    preset: Annotated[str, typer.Option(help="Named settings: paper, small or tiny; options override them.")] = "small",
     evaluations: Annotated[int | None, typer.Option(help="Different candidates to train.", show_default="200")] = None,
-    step: Annotated[
-        int | None, typer.Option(help="Candidates asked for at a time; workers do not change it.", show_default="4")
-    ] = None,
-    population: Annotated[int | None, typer.Option(help="Population.", show_default="20")] = None,
+    step: Annotated[int | None, typer.Option(help="Candidates requested at a time.", show_default="4")] = None,
+    population: Annotated[int | None, typer.Option(help="Size of the population.", show_default="20")] = None,
     tournament: Annotated[
         int | None,
-        typer.Option(help="Draws among which the fittest is a parent.", show_default="5, at most the population"),
+        typer.Option(help="Draws from which the fittest is a parent.", show_default="5, at most the population"),
     ] = None,
     crossover: Annotated[
         float | None, typer.Option(help="Share of children with two parents.", show_default="0.5")
@@ -74,28 +71,30 @@ def evolve_distiller(
     prescreen: Annotated[
         int | None,
         typer.Option(
-            help="Candidates that compete for each training by a value before any: their own loss, or --known.",
+            help="Candidates per training, of which one is selected by its loss before training, or by --known.",
             show_default="1, no pre-screen",
         ),
     ] = None,
     known: Annotated[
         str | None,
         typer.Option(
-            help="A truth, as s0/cifar100/kd: how well a candidate, as a proxy, ranks its architectures beyond their "
-            "size is kept, and a pre-screen goes by it."
+            help="A truth, as s0/cifar100/kd: the partial correlation of each candidate, as a proxy, given size is "
+            "recorded and used by a pre-screen."
         ),
     ] = None,
-    known_archs: Annotated[int, typer.Option(min=1, help="Architectures of --known, at most.")] = 50,
-    rejection: Annotated[bool, typer.Option(help="End a training whose first losses are hopeless.")] = True,
+    known_archs: Annotated[int, typer.Option(min=1, help="Most architectures of --known.")] = 50,
+    rejection: Annotated[
+        bool, typer.Option(help="Stop a training early if its first losses are excessive, constant or vanish.")
+    ] = True,
     shrinkage: Annotated[
         bool | None,
-        typer.Option(help="Draw operations of bad candidates less often.", show_default="yes; no for random"),
+        typer.Option(help="Reduce the weights of operations of bad candidates.", show_default="yes; no for random"),
     ] = None,
-    early_stop: Annotated[bool, typer.Option(help="Measure a candidate after --share of its steps.")] = True,
+    early_stop: Annotated[bool, typer.Option(help="Evaluate a candidate after --share of its steps.")] = True,
     share: Annotated[
-        float | None, typer.Option(help="Share of the epochs that a candidate gets.", show_default="1; paper .05")
+        float | None, typer.Option(help="Share of the epochs of a candidate.", show_default="1; paper .05")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of draws, split, initialisation and order of images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of draws, split, initialisation and order of images.")] = 0,
     epochs: recipes.Epochs = 10,
     batch_size: recipes.BatchSize = 128,
     optimizer: recipes.Optimizer = "sgd",
@@ -109,22 +108,22 @@ def evolve_distiller(
     layout: recipes.Layout = "channels_last",
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
-    workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
-    timeout: Annotated[float | None, typer.Option(help="Seconds that one candidate may take in a worker.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes of one thread; 0: this process only.")] = 2,
+    timeout: Annotated[float | None, typer.Option(help="Most seconds of one candidate in a worker.")] = None,
     retry_failed: Annotated[bool, typer.Option(help="Retry time-outs, lack of memory and dead workers.")] = False,
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of another search to draw beside this one, such as a random one. May be repeated."),
+        typer.Option(help="Folder of another search to compare with in the report. May be repeated."),
     ] = None,
     report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
     formats: Formats = "png,svg,pdf",
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Search a distillation loss among transforms, distances and weights, without a human's design (KD-Zero).
+    """Search a distillation loss composed of transforms, distances and weights (KD-Zero).
 
-    Each candidate trains the student for a while; its fitness is taken on validation images. A search that was stopped
-    or killed goes on where it was when the same command is run again.
+    Each candidate trains the student in a shortened training; its fitness is measured on validation images. The same
+    command continues a search that was stopped or killed.
     """
     from zcbench import datasets
     from zcbench.distill.training.images import TrainingData
@@ -149,7 +148,7 @@ def evolve_distiller(
         seed=seed,
         fitness=Fitness(tuple(split_list(fitness)), sharpness, normalisation),
     )
-    others = {str(folder): read(folder) for folder in against or ()}
+    others = {str(folder): cast("DistillerContent", read(folder)) for folder in against or ()}
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -190,10 +189,11 @@ def evolve_distiller(
         against=others,
         console=Console(stderr=True),
     )
-    _print(found.content)
+    content = cast("DistillerContent", found.content)
+    _print(content)
     typer.echo(f"Result: {found.file}", err=True)
     if report:
-        typer.echo(f"Report: {_report(found.content, others, out / 'report', kinds)}", err=True)
+        typer.echo(f"Report: {_report(content, others, out / 'report', kinds)}", err=True)
 
 
 def _settings(preset: "Preset", shrinkage: bool | None, **given: Any) -> "DistillerSettings":
@@ -220,7 +220,7 @@ def _teacher(given: str, space: str, seed: int, checkpoint: Path | None) -> "Tea
 
 
 def _report(
-    content: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], folder: Path, formats: tuple[str, ...]
+    content: "DistillerContent", others: Mapping[str, "DistillerContent"], folder: Path, formats: tuple[str, ...]
 ) -> Path:
     from zcbench.kdzero.evolution import on_one_scale
     from zcbench.kdzero.report import write_distiller_report
@@ -233,8 +233,8 @@ def _report(
     return write_distiller_report(content, curves, folder, formats=formats)
 
 
-def _print(content: Mapping[str, Any]) -> None:
-    """The best, beside the student alone and the teacher."""
+def _print(content: "DistillerContent") -> None:
+    """The best candidate, the student alone and the teacher."""
     console, best, search = table_console(), content["best"], content["search"]
     statuses = ", ".join(f"{count:,} {status}" for status, count in content["statuses"].items())
     terms = ", ".join(f"{name} {value:.4f}" for name, value in best["terms"].items())
@@ -242,7 +242,7 @@ def _print(content: Mapping[str, Any]) -> None:
         f"Best: {best['formula']}",
         f"Fitness {best['fitness']:.4f}, minimised: {search['minimised']}, {search['fitness']['normalisation']} scale",
         f"Its terms: {terms}; found at evaluation {best['evaluation']}",
-        f"Candidates: {statuses}; {len(content['twins']):,} twins of others passed over; {content['stopped']}",
+        f"Candidates: {statuses}; {len(content['twins']):,} duplicates left out; {content['stopped']}",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(_references(content))
@@ -250,7 +250,7 @@ def _print(content: Mapping[str, Any]) -> None:
         typer.echo(f"Warning: {warning}", err=True)
 
 
-def _references(content: Mapping[str, Any]) -> Table:
+def _references(content: "DistillerContent") -> Table:
     """Terms on the validation images of the best, of the student trained alone, and of the teacher."""
     table = Table(box=SIMPLE)
     known = content["references"]

@@ -1,25 +1,58 @@
 """Figures of a distiller search: each takes plain rows of ``distiller.json`` and draws them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import cycle
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zcbench.reports.style import GREY, add_heading, label_at_right, panels, styled
+from zcbench.kdzero.content import Curves, DistillerContent, Shares, Weights
+from zcbench.reports.pictures import Illustration
+from zcbench.reports.style import GREY, ORANGE, PALETTE, add_heading, label_at_right, panels, styled
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MOST_BARS, _MOST_LINES = 12, 8
 _FAR = 3.0  # interquartile ranges beyond which a candidate is drawn at the edge
 
 
+def illustrations(content: DistillerContent, curves: Curves) -> Iterator[Illustration]:
+    """All figures of the report of a distiller search, with their captions."""
+    yield Illustration(
+        "best_so_far",
+        "Best fitness by number of evaluations",
+        "Fitness by the number of candidates evaluated; lower is better. Where several searches are drawn, their terms "
+        "are scaled alike.",
+        partial(best_so_far, curves),
+    )
+    yield Illustration(
+        "operations",
+        "Operations of the fittest genomes",
+        f"Share of the {content['operations']['top']} fittest genomes that have an operation, and share of all "
+        "evaluated genomes (ring). A genome has three transforms.",
+        partial(operation_shares, content["operations"]),
+    )
+    yield Illustration(
+        "terms",
+        "Terms of the fitness",
+        "Every measured candidate, on the validation images. The colour is the rank by fitness, the star is the best "
+        "candidate, the square the student trained alone.",
+        partial(terms_scatter, content),
+    )
+    if content["shrinkage"]:
+        yield Illustration(
+            "shrinkage",
+            "Weights of the operations",
+            "Weights of the operations with the lowest weights at the end; all weights start at 1.",
+            partial(shrinking, content["shrinkage"], len(content["history"])),
+        )
+
+
 @styled
-def best_so_far(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+def best_so_far(curves: Curves) -> Figure:
     """Fitness of the best by the number of candidates evaluated, one step curve per search."""
     figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.2, 0.45), footer=0.05)
-    for colour, (label, rows) in zip(cycle(_COLOURS), curves.items()):
+    for colour, (label, rows) in zip(cycle(PALETTE), curves.items()):
         x, y = [row["evaluations"] for row in rows], [row["fitness"] for row in rows]
         if rows:
             axis.step(x, y, where="post", color=colour, linewidth=1.2, label=label)
@@ -30,14 +63,14 @@ def best_so_far(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
 
 
 @styled
-def operation_shares(operations: Mapping[str, Any]) -> Figure:
-    """For each part, the operations that are most frequent among the fittest, with their share in all."""
+def operation_shares(operations: Shares) -> Figure:
+    """For each part, the most frequent operations of the fittest genomes, with their share in all."""
     parts = {part: rows[:_MOST_BARS] for part, rows in operations["parts"].items() if rows}
     figure, axes = panels(len(parts), 3, (1.7, 1.9), margins=(1.15, 0.15, 0.35, 0.4), header=0.2, footer=0.05)
-    add_heading(figure, f"bars: the {operations['top']} fittest; rings: all that were evaluated")
+    add_heading(figure, f"bars: the {operations['top']} fittest; rings: all evaluated genomes")
     for axis, (part, rows) in zip(axes, parts.items()):
         places = np.arange(len(rows))
-        axis.barh(places, [row["top"] for row in rows], color=_COLOURS[0], height=0.65)
+        axis.barh(places, [row["top"] for row in rows], color=PALETTE[0], height=0.65)
         axis.plot([row["all"] for row in rows], places, "o", markerfacecolor="none", color=GREY, markersize=4)
         axis.set_yticks(places, [row["operation"] for row in rows])
         axis.set(title=part, xlabel="share of genomes", ylim=(max(len(rows), 4) - 0.5, -0.5))
@@ -46,14 +79,14 @@ def operation_shares(operations: Mapping[str, Any]) -> Figure:
 
 
 @styled
-def shrinking(log: Sequence[Mapping[str, Any]], evaluations: int) -> Figure:
-    """Weights of the operations that shrank most, by the number of candidates evaluated."""
+def shrinking(log: Sequence[Weights], evaluations: int) -> Figure:
+    """Weights of the operations with the lowest final weights, by the number of candidates evaluated."""
     last = log[-1]["weights"]
     least = sorted((weight, part, name) for part, row in last.items() for name, weight in row.items())[:_MOST_LINES]
     figure, (axis,) = panels(1, 1, (4.2, 2.6), margins=(0.6, 0.2, 0.2, 0.45), side=1.6, footer=0.05)
     x = [0, *(row["evaluations"] for row in log), evaluations]
     ends = []
-    for colour, (_, part, name) in zip(_COLOURS * 2, least):
+    for colour, (_, part, name) in zip(PALETTE * 2, least):
         weights = [row["weights"].get(part, {}).get(name, 1.0) for row in log]
         axis.step(x, [1.0, *weights, weights[-1]], where="post", color=colour, linewidth=1.0)
         ends.append((weights[-1], f"{part} {name}", colour))
@@ -65,22 +98,22 @@ def shrinking(log: Sequence[Mapping[str, Any]], evaluations: int) -> Figure:
 
 
 @styled
-def terms_scatter(content: Mapping[str, Any]) -> Figure:
+def terms_scatter(content: DistillerContent) -> Figure:
     """Cross-entropy against sharpness gap and CKA of every candidate, coloured by its rank by fitness."""
-    rows = [row for row in content["history"] if row["fitness"] is not None]
-    order = np.argsort(np.argsort([row["fitness"] for row in rows]))
+    rows = [(row["fitness"], row["terms"]) for row in content["history"] if row["fitness"] is not None and row["terms"]]
+    order = np.argsort(np.argsort([fitness for fitness, _ in rows]))
     alone = content["references"]["student alone"].get("terms")
     form = {"exact": "sharpness", "absolute": "sharpness_absolute", "second_order": "sharpness_second_order"}
     gap = form[content["search"]["fitness"]["sharpness"]]
     pairs = (("ce", gap), ("ce", "cka"), ("cka", "accuracy"))
     figure, axes = panels(len(pairs), 3, (2.1, 2.0), margins=(0.7, 0.2, 0.2, 0.45), side=0.75, footer=0.05)
     for axis, (x, y) in zip(axes, pairs):
-        points = np.array([[row["terms"][x], row["terms"][y]] for row in rows])
+        points = np.array([[terms[x], terms[y]] for _, terms in rows])
         drawn = axis.scatter(points[:, 0], points[:, 1], c=order + 1, cmap="viridis", s=10, linewidths=0)
         best = points[int(order.argmin())]
-        axis.plot(*best, "*", color=_COLOURS[1], markersize=11)
+        axis.plot(*best, "*", color=ORANGE, markersize=11)
         if alone:
-            axis.plot(alone[x], alone[y], "s", markerfacecolor="none", color=_COLOURS[1], markersize=5)
+            axis.plot(alone[x], alone[y], "s", markerfacecolor="none", color=ORANGE, markersize=5)
         axis.set(xlabel=_NAMES[x], ylabel=_NAMES[y])
         _near(axis, points)
     width, height = figure.get_size_inches()
@@ -100,7 +133,7 @@ _NAMES = {
 
 
 def _near(axis: Axes, points: np.ndarray) -> None:
-    """Limits around the bulk of the points, so that a failed training does not squeeze the others."""
+    """Limits around most of the points, so that a failed training does not determine the scale."""
     for values, limits, move in (
         (points[:, 0], axis.get_xlim(), axis.set_xlim),
         (points[:, 1], axis.get_ylim(), axis.set_ylim),

@@ -1,4 +1,4 @@
-"""Tables, figures and the page made from a finished ranking."""
+"""Tables, figures and pages of rankings, searches, trainings and proxies."""
 
 if __name__ == "reports":  # imported from the source folder: this would be a second copy of the package
     raise ImportError(
@@ -7,14 +7,10 @@ if __name__ == "reports":  # imported from the source folder: this would be a se
 
 from zcbench.reports.markup import to_latex, to_markdown
 from zcbench.reports.pictures import ReportError
-from zcbench.reports.ranking.figures import (
-    cost_quality,
-    proxy_heatmap,
-    ranking_bars,
-    score_panels,
-    size_controlled,
-    top_behaviour,
-)
+from zcbench.reports.ranking.figures.bars import ranking_bars
+from zcbench.reports.ranking.figures.clouds import score_panels
+from zcbench.reports.ranking.figures.comparisons import cost_quality, size_controlled, top_behaviour
+from zcbench.reports.ranking.figures.heatmap import proxy_heatmap
 from zcbench.reports.ranking.page import FORMATS, write_report
 from zcbench.reports.ranking.selection import shared
 from zcbench.reports.ranking.tables import detail_table, failures_table, summary_table, write_tables

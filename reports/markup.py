@@ -1,4 +1,4 @@
-"""Tables of texts as Markdown and LaTeX, with every special character escaped."""
+"""Tables of texts as Markdown and LaTeX with escaped special characters."""
 
 import re
 
@@ -31,13 +31,13 @@ _LATEX = {
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is, on one line: no markup, no HTML, no cell border."""
+    """Text on one line with Markdown, HTML and cell borders escaped."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(r"\\\1", text)
 
 
 def escape_latex(text: str) -> str:
-    """Text that LaTeX sets as it is, on one line.
+    """Text on one line with LaTeX commands escaped.
 
     >>> escape_latex("50 % of a_b & c")
     '50 \\\\% of a\\\\_b \\\\& c'
@@ -46,7 +46,7 @@ def escape_latex(text: str) -> str:
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    """Pipe table of a table of texts, escaped; numbers stand at the right."""
+    """Pipe table of a table of texts, escaped; numbers are right-aligned."""
     lines = [list(table.columns), *table.itertuples(index=False)]
     cells = ["| " + " | ".join(escape_markdown(str(cell)) for cell in line) + " |" for line in lines]
     rule = "|" + "|".join("---:" if numeric else "---" for numeric in _numeric(table)) + "|"
@@ -54,7 +54,7 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 
 def to_latex(table: pd.DataFrame, caption: str) -> str:
-    """Floating table of a table of texts, escaped; numbers stand at the right. Needs ``\\usepackage{booktabs}``."""
+    """Floating table of a table of texts, escaped; numbers are right-aligned. Needs ``\\usepackage{booktabs}``."""
     escaped = table.map(lambda cell: escape_latex(HYPHEN.sub(MINUS, cell))).rename(columns=escape_latex)
     return str(
         escaped.style.hide(axis="index").to_latex(

@@ -1,21 +1,20 @@
-"""Text from a template of this folder."""
+"""Text from the templates of this package."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def rendered(
     template: str,
-    content: Mapping[str, Any],
-    filters: Mapping[str, Any],
-    tests: Mapping[str, Any] | None = None,
+    content: Mapping[str, object],
+    filters: Mapping[str, Callable[..., object]],
+    tests: Mapping[str, Callable[..., bool]] | None = None,
 ) -> str:
-    """The template filled in; every text is escaped where it is of HTML, and an unknown name is an error.
+    """Rendered template; texts are escaped in HTML templates, and an unknown name is an error.
 
     Args:
-        template: file name; ``.html`` in it says that it is of HTML.
+        template: file name; ``.html`` in it marks an HTML template.
         content: values by name.
         filters: functions by name.
         tests: predicates by name.

@@ -1,4 +1,4 @@
-"""One look for all figures: colours, exact panel sizes, labels that keep apart, and the same bytes each time."""
+"""Style of all figures: colours, exact panel sizes, labels without overlap, reproducible bytes."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,13 +17,11 @@ from scipy.optimize import isotonic_regression
 
 P = ParamSpec("P")
 
-KINDS = {
-    "proxy": ("#0072B2", "o"),
-    "baseline": ("#D55E00", "s"),
-    "ensemble": ("#009E73", "^"),
-    "supervised": ("#CC79A7", "D"),
-}
-"""Colour and marker of each kind of row, from the colour-blind-safe palette of Okabe and Ito."""
+PALETTE = BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+"""The colour-blind-safe palette of Okabe and Ito."""
+
+KINDS = {"proxy": (BLUE, "o"), "baseline": (ORANGE, "s"), "ensemble": (GREEN, "^"), "supervised": (PURPLE, "D")}
+"""Colour and marker of each kind of row."""
 
 KIND_NAMES = {
     "proxy": "proxy",
@@ -61,7 +60,7 @@ _METADATA: dict[str, dict[str, str | None]] = {"svg": {"Date": None}, "pdf": {"C
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Let a figure function draw in the style of the reports, whatever the caller's own settings are."""
+    """Let a figure function draw in the style of the reports, independent of the caller's settings."""
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -93,16 +92,16 @@ def panels(
     footer: float = 0.3,
     side: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
-    """Figure with ``count`` equal axes, filled row by row, each exactly as large as asked for.
+    """Figure with ``count`` equal axes, filled row by row, each of exactly the given size.
 
     Args:
         count: how many axes.
         columns: at most this many in a row.
         size: width and height of one axes in inches.
-        margins: room at the left, right, top and bottom of each axes in inches.
-        header: room above all axes.
-        footer: room under all axes, for the legend.
-        side: room at the right of all axes, for a colour bar.
+        margins: space at the left, right, top and bottom of each axes in inches.
+        header: space above all axes.
+        footer: space under all axes, for the legend.
+        side: space at the right of all axes, for a colour bar.
     """
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -130,7 +129,7 @@ def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarra
 
     .. math::  \min_p \sum_i (p_i - w_i)^2 \quad\text{with}\quad p_{i+1} - p_i \ge g
 
-    With :math:`q_i = p_i - i g` this is an isotonic regression. Where there is no room for all, the gap shrinks.
+    With :math:`q_i = p_i - i g` this is an isotonic regression. If the positions do not fit, the gap is reduced.
 
     Args:
         wanted: positions in ascending order, shape ``(n,)``.
@@ -147,7 +146,7 @@ def spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarra
 def label_at_right(
     axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str], colours: Sequence[str]
 ) -> None:
-    """Write the names of points in a column to the right of the axes, apart from each other, each tied to its point.
+    """Write the names of points in a column to the right of the axes, without overlap, each joined to its point.
 
     The limits of the axes must be final.
     """
@@ -179,13 +178,25 @@ def label_at_right(
         )
 
 
+def limits_around(values: pd.DataFrame, *include: float) -> tuple[float, float]:
+    """Limits of an axis that shows all values and ``include`` with a margin; ``(0, 1)`` where there are none."""
+    finite = np.append(values.to_numpy(dtype=float).ravel(), include)
+    finite = finite[np.isfinite(finite)]
+    return (float(finite.min()) - 0.04, float(finite.max()) + 0.04) if len(finite) else (0.0, 1.0)
+
+
+def kind_colours(rows: pd.DataFrame) -> list[str]:
+    """Colour of the kind of each row."""
+    return [KINDS[kind][0] for kind in rows["kind"]]
+
+
 def add_heading(figure: Figure, text: str) -> None:
-    """Write which numbers these are at the top left, so that the figure can stand alone."""
+    """Write at the top left which numbers the figure shows."""
     figure.text(0.1 / figure.get_figwidth(), 1 - 0.08 / figure.get_figheight(), text, va="top", color=GREY)
 
 
 def add_legend(figure: Figure, kinds: Sequence[str], extra: Sequence[Line2D] = ()) -> None:
-    """Write the legend of the kinds that occur, and of what else is drawn, under all axes."""
+    """Write the legend of the kinds that occur, and of further lines, under all axes."""
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=5, label=KIND_NAMES[kind])
         for kind, (colour, marker) in KINDS.items()

@@ -1,4 +1,4 @@
-"""How names and numbers are put into words: one rule for tables, figures and the page."""
+"""Names and numbers as text, alike in tables, figures and pages."""
 
 import math
 import re
@@ -49,7 +49,7 @@ def number(value: float, decimals: int = 3) -> str:
 
 
 def positive(value: float) -> str:
-    """Number that has a meaning from 0 up, such as a reliability; ``–`` below and where it is undefined.
+    """Number that is defined from 0 up, such as a reliability; ``–`` below and where it is undefined.
 
     >>> positive(0.973), positive(-36.97), positive(float("nan"))
     ('.973', '–', '–')
@@ -108,5 +108,5 @@ def count(value: float) -> str:
 
 
 def shorten(name: str, limit: int = 26) -> str:
-    """Name cut to ``limit`` characters, for axes on which a longer one finds no room."""
+    """Name cut to ``limit`` characters, for axes."""
     return name if len(name) <= limit else name[: limit - 1] + "…"

@@ -1,118 +1,85 @@
-"""Which figures a report has, and what each says under itself."""
+"""Registry of the figures of a ranking, and the illustrations of one ranking."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
+from typing import Literal, ParamSpec
 
 from matplotlib.figure import Figure
 
 from zcbench.benchmarks.ranking.ranking import Ranking
-from zcbench.reports.ranking import changes, figures
+from zcbench.reports.pictures import Illustration
 from zcbench.reports.ranking.selection import described, intervals_named, subsets, truths
+from zcbench.reports.style import styled
 from zcbench.reports.wording import count, slug
+
+P = ParamSpec("P")
+Each = Literal["subset", "truth", "pair"]
 
 
 @dataclass(frozen=True)
-class Illustration:
-    """One figure of a report.
+class RankingFigure:
+    """A kind of figure. ``draw`` takes a ranking and the names of the subset, of the truth or of two truths."""
 
-    Attributes:
-        stem: file name without its ending.
-        title: heading.
-        caption: what is shown, of which architectures, and how many.
-        draw: makes the figure.
-        truth: the one truth it is about; empty if it shows all.
-        subset: the architectures it is about.
-    """
-
-    stem: str
+    draw: Callable[..., Figure]
+    each: Each
     title: str
     caption: str
-    draw: Callable[[], Figure]
-    truth: str
-    subset: str
+    when: Callable[..., bool]
 
 
-_PER_TRUTH = (
-    (
-        figures.score_panels,
-        "Score against accuracy",
-        "Each point is one architecture, coloured by its MACs. Both axes are ranks: across, the rank of the score in "
-        "percent; up, that of the accuracy, with the accuracies in percent at the ticks. Vertical stripes are "
-        "equal scores; a panel that shades from dark to light is ordered by size.",
-    ),
-    (
-        figures.size_controlled,
-        "What is left when size is held fixed",
-        "Kendall's τ-b against the partial τ-b given the number of parameters (left) and of MACs (right). On the "
-        "dashed line size explains nothing, on the horizontal line it explains everything.",
-    ),
-    (
-        figures.cost_quality,
-        "Cost against quality",
-        "Mean seconds per architecture on the machine of the run (logarithmic) against τ-b, with {intervals}. What has "
-        "no recorded cost is a dotted line.",
-    ),
-    (
-        figures.top_behaviour,
-        "Where a search decides",
-        "τ-b over all architectures against τ-b within the tenth with the best accuracy, where a search has to choose. "
-        "On the dashed line a proxy ranks the best as well as it ranks all.",
-    ),
-)
+FIGURES: dict[str, RankingFigure] = {}
+"""Every kind of figure by the name of its function, in the order of the report."""
 
-_BARS = (
-    "Kendall's τ-b between score and accuracy, with {intervals}, subset {subset} (n = {n}). Hatched bars "
-    "are sizes, which need no network; the dashed line is the best of them: a proxy below it has not earned its cost. "
-    "The dotted line, if any, is the free ensemble, which the other ensembles have to beat. Supervised regressions, if "
-    "any, have learned accuracies: they stand apart, below all others."
-)
-_HEATMAP = (
-    "Kendall's τ-b between the scores of every two proxies, subset {subset} (n = {n}), each turned so "
-    "that higher is better. Proxies that rank alike stand together; close to 1, two say the same. Grey is undefined."
-)
-_CHANGE = (
-    "Left, the place of every architecture by {first} and by {second}: green rises and orange falls by more than a "
-    "tenth of all places. Right, the two accuracies; a grey line joins every pair that the two put in opposite order, "
-    "and the colour of a point is the share of the others with which it does so."
-)
+
+def illustrates(
+    each: Each, title: str, caption: str, when: Callable[..., bool] = lambda *_: True
+) -> Callable[[Callable[P, Figure]], Callable[P, Figure]]:
+    """Add a figure function to every report, and let it draw in the style of the reports.
+
+    Args:
+        each: the report draws it for each ``subset``, each ``truth`` (over the first subset), or each ``pair`` of the
+            first truth and another one.
+        title: heading.
+        caption: a format string with ``{intervals}``; with ``{subset}`` and ``{n}``, or with ``{first}`` and
+            ``{second}``. The caption of a truth begins with truth, subset and n by itself.
+        when: whether it can be drawn; takes the arguments of the function.
+    """
+
+    def register(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+        FIGURES[draw.__name__] = RankingFigure(styled(draw), each, title, caption, when)
+        return FIGURES[draw.__name__].draw
+
+    return register
 
 
 def illustrations(ranking: Ranking) -> Iterator[Illustration]:
-    """All figures of a report: bars and heatmap for each subset, the others for each truth and the first subset.
-
-    Of at most `zcbench.reports.ranking.changes.MOST` architectures, the changes of places from the first truth to each
-    other.
-    """
-    for subset in subsets(ranking):
-        yield _of_subset(ranking, subset, figures.ranking_bars, "How well each proxy ranks", _BARS)
-    for truth in truths(ranking):
-        for draw, title, caption in _PER_TRUTH:
-            yield _of_truth(ranking, truth, draw, title, caption)
-    if len(ranking.accuracies) <= changes.MOST:
-        first, *others = truths(ranking)
-        for other in others:
-            if len(ranking.accuracies[[first, other]].dropna()) > 1:
-                yield _of_change(ranking, first, other)
-    for subset in subsets(ranking):
-        if subset in ranking.correlations:
-            yield _of_subset(ranking, subset, figures.proxy_heatmap, "Which proxies say the same", _HEATMAP)
+    """All figures of a report, in the order of the files in ``figures/`` and of the functions in them."""
+    for each, group in groupby(FIGURES.values(), key=lambda figure: figure.each):
+        figures = list(group)
+        for names in _cases(ranking, each):
+            yield from (_illustration(ranking, one, names) for one in figures if one.when(ranking, *names))
 
 
-def _of_subset(ranking: Ranking, subset: str, draw: Callable[..., Figure], title: str, caption: str) -> Illustration:
-    n = count(ranking.table.loc[ranking.table["subset"] == subset, "n"].max())
-    text = caption.format(intervals=intervals_named(ranking), subset=subset, n=n)
-    return Illustration(f"{draw.__name__}.{slug(subset)}", title, text, partial(draw, ranking, subset), "", subset)
+def _cases(ranking: Ranking, each: Each) -> list[tuple[str, ...]]:
+    """Names that the figures of one kind are drawn for, one after the other."""
+    first, *others = truths(ranking)
+    pairs: list[tuple[str, ...]] = [(first, other) for other in others]
+    return pairs if each == "pair" else [(name,) for name in (subsets if each == "subset" else truths)(ranking)]
 
 
-def _of_change(ranking: Ranking, first: str, second: str) -> Illustration:
-    stem = f"{changes.rank_change.__name__}.{slug(first)}.{slug(second)}"
-    draw = partial(changes.rank_change, ranking, first, second)
-    return Illustration(stem, "Who changes places", _CHANGE.format(first=first, second=second), draw, second, "")
-
-
-def _of_truth(ranking: Ranking, truth: str, draw: Callable[..., Figure], title: str, caption: str) -> Illustration:
-    subset = subsets(ranking)[0]
-    text = f"{described(ranking, truth, subset)}. {caption.format(intervals=intervals_named(ranking))}"
-    stem = f"{draw.__name__}.{slug(truth)}"
-    return Illustration(stem, title, text, partial(draw, ranking, truth, subset), truth, subset)
+def _illustration(ranking: Ranking, figure: RankingFigure, names: tuple[str, ...]) -> Illustration:
+    facts = {"intervals": intervals_named(ranking), "first": names[0], "second": names[-1], "subset": names[0]}
+    if figure.each == "subset":
+        facts["n"] = count(ranking.table.loc[ranking.table["subset"] == names[0], "n"].max())
+    about = f"{described(ranking, names[0])}. " if figure.each == "truth" else ""
+    truth, subset = ("", names[0]) if figure.each == "subset" else (names[-1], "")
+    return Illustration(
+        stem=".".join([figure.draw.__name__, *map(slug, names)]),
+        title=figure.title,
+        caption=about + figure.caption.format_map(facts),
+        draw=partial(figure.draw, ranking, *names),
+        truth=truth,
+        subset=subset,
+    )

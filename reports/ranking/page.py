@@ -3,29 +3,19 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from zcbench import __version__
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.errors import unknown
-from zcbench.reports.pictures import Picture, ReportError, report_folder, written
-from zcbench.reports.ranking.illustrations import Illustration, illustrations
-from zcbench.reports.ranking.selection import (
-    cutoff,
-    described,
-    intervals_named,
-    labels,
-    select,
-    selections,
-    shared,
-    subsets,
-    truths,
-)
+from zcbench.reports.pictures import Picture, ReportError, report_folder, write_page
+from zcbench.reports.ranking import selection
+from zcbench.reports.ranking.figures import illustrations
 from zcbench.reports.ranking.tables import COLUMNS, failures_table, summary_table, write_tables
 from zcbench.reports.rendering import rendered
 from zcbench.reports.style import FORMATS, KIND_NAMES
@@ -59,36 +49,30 @@ def write_report(
         raise ReportError("The ranking has no rows. Expected at least one proxy against one truth; rank a run first.")
     with report_folder(folder) as home:
         write_tables(ranking, home / "tables")
-        pictures = [(one, _drawn(one, home / "figures", formats)) for one in illustrations(ranking)]
-        (home / "index.html").write_text(_page(ranking, pictures, formats, title), encoding="utf-8", newline="\n")
-    return home / "index.html"
+    return write_page(folder, formats, illustrations(ranking), partial(_page, ranking, formats, title))
 
 
-def _drawn(one: Illustration, folder: Path, formats: Collection[str]) -> Picture:
-    return written(folder, formats, one.stem, one.title, one.caption, one.draw())
-
-
-def _page(ranking: Ranking, pictures: list[tuple[Illustration, Picture]], formats: Collection[str], title: str) -> str:
+def _page(ranking: Ranking, formats: Collection[str], title: str, pictures: list[Picture]) -> str:
     """The page as HTML; every text is escaped."""
     content = {
         "title": title,
         "version": __version__,
-        "labels": labels(ranking),
-        "subsets": subsets(ranking),
+        "labels": selection.labels(ranking),
+        "subsets": selection.subsets(ranking),
         "tiles": _tiles(ranking),
         "findings": list(_findings(ranking)),
-        "intervals": intervals_named(ranking),
-        "cutoff": cutoff(ranking),
+        "intervals": selection.intervals_named(ranking),
+        "cutoff": selection.cutoff(ranking),
         "columns": COLUMNS,
-        "summaries": {subset: summary_table(ranking, subset) for subset in subsets(ranking)},
-        "details": [_detail(ranking, *chosen) for chosen in selections(ranking)],
+        "summaries": {subset: summary_table(ranking, subset) for subset in selection.subsets(ranking)},
+        "details": [_detail(ranking, *chosen) for chosen in selection.selections(ranking)],
         "pictures": pictures,
         "formats": [kind for kind in FORMATS if kind in formats],
         "failures": failures_table(ranking),
         "gaps": list(_gaps(ranking)),
         "protocol": ranking.protocol,
     }
-    filters = {"fact": _fact, "fields": _fields, "slug": slug, "typeset": _typeset}
+    filters: dict[str, Callable[..., object]] = {"fact": _fact, "fields": _fields, "slug": slug, "typeset": _typeset}
     return rendered("page.html.j2", content, filters, {"table": _is_table, "line": _is_line})
 
 
@@ -103,7 +87,7 @@ _PLURALS = {
 def _tiles(ranking: Ranking) -> list[tuple[str, str]]:
     """The size of the study in a few numbers."""
     kinds = Counter(ranking.table.drop_duplicates("proxy")["kind"])
-    known = len(truths(ranking))
+    known = len(selection.truths(ranking))
     tiles = [(len(ranking.accuracies), "architectures"), (known, "truth" if known == 1 else "truths")]
     tiles[1:1] = [
         (kinds[kind], name if kinds[kind] == 1 else _PLURALS[name]) for kind, name in KIND_NAMES.items() if kinds[kind]
@@ -112,8 +96,8 @@ def _tiles(ranking: Ranking) -> list[tuple[str, str]]:
 
 
 def _findings(ranking: Ranking) -> Iterator[dict[str, str]]:
-    """For each truth and subset: the best proxy or ensemble beside the best size baseline, and whether they part."""
-    for truth, subset, rows in selections(ranking):
+    """For each truth and subset: best proxy or ensemble, best size baseline, and whether their intervals overlap."""
+    for truth, subset, rows in selection.selections(ranking):
         known = rows[rows["tau"].notna()]
         scored, sizes = known[known["kind"].isin(("proxy", "ensemble"))], known[known["kind"] == "baseline"]
         if len(scored) and len(sizes):
@@ -121,7 +105,7 @@ def _findings(ranking: Ranking) -> Iterator[dict[str, str]]:
             yield {
                 "truth": truth,
                 "subset": subset,
-                "what": described(ranking, truth, subset),
+                "what": selection.described(ranking, truth, subset),
                 "verdict": _verdict(best, size),
             } | {
                 f"{role}_{part}": text
@@ -134,27 +118,27 @@ def _findings(ranking: Ranking) -> Iterator[dict[str, str]]:
 
 
 def _verdict(best: pd.Series, size: pd.Series) -> str:
-    """What the two intervals say about the best proxy and the best size baseline."""
+    """Relation of the intervals of the best proxy and of the best size baseline."""
     if best["tau_low"] > size["tau_high"]:
-        return "above it, intervals apart"
+        return "above it, intervals disjoint"
     if best["tau_high"] < size["tau_low"]:
-        return "below it, intervals apart"
+        return "below it, intervals disjoint"
     return "the intervals overlap"
 
 
-def _detail(ranking: Ranking, truth: str, subset: str, rows: pd.DataFrame) -> dict[str, Any]:
+def _detail(ranking: Ranking, truth: str, subset: str, rows: pd.DataFrame) -> dict[str, object]:
     """One sortable table: for each cell its text and the value it sorts by."""
     lines = [
         {"kind": row["kind"], "cells": [(column.text(row), _sort_key(row.get(column.key))) for column in COLUMNS]}
         for _, row in rows.iterrows()
     ]
     stem = f"{slug(truth)}.{slug(subset)}"
-    title, note = described(ranking, truth, subset), shared(ranking, truth, subset)
+    title, note = selection.described(ranking, truth, subset), selection.shared(ranking, truth, subset)
     return {"truth": truth, "subset": subset, "title": title, "shared": note, "lines": lines, "stem": stem}
 
 
 def _sort_key(value: object) -> str:
-    """Value as JavaScript reads it; empty where it is undefined, so that it stays at the end."""
+    """Value as JavaScript reads it; empty if it is undefined, which sorts last."""
     if isinstance(value, str):
         return value
     return repr(float(value)) if isinstance(value, Real) and math.isfinite(value) else ""
@@ -162,7 +146,7 @@ def _sort_key(value: object) -> str:
 
 def _gaps(ranking: Ranking) -> Iterator[tuple[str, str]]:
     """Proxies with values for less than all attempts on the first truth and subset, and their coverage in percent."""
-    rows = select(ranking)
+    rows = selection.select(ranking)
     for _, row in rows[rows["coverage"] < 1].sort_values("coverage").iterrows():
         yield row["proxy"], percent(row["coverage"])
 
@@ -191,7 +175,7 @@ _CHECKSUM = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 
 def _fact(value: object) -> str:
-    """One value of the protocol in words."""
+    """One value of the protocol as text."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What a report says about a ranking as a whole: its truths, its subsets, and the rows of one of each."""
+"""Truths and subsets of a ranking, the rows of one of each, and sentences about them."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ def labels(ranking: Ranking) -> dict[str, str]:
 def select(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> pd.DataFrame:
     """Rows of one truth and one subset, best tau first, undefined ones last; the table's first of each if omitted.
 
-    Supervised rows, which have learned accuracies, stand after all the others.
+    Supervised rows, which were trained on accuracies, come last.
 
     Raises:
         UnknownNameError: the table has no such truth or subset; the message has the nearest ones.
@@ -55,20 +55,20 @@ def selections(ranking: Ranking) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def described(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> str:
-    """Which numbers these are: ``CIFAR-10 test, subset all (n = 1,000)``; n is the largest over the proxies."""
+    """Truth, subset and number of architectures: ``CIFAR-10 test, subset all (n = 1,000)`` with the largest n."""
     rows = select(ranking, truth, subset)
     first = rows.iloc[0]
     return f"{labels(ranking)[first['truth']]}, subset {first['subset']} (n = {count(rows['n'].max())})"
 
 
 def intervals_named(ranking: Ranking) -> str:
-    """What the intervals are, with their level where the protocol says it: ``95 % confidence intervals``."""
+    """Name of the intervals, with their level if the protocol has it: ``95 % confidence intervals``."""
     level = _find(ranking.protocol, "confidence")
     return f"{100 * level:g} % confidence intervals" if isinstance(level, float) else "confidence intervals"
 
 
 def shared(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> str:
-    """Over which architectures the rows are comparable; empty for a ranking that does not say."""
+    """Architectures over which the rows are comparable; empty if the ranking does not have them."""
     rows = select(ranking, truth, subset)
     if "n_common" not in rows or rows["n_common"].isna().all():
         return ""
@@ -88,7 +88,7 @@ def cutoff(ranking: Ranking) -> str:
 
 
 def free_ensembles(ranking: Ranking) -> set[str]:
-    """Names of the ensembles that the others have to beat, as the protocol marks them."""
+    """Names of the ensembles that the protocol marks as baselines of the others."""
     cards = _find(ranking.protocol, "ensembles")
     return {name for name, card in cards.items() if card.get("baseline")} if isinstance(cards, Mapping) else set()
 

@@ -26,11 +26,11 @@ from zcbench.reports.wording import MISSING, count, interval, milliseconds, numb
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the detailed table: where it comes from, what it is called and what it means.
+    """One column of the detailed table: its source, its heading and its meaning.
 
     Attributes:
         key: column of ``Ranking.table``; ``KEY_low`` and ``KEY_high``, where the table has them, are its interval.
-        heading: what a reader sees.
+        heading: heading of the column.
         meaning: one sentence for the legend.
         show: turns a value into text.
         paper: whether the narrower LaTeX table has it.
@@ -43,7 +43,7 @@ class Column:
     paper: bool = False
 
     def text(self, row: pd.Series) -> str:
-        """Cell of ``row`` in words; ``–`` where the value is undefined, or the ranking has no such column."""
+        """Cell of ``row`` as text; ``–`` where the value is undefined, or the ranking has no such column."""
         if f"{self.key}_low" in row.index:
             return interval(row[self.key], row[f"{self.key}_low"], row[f"{self.key}_high"])
         return self.show(row.get(self.key, math.nan))  # a ranking of an earlier version lacks the newest columns
@@ -54,8 +54,8 @@ COLUMNS = (
     Column(
         "kind",
         "kind",
-        "Proxy, size baseline, ensemble (an aggregation of ranks over the architectures), or supervised (a regression "
-        "that has learned accuracies, judged by cross-fitting; not to be held against the training-free rows).",
+        "Proxy, size baseline, ensemble (aggregated ranks over the architectures), or supervised (a regression trained "
+        "on accuracies and evaluated by cross-fitting; not comparable with training-free rows).",
         str,
         True,
     ),
@@ -66,17 +66,13 @@ COLUMNS = (
     Column(
         "tau_common",
         "τ common",
-        "τ over the architectures that all proxies have in common; compare this where n differs.",
+        "τ over the architectures with a value of every proxy; compare this where n differs.",
     ),
-    Column("n_common", "n common", "How many architectures those are.", count),
-    Column("tau_given_params", "τ | params", "Partial τ-b: what is left when parameters are held fixed.", paper=True),
-    Column("tau_given_macs", "τ | MACs", "Partial τ-b: what is left when MACs are held fixed.", paper=True),
-    Column(
-        "tau_given_n_convs", "τ | convs", "Partial τ-b: what is left when the number of convolutions is held fixed."
-    ),
-    Column(
-        "rho_given_sizes", "ρ | params, MACs", "Partial ρ: what is left when parameters and MACs are both held fixed."
-    ),
+    Column("n_common", "n common", "Number of these architectures.", count),
+    Column("tau_given_params", "τ | params", "Partial τ-b given parameters.", paper=True),
+    Column("tau_given_macs", "τ | MACs", "Partial τ-b given MACs.", paper=True),
+    Column("tau_given_n_convs", "τ | convs", "Partial τ-b given the number of convolutions."),
+    Column("rho_given_sizes", "ρ | params, MACs", "Partial ρ given parameters and MACs together."),
     Column("tau_within_macs_bins", "τ in bins", "Mean τ-b among architectures of similar MACs."),
     Column("tau_top10", "τ top 10 %", "τ-b within the tenth of the architectures with the best accuracy.", paper=True),
     Column("weighted_tau", "weighted τ", "Weighted τ: pairs that involve the best architectures count more."),
@@ -91,7 +87,7 @@ COLUMNS = (
     Column(
         "reliability",
         "reliability",
-        "Agreement of the score with itself over seeds; 1 is perfect, – with one seed or where the seeds disagree.",
+        "Agreement of the scores of different seeds; 1 is perfect, – with one seed or where the seeds disagree.",
         positive,
     ),
     Column("tau_sd_seeds", "sd over seeds", "Standard deviation of τ over the initialisation seeds."),
@@ -134,7 +130,7 @@ def write_tables(ranking: Ranking, folder: Path) -> None:
     """Write all tables of a ranking to ``folder``; the same ranking gives the same bytes.
 
     ``ranking.csv`` has every number at full precision, ``ranking.{md,tex}`` tau for all truths, ``detail/`` one table
-    per truth and subset; ``scores``, ``accuracies``, ``sizes`` and ``correlations-SUBSET`` are what the figures draw.
+    per truth and subset; ``scores``, ``accuracies``, ``sizes`` and ``correlations-SUBSET`` are the data of the figures.
     """
     (folder / "detail").mkdir(parents=True, exist_ok=True)
     for name, frame in _frames(ranking).items():

@@ -1,4 +1,4 @@
-"""Docstrings as GitHub Markdown: sections, formulas and code, every other character as it is."""
+"""Docstrings as GitHub Markdown: sections, formulas and code; all other characters are escaped."""
 
 import re
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ class Documentation:
     """A docstring in parts, each as Markdown.
 
     Attributes:
-        summary: its first line.
-        body: what stands between the first line and the first section: the formula and its symbols.
+        summary: first line.
+        body: text between the first line and the first section: the formula and its symbols.
         sections: text of each section (``Args``, ``Returns``, ``Raises``, ``Note``, …) by its heading.
     """
 
@@ -93,7 +93,7 @@ def _display(formula: str) -> str:
 
 
 def _allowed(formula: str) -> str:
-    """The formula without the macro that GitHub refuses."""
+    """The formula without ``\\operatorname``, which GitHub does not render."""
     return _OPERATOR.sub(r"\\mathop{\\text{\1}}", formula)
 
 

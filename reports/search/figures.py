@@ -1,7 +1,7 @@
 """Figures of a search: each takes the content of ``search.json`` and draws it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,40 +10,75 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
-from zcbench.reports.style import GREY, LABEL_SIZE, add_heading, panels, styled
+from zcbench import spaces
+from zcbench.reports.pictures import Illustration
+from zcbench.reports.search.content import Content, EvaluatedRow, Spread
+from zcbench.reports.style import BLUE, GREEN, GREY, LABEL_SIZE, ORANGE, SKY, YELLOW, add_heading, panels, styled
 from zcbench.reports.wording import truth_label
 from zcbench.spaces import NASBench201
 
-Content = Mapping[str, Any]
-
-_OURS, _OTHER, _FRONT = "#0072B2", "#D55E00", "#009E73"
+_NONE: list[Spread] = []
 _NODES = {0: (0.0, 0.0), 1: (1.0, 0.9), 2: (2.0, -0.9), 3: (3.0, 0.0)}
-_COLOURS = {
-    "nor_conv_3x3": "#0072B2",
-    "nor_conv_1x1": "#56B4E9",
-    "avg_pool_3x3": "#E69F00",
-    "skip_connect": "#009E73",
-}
+_COLOURS = {"nor_conv_3x3": BLUE, "nor_conv_1x1": SKY, "avg_pool_3x3": YELLOW, "skip_connect": GREEN}
 _SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", "skip_connect": "skip"}
+
+
+def illustrations(content: Content) -> Iterator[Illustration]:
+    """All figures of the report of a search, with their captions."""
+    best, cost = content["best"], cost_of(content)
+    space = spaces.get(best["space"])
+    if isinstance(space, NASBench201):
+        yield Illustration(
+            "cell",
+            "Cell of the result",
+            "Operations on the edges; a missing edge is the operation none.",
+            partial(cell_graph, space, best["arch"]),
+        )
+    yield Illustration(
+        "best_so_far",
+        "Result by number of evaluations",
+        "Over the number of different architectures evaluated, and over the seconds of scoring one after the other. "
+        "Accuracies were looked up after the search.",
+        partial(best_so_far, content),
+    )
+    yield Illustration(
+        "population",
+        "Population by number of evaluations",
+        "First seed: every architecture at its evaluation, and median and range of the population.",
+        partial(population_over_time, content),
+    )
+    yield Illustration(
+        "pareto",
+        f"Objective against {cost}",
+        "First seed. No architecture is both cheaper and higher than one of the front.",
+        partial(pareto, content, cost),
+    )
+
+
+def cost_of(content: Content) -> str:
+    """Cost of the front: the first that was minimised or limited, otherwise the parameters."""
+    request = content["request"]
+    return next(iter((*request["minimised"], *request["limits"])), "params")
 
 
 @styled
 def best_so_far(content: Content) -> Figure:
-    """The objective of the pick, and for each truth its accuracy, by evaluations and by seconds, with intervals."""
+    """Objective of the result and its accuracy for each truth, by evaluations and by seconds, with intervals."""
     formula = content["request"]["objective"]["formula"]
-    curves: list[tuple[str, str, Any, Any]] = [("objective", formula, content["best_so_far"], None)]
+    curves = [("objective", formula, content["best_so_far"], _NONE)]
     for name, judged in content["truths"].items():
-        random = judged["baselines"].get("random search, same objective", {}).get("by_evaluations")
-        curves.append((truth_label(name), "accuracy of the pick, %", judged["by_evaluations"], random))
+        baseline = judged["baselines"].get("random search, same objective")
+        random = baseline.get("by_evaluations", _NONE) if isinstance(baseline, dict) else _NONE
+        curves.append((truth_label(name), "accuracy of the result, %", judged["by_evaluations"], random))
     for name, rows in content["times"].get("by_seconds", {}).items():
-        curves.append((truth_label(name), "accuracy of the pick, %", rows, None))
+        curves.append((truth_label(name), "accuracy of the result, %", rows, _NONE))
     figure, axes = panels(len(curves), 3, (2.6, 2.1), margins=(0.75, 0.2, 0.35, 0.45), header=0.2, footer=0.1)
     n = len(content["repeats"])
     add_heading(figure, f"mean over {n} seeds with its 95 % interval" if n > 1 else "one seed")
     for axis, (title, label, rows, random) in zip(axes, curves):
         if random:
-            _band(axis, random, _OTHER, "random, same objective")
-        _band(axis, rows, _OURS, content["request"]["algorithm"])
+            _band(axis, random, ORANGE, "random, same objective")
+        _band(axis, rows, BLUE, content["request"]["algorithm"])
         xlabel = "seconds of scoring" if rows and "seconds" in rows[0] else "architectures evaluated"
         axis.set(title=title, xlabel=xlabel, ylabel=label if len(label) < 30 else "objective")
         axis.set_xscale("log")
@@ -54,11 +89,15 @@ def best_so_far(content: Content) -> Figure:
     return figure
 
 
-def _band(axis: Axes, rows: Sequence[Mapping[str, Any]], colour: str, label: str) -> None:
-    points = [(row.get("seconds", row.get("evaluations")), row) for row in rows if row["mean"] is not None]
-    x, means = [place for place, _ in points], [row["mean"] for _, row in points]
+def _band(axis: Axes, rows: Sequence[Spread], colour: str, label: str) -> None:
+    points = [
+        (row["seconds"] if "seconds" in row else row["evaluations"], row["mean"], row)
+        for row in rows
+        if row["mean"] is not None
+    ]
+    x, means = [place for place, *_ in points], [mean for _, mean, _ in points]
     axis.plot(x, means, color=colour, marker=".", linewidth=1.1, label=label)
-    bands = [(place, row["low"], row["high"]) for place, row in points if row["low"] is not None]
+    bands = [(place, row["low"], row["high"]) for place, _, row in points if row["low"] is not None]
     if bands:
         places, low, high = map(list, zip(*bands))
         axis.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
@@ -66,7 +105,7 @@ def _band(axis: Axes, rows: Sequence[Mapping[str, Any]], colour: str, label: str
 
 @styled
 def population_over_time(content: Content) -> Figure:
-    """Median and span of the objective in the population of the first seed, and every architecture when it came."""
+    """Median and range of the objective in the population of the first seed, and every evaluated architecture."""
     values = [row["value"] for row in content["history"]]
     figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.3, 0.45), footer=0.05)
     known = [(place, value) for place, value in enumerate(values, 1) if value is not None]
@@ -79,8 +118,8 @@ def population_over_time(content: Content) -> Figure:
     if rows:
         x, groups = zip(*rows)
         low, middle, high = (np.array([np.percentile(some, share) for some in groups]) for share in (0, 50, 100))
-        axis.fill_between(x, low, high, color=_OURS, alpha=0.15, linewidth=0, label="population")
-        axis.plot(x, middle, color=_OURS, linewidth=1.1, label="its median")
+        axis.fill_between(x, low, high, color=BLUE, alpha=0.15, linewidth=0, label="population")
+        axis.plot(x, middle, color=BLUE, linewidth=1.1, label="median of the population")
     axis.set(xlabel="architectures evaluated", ylabel="objective")
     _short_numbers(axis.yaxis)
     axis.legend(loc="lower right")
@@ -89,14 +128,13 @@ def population_over_time(content: Content) -> Figure:
 
 @styled
 def pareto(content: Content, cost: str) -> Figure:
-    """Objective against one cost: all that was evaluated, what nothing beats in both, and the pick."""
+    """Objective against one cost: every evaluated architecture, the front, and the result."""
     figure, (axis,) = panels(1, 1, (4.6, 3.0), margins=(0.75, 0.2, 0.3, 0.5), footer=0.05)
     every = pairs(content["history"], cost)
     axis.plot(*zip(*every), ".", color=GREY, markersize=3, alpha=0.6, label="evaluated")
     front = best_of(every)
-    axis.plot(*zip(*front), "o-", color=_FRONT, markersize=3.5, linewidth=0.9, label="not beaten in both")
-    best = content["best"]
-    axis.plot(best["costs"][cost], best["value"], "*", color=_OTHER, markersize=11, label="the pick")
+    axis.plot(*zip(*front), "o-", color=GREEN, markersize=3.5, linewidth=0.9, label="Pareto front")
+    axis.plot(*zip(*pairs([content["best"]], cost)), "*", color=ORANGE, markersize=11, label="result")
     axis.set(xlabel=cost, ylabel="objective")
     _short_numbers(axis.xaxis)
     _short_numbers(axis.yaxis)
@@ -110,14 +148,14 @@ def _short_numbers(axis: Axis) -> None:
         axis.set_major_formatter(EngFormatter(sep=" "))
 
 
-def pairs(rows: Sequence[Mapping[str, Any]], cost: str) -> list[tuple[float, float]]:
+def pairs(rows: Sequence[EvaluatedRow], cost: str) -> list[tuple[float, float]]:
     """Cost and objective of every row that has both."""
     both = [(row["costs"].get(cost), row["value"]) for row in rows]
     return [(float(x), float(y)) for x, y in both if x is not None and y is not None]
 
 
 def best_of(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those that no other beats by a lower cost and a higher objective, by rising cost."""
+    """Points to which no other has a lower cost and a higher objective, by rising cost."""
     front: list[tuple[float, float]] = []
     for x, y in sorted(set(points), key=lambda point: (point[0], -point[1])):
         if not front or y > front[-1][1]:

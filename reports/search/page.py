@@ -1,62 +1,45 @@
 """The report of a search: figures, and one self-contained page."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import cast
 
 from zcbench import __version__, spaces
-from zcbench.reports.pictures import Picture, report_folder, written
+from zcbench.reports.pictures import Picture, write_page
 from zcbench.reports.rendering import rendered
-from zcbench.reports.search.figures import best_of, best_so_far, cell_graph, pairs, pareto, population_over_time
+from zcbench.reports.search.content import Baseline, Best, Content, Spread
+from zcbench.reports.search.figures import best_of, cost_of, illustrations, pairs
 from zcbench.reports.style import FORMATS
 from zcbench.reports.wording import MISSING, truth_label
-from zcbench.spaces import NASBench201, ProductSpace
+from zcbench.spaces import ProductSpace
 
 _WIDE, _HIGH, _EDGE = 720, 400, 12
 
 
 def write_search_report(
-    content: Mapping[str, Any], folder: str | Path, *, formats: Collection[str] = ("png", "svg", "pdf")
+    content: Mapping[str, object], folder: str | Path, *, formats: Collection[str] = ("png", "svg", "pdf")
 ) -> Path:
-    """Write figures and page of a finished search; the same content gives the same bytes.
+    """Write figures and page of a finished search, given the content of ``search.json``, and return the page.
 
-    Args:
-        content: that of ``search.json``.
-        folder: where to; it is made if need be.
-        formats: of the figures.
-
-    Returns:
-        The page.
-
-    Raises:
-        ReportError: the folder cannot be written.
+    ``folder`` and ``formats`` are as in :func:`zcbench.reports.pictures.write_page`.
     """
-    with report_folder(folder) as home:
-        pictures = [written(home / "figures", formats, *drawn) for drawn in _figures(content)]
-        (home / "index.html").write_text(search_page(content, pictures, formats), encoding="utf-8", newline="\n")
-    return home / "index.html"
+    finished = cast("Content", content)
+    return write_page(folder, formats, illustrations(finished), partial(search_page, finished, formats=formats))
 
 
-def search_page(content: Mapping[str, Any], pictures: Sequence[Picture] = (), formats: Collection[str] = ()) -> str:
+def search_page(content: Content, pictures: Sequence[Picture] = (), formats: Collection[str] = ()) -> str:
     """The page as HTML; every text is escaped."""
     return rendered(
         "search.html.j2",
-        {
+        content
+        | {
             "version": __version__,
-            "best": content["best"],
             "choices": _choices(content["best"]),
-            "request": content["request"],
             "formula": content["request"]["objective"]["formula"],
-            "stopped": content["stopped"],
-            "remarks": content["remarks"],
-            "statuses": content["statuses"],
             "failures": [row for row in content["history"] if row["value"] is None],
             "elsewhere": [one for one in content["repeats"][1:] if one["failed"]],
             "evaluated": len(content["history"]),
-            "proposals": content["proposals"],
-            "repeats": content["repeats"],
             "judgements": list(_judgements(content)),
             "plot": _plot(content),
             "pictures": pictures,
@@ -66,36 +49,7 @@ def search_page(content: Mapping[str, Any], pictures: Sequence[Picture] = (), fo
     )
 
 
-def cost_of(content: Mapping[str, Any]) -> str:
-    """The cost that the fronts are drawn over: the first that was minimised or limited, else the parameters."""
-    request = content["request"]
-    return next(iter((*request["minimised"], *request["limits"])), "params")
-
-
-def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Figure]]:
-    best, cost = content["best"], cost_of(content)
-    space = spaces.get(best["space"])
-    if isinstance(space, NASBench201):
-        caption = "Operations on the edges; an edge that is missing is none."
-        yield "cell", "The cell that was found", caption, cell_graph(space, best["arch"])
-    yield (
-        "best_so_far",
-        "How the pick grew",
-        "By the number of different architectures evaluated, and by the seconds that their scores took one after the "
-        "other. Accuracies are looked up afterwards.",
-        best_so_far(content),
-    )
-    yield (
-        "population",
-        "The population over time",
-        "Of the first seed: every architecture when it was evaluated, and median and span of the population.",
-        population_over_time(content),
-    )
-    caption = "Of the first seed. What is not beaten has no rival that is at once cheaper and higher."
-    yield "pareto", f"Objective against {cost}", caption, pareto(content, cost)
-
-
-def _choices(best: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _choices(best: Best) -> list[tuple[str, str]]:
     """Choices of an architecture by name, where its space names them."""
     space = spaces.get(best["space"])
     if not isinstance(space, ProductSpace):
@@ -103,41 +57,41 @@ def _choices(best: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(site.name, value) for site, value in zip(space.sites, space.parse(best["arch"]))]
 
 
-def _judgements(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """One table per truth: the picks, then the baselines."""
+def _judgements(content: Content) -> Iterator[dict[str, object]]:
+    """One table per truth: the selected architectures, then the baselines."""
     for name, judged in content["truths"].items():
         known = judged["accuracies"]
-        rows = [("the picks", judged["accuracy"], known["best"])]
+        rows = [("selected architectures", judged["accuracy"], known["best"])]
         for label, row in judged["baselines"].items():
             rows += [(*line, known["best"]) for line in _lines(label, row)]
         yield {
             "label": truth_label(name),
             "known": known,
-            "protocol": judged["protocol"],
             "rows": [_cells(*row) for row in rows],
             "remarks": judged["remarks"],
         }
 
 
-def _lines(label: str, row: Any) -> list[tuple[str, Mapping[str, Any]]]:
+def _lines(label: str, row: Baseline | list[Spread]) -> list[tuple[str, Spread]]:
     if isinstance(row, list):
         return [(f"{label}: {one['trainings']:,}", one) for one in row]
-    if isinstance(row["accuracy"], Mapping):
-        return [(label, row["accuracy"])]
-    return [(label, {"mean": row["accuracy"], "n": row["equally large"]})]
+    accuracy = row["accuracy"]
+    if isinstance(accuracy, float | int):
+        return [(label, {"mean": accuracy, "n": row["equally large"]})]
+    return [(label, accuracy)]
 
 
-def _cells(label: str, row: Mapping[str, Any], best: float) -> list[str]:
+def _cells(label: str, row: Spread, best: float) -> list[str]:
     mean = row.get("mean")
     ends = "" if row.get("low") is None else f"{row['low']:.2f} to {row['high']:.2f}"
     regret = None if mean is None else best - mean
     seconds = row.get("training_seconds")
-    told = "" if seconds is None else f"{seconds:,.0f}"
-    return [label, str(row["n"]), _figure(mean), ends, _figure(row.get("sd")), _figure(regret), told]
+    trained = "" if seconds is None else f"{seconds:,.0f}"
+    return [label, str(row["n"]), _figure(mean), ends, _figure(row.get("sd")), _figure(regret), trained]
 
 
-def _plot(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Places of the points of the Pareto plot in pixels, with what is said of each."""
+def _plot(content: Content) -> dict[str, object]:
+    """Places of the points of the Pareto plot in pixels, with a text for each."""
     cost, best = cost_of(content), content["best"]["arch"]
     every = pairs(content["history"], cost)
     front = set(best_of(every))
@@ -145,17 +99,15 @@ def _plot(content: Mapping[str, Any]) -> dict[str, Any]:
     points = []
     for row in content["history"]:
         for x, y in pairs([row], cost):
-            kind = "pick" if row["arch"] == best else "front" if (x, y) in front else "other"
+            kind = "selected" if row["arch"] == best else "front" if (x, y) in front else "other"
             scores = ", ".join(f"{name} {_grouped(value)}" for name, value in row["scores"].items())
-            points.append(
-                {
-                    "x": round(_EDGE + (x - left) / (right - left) * (_WIDE - 2 * _EDGE), 1),
-                    "y": round(_HIGH - _EDGE - (y - low) / (high - low) * (_HIGH - 2 * _EDGE), 1),
-                    "kind": kind,
-                    "text": f"{row['arch']} — {cost} {_grouped(x)}, objective {_grouped(y)}; {scores}",
-                }
-            )
-    points.sort(key=lambda point: ("other", "front", "pick").index(point["kind"]))
+            place = {
+                "x": round(_EDGE + (x - left) / (right - left) * (_WIDE - 2 * _EDGE), 1),
+                "y": round(_HIGH - _EDGE - (y - low) / (high - low) * (_HIGH - 2 * _EDGE), 1),
+            }
+            text = f"{row['arch']} — {cost} {_grouped(x)}, objective {_grouped(y)}; {scores}"
+            points.append(place | {"kind": kind, "text": text})
+    points.sort(key=lambda point: ("other", "front", "selected").index(str(point["kind"])))
     return {"points": points, "cost": cost, "wide": _WIDE, "high": _HIGH, "ends": ((left, right), (low, high))}
 
 
@@ -168,8 +120,8 @@ def _figure(value: float | None) -> str:
     return MISSING if value is None else f"{value:.2f}"
 
 
-def _grouped(value: Any) -> str:
-    """A number as people read it."""
+def _grouped(value: float | None) -> str:
+    """Number with thousands separators or six significant digits."""
     if value is None:
         return MISSING
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1e4 else f"{value:.6g}"

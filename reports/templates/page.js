@@ -2,7 +2,7 @@
 
 const filters = document.querySelector(".filters");
 
-/* Show what is about the chosen truth and subset, and what is about none. */
+/* Show the parts of the chosen truth and subset, and the parts that belong to none. */
 function filter() {
   const chosen = {};
   for (const select of filters.querySelectorAll("select")) chosen[select.dataset.filter] = select.value;
@@ -13,19 +13,19 @@ function filter() {
   filters.querySelector("output").textContent = `showing ${words[0]}, ${words[1]}`;
 }
 
-/* Numbers by size and words by letters, what is undefined always last. */
+/* Numbers by size and words by letters; undefined values are always last. */
 function compare(a, b, sign) {
   if (a === "" || b === "") return (a === "") - (b === "");
   const numeric = !Number.isNaN(Number(a)) && !Number.isNaN(Number(b));
   return sign * (numeric ? Number(a) - Number(b) : a.localeCompare(b));
 }
 
-/* What has learned accuracies stays below what has not. */
+/* Supervised rows stay below all others. */
 function apart(row) {
   return row.classList.contains("supervised");
 }
 
-/* The first choice of a column of numbers puts the highest on top, of a column of words the first letter. */
+/* The first click sorts a column of numbers in descending order, a column of words in ascending order. */
 function sort(heading) {
   const table = heading.closest("table");
   const rows = [...table.tBodies[0].rows];

@@ -1,19 +1,18 @@
-"""The course of a training: losses and accuracies by epoch."""
+"""Losses and accuracies of a training by epoch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from zcbench.reports.style import add_heading, panels, render, styled
+from zcbench.reports.style import PALETTE, add_heading, panels, render, styled
 from zcbench.storage.files import replaced
 
-Row = Mapping[str, Any]
+Row = Mapping[str, float]
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_COLOURS = (*PALETTE, "#000000")
 _PLACES = ("epoch", "step", "lr", "seconds", "train_accuracy", "test_accuracy")
 _NAMES = {"loss": "total", "ce": "cross-entropy", "test_loss": "cross-entropy, test"}
 
@@ -24,7 +23,7 @@ def training_curves(history: Sequence[Row], title: str = "") -> Figure:
 
     Args:
         history: rows of a `Trained`, or of a ``log.json``.
-        title: which training this is.
+        title: name of the training.
     """
     figure, (losses, accuracies) = panels(2, 2, (3.4, 2.4), margins=(0.6, 0.25, 0.3, 0.45), header=0.2, footer=0.1)
     add_heading(figure, title)

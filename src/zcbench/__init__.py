@@ -1,4 +1,4 @@
-"""Rank neural architectures without training them, and say honestly how good that ranking is.
+"""Rank neural architectures without training them, and measure how good the ranking is.
 
 The public face, in a few names; each package loads when it is touched::
 

@@ -83,4 +83,4 @@ def test_a_search_without_shrinkage_or_failures(tmp_path):
     whole |= {"shrinkage": [], "history": [one for one in whole["history"] if one["status"] == "ok"]}
     page = write_distiller_report(whole, CURVES, tmp_path, formats=["png"])
     assert not (tmp_path / "figures" / "shrinkage.png").exists()
-    assert "trained to its end" in page.read_text()
+    assert "trained to the end" in page.read_text()

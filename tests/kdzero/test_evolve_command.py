@@ -92,8 +92,8 @@ def test_switches_and_the_report_against_another_search(made, zcbench_command, t
     assert found["search"]["shrinkage"] is None and found["search"]["prescreen"] == 2
     assert found["search"]["minimised"] == "CE - CKA" and set(found["best"]["terms"]) == {"ce", "cka", "sum"}
     assert found["protocol"]["teacher"]["recipe"] is None
-    drawn, plain = {}, distiller._figures
-    monkeypatch.setattr(distiller, "_figures", lambda own, curves: drawn.update(curves) or plain(own, curves))
+    drawn, plain = {}, distiller.illustrations
+    monkeypatch.setattr(distiller, "illustrations", lambda own, curves: drawn.update(curves) or plain(own, curves))
     rand = [*COMMAND, "--evaluations", 6, "--algorithm", "random", "--workers", 0, "--formats", "svg"]
     result = zcbench_command(*rand, "--against", folder, "--out", tmp_path / "random")
     assert result.returncode == 0, result.stderr

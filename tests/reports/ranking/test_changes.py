@@ -6,11 +6,13 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from zcbench.benchmarks.statistics.agreement import agreement
-from zcbench.reports.ranking.changes import MOST, rank_change
-from zcbench.reports.ranking.illustrations import illustrations
+from zcbench.reports.ranking import illustrations as registry
+from zcbench.reports.ranking.figures import illustrations
+from zcbench.reports.ranking.figures.discordance import MOST, rank_change
 from zcbench.reports.ranking.selection import truths
 
 
@@ -90,3 +92,16 @@ def test_report_has_it_where_it_can_be_read(ranking):
     many = pd.DataFrame(1.0, index=archs, columns=ranking.accuracies.columns)
     crowded = illustrations(replace(ranking, accuracies=many))
     assert not [one.stem for one in crowded if one.stem.startswith("rank_change")]
+
+
+def test_a_figure_is_added_in_one_place(ranking, monkeypatch):
+    """By construction: a decorated function alone is drawn for every truth, with its caption filled in."""
+    monkeypatch.setattr(registry, "FIGURES", dict(registry.FIGURES))
+
+    @registry.illustrates("truth", "Mine", "With {intervals}.")
+    def mine(ranking, truth):
+        return Figure()
+
+    added = [one for one in illustrations(ranking) if one.title == "Mine"]
+    assert [one.truth for one in added] == truths(ranking)
+    assert added[0].caption.endswith("With 95 % confidence intervals.") and added[0].draw() is not None

@@ -13,9 +13,10 @@ from matplotlib.text import Text
 
 from zcbench.errors import UnknownNameError
 from zcbench.reports import cost_quality, proxy_heatmap, ranking_bars, score_panels, size_controlled, top_behaviour
+from zcbench.reports.ranking.figures import FIGURES
 from zcbench.reports.style import FORMATS, render, spread
 
-ALL = [ranking_bars, score_panels, proxy_heatmap, size_controlled, cost_quality, top_behaviour]
+ALL = [figure.draw for figure in FIGURES.values() if figure.each != "pair"]
 
 
 def rows(ranking, truth="nasbench201/cifar10", subset="all"):
@@ -90,7 +91,7 @@ def test_the_free_ensemble_is_a_line_and_what_has_learned_stands_below(mixed):
     assert tau in [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == ":"]
     assert axis.get_yticklabels()[-1].get_text() == "zico"
     words = [text.get_text() for text in ranking_bars(mixed).legends[0].get_texts()]
-    assert {"ensemble", "free ensemble", "supervised regression"} <= set(words)
+    assert {"ensemble", "baseline of the ensembles", "supervised regression"} <= set(words)
 
 
 def test_names_in_the_matrix_have_the_colour_of_their_kind(mixed):

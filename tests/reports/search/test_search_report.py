@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pytest
 
 import zcbench
-from zcbench.reports.search.figures import best_of, best_so_far, cell_graph, pareto, population_over_time
-from zcbench.reports.search.page import cost_of, search_page, write_search_report
+from zcbench.reports.search.figures import best_of, best_so_far, cell_graph, cost_of, pareto, population_over_time
+from zcbench.reports.search.page import search_page, write_search_report
 
 ARCHS = zcbench.spaces.get("nasbench201").subset()[:4]
 
@@ -90,7 +90,7 @@ def test_the_plot_has_every_architecture_that_got_a_value(content):
     parser.feed(search_page(content))
     assert {text.partition(" —")[0]: kind for kind, text in parser.found} == {
         ARCHS[0]: "front",
-        ARCHS[1]: "pick",
+        ARCHS[1]: "selected",
         ARCHS[3]: "other",
     }
 

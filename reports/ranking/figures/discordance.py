@@ -1,4 +1,4 @@
-"""Figures of two truths side by side: who changes places when students are distilled?"""
+"""Changes of rank between two truths, such as with and without distillation."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,23 +8,31 @@ from matplotlib.lines import Line2D
 
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.benchmarks.statistics.agreement import Agreement, agreement
+from zcbench.reports.ranking.illustrations import illustrates
 from zcbench.reports.ranking.selection import labels
-from zcbench.reports.style import GREY, LABEL_SIZE, add_heading, label_at_right, panels, styled
+from zcbench.reports.style import GREEN, GREY, LABEL_SIZE, ORANGE, add_heading, label_at_right, panels
 from zcbench.reports.wording import count, number, percent
 
 MOST = 200
 """Architectures that a slope chart can show."""
 
-_UP, _DOWN = "#009E73", "#D55E00"
+_UP, _DOWN = GREEN, ORANGE
 _NAMED = 5
-_LONGEST = 12  # letters of a name that finds room
+_LONGEST = 12  # letters of a name that is written
 
 
-@styled
+@illustrates(
+    "pair",
+    "Changes of rank between two truths",
+    "Left: rank of every architecture by {first} and by {second}; green rises and orange falls by more than a tenth of "
+    "all ranks. Right: the two accuracies; a grey line joins every discordant pair, and the colour of a point is the "
+    "share of the other architectures with which it is discordant.",
+    when=lambda ranking, *pair: len(ranking.accuracies) <= MOST and len(ranking.accuracies[list(pair)].dropna()) > 1,
+)
 def rank_change(ranking: Ranking, first: str, second: str) -> Figure:
-    """Places by two truths joined by lines, and the two accuracies with every discordant pair joined.
+    """Ranks by two truths joined by lines, and the two accuracies with every discordant pair joined.
 
-    Green rises and orange falls by more than a tenth of all places; the five largest changes of each are named, where
+    Green rises and orange falls by more than a tenth of all ranks. The five largest changes of each are named if their
     names are short.
 
     Args:

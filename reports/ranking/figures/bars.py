@@ -1,0 +1,88 @@
+"""Rank correlation of each proxy as bars."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.reports.ranking.illustrations import illustrates
+from zcbench.reports.ranking.selection import free_ensembles, intervals_named, labels, select, subsets, truths
+from zcbench.reports.style import (
+    KINDS,
+    LABEL_SIZE,
+    add_heading,
+    add_legend,
+    kind_colours,
+    limits_around,
+    panels,
+    text_width,
+)
+from zcbench.reports.wording import MISSING, number, shorten
+
+
+@illustrates(
+    "subset",
+    "Rank correlation of each proxy",
+    "Kendall's τ-b between score and accuracy, with {intervals}, subset {subset} (n = {n}). Hatched bars are sizes, "
+    "which need no network. The dashed line is the best size: a proxy below it does not justify its cost. The dotted "
+    "line, if any, is the baseline of the ensembles. Supervised regressions, if any, are below all other rows.",
+)
+def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str] | None = None) -> Figure:
+    """Bars of tau with their intervals, sorted, one panel per truth, with a line at the best size baseline.
+
+    A second line marks the baseline of the ensembles, if the ranking has one. Supervised regressions come last.
+
+    Args:
+        ranking: a finished ranking.
+        subset: which architectures.
+        only: truths to draw; all if omitted.
+    """
+    chosen = list(only or truths(ranking))
+    rows = {truth: select(ranking, truth, subset) for truth in chosen}
+    most = max(map(len, rows.values()))
+    left = 0.15 + max(text_width(shorten(name)) for part in rows.values() for name in part["proxy"])
+    figure, axes = panels(len(rows), 3, (2.3, 0.165 * most + 0.1), margins=(left, 0.6, 0.3, 0.45), header=0.2)
+    add_heading(figure, f"subset {subset or subsets(ranking)[0]}")
+    limits = limits_around(pd.concat(rows.values())[["tau", "tau_low", "tau_high"]], 0)
+    for axis, (truth, part) in zip(axes, rows.items()):
+        _bars(axis, part)
+        _line_at(axis, part[part["kind"] == "baseline"], "--")
+        _line_at(axis, part[part["proxy"].isin(free_ensembles(ranking))], ":")
+        axis.set(xlim=limits, xlabel="Kendall's τ-b with accuracy", title=labels(ranking)[truth])
+    lines = [_legend_line("baseline", "--", "best size baseline")]
+    if not free_ensembles(ranking).isdisjoint(ranking.table["proxy"]):
+        lines.append(_legend_line("ensemble", ":", "baseline of the ensembles"))
+    interval = Line2D([], [], color="black", linewidth=0.9, label=intervals_named(ranking))
+    add_legend(figure, list(pd.concat(rows.values())["kind"]), [*lines, interval])
+    return figure
+
+
+def _line_at(axis: Axes, rows: pd.DataFrame, style: str) -> None:
+    """Vertical line at the best tau of rows of one kind, if there is one."""
+    best = rows["tau"].max()
+    if np.isfinite(best):
+        axis.axvline(best, color=KINDS[rows["kind"].iloc[0]][0], linestyle=style, linewidth=0.8, zorder=0.5)
+
+
+def _legend_line(kind: str, style: Literal["--", ":"], label: str) -> Line2D:
+    return Line2D([], [], color=KINDS[kind][0], linestyle=style, linewidth=0.8, label=label)
+
+
+def _bars(axis: Axes, rows: pd.DataFrame) -> None:
+    """Horizontal bars of tau, best on top; the number is at the right, the reason of an undefined one inside."""
+    known = rows[rows["tau"].notna()]
+    hatches = ["////" if kind == "baseline" else "" for kind in known["kind"]]
+    axis.barh(known.index, known["tau"], 0.72, color=kind_colours(known), hatch=hatches, edgecolor="white", linewidth=0)
+    axis.hlines(known.index, known["tau_low"], known["tau_high"], color="black", linewidth=0.9)
+    axis.axvline(0, color="black", linewidth=0.6)
+    for place, row in rows.iterrows():
+        x, text = (1.02, number(row["tau"])) if pd.notna(row["tau"]) else (0.02, f"{MISSING} {row['note']}")
+        axis.text(x, float(str(place)), text, transform=axis.get_yaxis_transform(), va="center", fontsize=LABEL_SIZE)
+    axis.set_yticks(range(len(rows)), [shorten(name) for name in rows["proxy"]])
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.tick_params(axis="y", length=0)

@@ -1,0 +1,80 @@
+"""Score against accuracy, a panel for each proxy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.reports.ranking.illustrations import illustrates
+from zcbench.reports.ranking.selection import described, select, subsets, truths
+from zcbench.reports.style import LABEL_SIZE, add_heading, panels
+from zcbench.reports.wording import number, shorten
+
+
+@illustrates(
+    "truth",
+    "Score against accuracy",
+    "Each point is one architecture, coloured by its MACs. Both axes are ranks in percent: of the score "
+    "(horizontal) and of the accuracy (vertical, with the accuracies at the ticks). Vertical stripes are equal scores. "
+    "If the colours change from left to right, the order is that of the size.",
+)
+def score_panels(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
+    """Accuracy against score, both on the scale of ranks, one panel per proxy, coloured by MACs.
+
+    Scores span up to thirty orders of magnitude and most accuracies are close to the highest, so both axes are ranks in
+    percent, from which tau and rho are computed; equal values have their mean rank. The left ticks are accuracies.
+    """
+    rows = select(ranking, truth, subset)
+    truth, subset = truth or truths(ranking)[0], subset or subsets(ranking)[0]
+    accuracy = ranking.accuracies[truth].reindex(ranking.subsets.get(subset)).dropna()
+    macs = np.log10(ranking.sizes["macs"].reindex(accuracy.index).clip(lower=1))
+    figure, axes = panels(len(rows), 5, (1.4, 1.3), margins=(0.42, 0.12, 0.42, 0.3), header=0.2, footer=0.1, side=0.75)
+    places = []
+    for axis, (_, row) in zip(axes, rows.iterrows()):
+        name = row["proxy"]
+        score = ranking.scores[name] if name in ranking.scores else ranking.sizes[name]
+        places.append(_rank_percent(score.reindex(accuracy.index)))
+        note = "" if pd.notna(row["tau"]) else f"  {row['note']}"
+        axis.set_title(f"{shorten(name)}\nτ {number(row['tau'], 2)}   ρ {number(row['rho'], 2)}{note}", fontsize=7.5)
+        axis.set(xlim=_PERCENT, ylim=_PERCENT, xticks=(0, 50, 100), yticks=_QUARTERS)
+        axis.set_yticklabels([f"{value:.1f}" for value in np.percentile(accuracy, _QUARTERS)])
+    _macs_bar(figure, _clouds(figure, axes, places, _rank_percent(accuracy), macs))
+    what = "horizontal: rank of the score in %, higher is predicted better; vertical: accuracy in %, by rank"
+    add_heading(figure, f"{described(ranking, truth, subset)} — {what}")
+    return figure
+
+
+_QUARTERS = (0, 25, 50, 75, 100)
+_PERCENT = (-2.0, 102.0)
+
+
+def _clouds(
+    figure: Figure, axes: Sequence[Axes], across: Sequence[pd.Series], up: pd.Series, macs: pd.Series
+) -> PathCollection:
+    """The points of all panels as one artist, so that SVG and PDF hold one picture and not one for each panel."""
+    over = figure.add_axes((0, 0, 1, 1), xlim=(0, 1), ylim=(0, 1), zorder=1)
+    over.set_axis_off()
+    low, high = _PERCENT
+    corners = [axis.get_position() for axis in axes]
+    x = [box.x0 + box.width * (values - low) / (high - low) for box, values in zip(corners, across)]
+    y = [box.y0 + box.height * (up - low) / (high - low) for box in corners]
+    colours = np.tile(macs, len(axes))
+    return over.scatter(np.concatenate(x), np.concatenate(y), 3, colours, cmap="cividis", linewidths=0, rasterized=True)
+
+
+def _rank_percent(values: pd.Series) -> pd.Series:
+    """Ranks from 0 (lowest) to 100 %, equal values at their mean rank, missing ones left missing."""
+    return 100 * (values.rank() - 1) / max(values.notna().sum() - 1, 1)
+
+
+def _macs_bar(figure: Figure, points: PathCollection) -> None:
+    """Colour bar of the MACs at the right edge of the figure."""
+    place = figure.add_axes((1 - 0.6 / figure.get_figwidth(), 0.35, 0.12 / figure.get_figwidth(), 0.3))
+    bar = figure.colorbar(points, cax=place)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda power, _: f"{10**power / 1e6:.3g} M"))
+    bar.ax.set_title("MACs", fontsize=LABEL_SIZE)

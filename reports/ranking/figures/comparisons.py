@@ -1,0 +1,148 @@
+"""Comparisons of two statistics, a point for each proxy."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.reports.ranking.illustrations import illustrates
+from zcbench.reports.ranking.selection import described, select
+from zcbench.reports.style import (
+    GREY,
+    KINDS,
+    LABEL_SIZE,
+    add_heading,
+    add_legend,
+    kind_colours,
+    label_at_right,
+    limits_around,
+    panels,
+    text_width,
+)
+from zcbench.reports.wording import shorten
+
+
+@illustrates(
+    "truth",
+    "Partial correlation given size",
+    "Kendall's τ-b against the partial τ-b given the number of parameters (left) and of MACs (right). On the "
+    "dashed line size explains nothing of τ-b, on the horizontal line all of it.",
+)
+def size_controlled(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
+    """Tau against partial tau given parameters (left) and MACs (right).
+
+    On the diagonal size explains nothing of tau, on the horizontal line all of it.
+    """
+    rows = select(ranking, truth, subset)
+    figure, axes = _labelled_panels(rows, 2, (3.4, 3.7))
+    add_heading(figure, described(ranking, truth, subset))
+    limits = limits_around(rows[["tau_given_params", "tau_given_macs"]], 0)
+    for axis, size, name in zip(axes, ("params", "macs"), ("parameters", "MACs")):
+        axis.set(xlabel="τ-b with accuracy", ylabel=f"partial τ-b given {name}", title=f"given {name}")
+        _compare(axis, rows, "tau", f"tau_given_{size}", limits)
+    add_legend(figure, list(rows["kind"]), [_DIAGONAL])
+    return figure
+
+
+@illustrates(
+    "truth",
+    "Cost and rank correlation",
+    "Mean seconds per architecture on the machine of the run (logarithmic) against τ-b, with {intervals}. A row "
+    "without a recorded cost is a dotted line.",
+)
+def cost_quality(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
+    """Seconds per architecture (logarithmic) against tau with its interval; lines are rows without a cost."""
+    rows = select(ranking, truth, subset)
+    figure, (axis,) = _labelled_panels(rows, 1, (4.8, 3.9))
+    add_heading(figure, described(ranking, truth, subset))
+    known = rows[rows["tau"].notna()]
+    priced = known[known["seconds"] > 0]
+    axis.set_xscale("log")
+    axis.set(xlabel="seconds per architecture", ylabel="τ-b with accuracy")
+    axis.set_ylim(limits_around(known[["tau", "tau_low", "tau_high"]]))
+    if len(priced):
+        _second_ticks(axis, priced["seconds"].min() / 1.6, priced["seconds"].max() * 1.6)
+    axis.vlines(
+        priced["seconds"], priced["tau_low"], priced["tau_high"], color=kind_colours(priced), linewidth=0.9, alpha=0.7
+    )
+    _points(axis, priced, "seconds", "tau")
+    for _, row in known.drop(priced.index).iterrows():
+        axis.axhline(row["tau"], color=KINDS[row["kind"]][0], linestyle=":", linewidth=0.9)
+    edge = known["seconds"].where(known["seconds"] > 0, axis.get_xlim()[1])
+    _label(axis, known, edge, known["tau"])
+    _say_undefined(axis, list(rows.loc[rows["tau"].isna(), "proxy"]))
+    add_legend(figure, list(rows["kind"]), [Line2D([], [], color=GREY, linestyle=":", label="no cost recorded")])
+    return figure
+
+
+def _second_ticks(axis: Axes, low: float, high: float) -> None:
+    """Limits and plain ticks of a logarithmic axis in seconds: 1, 2 and 5 of each decade, or only powers of ten."""
+    axis.set_xlim(low, high)
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1e4 else (1,), numticks=99))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
+    axis.xaxis.set_minor_locator(NullLocator())
+
+
+@illustrates(
+    "truth",
+    "Rank correlation among the best architectures",
+    "τ-b over all architectures against τ-b within the tenth with the best accuracy, from which a search selects. "
+    "On the dashed line the two are equal.",
+)
+def top_behaviour(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
+    """Tau over all architectures against tau within the tenth with the best accuracy, from which a search selects."""
+    rows = select(ranking, truth, subset)
+    figure, (axis,) = _labelled_panels(rows, 1, (4.4, 3.7))
+    add_heading(figure, described(ranking, truth, subset))
+    axis.set(xlabel="τ-b over all architectures", ylabel="τ-b within the best 10 % by accuracy")
+    _compare(axis, rows, "tau", "tau_top10", limits_around(rows[["tau_top10"]], 0, rows["tau"].median()))
+    add_legend(figure, list(rows["kind"]), [_DIAGONAL])
+    return figure
+
+
+_DIAGONAL = Line2D([], [], color=GREY, linestyle="--", linewidth=0.8, label="equal")
+
+
+def _labelled_panels(rows: pd.DataFrame, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Panels with a margin at the right for the names of all rows."""
+    right = 0.35 + max(text_width(shorten(name)) for name in rows["proxy"])
+    height = max(size[1], 0.135 * len(rows))
+    return panels(columns, columns, (size[0], height), margins=(0.6, right, 0.25, 0.6), header=0.2)
+
+
+def _compare(axis: Axes, rows: pd.DataFrame, x: str, y: str, limits: tuple[float, float]) -> None:
+    """Points of two correlations with their names, the diagonal, and the names of undefined rows."""
+    known = rows[rows[x].notna() & rows[y].notna()]
+    axis.axline((0, 0), slope=1, color=GREY, linestyle="--", linewidth=0.8, zorder=0.5)
+    axis.axhline(0, color=GREY, linewidth=0.6, zorder=0.5)
+    _points(axis, known, x, y)
+    axis.set(xlim=limits_around(known[[x]]), ylim=limits)
+    _label(axis, known, known[x], known[y])
+    _say_undefined(axis, list(rows["proxy"].drop(known.index)))
+
+
+def _points(axis: Axes, rows: pd.DataFrame, x: str, y: str) -> None:
+    """One marker per row, in the colour and shape of its kind."""
+    for kind, part in rows.groupby("kind", sort=True):
+        colour, marker = KINDS[str(kind)]
+        axis.plot(part[x], part[y], marker, color=colour, markersize=5, markeredgecolor="white", markeredgewidth=0.5)
+
+
+def _label(axis: Axes, rows: pd.DataFrame, x: pd.Series, y: pd.Series) -> None:
+    """Names of the rows in a column at the right, in the colour of their kind."""
+    names = [shorten(name) for name in rows["proxy"]]
+    label_at_right(axis, list(x), list(y), names, kind_colours(rows))
+
+
+def _say_undefined(axis: Axes, names: Sequence[str]) -> None:
+    """Names of up to four rows without a number, under the axis; the tables list all."""
+    if len(names):
+        some = ", ".join(shorten(name) for name in names[:4])
+        more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+        axis.text(
+            0, -0.14, f"undefined: {some}{more}", transform=axis.transAxes, fontsize=LABEL_SIZE, color=GREY, va="top"
+        )

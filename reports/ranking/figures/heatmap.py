@@ -1,0 +1,60 @@
+"""Rank correlations between proxies as a matrix of colours."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.reports.ranking.illustrations import illustrates
+from zcbench.reports.ranking.selection import select, subsets
+from zcbench.reports.style import KINDS, LABEL_SIZE, add_heading, panels, text_width
+from zcbench.reports.wording import number, shorten
+
+
+@illustrates(
+    "subset",
+    "Rank correlations between proxies",
+    "Kendall's τ-b between the scores of every two proxies, subset {subset} (n = {n}), with signs such that "
+    "higher is better. Proxies with similar rankings are neighbours. Grey is undefined.",
+    when=lambda ranking, subset: subset in ranking.correlations,
+)
+def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
+    """Tau-b between every two proxies, ordered so that proxies with similar rankings are neighbours.
+
+    The order is that of the leaves of an average-linkage tree on the distance 1 − tau; an undefined tau counts as zero
+    for the order and is drawn as a grey cell. Names have the colour of their kind; supervised regressions are left out.
+    """
+    kinds = select(ranking, None, subset).set_index("proxy")["kind"]
+    matrix = ranking.correlations[subset or subsets(ranking)[0]]
+    matrix = matrix.iloc[(order := _clustered(matrix)), order]
+    names = [shorten(name) for name in matrix.index]
+    side, label = 0.27 * len(names), 0.2 + max(map(text_width, names))
+    figure, (axis,) = panels(1, 1, (side, side), margins=(label, 0.9, 0.1, label), header=0.25, footer=0)
+    add_heading(figure, f"subset {subset or subsets(ranking)[0]}")
+    values = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
+    image = axis.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
+    axis.set_facecolor("#d9d9d9")
+    for (row, column), value in np.ndenumerate(values.filled(np.nan)):
+        colour = "white" if abs(value) > 0.65 else "black"
+        axis.text(column, row, number(value, 2), ha="center", va="center", fontsize=5.6, color=colour)
+    axis.set_xticks(range(len(names)), names, rotation=90)
+    axis.set_yticks(range(len(names)), names)
+    for tick, name in zip((*axis.get_xticklabels(), *axis.get_yticklabels()), (*matrix.index, *matrix.index)):
+        tick.set_color(KINDS[kinds[name]][0])
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    place = figure.add_axes((1 - 0.7 / figure.get_figwidth(), 0.4, 0.12 / figure.get_figwidth(), 0.4))
+    figure.colorbar(image, cax=place).ax.set_title("τ-b", fontsize=LABEL_SIZE)
+    return figure
+
+
+def _clustered(matrix: pd.DataFrame) -> np.ndarray:
+    """Order of the rows in which similar ones are neighbours."""
+    if len(matrix) < 3:
+        return np.arange(len(matrix))
+    distance = 1 - matrix.fillna(0).to_numpy(dtype=float, copy=True)
+    np.fill_diagonal(distance, 0)
+    pairs = squareform((distance + distance.T) / 2, checks=False)
+    return np.asarray(leaves_list(linkage(pairs, "average", optimal_ordering=True)))
