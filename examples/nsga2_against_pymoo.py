@@ -24,7 +24,7 @@ from pymoo.optimize import minimize
 
 from zcbench import spaces
 from zcbench.benchmarks.scoring.bundled import load
-from zcbench.search import Architectures, Costs, Evaluation, Objective, Settings, Values, conduct, stored
+from zcbench.search import NSGA2, Architectures, Costs, Evaluation, Objective, Settings, Values, conduct, stored
 from zcbench.search.algorithms.pareto import front, hypervolume
 
 SPACE = spaces.get("nasbench201")
@@ -92,7 +92,7 @@ def _compared(
         return problem.seen[:evaluations]
 
     def ours(seed: int) -> list[int]:
-        found = conduct(domain, evaluation, Objective((proxy,)), Settings("nsga2", evaluations=evaluations), seed)
+        found = conduct(domain, evaluation, Objective((proxy,)), Settings(NSGA2(), evaluations=evaluations), seed)
         return [number[one.candidate] for one in found.trace.history]
 
     return [_measured(search, goals, seeds) for search in (plain, ours)]

@@ -5,12 +5,14 @@ if __name__ == "search":  # imported from the source folder: this would be a sec
         "Given: 'import search'. Expected: 'import zcbench.search'. Install zcbench and import it from there."
     )
 
+from zcbench.search.algorithms.contract import ALGORITHMS, SearchAlgorithm, algorithm, named
 from zcbench.search.algorithms.local_search import LocalSearch
 from zcbench.search.algorithms.loop import (
     Algorithm,
     Domain,
     Evaluated,
     SearchError,
+    SearchProblem,
     SearchTrace,
     curve,
     first_value,
@@ -19,9 +21,9 @@ from zcbench.search.algorithms.loop import (
 )
 from zcbench.search.algorithms.nsga2 import NSGA2
 from zcbench.search.algorithms.random_search import RandomSearch
-from zcbench.search.algorithms.regularised_evolution import AgeingEvolution
+from zcbench.search.algorithms.regularised_evolution import RegularisedEvolution
 from zcbench.search.architectures import Architectures, BudgetError
-from zcbench.search.conduct import ALGORITHMS, PRESETS, SearchResult, Settings, conduct
+from zcbench.search.conduct import PRESETS, SearchResult, Settings, conduct
 from zcbench.search.costs import Costs, quantity
 from zcbench.search.document import check_free, describe, document, read, write
 from zcbench.search.evaluation import Evaluation, Values, scoring, stored
@@ -35,7 +37,6 @@ __all__ = [
     "HERE",
     "NSGA2",
     "PRESETS",
-    "AgeingEvolution",
     "Algorithm",
     "Architectures",
     "BudgetError",
@@ -47,7 +48,10 @@ __all__ = [
     "LocalSearch",
     "Objective",
     "RandomSearch",
+    "RegularisedEvolution",
+    "SearchAlgorithm",
     "SearchError",
+    "SearchProblem",
     "SearchResult",
     "SearchTrace",
     "SearchTruth",
@@ -55,6 +59,7 @@ __all__ = [
     "Timing",
     "TrainingRecords",
     "Values",
+    "algorithm",
     "at_random",
     "check_free",
     "check_known",
@@ -66,6 +71,7 @@ __all__ = [
     "first_value",
     "held_against",
     "judge",
+    "named",
     "pick",
     "quantity",
     "read",

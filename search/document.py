@@ -6,12 +6,13 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zcbench.errors import ZcbenchError
+from zcbench.search.algorithms.contract import ALGORITHMS
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.architectures import ALL, Architectures
 from zcbench.search.conduct import SearchResult, Settings
@@ -55,7 +56,7 @@ def describe(
         },
         "minimised": list(evaluation.values.minimised),
         "limits": dict(domain.limits),
-        **asdict(settings),
+        **settings.to_json(),
         "seeds": list(seeds),
         "sources": dict(sources),
     }
@@ -183,14 +184,24 @@ def check_free(folder: Path, request: Mapping[str, Any]) -> None:
     file = folder / FILE
     if not os.path.isfile(file):
         return
-    old = read(file)["request"]
-    new = json.loads(json.dumps(request))
+    old, new = _comparable(read(file)["request"]), _comparable(json.loads(json.dumps(request)))
     differing = [f"{key}: {old.get(key)} → {new.get(key)}" for key in {**old, **new} if old.get(key) != new.get(key)]
     if differing:
         raise SearchError(
             f"{folder} holds the result of another search ({'; '.join(differing)}). Expected a folder of its own for "
             f"each; name another one, or delete {FILE} to use the scores that are there."
         )
+
+
+def _comparable(request: dict[str, Any]) -> dict[str, Any]:
+    """A request without options that its algorithm does not have, which were written before, and with its defaults."""
+    try:
+        usual = ALGORITHMS.get(str(request["algorithm"]))().options()
+    except ZcbenchError:  # an algorithm of a plug-in that is not loaded
+        return request
+    foreign = {"population", "tournament", "crossover"} - set(usual)
+    kept = {name: value for name, value in request.items() if name not in foreign}
+    return kept | {name: value for name, value in usual.items() if kept.get(name) is None}
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from zcbench.benchmarks.truths.name import TruthName
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import ZcbenchError
 from zcbench.search.algorithms.loop import SearchError
+from zcbench.search.algorithms.random_search import RandomSearch
 from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import SearchResult, Settings, conduct
 from zcbench.search.evaluation import Evaluation
@@ -52,7 +53,7 @@ def repeated(
     """
     found = []
     for number, seed in enumerate(seeds, 1):
-        what = f"{settings.algorithm}, seed {seed} ({number} of {len(seeds)})"
+        what = f"{settings.algorithm.name}, seed {seed} ({number} of {len(seeds)})"
 
         def watch(trace: Any, what: str = what) -> None:
             if progress:
@@ -142,7 +143,7 @@ def held_against(
 
 def at_random(settings: Settings) -> Settings:
     """The random search that a search is held against: as many evaluations, in steps of the same size."""
-    return replace(settings, algorithm="random")
+    return replace(settings, algorithm=RandomSearch())
 
 
 def _baselines(

@@ -8,10 +8,13 @@ import pytest
 
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.search import (
+    NSGA2,
     Architectures,
     Costs,
     Evaluation,
     Objective,
+    RandomSearch,
+    RegularisedEvolution,
     SearchError,
     SearchTruth,
     Settings,
@@ -27,7 +30,7 @@ from zcbench.search.algorithms.pareto import covered, covered_by_one, front, hyp
 from zcbench.search.judging import by_seconds, trained_at_random
 from zcbench.search.study import at_random
 
-SMALL = Settings("evolution", evaluations=40, population=10, tournament=4)
+SMALL = Settings(RegularisedEvolution(population=10, tournament=4), evaluations=40)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +146,7 @@ def test_the_seconds_of_a_reference_sample_count(space):
     frame = frame.assign(value=rows["params"].astype(float), seconds=1.0).set_index("arch", drop=False)
     frame = frame.rename_axis(None)
     evaluation = Evaluation(Values(("jacov", "macs"), ()), domain.costs, lambda archs: frame.loc[list(archs)])
-    settings = Settings("random", evaluations=20, reference=10)
+    settings = Settings(RandomSearch(), evaluations=20, reference=10)
     assert conduct(domain, evaluation, Objective(("jacov", "macs")), settings, 0).reference_seconds == 10.0
 
 
@@ -226,7 +229,7 @@ def test_the_true_front_is_covered_by_a_search_of_everything(space, table):
     )
     frame = frame.set_index("arch", drop=False).rename_axis(None)
     evaluation = Evaluation(Values(("jacov",), ("macs",)), domain.costs, lambda archs: frame.loc[list(archs)])
-    settings = Settings("nsga2", evaluations=200, population=20)
+    settings = Settings(NSGA2(population=20), evaluations=200)
     found = repeated(domain, evaluation, Objective(("jacov",)), settings, [0])
     judged = judge(found, SearchTruth("toy", some, domain), domain, ["macs"])
     assert len(found[0].trace.history) > 150
@@ -242,7 +245,7 @@ def test_the_pick_of_a_front_is_on_it(space):
     )
     frame = frame.set_index("arch", drop=False).rename_axis(None)
     evaluation = Evaluation(Values(("swap",), ("macs",)), domain.costs, lambda archs: frame.loc[list(archs)])
-    (found,) = repeated(domain, evaluation, Objective(("swap",)), Settings("nsga2", evaluations=40, population=8), [0])
+    (found,) = repeated(domain, evaluation, Objective(("swap",)), Settings(NSGA2(population=8), evaluations=40), [0])
     seen = [one.candidate for one in found.trace.history]
     macs = dict(zip(seen, space.costs(seen)["macs"]))
     assert found.best in found.front and macs[found.arch] == min(macs.values())

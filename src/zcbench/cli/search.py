@@ -52,7 +52,11 @@ def search(
         typer.Option(help="Size of a fixed sample that ranks are taken against; 0 for ranks within the population."),
     ] = 0,
     algorithm: Annotated[
-        str | None, typer.Option(help="random, evolution, local or nsga2.", show_default="evolution")
+        str | None,
+        typer.Option(
+            help="random, evolution, local, nsga2 or one of a plug-in, with options as in evolution(population=20).",
+            show_default="evolution",
+        ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Settings by name: diswot.")] = None,
     evaluations: Annotated[
@@ -162,13 +166,9 @@ def search(
     asked = said.given(context)
     how = inputs.settings(
         preset,
-        algorithm=algorithm,
-        evaluations=evaluations,
-        step=step,
-        population=population,
-        tournament=tournament,
-        crossover=crossover,
-        reference=reference,
+        algorithm,
+        {"population": population, "tournament": tournament, "crossover": crossover},
+        {"evaluations": evaluations, "step": step, "reference": reference},
     )
     goal, rankings = inputs.objective(proxies, rule, where.name, data_dir, transfer=transfer, sizes=sizes)
     limits = inputs.limits(params=max_params, macs=max_macs, depth=max_depth, latency=max_latency, energy=max_energy)
@@ -237,7 +237,7 @@ def _search(
     random: list[SearchResult] = []
     with _progress() as progress:
         found = repeated(domain, evaluation, goal, how, seeds, progress)
-        if baselines and how.algorithm != "random":
+        if baselines and how.algorithm.name != "random":
             random = repeated(domain, evaluation, goal, at_random(how), seeds, progress)
     return found, random
 

@@ -64,15 +64,28 @@ def check(image_size: int | None, classes: int | None, names: Mapping[str, objec
             )
 
 
-def settings(preset: str | None, **given: Any) -> "Settings":
-    """Those of the preset, or the usual ones, with what was given in their place."""
+def settings(
+    preset: str | None, algorithm: str | None, options: Mapping[str, object], numbers: Mapping[str, int | None]
+) -> "Settings":
+    """Those of the preset, or the usual ones, with what was given in their place.
+
+    Args:
+        preset: a name of `PRESETS`.
+        algorithm: a registered name, with options or without.
+        options: of the algorithm, None where they were not given.
+        numbers: fields of `Settings`, None where they were not given.
+    """
     from zcbench.errors import unknown
-    from zcbench.search import PRESETS, Settings
+    from zcbench.search import PRESETS, Settings, named
 
     if preset is not None and preset not in PRESETS:
         raise unknown("preset of a search", preset, PRESETS)
     usual = PRESETS[preset] if preset else Settings()
-    return replace(usual, **{name: value for name, value in given.items() if value is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    if algorithm is None or algorithm == usual.algorithm.name:
+        algorithm, given = usual.algorithm.name, {**usual.algorithm.options(), **given}
+    wanted = {name: value for name, value in numbers.items() if value is not None}
+    return replace(usual, algorithm=named(algorithm, given), **wanted)
 
 
 def objective(

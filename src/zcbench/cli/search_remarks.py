@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from zcbench.spaces import Space
 
 _OF_NETWORKS = ["inits", "batch_size", "batch_seed", "init", "dtype", "layout", "device", "workers", "timeout"]
-_OF_POPULATIONS = ["population", "tournament", "crossover"]
 _OF_TEACHERS = ["teacher", "teacher_checkpoint", "teacher_seed"]
-_IDLE = {"random": _OF_POPULATIONS, "local": _OF_POPULATIONS, "nsga2": ["tournament"]}
 
 
 def given(context: "Context") -> dict[str, Any]:
@@ -38,15 +36,15 @@ def remarks(
     told = list(_without_effect(asked, _idle(asked, goal, how, stored=stored, costs=costs)))
     if "minimise" in asked and not minimised:
         told.append("Without effect: --minimise (it names no cost).")
-    elif minimised and how.algorithm != "nsga2":
+    elif minimised and not how.algorithm.minimises:
         told.append(
-            f"Without effect on what is proposed: --minimise (the algorithm is {how.algorithm}; only nsga2 minimises "
-            f"costs). The costs choose among equal values, and make the front."
+            f"Without effect on what is proposed: --minimise (the algorithm {how.algorithm.name} minimises no costs). "
+            f"The costs choose among equal values, and make the front."
         )
-    if how.algorithm in ("evolution", "nsga2") and how.evaluations <= how.population:
+    if how.evaluations <= how.algorithm.initial:
         told.append(
-            f"The first population of {how.population} took all {how.evaluations} evaluations: no child was born, and "
-            f"the search was a random one. Ask for more evaluations, or for a smaller population."
+            f"The first population of {how.algorithm.initial} took all {how.evaluations} evaluations: the search was "
+            f"a random one. Ask for more evaluations, or for a smaller population."
         )
     return told
 
@@ -88,7 +86,7 @@ def _idle(
     """Options without effect, by the reason."""
     from zcbench.proxies import REGISTRY
 
-    idle = {f"the algorithm is {how.algorithm}": _IDLE.get(how.algorithm, [])}
+    idle: dict[str, list[str]] = {}
     if stored:
         idle["scores are looked up"] = [*_OF_NETWORKS, "dataset", "image_size", "classes", *_OF_TEACHERS]
     elif not scored(goal):
@@ -99,7 +97,7 @@ def _idle(
         idle["neither latency nor energy is limited or minimised"] = ["latency_device"]
     if not asked.get("truth"):
         idle["no truth was named"] = ["baselines"]
-    elif how.algorithm == "random":
+    elif how.algorithm.name == "random":
         idle["the search is at random itself"] = ["baselines"]
     if not any(REGISTRY.get(name).needs_teacher for name in scored(goal)):
         idle["nothing compares with a teacher"] = _OF_TEACHERS
