@@ -24,7 +24,7 @@ from pymoo.optimize import minimize
 
 from zcbench import spaces
 from zcbench.benchmarks.scoring.bundled import load
-from zcbench.search import NSGA2, Architectures, Costs, Evaluation, Objective, Settings, Values, conduct, stored
+from zcbench.search import NSGA2, Costs, Evaluation, Objective, Settings, Values, architectures, conduct, stored
 from zcbench.search.algorithms.pareto import front, hypervolume
 
 SPACE = spaces.get("nasbench201")
@@ -73,7 +73,7 @@ def _compared(
     """Shares of the hypervolume and mean seconds: of plain pymoo, and of zcbench."""
     costs = Costs(SPACE)
     domain, evaluation = (
-        Architectures(costs),
+        architectures(costs),
         Evaluation(Values((proxy,), (size,)), costs, stored(frame, [proxy])[0]),
     )
     goals = np.array([one.values for one in evaluation(ARCHS)])

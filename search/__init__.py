@@ -1,4 +1,4 @@
-"""Searches that consume a ranking: algorithms, budgets, objectives, and what a search was worth."""
+"""Architecture search by scores of untrained networks: algorithms, budgets, objectives, comparison with accuracies."""
 
 if __name__ == "search":  # imported from the source folder: this would be a second copy of the package
     raise ImportError(
@@ -22,15 +22,20 @@ from zcbench.search.algorithms.loop import (
 from zcbench.search.algorithms.nsga2 import NSGA2
 from zcbench.search.algorithms.random_search import RandomSearch
 from zcbench.search.algorithms.regularised_evolution import RegularisedEvolution
-from zcbench.search.architectures import Architectures, BudgetError
+from zcbench.search.architectures import Architectures, ListedArchitectures, SpaceArchitectures, architectures
+from zcbench.search.budget import Budget, BudgetError
+from zcbench.search.candidates import Candidates
 from zcbench.search.conduct import PRESETS, SearchResult, Settings, conduct
 from zcbench.search.costs import Costs, quantity
-from zcbench.search.document import check_free, describe, document, read, write
-from zcbench.search.evaluation import Evaluation, Values, scoring, stored
-from zcbench.search.judging import SearchTruth, judge, validation_name
+from zcbench.search.document import Outcome, Request, read
+from zcbench.search.evaluation import Evaluation, Values
+from zcbench.search.judging import Judgement, SearchTruth, Spread, judge, validation_name
 from zcbench.search.latency import HERE, LatencyTable, Timing
 from zcbench.search.objective import Objective
-from zcbench.search.study import TrainingRecords, at_random, check_known, disconnected, held_against, repeated
+from zcbench.search.running import Truths, run_search
+from zcbench.search.scores import Scoring, stored
+from zcbench.search.study import Comparison, compare, repeated
+from zcbench.search.trained import TrainingRecords, training_records
 
 __all__ = [
     "ALGORITHMS",
@@ -39,16 +44,24 @@ __all__ = [
     "PRESETS",
     "Algorithm",
     "Architectures",
+    "Budget",
     "BudgetError",
+    "Candidates",
+    "Comparison",
     "Costs",
     "Domain",
     "Evaluated",
     "Evaluation",
+    "Judgement",
     "LatencyTable",
+    "ListedArchitectures",
     "LocalSearch",
     "Objective",
+    "Outcome",
     "RandomSearch",
     "RegularisedEvolution",
+    "Request",
+    "Scoring",
     "SearchAlgorithm",
     "SearchError",
     "SearchProblem",
@@ -56,29 +69,27 @@ __all__ = [
     "SearchTrace",
     "SearchTruth",
     "Settings",
+    "SpaceArchitectures",
+    "Spread",
     "Timing",
     "TrainingRecords",
+    "Truths",
     "Values",
     "algorithm",
-    "at_random",
-    "check_free",
-    "check_known",
+    "architectures",
+    "compare",
     "conduct",
     "curve",
-    "describe",
-    "disconnected",
-    "document",
     "first_value",
-    "held_against",
     "judge",
     "named",
     "pick",
     "quantity",
     "read",
     "repeated",
-    "scoring",
+    "run_search",
     "search",
     "stored",
+    "training_records",
     "validation_name",
-    "write",
 ]

@@ -1,14 +1,14 @@
 """One search over architectures, from its settings to its result."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
 
-from zcbench.search.algorithms.contract import SearchAlgorithm
+from zcbench.errors import unknown
+from zcbench.search.algorithms.contract import SearchAlgorithm, named
 from zcbench.search.algorithms.loop import (
     STEP,
     Evaluated,
@@ -58,10 +58,37 @@ class Settings:
         check_most("step", self.step)
         check_most("reference", self.reference)
 
-    def to_json(self) -> dict[str, object]:
-        """The settings as ``search.json`` has them, the options of the algorithm among them."""
-        own = {name: getattr(self, name) for name in ("evaluations", "step", "reference")}
-        return {"algorithm": self.algorithm.name, **self.algorithm.options(), **own}
+    @classmethod
+    def of(
+        cls,
+        preset: str | None = None,
+        algorithm: str | None = None,
+        options: Mapping[str, object | None] | None = None,
+        numbers: Mapping[str, int | None] | None = None,
+    ) -> "Settings":
+        """Those of a preset, or the usual ones, with what is given in their place; None stands for not given.
+
+        Args:
+            preset: a name of `PRESETS`.
+            algorithm: a registered name, with options or without.
+            options: further options of the algorithm.
+            numbers: other fields of `Settings`.
+
+        Raises:
+            UnknownNameError: a preset, an algorithm or an option that nobody knows.
+            SearchError: a number is out of range.
+
+        >>> Settings.of("diswot", options={"population": 20}).algorithm
+        RegularisedEvolution(population=20, tournament=8, crossover=0.0)
+        """
+        if preset is not None and preset not in PRESETS:
+            raise unknown("preset of a search", preset, PRESETS)
+        usual = PRESETS[preset] if preset else cls()
+        given = {name: value for name, value in (options or {}).items() if value is not None}
+        if algorithm is None or algorithm == usual.algorithm.name:
+            algorithm, given = usual.algorithm.name, {**usual.algorithm.options(), **given}
+        wanted = {name: value for name, value in (numbers or {}).items() if value is not None}
+        return replace(usual, algorithm=named(algorithm, given), **wanted)
 
 
 PRESETS: Mapping[str, Settings] = MappingProxyType(
@@ -72,15 +99,15 @@ PRESETS: Mapping[str, Settings] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """What one search found.
+    """The result of one search.
 
     Attributes:
         seed: names its random stream.
         trace: all that it did.
         values: the objective for every architecture of the history, minus infinity where there is none.
-        best: position of the pick in the history.
+        best: position of the selected architecture in the history.
         front: positions of those that no other beats in the objective and in every cost that was to be small.
-        points: after how many evaluations which position was the pick.
+        points: after how many evaluations which position was selected.
         reference: the sample that ranks were taken against.
         reference_seconds: time that its evaluation took.
         wall_seconds: time from start to end.
@@ -98,16 +125,16 @@ class SearchResult:
 
     @property
     def arch(self) -> str:
-        """The pick."""
+        """The selected architecture."""
         return self.trace.history[self.best].candidate
 
     def position_at(self, evaluations: int) -> int | None:
-        """Position of the pick of a search that had ended after so many evaluations; None before the first step."""
+        """Position of what a search of so many evaluations would select; None before the first step."""
         before = [position for done, position in self.points if done <= evaluations]
         return before[-1] if before else None
 
-    def pick_at(self, evaluations: int) -> str | None:
-        """The pick of a search that had ended after so many evaluations; None before the first step."""
+    def arch_at(self, evaluations: int) -> str | None:
+        """What a search of so many evaluations would select; None before the first step."""
         position = self.position_at(evaluations)
         return None if position is None else self.trace.history[position].candidate
 
@@ -211,20 +238,3 @@ def _nothing(history: Sequence[Evaluated[str]], objective: Objective) -> SearchE
         f"None of the {len(history)} architectures that were evaluated has a value of {objective.formula}.{why} "
         f"Expected at least one; choose other proxies or another space."
     )
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean over repeats, their standard deviation, and the 95 % interval of the mean by Student's t.
-
-    >>> {name: round(value, 3) for name, value in spread([1.0, 2.0, 3.0]).items()}
-    {'mean': 2.0, 'sd': 1.0, 'low': -0.484, 'high': 4.484}
-    """
-    from scipy.stats import t
-
-    known = np.array([value for value in values if math.isfinite(value)])
-    if len(known) < 2:
-        mean = float(known.mean()) if len(known) else math.nan
-        return {"mean": mean, "sd": math.nan, "low": math.nan, "high": math.nan}
-    mean, sd = float(known.mean()), float(known.std(ddof=1))
-    half = float(t.ppf(0.975, len(known) - 1)) * sd / math.sqrt(len(known))
-    return {"mean": mean, "sd": sd, "low": mean - half, "high": mean + half}

@@ -98,7 +98,7 @@ def test_truth_and_repeats(zcbench_command, truth, tmp_path):
     assert judged["regret"]["mean"] == pytest.approx(0, abs=1e-6)
     assert judged["baselines"]["largest by macs"]["regret"] == pytest.approx(0, abs=1e-6)
     assert judged["baselines"]["random search, same objective"]["regret"]["mean"] > 0
-    assert "the picks" in result.stdout and (tmp_path / "out" / "report" / "index.html").is_file()
+    assert "selected" in result.stdout and (tmp_path / "out" / "report" / "index.html").is_file()
 
 
 def test_the_truth_does_not_steer(zcbench_command, truth, tmp_path):
