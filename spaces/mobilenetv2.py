@@ -6,13 +6,14 @@ the image, activations are ReLU and not ReLU6, widths are cut off and not rounde
 expansion 1 keeps its first convolution.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 
 LAST = 1280
 
@@ -62,13 +63,8 @@ def mobilenetv2(expansion: int, width: float, image_channels: int, num_classes: 
     for stage, block in _blocks(expansion, width, stem):
         stages.setdefault(stage, []).append(block)
     layers |= {f"stage{stage}": nn.Sequential(*blocks) for stage, blocks in stages.items()}
-    layers |= {
-        "last": nn.Sequential(*conv_bn(int(BLOCKS[-1][2] * width), last, 1), nn.ReLU()),
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "classifier": nn.Linear(last, num_classes),
-    }
-    return nn.Sequential(OrderedDict(layers))
+    layers["last"] = nn.Sequential(*conv_bn(int(BLOCKS[-1][2] * width), last, 1), nn.ReLU())
+    return classifying(layers, last, num_classes)
 
 
 def _blocks(expansion: int, width: float, inputs: int) -> Iterator[tuple[int, nn.Module]]:
@@ -80,6 +76,7 @@ def _blocks(expansion: int, width: float, inputs: int) -> Iterator[tuple[int, nn
             inputs = outputs
 
 
+@space
 class MobileNetV2(ProductSpace):
     """MobileNetV2 with an expansion of 1 to 6 and a width of a quarter to all of the channels.
 
