@@ -29,11 +29,12 @@ from zcbench.search.conduct import PRESETS, SearchResult, Settings, conduct
 from zcbench.search.costs import Costs, quantity
 from zcbench.search.document import Outcome, Request, read
 from zcbench.search.evaluation import Evaluation, Values
-from zcbench.search.judging import Judgement, SearchTruth, Spread, judge, validation_name
+from zcbench.search.judging import Judgement, SearchTruth, judge, validation_name
 from zcbench.search.latency import HERE, LatencyTable, Timing
 from zcbench.search.objective import Objective
 from zcbench.search.running import Truths, run_search
 from zcbench.search.scores import Scoring, stored
+from zcbench.search.spread import Spread
 from zcbench.search.study import Comparison, compare, repeated
 from zcbench.search.trained import TrainingRecords, training_records
 

@@ -106,8 +106,9 @@ class Row:
 
     def to_json(self) -> dict[str, object]:
         """The row of ``search.json``; the status only where it is not ok."""
-        row = {"arch": self.arch, "value": self.value, "scores": dict(self.scores), "costs": dict(self.costs)}
-        return row if self.status == "ok" else {**row, "status": self.status, "reason": self.reason}
+        failure = {} if self.status == "ok" else {"status": self.status, "reason": self.reason}
+        own = {"scores": dict(self.scores), "costs": dict(self.costs)}
+        return {"arch": self.arch, "value": self.value, **own, **failure}
 
 
 @dataclass(frozen=True, eq=False)

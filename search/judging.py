@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.algorithms.pareto import covered, covered_by_one
 from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import SearchResult
+from zcbench.search.spread import Point, Spread, rounded
 from zcbench.streams import numpy_stream
 
 CHECKPOINTS = (8, 16, 32, 64, 128, 256, 512, 1000, 2000, 5000, 10000)
@@ -19,52 +20,6 @@ CHECKPOINTS = (8, 16, 32, 64, 128, 256, 512, 1000, 2000, 5000, 10000)
 
 TRAININGS = (1, 10, 100, 1000)
 """How many architectures the random search trains whose best by validation is taken, and as many as were evaluated."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean over repeats, standard deviation, and the 95 % interval of the mean by Student's t; None where unknown.
-
-    >>> Spread.of([1.0, 2.0, 3.0])
-    Spread(mean=2.0, sd=1.0, low=-0.484138, high=4.484138, n=3)
-    """
-
-    mean: float | None
-    sd: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """That of the values that are numbers."""
-        from scipy.stats import t
-
-        known = np.array([value for value in values if math.isfinite(value)])
-        mean = float(known.mean()) if len(known) else math.nan
-        if len(known) < 2:
-            return cls(told(mean), None, None, None, len(known))
-        sd = float(known.std(ddof=1))
-        half = float(t.ppf(0.975, len(known) - 1)) * sd / math.sqrt(len(known))
-        return cls(told(mean), told(sd), told(mean - half), told(mean + half), len(known))
-
-    def to_json(self) -> dict[str, object]:
-        """The figures by name."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Point:
-    """A spread after so many evaluations, trainings or seconds; ``at`` says of which and how many."""
-
-    at: Mapping[str, float]
-    spread: Spread
-    more: Mapping[str, Spread | float] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        """All in one row."""
-        more = {name: one.to_json() if isinstance(one, Spread) else one for name, one in self.more.items()}
-        return {**self.at, **self.spread.to_json(), **more}
 
 
 @dataclass(frozen=True)
@@ -228,7 +183,7 @@ def judge(
 
 def _selected(one: SearchResult, truth: SearchTruth) -> dict[str, object]:
     accuracy = truth.accuracy(one.arch)
-    return {"seed": one.seed, "arch": one.arch, "accuracy": told(accuracy), "regret": told(truth.best - accuracy)}
+    return {"seed": one.seed, "arch": one.arch, "accuracy": rounded(accuracy), "regret": rounded(truth.best - accuracy)}
 
 
 def by_seconds(found: Sequence[SearchResult], truth: SearchTruth, points: int = 12) -> list[Point]:
@@ -321,17 +276,12 @@ def _front(
     true = _points(list(map(str, truth.fitting.index)), truth, domain, costs)
     fronts = [[one.trace.history[place].candidate for place in one.front] for one in found]
     shares = Spread.of([covered(_points(archs, truth, domain, costs), true) for archs in fronts])
-    return FrontShare(costs, shares, told(covered_by_one(true)))
+    return FrontShare(costs, shares, rounded(covered_by_one(true)))
 
 
 def _points(archs: Sequence[str], truth: SearchTruth, domain: Architectures, costs: Sequence[str]) -> np.ndarray:
     accuracy = truth.whole.reindex(list(archs)).to_numpy(dtype=float)
     return np.column_stack([accuracy, *(-domain.costs.column(name, archs) for name in costs)])
-
-
-def told(value: float) -> float | None:
-    """A number as JSON has it, to six digits; None for NaN and infinity."""
-    return round(value, 6) if math.isfinite(value) else None
 
 
 def validation_name(truth: str) -> str | None:

@@ -89,8 +89,8 @@ def run_search(
         if truths.wants_random(settings, free=source.archs is not None or not scored(goal)):
             random = repeated(domain, evaluation, goal, at_random(settings), seeds, progress)
     comparisons = compare(found, trained, domain, candidates.minimise, random, goal.chosen_by)
-    told = (*remarks, *_remarks(settings, candidates), *disconnected(found, domain))
-    outcome = Outcome(request, tuple(found), tuple(comparisons), told)
+    said = (*remarks, *_remarks(settings, candidates), *disconnected(found, domain))
+    outcome = Outcome(request, tuple(found), tuple(comparisons), said)
     write(folder, outcome)
     return outcome
 

@@ -15,7 +15,6 @@ from zcbench.search.evaluation import Evaluation
 from zcbench.search.judging import (
     Judgement,
     Largest,
-    Point,
     SearchTruth,
     by_seconds,
     judge,
@@ -23,6 +22,7 @@ from zcbench.search.judging import (
     trained_at_random,
 )
 from zcbench.search.objective import Objective
+from zcbench.search.spread import Point
 from zcbench.search.trained import TrainingRecords
 
 Progress = Callable[[str, int, int], object]

@@ -28,7 +28,7 @@ class TrainingRecords:
     seconds: pd.Series | None = None
 
 
-def training_records(names: Sequence[str], data_dir: Path | None = None) -> dict[str, TrainingRecords]:
+def training_records(names: Sequence[str], data_dir: str | Path | None = None) -> dict[str, TrainingRecords]:
     """Accuracies by truth, with those that a search by training would choose by, where they are known.
 
     Raises:
@@ -41,7 +41,7 @@ def training_records(names: Sequence[str], data_dir: Path | None = None) -> dict
     }
 
 
-def _validation(name: str, data_dir: Path | None) -> pd.Series | None:
+def _validation(name: str, data_dir: str | Path | None) -> pd.Series | None:
     if Path(name).is_file() or (chooser := validation_name(name)) is None:
         return None
     try:
@@ -50,7 +50,7 @@ def _validation(name: str, data_dir: Path | None) -> pd.Series | None:
         return None
 
 
-def _seconds(name: str, data_dir: Path | None) -> pd.Series | None:
+def _seconds(name: str, data_dir: str | Path | None) -> pd.Series | None:
     """Training times, published for NAS-Bench-201 and 200 epochs."""
     space, _, rest = name.partition("/")
     dataset, _, split = rest.partition("/")

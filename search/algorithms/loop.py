@@ -16,7 +16,7 @@ from zcbench.errors import ZcbenchError
 C = TypeVar("C", bound=Hashable)
 
 STEP = 8
-"""Candidates that are asked for at a time, unless told otherwise; it decides the search, workers do not."""
+"""Candidates that are asked for at a time by default; it decides the search, the number of workers does not."""
 
 MOST = 100_000
 """Most candidates of a step, a population or a reference sample, which are held in memory."""
@@ -150,8 +150,8 @@ def search(
 ) -> SearchTrace[C]:
     """Let ``algorithm`` look for good candidates until ``evaluations`` different ones are evaluated.
 
-    A candidate that comes up again is told from memory and costs nothing. The trace depends on the algorithm with its
-    generator, the evaluation and ``step``; a search of fewer evaluations is the beginning of one of more.
+    A candidate that comes up again is answered from memory and costs nothing. The trace depends on the algorithm with
+    its generator, the evaluation and ``step``; a search of fewer evaluations is the beginning of one of more.
 
     Args:
         algorithm: what proposes candidates.
@@ -247,7 +247,7 @@ def pick(history: Sequence[Evaluated[C]], fitness: Fitness[C]) -> int | None:
 
 
 def curve(trace: SearchTrace[C], fitness: Fitness[C], *, fixed: bool = False) -> list[tuple[int, int]]:
-    """Positions of the pick as the search went on: after how many evaluations it became which.
+    """Positions of the fittest candidate as the search went on: after how many evaluations it became which.
 
     Args:
         trace: what the search did.

@@ -102,7 +102,7 @@ class NSGA2(SearchAlgorithm[C]):
         self._told: dict[C, Evaluated[C]] = {}
 
     def ask(self, n: int) -> list[C]:
-        """The next ``n`` of the present generation; the next generation when all of it is told."""
+        """The next ``n`` of the present generation; the next generation when all of it is evaluated."""
         if self._generation is None:
             self._generation = self._nsga2.ask()
             places = [] if self._generation is None else self._generation.get("X")[:, 0]
@@ -111,7 +111,7 @@ class NSGA2(SearchAlgorithm[C]):
         return [self._known.at(place) for place in asked]
 
     def tell(self, evaluated: Sequence[Evaluated[C]]) -> None:
-        """Sort the generation with its parents once all of it is told."""
+        """Sort the generation with its parents once all of it is evaluated."""
         self._told |= {one.candidate: one for one in evaluated}
         if self._waiting or self._generation is None:
             return

@@ -1,4 +1,4 @@
-"""``zcbench search``: look for an architecture by what a ranking has found trustworthy."""
+"""``zcbench search``: search for an architecture by scores of untrained networks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,7 +187,7 @@ def search(
             scores=scoring if scores is None else scores,
             truths=Truths(() if truth is None else named_truths(truth), baselines),
             seeds=range(seed, seed + repeats),
-            remarks=remarks(asked, goal, settings, candidates),
+            remarks=list(remarks(asked, goal, settings, candidates)),
             data_dir=data_dir,
             progress=progress,
         )
