@@ -96,7 +96,6 @@ class MobileNetV2(ProductSpace):
         Site("the width", ("0.25", "0.5", "0.75", "1.0")),
     )
     separators = ("-",)
-    lengths = (2,)
     aliases = {"mobilenetv2": "6-0.5", "mobile_half": "6-0.5"}  # noqa: RUF012
     multiple = 16
 

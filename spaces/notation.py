@@ -22,7 +22,7 @@ class Notation:
         example: one string of the space, for messages.
         sites: the choices, in the order in which a string names them.
         separators: the text between a site and the next.
-        lengths: how many sites an architecture may have, in ascending order.
+        lengths: how many sites an architecture may have, in ascending order; as many as there are, unless it is set.
         aliases: further names of architectures, such as ``resnet20``.
     """
 
@@ -30,9 +30,14 @@ class Notation:
     label: str
     example: str
     sites: tuple[Site, ...]
-    separators: tuple[str, ...]
+    separators: tuple[str, ...] = ()
     lengths: tuple[int, ...]
     aliases: Mapping[str, str] = {}
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if "sites" in vars(cls) and "lengths" not in vars(cls):
+            cls.lengths = (len(cls.sites),)
 
     def parse(self, arch: str) -> tuple[str, ...]:
         """Values of the sites, in order.

@@ -109,7 +109,6 @@ class PiT(ProductSpace):
         Site("the heads of the stages", tuple(map("-".join, combinations_with_replacement("248", 3)))),
     )
     separators = ("/", "/", "-", "-", "/")
-    lengths = (6,)
     aliases = {"pit_ti": "32/4/2-6-4/2-4-8"}  # noqa: RUF012
     multiple = STRIDE
     smallest = PATCH

@@ -87,7 +87,6 @@ class ResNet(ProductSpace):
         ),
     )
     separators = ("-", "-", "@", "-", "-", "-")
-    lengths = (7,)
     aliases = {  # noqa: RUF012
         **{f"resnet{6 * n + 2}": f"{n}-{n}-{n}@{WIDTHS}" for n in (1, 2, 3, 5, 7, 9, 18)},
         **{f"resnet{6 * n + 2}x4": f"{n}-{n}-{n}@{WIDE}" for n in (1, 5)},
@@ -120,7 +119,6 @@ class S0(ProductSpace):
     example = "557"
     sites = tuple(Site(f"stage {stage}", ("1", "3", "5", "7")) for stage in (1, 2, 3))
     separators = ("", "")
-    lengths = (3,)
     multiple = 4
 
     def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:

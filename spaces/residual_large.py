@@ -92,7 +92,6 @@ class ResNetLarge(ProductSpace):
         ),
     )
     separators = ("/", "x", "x") * 4
-    lengths = (13,)
     aliases = {  # noqa: RUF012
         "resnet18": "64/b3x64x2/b3x128x2/b3x256x2/b3x512x2",
         "resnet34": "64/b3x64x3/b3x128x4/b3x256x6/b3x512x3",

@@ -128,8 +128,6 @@ class ShuffleNet(ProductSpace):
     label = "ShuffleNet for CIFAR"
     example = "v2-1"
     sites = (Site("the name", ("v1", *V2_WIDTHS)),)
-    separators = ()
-    lengths = (1,)
     aliases = {"ShuffleV1": "v1", "ShuffleV2": "v2-1"}  # noqa: RUF012
     multiple = 8
 

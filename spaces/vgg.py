@@ -56,8 +56,6 @@ class VGG(ProductSpace):
     label = "VGG for CIFAR"
     example = "vgg8"
     sites = (Site("the name", tuple(DEPTHS)),)
-    separators = ()
-    lengths = (1,)
     multiple = 8
 
     def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:

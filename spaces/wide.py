@@ -73,7 +73,6 @@ class WideResNet(ProductSpace):
         Site("widening factor", ("1", "2", "3", "4", "6", "8", "10")),
     )
     separators = ("-",)
-    lengths = (2,)
     aliases = {f"wrn_{depth}_{widen}": f"{depth}-{widen}" for depth in (16, 40) for widen in (1, 2)}  # noqa: RUF012
     multiple = 4
 
