@@ -295,14 +295,7 @@ def architectures(
     within: Sequence[str] | None = None,
     subset: str = ALL,
 ) -> Architectures:
-    """Architectures within a budget: those of the list ``within``, or of a subset of the space.
-
-    Args:
-        costs: of the space that is searched.
-        limits: greatest allowed value of each cost.
-        needed: costs that must be measurable, in addition to those that are limited; sizes always are.
-        within: architectures to choose from; all of ``subset`` if None.
-        subset: a subset that the space knows, such as ``"live"``.
+    """Architectures within a `Budget`: those of the list ``within``, or of a ``subset`` of the space.
 
     Raises:
         BudgetError: nothing satisfies the limits; the message has the nearest possible values.

@@ -76,7 +76,6 @@ class Settings:
 
         Raises:
             UnknownNameError: a preset, an algorithm or an option that nobody knows.
-            SearchError: a number is out of range.
 
         >>> Settings.of("diswot", options={"population": 20}).algorithm
         RegularisedEvolution(population=20, tournament=8, crossover=0.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks.truths.name import TruthName
-from zcbench.search.algorithms.loop import SearchError
+from zcbench.search.algorithms.loop import Evaluated, SearchError
 from zcbench.search.algorithms.pareto import covered, covered_by_one
 from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import SearchResult
@@ -31,6 +31,11 @@ class Largest:
     size: Mapping[str, int]
     accuracy: float
     regret: float
+
+    @property
+    def label(self) -> str:
+        """What the baseline is called."""
+        return f"largest by {next(iter(self.size))}"
 
     def to_json(self) -> dict[str, object]:
         """The row of ``search.json``."""
@@ -205,35 +210,36 @@ def by_seconds(found: Sequence[SearchResult], truth: SearchTruth, points: int = 
 
 
 def trained_at_random(
+    found: Sequence[SearchResult],
     domain: Architectures,
     truth: SearchTruth,
-    validation: pd.Series,
-    seeds: Sequence[int],
+    validation: pd.Series | None,
     seconds: pd.Series | None = None,
-    evaluations: int | None = None,
-) -> list[Point]:
+) -> tuple[Point, ...] | None:
     """Random search that trains: of k architectures the best by validation accuracy, judged by the truth.
 
     Args:
+        found: the searches; there are as many draws, and k is also their number of evaluations.
         domain: what was searched.
         truth: accuracies that judge.
         validation: accuracies that choose, by architecture.
-        seeds: as many draws as the search had.
         seconds: time that training each architecture takes.
-        evaluations: of the search; as many are trained, in addition to `TRAININGS`.
 
     Returns:
-        One point per k: accuracy over the seeds, and the mean seconds of the k trainings where they are known.
+        One point per k: accuracy over the seeds, and the mean seconds of the k trainings where they are known. None
+        without accuracies that choose.
     """
-    known = truth.fitting.index.intersection(validation.dropna().index)
+    if validation is None:
+        return None
+    known, most = truth.fitting.index.intersection(validation.dropna().index), max(map(len, _histories(found)))
     rows = []
-    for k in (k for k in sorted({*TRAININGS, evaluations or 1}) if k <= len(known)):
-        drawn = [_draw(domain, known, k, seed) for seed in seeds]
+    for k in (k for k in sorted({*TRAININGS, most}) if k <= len(known)):
+        drawn = [_draw(domain, known, k, one.seed) for one in found]
         chosen = [truth.accuracy(str(validation.loc[some].idxmax())) for some in drawn]
-        cost = np.nan if seconds is None else float(np.mean([seconds.reindex(some).sum() for some in drawn]))
-        more: dict[str, Spread | float] = {} if seconds is None else {"training_seconds": cost}
+        costs = [] if seconds is None else [seconds.reindex(some).sum() for some in drawn]
+        more = {"training_seconds": float(np.mean(costs))} if costs else {}
         rows.append(Point({"trainings": k}, Spread.of(chosen), more))
-    return rows
+    return tuple(rows)
 
 
 def largest_that_fits(domain: Architectures, truth: SearchTruth, size: str) -> Largest:
@@ -262,8 +268,12 @@ def best_so_far(found: Sequence[SearchResult]) -> list[Point]:
 
 def marks(found: Sequence[SearchResult]) -> list[int]:
     """The `CHECKPOINTS` of these searches, and their end."""
-    most = max(len(one.trace.history) for one in found)
+    most = max(map(len, _histories(found)))
     return [n for n in (*(n for n in CHECKPOINTS if n < most), most) if any(one.arch_at(n) for one in found)]
+
+
+def _histories(found: Sequence[SearchResult]) -> list[list[Evaluated[str]]]:
+    return [one.trace.history for one in found]
 
 
 def _front(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,21 +163,10 @@ def made(
     teacher = None
     if has_teacher(objective):
         teacher = read_teacher(scoring.teacher, space, scoring.teacher_seed, checkpoint=scoring.teacher_checkpoint)
-    with open_run(
-        space,
-        members,
-        batch,
-        out,
-        init=scoring.init,
-        dtype=scoring.dtype,
-        layout=scoring.layout,
-        device=scoring.device,
-        teacher=teacher,
-        workers=scoring.workers,
-        timeout=scoring.timeout,
-        plugins=scoring.plugins,
-        notes={"notes": {"architectures": "those that a search asked for"}},
-    ) as run:
+    conditions = {"init": scoring.init, "dtype": scoring.dtype, "layout": scoring.layout, "device": scoring.device}
+    work: dict[str, Any] = {"workers": scoring.workers, "timeout": scoring.timeout, "plugins": scoring.plugins}
+    notes = {"notes": {"architectures": "those that a search asked for"}}
+    with open_run(space, members, batch, out, teacher=teacher, notes=notes, **conditions, **work) as run:
         about = {"made on the way": members, "initialisations": scoring.inits, "protocol": run.protocol.to_dict()}
         attempts = scored_on_demand(run, range(scoring.inits))
         yield Source((batch.num_classes, batch.image_shape), scoring.dataset, attempts, about)

@@ -1,7 +1,7 @@
 """A search repeated over seeds, then compared with what was trained, and with what costs less."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from zcbench import spaces
 from zcbench.benchmarks.truths.name import TruthName
@@ -28,33 +28,8 @@ from zcbench.search.trained import TrainingRecords
 Progress = Callable[[str, int, int], object]
 """Called with what is under way, evaluations done, and evaluations asked for."""
 
+_RANDOM, _TRAINED = "random search, same objective", "random search that trains"
 _PROTOCOL = ("name", "space", "dataset", "split", "setting", "epochs", "aggregation", "source")
-
-
-@dataclass(frozen=True)
-class Baselines:
-    """What costs less than the search, or more, judged by the same truth.
-
-    Attributes:
-        largest: the largest that fits, by size.
-        random: random searches with the same objective; None if there were none.
-        trained: random searches that train; None if their accuracies are not known.
-    """
-
-    largest: tuple[Largest, ...] = ()
-    random: Judgement | None = None
-    trained: tuple[Point, ...] | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """The baselines by the names that they have in ``search.json``."""
-        rows: dict[str, object] = {f"largest by {next(iter(one.size))}": one.to_json() for one in self.largest}
-        if self.random is not None:
-            kept = self.random.to_json()
-            names = ("accuracy", "regret", "by_evaluations", "front")
-            rows["random search, same objective"] = {name: kept[name] for name in names if name in kept}
-        if self.trained is not None:
-            rows["random search that trains"] = [point.to_json() for point in self.trained]
-        return rows
 
 
 @dataclass(frozen=True)
@@ -66,7 +41,9 @@ class Comparison:
         protocol: what was trained, as far as it is known.
         remarks: what a reader of the accuracies must know.
         judgement: of the search.
-        baselines: judged by the same accuracies.
+        random: of random searches with the same objective; None if there were none.
+        largest: the largest architecture that fits, by size.
+        trained: random searches that train; None if their accuracies are not known.
         by_seconds: accuracies by the seconds of scoring.
     """
 
@@ -74,26 +51,32 @@ class Comparison:
     protocol: Mapping[str, object]
     remarks: tuple[str, ...]
     judgement: Judgement
-    baselines: Baselines
-    by_seconds: tuple[Point, ...] = field(default=())
+    random: Judgement | None = None
+    largest: tuple[Largest, ...] = ()
+    trained: tuple[Point, ...] | None = None
+    by_seconds: tuple[Point, ...] = ()
 
     def rows(self) -> Iterator[tuple[str, int, float | None, float | None]]:
         """Label, number, mean and deviation of the accuracies: of what was selected, then of the baselines."""
-        found, baselines = self.judgement.accuracy, self.baselines
+        found = self.judgement.accuracy
         yield "selected", found.n, found.mean, found.sd
-        for one in baselines.largest:
-            yield f"largest by {next(iter(one.size))}", one.equal, one.accuracy, None
-        if baselines.random is not None:
-            drawn = baselines.random.accuracy
-            yield "random search, same objective", drawn.n, drawn.mean, drawn.sd
-        for point in baselines.trained or ():
-            many = int(point.at["trainings"])
-            yield f"random search that trains, {many:,}", point.spread.n, point.spread.mean, point.spread.sd
+        for one in self.largest:
+            yield one.label, one.equal, one.accuracy, None
+        rows = [] if self.random is None else [(_RANDOM, self.random.accuracy)]
+        rows += [(f"{_TRAINED}, {int(point.at['trainings']):,}", point.spread) for point in self.trained or ()]
+        for label, spread in rows:
+            yield label, spread.n, spread.mean, spread.sd
 
     def to_json(self) -> dict[str, object]:
-        """All but what depends on time."""
+        """All but what depends on time, by the names that it has in ``search.json``."""
+        baselines: dict[str, object] = {one.label: one.to_json() for one in self.largest}
+        if self.random is not None:
+            drawn = self.random.to_json()
+            baselines[_RANDOM] = {name: row for name, row in drawn.items() if name not in ("accuracies", "picks")}
+        if self.trained is not None:
+            baselines[_TRAINED] = [point.to_json() for point in self.trained]
         about = {"protocol": dict(self.protocol), "remarks": list(self.remarks)}
-        return {**about, **self.judgement.to_json(), "baselines": self.baselines.to_json()}
+        return {**about, **self.judgement.to_json(), "baselines": baselines}
 
 
 def repeated(
@@ -179,44 +162,37 @@ def compare(
         random: random searches with the same objective and as many evaluations.
         chosen_by: truths that the names in the objective were chosen by.
     """
-    comparisons = []
-    for name, about in trained.items():
-        truth = SearchTruth(name, about.table, domain)
-        judged = judge(found, truth, domain, minimised)
-        front = [] if judged.front is None else [judged.front.sentence()]
-        comparisons.append(
-            Comparison(
-                name,
-                {key: truth.protocol[key] for key in _PROTOCOL if key in truth.protocol},
-                (*_remarks(about.table, name, domain, chosen_by), *front),
-                judged,
-                _baselines(found, about, truth, domain, judge(random, truth, domain, minimised) if random else None),
-                tuple(by_seconds(found, truth)),
-            )
-        )
-    return comparisons
+    return [_compared(name, about, found, domain, minimised, random, chosen_by) for name, about in trained.items()]
+
+
+def _compared(
+    name: str,
+    about: TrainingRecords,
+    found: Sequence[SearchResult],
+    domain: Architectures,
+    minimised: Sequence[str],
+    random: Sequence[SearchResult],
+    chosen_by: Collection[str],
+) -> Comparison:
+    truth = SearchTruth(name, about.table, domain)
+    judged = judge(found, truth, domain, minimised)
+    front = [] if judged.front is None else [judged.front.sentence()]
+    timed = domain.budget.by_clock  # then nothing is known of what was not searched
+    return Comparison(
+        name,
+        {key: truth.protocol[key] for key in _PROTOCOL if key in truth.protocol},
+        (*_remarks(about.table, name, domain, chosen_by), *front),
+        judged,
+        judge(random, truth, domain, minimised) if random else None,
+        () if timed else tuple(largest_that_fits(domain, truth, size) for size in ("params", "macs")),
+        None if timed else trained_at_random(found, domain, truth, about.validation, about.seconds),
+        tuple(by_seconds(found, truth)),
+    )
 
 
 def at_random(settings: Settings) -> Settings:
     """The random search that a search is compared with: as many evaluations, in steps of the same size."""
     return replace(settings, algorithm=RandomSearch())
-
-
-def _baselines(
-    found: Sequence[SearchResult],
-    about: TrainingRecords,
-    truth: SearchTruth,
-    domain: Architectures,
-    random: Judgement | None,
-) -> Baselines:
-    if domain.budget.by_clock:
-        return Baselines(random=random)
-    largest = tuple(largest_that_fits(domain, truth, size) for size in ("params", "macs"))
-    if about.validation is None:
-        return Baselines(largest, random)
-    seeds, evaluations = [one.seed for one in found], max(len(one.trace.history) for one in found)
-    trained = trained_at_random(domain, truth, about.validation, seeds, about.seconds, evaluations)
-    return Baselines(largest, random, tuple(trained))
 
 
 def _remarks(table: object, name: str, domain: Architectures, chosen_by: Collection[str]) -> Iterator[str]:

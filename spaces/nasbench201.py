@@ -53,20 +53,12 @@ class NASBench201(Space):
         self.spec = f"{self.name}(channels={self.channels},cells={self.cells})"
 
     def index(self, arch: str) -> int:
-        """Official index, 0 to 15,624.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell; the message names the place.
-        """
+        """Official index, 0 to 15,624."""
         self.parse(arch)
         return _indices()[arch]
 
     def parse(self, arch: str) -> tuple[str, ...]:
-        """Operations on the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell; the message names the place.
-        """
+        """Operations on the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3."""
         return cell.parse(arch)
 
     def write(self, values: tuple[str, ...]) -> str:
@@ -94,19 +86,12 @@ class NASBench201(Space):
 
         ``"all"``: 15,625. ``"live"``: the 9,445 in which every operation but ``none`` lies on a path from input to
         output; the empty cell is one of them. ``"unique"``: the 5,260 that are their own canonical form, all live.
-
-        Raises:
-            UnknownNameError: no subset has this name.
         """
         self._require_subset(name)
         return _subset(name)
 
     def neighbours(self, arch: str) -> list[str]:
-        """The 24 cells that differ from ``arch`` in one operation, edge by edge.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell.
-        """
+        """The 24 cells that differ from ``arch`` in one operation, edge by edge."""
         old = self.parse(arch)
         return [
             cell.write((*old[:edge], operation, *old[edge + 1 :]))
@@ -116,11 +101,7 @@ class NASBench201(Space):
         ]
 
     def crossover(self, first: str, second: str, rng: np.random.Generator) -> str:
-        """Cell that takes the operation of each edge from either parent with equal probability.
-
-        Raises:
-            ArchitectureError: a parent is no cell.
-        """
+        """Cell that takes the operation of each edge from either parent with equal probability."""
         parents = self.parse(first), self.parse(second)
         return cell.write(tuple(parents[choice][edge] for edge, choice in enumerate(rng.integers(2, size=6))))
 
@@ -130,10 +111,6 @@ class NASBench201(Space):
         All count dead convolutions, as published, but ``depth``, which is 0 for the 341 cells that do not join input
         to output. For 150 cells some of the benchmark's own records hold the parameters of a like cell, one
         convolution off (D-X-Y/NATS-Bench, issue 36), while their training times fit our count; 15,475 agree.
-
-        Raises:
-            ArchitectureError: an architecture is no cell.
-            SpaceError: classes or image shape are out of range.
         """
         classes, shape = self._task(num_classes, image_shape)
         skeleton, names = cost.Skeleton(self.channels, self.cells, shape, classes), list(archs)
@@ -152,12 +129,7 @@ class NASBench201(Space):
         return network(tuple(values), self.channels, self.cells, image_shape[0], num_classes)
 
     def thin(self, arch: str, seed: int = 0, init: str = "default") -> nn.Module:
-        """One cell of one channel with the normalisation and ReLU of the last layer, as TE-NAS counts regions.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell.
-            UnknownNameError: no initialisation is called ``init``.
-        """
+        """One cell of one channel with the normalisation and ReLU of the last layer, as TE-NAS counts regions."""
         operations = self.parse(arch)
         check_init(init)
         with seeded("thin", self.name, arch, init, seed):

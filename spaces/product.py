@@ -29,31 +29,18 @@ class ProductSpace(Notation, Space):
     """
 
     def index(self, arch: str) -> int:
-        """Position of ``arch`` when shorter lists come first, and else the last site counts fastest.
-
-        Raises:
-            ArchitectureError: ``arch`` is not of this space; the message names the place.
-        """
+        """Position of ``arch`` when shorter lists come first, and else the last site counts fastest."""
         values, position = self.parse(arch), 0
         for site, value in zip(self.sites, values):
             position = position * len(site.values) + site.values.index(value)
         return position + sum(self._count(length) for length in self.lengths if length < len(values))
 
     def canonical(self, arch: str) -> str:
-        """``arch`` itself, without alias and with nothing left out: no two of these networks are the same.
-
-        Raises:
-            ArchitectureError: ``arch`` is not of this space.
-        """
+        """``arch`` itself, without alias and with nothing left out: no two of these networks are the same."""
         return self.write(self.parse(arch))
 
     def subset(self, name: str = "all") -> tuple[str, ...]:
-        """Every architecture in index order; ``"all"`` is the only subset.
-
-        Raises:
-            UnknownNameError: no subset has this name.
-            SpaceError: the space is too large to be listed.
-        """
+        """Every architecture in index order; ``"all"`` is the only subset."""
         self._require_subset(name)
         if len(self) > LISTED:
             raise SpaceError(
@@ -63,11 +50,7 @@ class ProductSpace(Notation, Space):
         return _members(self)
 
     def neighbours(self, arch: str) -> list[str]:
-        """Architectures that differ in the value of one site, or end one step earlier or later.
-
-        Raises:
-            ArchitectureError: ``arch`` is not of this space.
-        """
+        """Architectures that differ in the value of one site, or end one step earlier or later."""
         old = self.parse(arch)
         changed = [
             (*old[:place], value, *old[place + 1 :])
@@ -78,11 +61,7 @@ class ProductSpace(Notation, Space):
         return [self.write(values) for values in (*changed, *self._shorter(old), *self._longer(old))]
 
     def crossover(self, first: str, second: str, rng: np.random.Generator) -> str:
-        """Architecture that takes its length, and the value of each site, from either parent with equal probability.
-
-        Raises:
-            ArchitectureError: a parent is not of this space.
-        """
+        """Architecture that takes its length, and the value of each site, from either parent with equal probability."""
         parents = self.parse(first), self.parse(second)
         sides = rng.integers(2, size=len(self.sites) + 1)
         length = len(parents[sides[-1]])
@@ -93,10 +72,6 @@ class ProductSpace(Notation, Space):
         """Sizes, measured once per architecture on a network without weights (see `measuring`).
 
         Columns ``arch, params, macs, n_convs, depth``, one row per architecture.
-
-        Raises:
-            ArchitectureError: an architecture is not of this space.
-            SpaceError: classes or image shape are out of range.
         """
         classes, shape = self._task(num_classes, image_shape)
         names = list(archs)

@@ -1,19 +1,19 @@
 """What a search algorithm is: one class that holds its own options, proposes candidates, and registers itself."""
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from zcbench.errors import unknown
 from zcbench.registry import Registry, import_package
-from zcbench.search.algorithms.loop import C, Evaluated, SearchError, SearchProblem
+from zcbench.search.algorithms.loop import Algorithm, C, SearchError, SearchProblem
 from zcbench.specification import SpecificationError, read_specification
 
 
 @dataclass
-class SearchAlgorithm(ABC, Generic[C]):
+class SearchAlgorithm(Algorithm[C]):
     """Base of all algorithms: a dataclass whose fields are its options, each with a default.
 
     An object by itself is a choice of options. `start` returns a copy that is set up for one search.
@@ -55,13 +55,6 @@ class SearchAlgorithm(ABC, Generic[C]):
     @abstractmethod
     def setup(self, problem: SearchProblem[C]) -> None:
         """Prepare for one search: keep the problem, and make what the search will remember."""
-
-    @abstractmethod
-    def ask(self, n: int) -> list[C]:
-        """Up to ``n`` candidates, old ones among them perhaps; none when there is nothing left to propose."""
-
-    def tell(self, evaluated: Sequence[Evaluated[C]]) -> None:
-        """Take note of the candidates that were asked for, in that order."""
 
 
 def _builtins() -> None:
@@ -114,9 +107,7 @@ def named(text: str, given: Mapping[str, object] | None = None) -> SearchAlgorit
 
 def _check_option(name: str, option: str, value: object, known: Mapping[str, object]) -> None:
     if option not in known:
-        if known:
-            raise unknown(f"option of the search algorithm {name!r}", option, known)
-        raise SearchError(f"{option} was given, and the search algorithm {name!r} has no options. Leave it out.")
+        raise unknown(f"option of the search algorithm {name!r}", option, known)
     usual = known[option]
     fits = isinstance(value, int | float) if isinstance(usual, float) else isinstance(value, type(usual))
     if not fits or isinstance(value, bool) != isinstance(usual, bool):

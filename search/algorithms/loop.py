@@ -5,6 +5,7 @@ higher is better, and a fitness turns the values of a group of candidates into o
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -60,6 +61,7 @@ class Algorithm(Protocol[C]):
     def living(self) -> Sequence[C]:
         """Candidates that the next proposals come from."""
 
+    @abstractmethod
     def ask(self, n: int) -> list[C]:
         """Up to ``n`` candidates, old ones among them perhaps; none when there is nothing left to propose."""
 

@@ -115,9 +115,11 @@ def test_training_everything_finds_the_best(space, table):
     """Closed form: with as many trainings as architectures the accuracy is the highest, in every draw."""
     some = table.head(100)
     domain = architectures(Costs(space), within=list(some["arch"]))
-    rows = trained_at_random(domain, SearchTruth("toy", some, domain), some.set_index("arch")["accuracy"], range(3))
-    rows = [row.to_json() for row in rows]
-    assert rows[-1]["trainings"] == 100
+    evaluation = Evaluation(Values(("params",), ()), domain.costs)
+    found = repeated(domain, evaluation, Objective(("params",)), Settings(RandomSearch(), evaluations=7), range(3))
+    truth, validation = SearchTruth("toy", some, domain), some.set_index("arch")["accuracy"]
+    rows = [point.to_json() for point in trained_at_random(found, domain, truth, validation)]
+    assert [row["trainings"] for row in rows] == [1, 7, 10, 100]
     assert rows[-1]["mean"] == pytest.approx(some["accuracy"].max(), abs=1e-6) and rows[-1]["sd"] == 0
 
 

@@ -128,7 +128,7 @@ def test_stored_scores_and_truths(tmp_path):
     )
     assert outcome.best.costs["macs"] == costs["macs"].max()
     (compared,) = outcome.comparisons
-    assert compared.judgement.regret.mean == 0 and compared.baselines.random is None
+    assert compared.judgement.regret.mean == 0 and compared.random is None
     assert compared.judgement.accuracy.mean == pytest.approx(50 + costs["macs"].max() / 1e7, abs=1e-6)
 
 

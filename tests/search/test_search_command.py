@@ -215,7 +215,10 @@ def test_the_largest_cell(zcbench_command, data_dir, tmp_path):
         (["--rule", "logrank"], "'logrank' is no known rule"),
         (["--algorithm", "nsga"], "'nsga' is no known search algorithm. Did you mean 'nsga2'"),
         (["--algorithm", "nsga2"], "NSGA-II was given 1 objective"),
-        (["--algorithm", "random", "--population", "7"], "population was given, and the search algorithm 'random' has"),
+        (
+            ["--algorithm", "random", "--population", "7"],
+            "'population' is no known option of the search",
+        ),
         (["--algorithm", "nsga2", "--tournament", "7"], "'tournament' is no known option of the search algorithm"),
         (["--algorithm", "nsga2", "--minimise", "params", "--proxies", "macs,depth"], "no value without a group"),
         (["--algorithm", "local", "--proxies", "macs,depth"], "may lead it in a circle, and"),

@@ -198,7 +198,7 @@ def test_algorithms_by_name():
     assert named("evolution(population=20)", {"tournament": 5}) == RegularisedEvolution(20, 5)
     assert named("nsga2(crossover=1)").options() == {"population": 36, "crossover": 1}
     for text, given, message in (
-        ("random", {"population": 7}, "population was given, and the search algorithm 'random' has no options"),
+        ("random", {"population": 7}, "'population' is no known option of the search algorithm 'random'"),
         (
             "nsga2(tournament=3)",
             {},
