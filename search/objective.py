@@ -31,7 +31,6 @@ class Objective:
         terms: proxies, sizes or ensembles; several are aggregated by ``rule``.
         rule: a name of `zcbench.benchmarks.ranking.ensembles.RULES`.
         rankings: where names that a ranking put first come from, JSON-able.
-        chosen_by: truths that those rankings rest on.
         members: names of all scores that are needed.
 
     Raises:
@@ -42,7 +41,6 @@ class Objective:
     terms: tuple[str | Ensemble, ...]
     rule: str = "log_rank"
     rankings: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
-    chosen_by: tuple[str, ...] = field(default=(), compare=False)
     members: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +66,11 @@ class Objective:
         ('macs', 'jacov')
         """
         return cls(tuple(dict.fromkeys(map(_term, names))), rule)
+
+    @property
+    def chosen_by(self) -> list[str]:
+        """Truths that the rankings rest on."""
+        return [name for about in self.rankings for name in about["truths"]]
 
     @property
     def formula(self) -> str:

@@ -24,10 +24,9 @@ from zcbench.search import (
     conduct,
     judge,
     repeated,
-    validation_name,
 )
 from zcbench.search.algorithms.pareto import covered, covered_by_one, front, hypervolume
-from zcbench.search.judging import by_seconds, trained_at_random
+from zcbench.search.judging import by_seconds, trained_at_random, validation_name
 from zcbench.search.study import at_random
 
 SMALL = Settings(RegularisedEvolution(population=10, tournament=4), evaluations=40)

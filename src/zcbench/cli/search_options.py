@@ -45,16 +45,15 @@ def objective(
     """What is maximised, with the names that rankings put first in place of each ``top:K@RUN``."""
     from zcbench.search import Objective
 
-    names, rankings, chosen_by = list[str](), list[dict[str, Any]](), list[str]()
+    names, rankings = list[str](), list[dict[str, Any]]()
     for entry in split_list(text):
         if entry.startswith(PREFIX):
             found = winners(entry, space, data_dir, transfer=transfer, sizes=sizes)
             names += found.names
-            chosen_by += found.about["truths"]
             rankings.append(found.about)
         else:
             names.append(entry)
-    return replace(Objective.read(names, rule), rankings=tuple(rankings), chosen_by=tuple(chosen_by))
+    return replace(Objective.read(names, rule), rankings=tuple(rankings))
 
 
 def given(context: "Context") -> dict[str, object]:
