@@ -163,7 +163,12 @@ def made(
     teacher = None
     if has_teacher(objective):
         teacher = read_teacher(scoring.teacher, space, scoring.teacher_seed, checkpoint=scoring.teacher_checkpoint)
-    conditions = {"init": scoring.init, "dtype": scoring.dtype, "layout": scoring.layout, "device": scoring.device}
+    conditions: dict[str, Any] = {
+        "init": scoring.init,
+        "dtype": scoring.dtype,
+        "layout": scoring.layout,
+        "device": scoring.device,
+    }
     work: dict[str, Any] = {"workers": scoring.workers, "timeout": scoring.timeout, "plugins": scoring.plugins}
     notes = {"notes": {"architectures": "those that a search asked for"}}
     with open_run(space, members, batch, out, teacher=teacher, notes=notes, **conditions, **work) as run:

@@ -8,7 +8,7 @@ from typing import ClassVar, Self, TypeVar
 
 from zcbench.errors import unknown
 from zcbench.registry import Registry, import_package
-from zcbench.search.algorithms.loop import Algorithm, C, SearchError, SearchProblem
+from zcbench.search.algorithms.loop import Algorithm, C, Evaluated, SearchError, SearchProblem
 from zcbench.specification import SpecificationError, read_specification
 
 
@@ -55,6 +55,9 @@ class SearchAlgorithm(Algorithm[C]):
     @abstractmethod
     def setup(self, problem: SearchProblem[C]) -> None:
         """Prepare for one search: keep the problem, and make what the search will remember."""
+
+    def tell(self, evaluated: Sequence[Evaluated[C]]) -> None:
+        """Nothing is learned, unless the algorithm defines this."""
 
 
 def _builtins() -> None:
