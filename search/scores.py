@@ -26,6 +26,7 @@ from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
 
 _MOST_CLASSES = 1_000_000
+_OF_THE_RUN = ("init", "dtype", "layout", "device", "workers", "timeout", "plugins")
 
 
 @dataclass(frozen=True)
@@ -163,15 +164,9 @@ def made(
     teacher = None
     if has_teacher(objective):
         teacher = read_teacher(scoring.teacher, space, scoring.teacher_seed, checkpoint=scoring.teacher_checkpoint)
-    conditions: dict[str, Any] = {
-        "init": scoring.init,
-        "dtype": scoring.dtype,
-        "layout": scoring.layout,
-        "device": scoring.device,
-    }
-    work: dict[str, Any] = {"workers": scoring.workers, "timeout": scoring.timeout, "plugins": scoring.plugins}
+    options: dict[str, Any] = {name: getattr(scoring, name) for name in _OF_THE_RUN}
     notes = {"notes": {"architectures": "those that a search asked for"}}
-    with open_run(space, members, batch, out, teacher=teacher, notes=notes, **conditions, **work) as run:
+    with open_run(space, members, batch, out, teacher=teacher, notes=notes, **options) as run:
         about = {"made on the way": members, "initialisations": scoring.inits, "protocol": run.protocol.to_dict()}
         attempts = scored_on_demand(run, range(scoring.inits))
         yield Source((batch.num_classes, batch.image_shape), scoring.dataset, attempts, about)
