@@ -1,13 +1,14 @@
 """Architectures as the domain of a search: all that is drawn and changed stays within a budget."""
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from zcbench.errors import ArchitectureError
+from zcbench.search.algorithms.loop import Domain
 from zcbench.search.budget import Budget
 from zcbench.search.costs import Costs
 from zcbench.spaces.product import LISTED
@@ -21,7 +22,7 @@ _FEW = 100  # architectures whose sizes may be measured one by one before a sear
 _STARTS = 8  # draws that the smallest costs are looked for from
 
 
-class Architectures(ABC):
+class Architectures(Domain[str]):
     """What may be proposed: architectures within every limit, with a value of every cost that is needed.
 
     Attributes:
@@ -42,22 +43,6 @@ class Architectures(ABC):
     @abstractmethod
     def proposed(self, arch: str) -> bool:
         """Whether the architecture is one that is proposed, whatever it costs."""
-
-    @abstractmethod
-    def sample(self, rng: np.random.Generator) -> str:
-        """An architecture that fits."""
-
-    @abstractmethod
-    def mutate(self, candidate: str, rng: np.random.Generator) -> str:
-        """A neighbour that fits."""
-
-    @abstractmethod
-    def neighbours(self, candidate: str) -> list[str]:
-        """All neighbours that fit."""
-
-    @abstractmethod
-    def everything(self) -> Sequence[str] | None:
-        """All that fit, in the order of the space or list; None where that takes long, or a clock, to find out."""
 
     def crossover(self, first: str, second: str, rng: np.random.Generator) -> str:
         """A child that fits; the first parent where twenty draws give none."""
