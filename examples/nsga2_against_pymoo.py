@@ -24,7 +24,7 @@ from pymoo.optimize import minimize
 
 from zcbench import spaces
 from zcbench.benchmarks.scoring.bundled import load
-from zcbench.search import Architectures, Costs, Evaluation, Objective, Settings, Values, conduct, stored
+from zcbench.search import NSGA2, Costs, Evaluation, Objective, Settings, Values, architectures, conduct, stored
 from zcbench.search.algorithms.pareto import front, hypervolume
 
 SPACE = spaces.get("nasbench201")
@@ -73,7 +73,7 @@ def _compared(
     """Shares of the hypervolume and mean seconds: of plain pymoo, and of zcbench."""
     costs = Costs(SPACE)
     domain, evaluation = (
-        Architectures(costs),
+        architectures(costs),
         Evaluation(Values((proxy,), (size,)), costs, stored(frame, [proxy])[0]),
     )
     goals = np.array([one.values for one in evaluation(ARCHS)])
@@ -92,7 +92,7 @@ def _compared(
         return problem.seen[:evaluations]
 
     def ours(seed: int) -> list[int]:
-        found = conduct(domain, evaluation, Objective((proxy,)), Settings("nsga2", evaluations=evaluations), seed)
+        found = conduct(domain, evaluation, Objective((proxy,)), Settings(NSGA2(), evaluations=evaluations), seed)
         return [number[one.candidate] for one in found.trace.history]
 
     return [_measured(search, goals, seeds) for search in (plain, ours)]

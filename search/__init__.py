@@ -1,17 +1,17 @@
-"""Searches that consume a ranking: algorithms, budgets, objectives, and what a search was worth."""
+"""Architecture search by scores of untrained networks: algorithms, budgets, objectives, comparison with accuracies."""
 
 if __name__ == "search":  # imported from the source folder: this would be a second copy of the package
     raise ImportError(
         "Given: 'import search'. Expected: 'import zcbench.search'. Install zcbench and import it from there."
     )
 
+from zcbench.search.algorithms.contract import ALGORITHMS, SearchAlgorithm, algorithm, named
 from zcbench.search.algorithms.local_search import LocalSearch
 from zcbench.search.algorithms.loop import (
-    Algorithm,
     Domain,
     Evaluated,
     SearchError,
-    SearchTrace,
+    SearchProblem,
     curve,
     first_value,
     pick,
@@ -19,26 +19,30 @@ from zcbench.search.algorithms.loop import (
 )
 from zcbench.search.algorithms.nsga2 import NSGA2
 from zcbench.search.algorithms.random_search import RandomSearch
-from zcbench.search.algorithms.regularised_evolution import AgeingEvolution
-from zcbench.search.architectures import Architectures, BudgetError
-from zcbench.search.conduct import ALGORITHMS, PRESETS, SearchResult, Settings, conduct
+from zcbench.search.algorithms.regularised_evolution import RegularisedEvolution
+from zcbench.search.architectures import Architectures, architectures
+from zcbench.search.budget import BudgetError
+from zcbench.search.candidates import Candidates
+from zcbench.search.conduct import PRESETS, SearchResult, Settings, conduct
 from zcbench.search.costs import Costs, quantity
-from zcbench.search.document import check_free, describe, document, read, write
-from zcbench.search.evaluation import Evaluation, Values, scoring, stored
-from zcbench.search.judging import SearchTruth, judge, validation_name
-from zcbench.search.latency import HERE, LatencyTable, Timing
+from zcbench.search.document import Outcome, read
+from zcbench.search.evaluation import Evaluation, Values
+from zcbench.search.judging import SearchTruth, judge
+from zcbench.search.latency import LatencyTable, Timing
 from zcbench.search.objective import Objective
-from zcbench.search.study import TrainingRecords, at_random, check_known, disconnected, held_against, repeated
+from zcbench.search.running import Truths, run_search
+from zcbench.search.scores import Scoring, stored
+from zcbench.search.study import Comparison, compare, repeated
+from zcbench.search.trained import TrainingRecords
 
 __all__ = [
     "ALGORITHMS",
-    "HERE",
     "NSGA2",
     "PRESETS",
-    "AgeingEvolution",
-    "Algorithm",
     "Architectures",
     "BudgetError",
+    "Candidates",
+    "Comparison",
     "Costs",
     "Domain",
     "Evaluated",
@@ -46,33 +50,33 @@ __all__ = [
     "LatencyTable",
     "LocalSearch",
     "Objective",
+    "Outcome",
     "RandomSearch",
+    "RegularisedEvolution",
+    "Scoring",
+    "SearchAlgorithm",
     "SearchError",
+    "SearchProblem",
     "SearchResult",
-    "SearchTrace",
     "SearchTruth",
     "Settings",
     "Timing",
     "TrainingRecords",
+    "Truths",
     "Values",
-    "at_random",
-    "check_free",
-    "check_known",
+    "algorithm",
+    "architectures",
+    "compare",
     "conduct",
     "curve",
-    "describe",
-    "disconnected",
-    "document",
     "first_value",
-    "held_against",
     "judge",
+    "named",
     "pick",
     "quantity",
     "read",
     "repeated",
-    "scoring",
+    "run_search",
     "search",
     "stored",
-    "validation_name",
-    "write",
 ]

@@ -1,49 +1,34 @@
-"""One search over architectures, from its settings to what it found."""
+"""One search over architectures, from its settings to its result."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from zcbench.errors import unknown
-from zcbench.search.algorithms.local_search import LocalSearch
+from zcbench.search.algorithms.contract import SearchAlgorithm, named
 from zcbench.search.algorithms.loop import (
     STEP,
-    Algorithm,
     Evaluated,
     Fitness,
     SearchError,
+    SearchProblem,
     SearchTrace,
     Watch,
-    check_rates,
+    check_most,
     curve,
     pick,
     search,
 )
-from zcbench.search.algorithms.nsga2 import NSGA2
 from zcbench.search.algorithms.pareto import front
-from zcbench.search.algorithms.random_search import RandomSearch, draw_new
-from zcbench.search.algorithms.regularised_evolution import AgeingEvolution
+from zcbench.search.algorithms.random_search import draw_new
+from zcbench.search.algorithms.regularised_evolution import RegularisedEvolution
 from zcbench.search.architectures import Architectures
 from zcbench.search.evaluation import Evaluation
 from zcbench.search.objective import Objective
 from zcbench.streams import numpy_stream
-
-ALGORITHMS = ("random", "evolution", "local", "nsga2")
-
-MOST = 100_000
-"""Most architectures of a step, a population or a reference sample, which are held in memory."""
-
-
-#: Algorithms to which ranks within a group are no fitness, and why.
-_NEED_VALUES = {
-    "nsga2": "NSGA-II compares generations",
-    "local": "Local search compares neighbourhoods, in which ranks may lead it in a circle",
-}
 
 
 @dataclass(frozen=True)
@@ -51,58 +36,77 @@ class Settings:
     """How to search.
 
     Attributes:
-        algorithm: a name of `ALGORITHMS`.
+        algorithm: with its options, such as ``RegularisedEvolution(population=36)``.
         evaluations: most different architectures.
         step: architectures that are asked for at a time, however many workers there are.
-        population: how many live at a time (evolution, nsga2).
-        tournament: how many are drawn for the fittest to become a parent (evolution).
-        crossover: share of children with two parents; the algorithm's own default if None.
         reference: size of the sample that ranks are taken against; 0 for ranks within the population.
 
     Raises:
-        UnknownNameError: no algorithm has this name.
         SearchError: a number is out of range.
     """
 
-    algorithm: str = "evolution"
+    algorithm: SearchAlgorithm[str] = field(default_factory=RegularisedEvolution)
     evaluations: int = 1000
     step: int = STEP
-    population: int = 36
-    tournament: int = 8
-    crossover: float | None = None
     reference: int = 0
 
     def __post_init__(self) -> None:
-        if self.algorithm not in ALGORITHMS:
-            raise unknown("search algorithm", self.algorithm, ALGORITHMS)
         if self.reference < 0:
             raise SearchError(f"A reference sample of {self.reference} was given. Expected 0 (none) or more.")
         if self.step < 1:
             raise SearchError(f"step={self.step} was given. Expected a whole number of at least 1; give one.")
-        for name in ("step", "population", "tournament", "reference"):
-            if getattr(self, name) > MOST:
-                raise SearchError(f"{name}={getattr(self, name)} was given. Expected at most {MOST:,}; choose another.")
-        if self.crossover is not None:
-            check_rates(1, self.crossover)
+        check_most("step", self.step)
+        check_most("reference", self.reference)
+
+    @classmethod
+    def of(
+        cls,
+        preset: str | None = None,
+        algorithm: str | None = None,
+        options: Mapping[str, object | None] | None = None,
+        numbers: Mapping[str, int | None] | None = None,
+    ) -> "Settings":
+        """Those of a preset, or the usual ones, with what is given in their place; None stands for not given.
+
+        Args:
+            preset: a name of `PRESETS`.
+            algorithm: a registered name, with options or without.
+            options: further options of the algorithm.
+            numbers: other fields of `Settings`.
+
+        Raises:
+            UnknownNameError: a preset, an algorithm or an option that nobody knows.
+
+        >>> Settings.of("diswot", options={"population": 20}).algorithm
+        RegularisedEvolution(population=20, tournament=8, crossover=0.0)
+        """
+        if preset is not None and preset not in PRESETS:
+            raise unknown("preset of a search", preset, PRESETS)
+        usual = PRESETS[preset] if preset else cls()
+        given = {name: value for name, value in (options or {}).items() if value is not None}
+        if algorithm is None or algorithm == usual.algorithm.name:
+            algorithm, given = usual.algorithm.name, {**usual.algorithm.options(), **given}
+        wanted = {name: value for name, value in (numbers or {}).items() if value is not None}
+        return replace(usual, algorithm=named(algorithm, given), **wanted)
 
 
 PRESETS: Mapping[str, Settings] = MappingProxyType(
-    {"diswot": Settings("evolution", evaluations=1000, population=36, tournament=8)}
+    {"diswot": Settings(RegularisedEvolution(population=36, tournament=8), evaluations=1000)}
 )
 """Settings by name. ``diswot``: those of its search on NAS-Bench-201, arXiv:2303.15678; a mutation changes one edge."""
 
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """What one search found.
+    """The result of one search.
 
     Attributes:
         seed: names its random stream.
         trace: all that it did.
         values: the objective for every architecture of the history, minus infinity where there is none.
-        best: position of the pick in the history.
+        best: position of the selected architecture in the history.
         front: positions of those that no other beats in the objective and in every cost that was to be small.
-        points: after how many evaluations which position was the pick.
+        points: after how many evaluations which position was selected.
         reference: the sample that ranks were taken against.
         reference_seconds: time that its evaluation took.
         wall_seconds: time from start to end.
@@ -120,16 +124,16 @@ class SearchResult:
 
     @property
     def arch(self) -> str:
-        """The pick."""
+        """The selected architecture."""
         return self.trace.history[self.best].candidate
 
     def position_at(self, evaluations: int) -> int | None:
-        """Position of the pick of a search that had ended after so many evaluations; None before the first step."""
+        """Position of what a search of so many evaluations would select; None before the first step."""
         before = [position for done, position in self.points if done <= evaluations]
         return before[-1] if before else None
 
-    def pick_at(self, evaluations: int) -> str | None:
-        """The pick of a search that had ended after so many evaluations; None before the first step."""
+    def arch_at(self, evaluations: int) -> str | None:
+        """What a search of so many evaluations would select; None before the first step."""
         position = self.position_at(evaluations)
         return None if position is None else self.trace.history[position].candidate
 
@@ -144,8 +148,9 @@ def conduct(
 ) -> SearchResult:
     """Search ``domain`` for the architecture with the highest objective; no accuracy is looked at.
 
-    With ``nsga2``, the costs that ``evaluation`` minimises are objectives too, and the pick is the member of the front
-    with the highest objective: of equal ones the cheapest, by the first cost first.
+    With an algorithm that minimises, the costs that ``evaluation`` minimises are objectives too. The architecture that
+    is selected is the member of the front with the highest objective: of equal ones the cheapest, by the first cost
+    first.
 
     Args:
         domain: architectures within the budget.
@@ -161,7 +166,7 @@ def conduct(
     start = time.monotonic()
     sample = _reference(domain, evaluation, objective, settings)
     fitness: Fitness[str] = objective.against(sample) if sample else objective.within
-    algorithm = _algorithm(domain, evaluation, settings, seed, fitness)
+    algorithm = settings.algorithm.start(_problem(domain, evaluation, settings, seed, fitness))
     order = _cheapest_of_equal(evaluation, fitness) if evaluation.values.minimised else fitness
     trace = search(algorithm, evaluation, settings.evaluations, step=settings.step, watch=watch)
     best = pick(trace.history, order)
@@ -187,9 +192,9 @@ def _reference(
     """The reference sample, evaluated; empty where ranks are within the population."""
     if not objective.needs_group:
         return []
-    if settings.algorithm in _NEED_VALUES and not settings.reference:
+    if settings.algorithm.needs_values and not settings.reference:
         raise SearchError(
-            f"{_NEED_VALUES[settings.algorithm]}, and {objective.formula} has no value without a group. Expected a "
+            f"{settings.algorithm.needs_values}, and {objective.formula} has no value without a group. Expected a "
             f"reference sample that is fixed, such as 256 architectures; ask for one, or name a single proxy."
         )
     stream = numpy_stream("search reference", domain.space.name, settings.reference)
@@ -197,26 +202,13 @@ def _reference(
     return [one for at in range(0, len(drawn), settings.step) for one in evaluation(drawn[at : at + settings.step])]
 
 
-def _algorithm(
+def _problem(
     domain: Architectures, evaluation: Evaluation, settings: Settings, seed: int, fitness: Fitness[str]
-) -> Algorithm[str]:
-    rng = numpy_stream("search", settings.algorithm, domain.space.name, seed)
-    if settings.algorithm == "random":
-        return RandomSearch(domain, rng)
-    if settings.algorithm == "local":
-        return LocalSearch(domain, rng, fitness=fitness)
-    crossover = {} if settings.crossover is None else {"crossover": settings.crossover}
-    options: dict[str, Any] = {"population": settings.population, **crossover}
-    if settings.algorithm == "evolution":
-        return AgeingEvolution(domain, rng, tournament=settings.tournament, fitness=fitness, **options)
+) -> SearchProblem[str]:
+    """The domain with the random stream of the search; the objective first, then the costs that are to be small."""
+    rng = numpy_stream("search", settings.algorithm.name, domain.space.name, seed)
     costs = len(evaluation.values.minimised)
-    return NSGA2(
-        domain,
-        rng,
-        objectives=1 + costs,
-        matrix=lambda group: _goals(group, evaluation, fitness(group)),
-        **options,
-    )
+    return SearchProblem(domain, rng, fitness, lambda group: _goals(group, evaluation, fitness(group)), 1 + costs)
 
 
 def _goals(group: Sequence[Evaluated[str]], evaluation: Evaluation, values: np.ndarray) -> np.ndarray:
@@ -245,20 +237,3 @@ def _nothing(history: Sequence[Evaluated[str]], objective: Objective) -> SearchE
         f"None of the {len(history)} architectures that were evaluated has a value of {objective.formula}.{why} "
         f"Expected at least one; choose other proxies or another space."
     )
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean over repeats, their standard deviation, and the 95 % interval of the mean by Student's t.
-
-    >>> {name: round(value, 3) for name, value in spread([1.0, 2.0, 3.0]).items()}
-    {'mean': 2.0, 'sd': 1.0, 'low': -0.484, 'high': 4.484}
-    """
-    from scipy.stats import t
-
-    known = np.array([value for value in values if math.isfinite(value)])
-    if len(known) < 2:
-        mean = float(known.mean()) if len(known) else math.nan
-        return {"mean": mean, "sd": math.nan, "low": math.nan, "high": math.nan}
-    mean, sd = float(known.mean()), float(known.std(ddof=1))
-    half = float(t.ppf(0.975, len(known) - 1)) * sd / math.sqrt(len(known))
-    return {"mean": mean, "sd": sd, "low": mean - half, "high": mean + half}

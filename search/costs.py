@@ -1,7 +1,7 @@
 """What an architecture costs: its sizes, and latency or energy from a table or a clock."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ class Measure(Protocol):
         instant: whether they are looked up, not taken by a clock.
     """
 
-    about: dict[str, Any]
+    about: dict[str, object]
     instant: bool
 
     def __call__(self, archs: Sequence[str]) -> np.ndarray:
@@ -81,7 +81,7 @@ class Costs:
         return (*SIZES, *self._measures)
 
     @property
-    def about(self) -> dict[str, dict[str, Any]]:
+    def about(self) -> dict[str, dict[str, object]]:
         """Where the columns that are no sizes come from."""
         return {name: measure.about for name, measure in self._measures.items()}
 
@@ -110,7 +110,7 @@ class Costs:
             self._find(name, lacking)
         return np.array([self._known[arch][name] for arch in archs], dtype=float)
 
-    def of(self, arch: str, names: Sequence[str]) -> dict[str, Any]:
+    def of(self, arch: str, names: Sequence[str]) -> dict[str, float | None]:
         """Some columns of one architecture, sizes as whole numbers, None where there is no value."""
         values = {name: float(self.column(name, [arch])[0]) for name in names}
         return {

@@ -1,23 +1,26 @@
-"""What a search leaves behind: ``search.json``, for people, for the report, and for what trains the winner."""
+"""The result of `run_search`, and the file ``search.json`` that it is kept in."""
 
-import hashlib
 import json
 import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zcbench.errors import ZcbenchError
+from zcbench.search.algorithms.contract import ALGORITHMS
 from zcbench.search.algorithms.loop import SearchError
-from zcbench.search.architectures import ALL, Architectures
+from zcbench.search.architectures import Architectures
 from zcbench.search.conduct import SearchResult, Settings
 from zcbench.search.evaluation import Evaluation, columns
 from zcbench.search.judging import best_so_far
 from zcbench.search.objective import Objective
+from zcbench.search.study import Comparison
 from zcbench.storage.files import replaced
 
 FILE = "search.json"
@@ -25,121 +28,190 @@ FORMAT = 1
 _SHOWN = ("params", "macs", "depth")
 
 
-def describe(
-    domain: Architectures,
-    evaluation: Evaluation,
-    objective: Objective,
-    settings: Settings,
-    seeds: Sequence[int],
-    sources: Mapping[str, Any],
-) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class Request:
     """What was asked for: everything that decides the search.
 
-    Args:
+    Attributes:
         domain: what is searched.
         evaluation: what is looked at.
         objective: what is maximised.
         settings: how.
         seeds: one search each.
-        sources: where scores, names and costs come from.
+        scores: where the scores come from.
     """
-    aggregated = f"a fixed reference sample of {settings.reference}" if settings.reference else "the population"
-    return {
-        "space": domain.space.spec,
-        "task": {"classes": domain.costs.num_classes, "images": list(domain.costs.image_shape)},
-        "architectures": _listed(domain),
-        "objective": {
-            "formula": objective.formula,
-            "members": list(objective.members),
-            "ranks": f"within {aggregated}" if objective.needs_group else "none: one score as it is",
-        },
-        "minimised": list(evaluation.values.minimised),
-        "limits": dict(domain.limits),
-        **asdict(settings),
-        "seeds": list(seeds),
-        "sources": dict(sources),
-    }
+
+    domain: Architectures
+    evaluation: Evaluation
+    objective: Objective
+    settings: Settings
+    seeds: Sequence[int]
+    scores: Mapping[str, object]
+
+    @property
+    def costs(self) -> list[str]:
+        """Costs that are shown: sizes, and all that is limited or minimised."""
+        return list(dict.fromkeys((*_SHOWN, *self.domain.budget.limits, *self.evaluation.values.minimised)))
+
+    def to_json(self) -> dict[str, object]:
+        """The request as ``search.json`` has it.
+
+        Raises:
+            SearchError: an option of the algorithm has the name of something else in the request.
+        """
+        domain, objective, settings = self.domain, self.objective, self.settings
+        ranks = f"within a fixed reference sample of {settings.reference}" if settings.reference else ""
+        ranks = ranks or "within the population"
+        content: dict[str, object] = {
+            "space": domain.space.spec,
+            "task": {"classes": domain.costs.num_classes, "images": list(domain.costs.image_shape)},
+            "architectures": domain.about,
+            "objective": {
+                "formula": objective.formula,
+                "members": list(objective.members),
+                "ranks": ranks if objective.needs_group else "none: one score as it is",
+            },
+            "minimised": list(self.evaluation.values.minimised),
+            "limits": dict(domain.budget.limits),
+            "algorithm": settings.algorithm.name,
+            "evaluations": settings.evaluations,
+            "step": settings.step,
+            "reference": settings.reference,
+            "seeds": list(self.seeds),
+            "sources": {
+                "scores": dict(self.scores),
+                "rankings": [dict(one) for one in objective.rankings],
+                "costs": domain.costs.about,
+            },
+        }
+        options = settings.algorithm.options()
+        if clash := sorted(content.keys() & options.keys()):
+            raise SearchError(
+                f"The search algorithm {settings.algorithm.name!r} has the option {clash[0]!r}, which stands for "
+                f"something else in {FILE}. Rename the option."
+            )
+        return {**content, **options}
 
 
-def document(
-    request: Mapping[str, Any],
-    found: Sequence[SearchResult],
-    domain: Architectures,
-    evaluation: Evaluation,
-    truths: Mapping[str, Any] | None = None,
-    times: Mapping[str, Any] | None = None,
-    remarks: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The content of ``search.json``; the same search gives the same, apart from what stands under ``times``.
+@dataclass(frozen=True)
+class Row:
+    """One architecture that was evaluated."""
 
-    The whole trace is that of the first seed; of the others there are the picks.
+    arch: str
+    value: float | None
+    scores: Mapping[str, float | None]
+    costs: Mapping[str, float | None]
+    status: str = "ok"
+    reason: str = ""
 
-    Args:
-        request: from `describe`.
+    def to_json(self) -> dict[str, object]:
+        """The row of ``search.json``; the status only where it is not ok."""
+        failure = {} if self.status == "ok" else {"status": self.status, "reason": self.reason}
+        own = {"scores": dict(self.scores), "costs": dict(self.costs)}
+        return {"arch": self.arch, "value": self.value, **own, **failure}
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a search gave.
+
+    Attributes:
+        request: what was asked for.
         found: one search per seed.
-        domain: what was searched.
-        evaluation: what was looked at.
-        truths: what trained accuracies say, by truth; looked up after the search.
-        times: further times.
+        comparisons: what trained accuracies say, by truth; looked up after the search.
         remarks: what a reader must know, such as settings that had no effect.
     """
-    first, costs = found[0], list(dict.fromkeys((*_SHOWN, *domain.limits, *evaluation.values.minimised)))
-    rows = _history(first, domain, evaluation, costs)
-    return {
-        "format": FORMAT,
-        "best": {"space": domain.space.spec, **rows[first.best], "evaluation": first.best + 1, "seed": first.seed},
-        "request": dict(request),
-        "remarks": list(remarks),
-        "front": [rows[place] for place in first.front],
-        "curve": [{"evaluations": done, "position": place} for done, place in first.points],
-        "stopped": first.trace.stopped,
-        "proposals": first.trace.proposals,
-        "statuses": dict(Counter(one.status for one in first.trace.history)),
-        "best_so_far": best_so_far(found),
-        "reference": list(first.reference),
-        "repeats": [_repeat(one, domain, costs) for one in found],
-        "truths": dict(truths or {}),
-        "history": rows,
-        "population": _population(first),
-        "times": {
+
+    request: Request
+    found: tuple[SearchResult, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def arch(self) -> str:
+        """The architecture that the first seed selected."""
+        return self.found[0].arch
+
+    @property
+    def best(self) -> Row:
+        """That architecture with its scores and costs."""
+        return self.history[self.found[0].best]
+
+    @cached_property
+    def history(self) -> list[Row]:
+        """What the first seed evaluated, in order."""
+        first, evaluation = self.found[0], self.request.evaluation
+        seen = columns(first.trace.history, evaluation.values)
+        return [
+            Row(
+                entry.candidate,
+                _number(first.values[place]),
+                {name: _number(seen.iloc[place][name]) for name in evaluation.values.members},
+                self.request.domain.costs.of(entry.candidate, self.request.costs),
+                entry.status,
+                entry.reason,
+            )
+            for place, entry in enumerate(first.trace.history)
+        ]
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many architectures had which status."""
+        return dict(Counter(row.status for row in self.history))
+
+    def to_json(self) -> dict[str, object]:
+        """The content of ``search.json``; the same search gives the same, apart from what stands under ``times``.
+
+        The whole trace is that of the first seed; of the others there are the selected architectures.
+        """
+        first, rows = self.found[0], [row.to_json() for row in self.history]
+        space = self.request.domain.space.spec
+        return {
+            "format": FORMAT,
+            "best": {"space": space, **rows[first.best], "evaluation": first.best + 1, "seed": first.seed},
+            "request": self.request.to_json(),
+            "remarks": list(self.remarks),
+            "front": [rows[place] for place in first.front],
+            "curve": [{"evaluations": done, "position": place} for done, place in first.points],
+            "stopped": first.trace.stopped,
+            "proposals": first.trace.proposals,
+            "statuses": self.statuses,
+            "best_so_far": [point.to_json() for point in best_so_far(self.found)],
+            "reference": list(first.reference),
+            "repeats": [self._repeat(one) for one in self.found],
+            "truths": {one.truth: one.to_json() for one in self.comparisons},
+            "history": rows,
+            "population": _population(first),
+            "times": self._times(),
+        }
+
+    def _repeat(self, one: SearchResult) -> dict[str, object]:
+        return {
+            "seed": one.seed,
+            "arch": one.arch,
+            "value": _number(one.values[one.best]),
+            "costs": self.request.domain.costs.of(one.arch, self.request.costs),
+            "evaluations": len(one.trace.history),
+            "proposals": one.trace.proposals,
+            "failed": int((~np.isfinite(one.values)).sum()),
+            "stopped": one.trace.stopped,
+        }
+
+    def _times(self) -> dict[str, object]:
+        found = self.found
+        curves = {one.truth: [point.to_json() for point in one.by_seconds] for one in self.comparisons}
+        return {
             "wall_seconds": [one.wall_seconds for one in found],
             "scoring_seconds": [one.reference_seconds + sum(row.seconds for row in one.trace.history) for one in found],
-            "scoring_seconds_of_each": [one.seconds for one in first.trace.history],
-            **(times or {}),
-        },
-    }
+            "scoring_seconds_of_each": [one.seconds for one in found[0].trace.history],
+            "by_seconds": {name: rows for name, rows in curves.items() if rows},
+        }
 
 
-def _history(
-    one: SearchResult, domain: Architectures, evaluation: Evaluation, costs: Sequence[str]
-) -> list[dict[str, Any]]:
-    seen = columns(one.trace.history, evaluation.values)
-    rows = []
-    for place, entry in enumerate(one.trace.history):
-        scores = {name: _number(seen.iloc[place][name]) for name in evaluation.values.members}
-        row = {"arch": entry.candidate, "value": _number(one.values[place]), "scores": scores}
-        row |= {"costs": domain.costs.of(entry.candidate, costs)}
-        rows.append(row | ({} if entry.status == "ok" else {"status": entry.status, "reason": entry.reason}))
-    return rows
-
-
-def _repeat(one: SearchResult, domain: Architectures, costs: Sequence[str]) -> dict[str, Any]:
-    return {
-        "seed": one.seed,
-        "arch": one.arch,
-        "value": _number(one.values[one.best]),
-        "costs": domain.costs.of(one.arch, costs),
-        "evaluations": len(one.trace.history),
-        "proposals": one.trace.proposals,
-        "failed": int((~np.isfinite(one.values)).sum()),
-        "stopped": one.trace.stopped,
-    }
-
-
-def _population(one: SearchResult) -> list[dict[str, Any]]:
+def _population(one: SearchResult) -> list[dict[str, object]]:
     """Positions of the population after every step in which it changed its size or members."""
     places = {entry.candidate: place for place, entry in enumerate(one.trace.history)}
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for done, members in one.trace.steps:
         row = [places[arch] for arch in members if arch in places]
         if row and (not rows or rows[-1]["members"] != row):
@@ -147,15 +219,15 @@ def _population(one: SearchResult) -> list[dict[str, Any]]:
     return rows
 
 
-def write(folder: Path, content: Mapping[str, Any]) -> Path:
+def write(folder: Path, outcome: Outcome) -> Path:
     """Write ``search.json``, whole or not at all.
 
     Raises:
         SearchError: the folder holds another search, or cannot be written.
     """
-    check_free(folder, content["request"])
+    check_free(folder, outcome.request)
     file = folder / FILE
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(outcome.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
         with replaced(file) as draft:
             draft.write_text(text, encoding="utf-8")
@@ -167,14 +239,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> Path:
     return file
 
 
-def _listed(domain: Architectures) -> str:
-    if domain.within is None:
-        return "all" if domain.subset == ALL else f"the subset {domain.subset!r}"
-    digest = hashlib.sha256("\n".join(sorted(domain.within)).encode()).hexdigest()
-    return f"{len(domain.within):,} that are listed and fit (sha256 {digest[:12]})"
-
-
-def check_free(folder: Path, request: Mapping[str, Any]) -> None:
+def check_free(folder: Path, request: Request) -> None:
     """Refuse a folder that holds the result of another search.
 
     Raises:
@@ -183,14 +248,24 @@ def check_free(folder: Path, request: Mapping[str, Any]) -> None:
     file = folder / FILE
     if not os.path.isfile(file):
         return
-    old = read(file)["request"]
-    new = json.loads(json.dumps(request))
+    old, new = _comparable(read(file)["request"]), _comparable(json.loads(json.dumps(request.to_json())))
     differing = [f"{key}: {old.get(key)} → {new.get(key)}" for key in {**old, **new} if old.get(key) != new.get(key)]
     if differing:
         raise SearchError(
             f"{folder} holds the result of another search ({'; '.join(differing)}). Expected a folder of its own for "
             f"each; name another one, or delete {FILE} to use the scores that are there."
         )
+
+
+def _comparable(request: Mapping[str, object]) -> dict[str, object]:
+    """A request without options that its algorithm does not have, which were written before, and with its defaults."""
+    try:
+        usual = ALGORITHMS.get(str(request["algorithm"]))().options()
+    except (ZcbenchError, LookupError):  # an algorithm of a plug-in that is not loaded
+        return dict(request)
+    foreign = {"population", "tournament", "crossover"} - set(usual)
+    kept = {name: value for name, value in request.items() if name not in foreign}
+    return kept | {name: value for name, value in usual.items() if kept.get(name) is None}
 
 
 def read(path: str | Path) -> dict[str, Any]:

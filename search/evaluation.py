@@ -1,14 +1,12 @@
 """From architectures to the values that a search looks at: sizes, stored scores, or scores that are made on the way."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks.ranking.evidence import SIZES
-from zcbench.benchmarks.scoring.run import OpenRun
-from zcbench.benchmarks.scoring.store import Row
 from zcbench.proxies import REGISTRY
 from zcbench.search.algorithms.loop import Evaluated, SearchError
 from zcbench.search.costs import Costs
@@ -84,52 +82,9 @@ def _failures(rows: pd.DataFrame, table: pd.DataFrame, scored: Sequence[str]) ->
     return {arch: (str(status), f"{name}: {reason}") for arch, (name, status, reason) in found.items()}
 
 
-def stored(frame: pd.DataFrame, members: Sequence[str]) -> tuple[Attempts, tuple[str, ...]]:
-    """Scores that are looked up, and the architectures that have an attempt at every member.
-
-    Args:
-        frame: attempts, as `zcbench.benchmarks.scoring.bundled.load` gives them.
-        members: proxies.
-
-    Raises:
-        SearchError: a member has no score at all, or no architecture has all members.
-    """
-    chosen = frame[frame["proxy"].isin(list(members))]
-    lacking = [name for name in members if name not in set(chosen["proxy"])]
-    tried = chosen.groupby("arch")["proxy"].nunique()
-    archs = tuple(map(str, tried.index[tried == len(members)]))
-    if lacking or not archs:
-        raise SearchError(
-            f"The stored scores have none of {', '.join(lacking) or 'all members for one architecture'}. Expected "
-            f"scores of {', '.join(members)}; they have {', '.join(sorted(set(frame['proxy'])))}."
-        )
-    places = chosen.groupby("arch", sort=False).indices
-
-    def attempts(asked: Sequence[str]) -> pd.DataFrame:
-        found = [places[arch] for arch in dict.fromkeys(asked) if arch in places]
-        return chosen.iloc[np.concatenate(found)] if found else chosen.iloc[:0]
-
-    return attempts, archs
-
-
-def scoring(run: OpenRun, seeds: Sequence[int]) -> Attempts:
-    """Scores that are made on the way, in a run that is held open; what it has is not computed again."""
-
-    def attempts(archs: Sequence[str]) -> pd.DataFrame:
-        run.score(archs, seeds)
-        return pd.DataFrame(run.rows(), columns=list(Row._fields)).astype({"value": float})
-
-    return attempts
-
-
 def columns(history: Sequence[Evaluated[str]], values: Values) -> pd.DataFrame:
     """What a search saw, one row per architecture: members oriented, costs as they are."""
     names = (*values.members, *values.minimised)
     table = np.array([one.values for one in history], dtype=float).reshape(len(history), len(names))
     table[:, len(values.members) :] *= -1
     return pd.DataFrame(table, index=[one.candidate for one in history], columns=list(names))
-
-
-def directions(members: Sequence[str]) -> Mapping[str, bool]:
-    """Whether higher is better, by member; a size is better when it is larger."""
-    return {name: name in SIZES or REGISTRY.get(name).higher_is_better for name in members}

@@ -1,25 +1,73 @@
-"""What trained accuracies say of a search, looked up after it has ended: picks, regret, baselines, fronts."""
+"""What trained accuracies say of a search, looked up after it has ended: accuracy, regret, baselines, fronts."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks.truths.name import TruthName
-from zcbench.search.algorithms.loop import SearchError
+from zcbench.search.algorithms.loop import Evaluated, SearchError
 from zcbench.search.algorithms.pareto import covered, covered_by_one
 from zcbench.search.architectures import Architectures
-from zcbench.search.conduct import SearchResult, spread
+from zcbench.search.conduct import SearchResult
+from zcbench.search.spread import Point, Spread, rounded
 from zcbench.streams import numpy_stream
 
 CHECKPOINTS = (8, 16, 32, 64, 128, 256, 512, 1000, 2000, 5000, 10000)
-"""Numbers of evaluations at which the accuracy of the pick is stated."""
+"""Numbers of evaluations at which the accuracy of the selected architecture is stated."""
 
 TRAININGS = (1, 10, 100, 1000)
 """How many architectures the random search trains whose best by validation is taken, and as many as were evaluated."""
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The architecture with the most of a size within the budget; of equally large ones the mean accuracy."""
+
+    arch: str
+    equal: int
+    size: Mapping[str, int]
+    accuracy: float
+    regret: float
+
+    @property
+    def label(self) -> str:
+        """What the baseline is called."""
+        return f"largest by {next(iter(self.size))}"
+
+    def to_json(self) -> dict[str, object]:
+        """The row of ``search.json``."""
+        figures = {"accuracy": self.accuracy, "regret": self.regret}
+        return {"arch": self.arch, "equally large": self.equal, **self.size, **figures}
+
+
+@dataclass(frozen=True)
+class FrontShare:
+    """How much of the hypervolume of the true front is covered: by what was found, and by one architecture at most."""
+
+    costs: tuple[str, ...]
+    found: Spread | None = None
+    alone: float | None = None
+    remark: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """The figures, or why there are none."""
+        if self.found is None:
+            return {"costs": list(self.costs), "remark": self.remark}
+        shares = {"hypervolume ratio": self.found.to_json(), "of one architecture": self.alone}
+        return {"costs": list(self.costs), **shares}
+
+    def sentence(self) -> str:
+        """What it says, in a sentence."""
+        what = f"in accuracy and {', '.join(self.costs)}"
+        if self.found is None or self.found.mean is None or self.alone is None:
+            return f"How much of the true front was found, {what}: {self.remark or 'too few accuracies are known'}."
+        return (
+            f"The front that was found covers {100 * self.found.mean:.1f} % of the hypervolume of the true one, "
+            f"{what}; the best single architecture covers {100 * self.alone:.1f} %."
+        )
 
 
 class SearchTruth:
@@ -36,7 +84,7 @@ class SearchTruth:
 
     def __init__(self, name: str, table: pd.DataFrame, domain: Architectures) -> None:
         self.name = name
-        self.protocol = dict(getattr(table, "protocol", {}))
+        self.protocol: dict[str, object] = dict(getattr(table, "protocol", {}))
         whole = table.set_index("arch")["accuracy"].astype(float)
         self.whole = whole[[arch in domain.space for arch in whole.index]]
         self.fitting = self.whole.loc[domain.fitting(list(map(str, self.whole.index)))]
@@ -55,13 +103,71 @@ class SearchTruth:
         """Highest accuracy within the budget."""
         return float(self.fitting.max())
 
+    def point(self, at: Mapping[str, float], archs: Sequence[str | None]) -> Point:
+        """Spread of the accuracies of architectures, and of their regret."""
+        accuracies = [self.accuracy(arch) for arch in archs]
+        return Point(at, Spread.of(accuracies), {"regret": Spread.of([self.best - one for one in accuracies])})
+
+
+@dataclass(frozen=True)
+class KnownAccuracies:
+    """How many accuracies a truth has, in all and within the budget, and the best of the latter."""
+
+    known: int
+    within: int
+    best: float
+    best_arch: str
+    by_clock: bool
+
+    def to_json(self) -> dict[str, object]:
+        """The figures, and what is not among them."""
+        clock = {"remark": "limits by the clock are left out, since only what was searched was timed"}
+        return {
+            "known": self.known,
+            "within the budget": self.within,
+            **(clock if self.by_clock else {}),
+            "best": self.best,
+            "best architecture": self.best_arch,
+        }
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Accuracy and regret of the architectures that several seeds selected.
+
+    Attributes:
+        accuracies: how many are known.
+        selected: the seed, the architecture, its accuracy and its regret.
+        accuracy: over the seeds.
+        regret: the highest accuracy within the budget minus that of the selected architecture, over the seeds.
+        by_evaluations: both after so many evaluations.
+        front: how much of the true front was found, where costs are objectives.
+    """
+
+    accuracies: KnownAccuracies
+    selected: tuple[Mapping[str, object], ...]
+    accuracy: Spread
+    regret: Spread
+    by_evaluations: tuple[Point, ...]
+    front: FrontShare | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The judgement as ``search.json`` has it."""
+        front = {} if self.front is None else {"front": self.front.to_json()}
+        return {
+            "accuracies": self.accuracies.to_json(),
+            "picks": [dict(row) for row in self.selected],
+            "accuracy": self.accuracy.to_json(),
+            "regret": self.regret.to_json(),
+            "by_evaluations": [point.to_json() for point in self.by_evaluations],
+            **front,
+        }
+
 
 def judge(
     found: Sequence[SearchResult], truth: SearchTruth, domain: Architectures, minimised: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Accuracy and regret of the picks of several seeds, and how they grew with the evaluations.
-
-    Regret is the highest accuracy within the budget minus that of the pick.
+) -> Judgement:
+    """Accuracy and regret of the selected architectures, and how they grew with the evaluations.
 
     Args:
         found: one search per seed.
@@ -69,30 +175,24 @@ def judge(
         domain: what was searched.
         minimised: costs that were objectives; with them, how much of the true front was found.
     """
-    accuracies, clock = [truth.accuracy(one.arch) for one in found], domain.by_clock
-    result: dict[str, Any] = {
-        "accuracies": {
-            "known": len(truth.whole),
-            "within the budget": len(truth.fitting),
-            **({"remark": "limits by the clock are left out, since only what was searched was timed"} if clock else {}),
-            "best": truth.best,
-            "best architecture": str(truth.fitting.idxmax()),
-        },
-        "picks": [
-            {"seed": one.seed, "arch": one.arch, "accuracy": _told(accuracy), "regret": _told(truth.best - accuracy)}
-            for one, accuracy in zip(found, accuracies)
-        ],
-        "accuracy": told_spread(accuracies),
-        "regret": told_spread([truth.best - accuracy for accuracy in accuracies]),
-        "by_evaluations": _by_evaluations(found, truth),
-    }
-    if minimised:
-        result["front"] = {"costs": list(minimised), **_front(found, truth, domain, minimised)}
-    return result
+    whole, fitting, accuracies = truth.whole, truth.fitting, [truth.accuracy(one.arch) for one in found]
+    return Judgement(
+        KnownAccuracies(len(whole), len(fitting), truth.best, str(fitting.idxmax()), domain.budget.by_clock),
+        tuple(_selected(one, truth) for one in found),
+        Spread.of(accuracies),
+        Spread.of([truth.best - accuracy for accuracy in accuracies]),
+        tuple(truth.point({"evaluations": n}, [one.arch_at(n) for one in found]) for n in marks(found)),
+        _front(found, truth, domain, minimised) if minimised else None,
+    )
 
 
-def by_seconds(found: Sequence[SearchResult], truth: SearchTruth, points: int = 12) -> list[dict[str, Any]]:
-    """Accuracy of the picks after so many seconds of scoring; empty where nothing was scored.
+def _selected(one: SearchResult, truth: SearchTruth) -> dict[str, object]:
+    accuracy = truth.accuracy(one.arch)
+    return {"seed": one.seed, "arch": one.arch, "accuracy": rounded(accuracy), "regret": rounded(truth.best - accuracy)}
+
+
+def by_seconds(found: Sequence[SearchResult], truth: SearchTruth, points: int = 12) -> list[Point]:
+    """Accuracy of the selected architectures after so many seconds of scoring; empty where nothing was scored.
 
     Seconds are those that the scores took, those of the reference sample first, added up as if one after the other;
     proxies that share a pass are each charged with it, so that they are an upper bound.
@@ -101,61 +201,54 @@ def by_seconds(found: Sequence[SearchResult], truth: SearchTruth, points: int = 
     longest = min((float(times[-1]) for times in spent), default=0.0)
     if longest <= 0:
         return []
-    first = max(float(times[one.points[0][0] - 1]) for one, times in zip(found, spent))  # all have a pick by then
+    first = max(float(times[one.points[0][0] - 1]) for one, times in zip(found, spent))  # all have selected one by then
     rows = []
     for seconds in np.geomspace(min(first, longest), longest, points):
         done = [int(np.searchsorted(times, seconds, "right")) for times in spent]
-        accuracies = [truth.accuracy(one.pick_at(n)) for one, n in zip(found, done)]
-        rows.append({"seconds": float(seconds), **_worth(accuracies, truth)})
+        rows.append(truth.point({"seconds": float(seconds)}, [one.arch_at(n) for one, n in zip(found, done)]))
     return rows
 
 
 def trained_at_random(
+    found: Sequence[SearchResult],
     domain: Architectures,
     truth: SearchTruth,
-    validation: pd.Series,
-    seeds: Sequence[int],
+    validation: pd.Series | None,
     seconds: pd.Series | None = None,
-    evaluations: int | None = None,
-) -> list[dict[str, Any]]:
+) -> tuple[Point, ...] | None:
     """Random search that trains: of k architectures the best by validation accuracy, judged by the truth.
 
     Args:
+        found: the searches; there are as many draws, and k is also their number of evaluations.
         domain: what was searched.
         truth: accuracies that judge.
         validation: accuracies that choose, by architecture.
-        seeds: as many draws as the search had.
         seconds: time that training each architecture takes.
-        evaluations: of the search; as many are trained, beside `TRAININGS`.
 
     Returns:
-        One row per k: accuracy over the seeds, and the mean seconds of the k trainings where they are known.
+        One point per k: accuracy over the seeds, and the mean seconds of the k trainings where they are known. None
+        without accuracies that choose.
     """
-    known = truth.fitting.index.intersection(validation.dropna().index)
+    if validation is None:
+        return None
+    known, most = truth.fitting.index.intersection(validation.dropna().index), max(map(len, _histories(found)))
     rows = []
-    for k in (k for k in sorted({*TRAININGS, evaluations or 1}) if k <= len(known)):
-        drawn = [_draw(domain, known, k, seed) for seed in seeds]
-        picks = [validation.loc[some].idxmax() for some in drawn]
-        row: dict[str, Any] = {"trainings": k, **told_spread([truth.accuracy(str(arch)) for arch in picks])}
-        if seconds is not None:
-            row["training_seconds"] = float(np.mean([seconds.reindex(some).sum() for some in drawn]))
-        rows.append(row)
-    return rows
+    for k in (k for k in sorted({*TRAININGS, most}) if k <= len(known)):
+        drawn = [_draw(domain, known, k, one.seed) for one in found]
+        chosen = [truth.accuracy(str(validation.loc[some].idxmax())) for some in drawn]
+        costs = [] if seconds is None else [seconds.reindex(some).sum() for some in drawn]
+        more = {"training_seconds": float(np.mean(costs))} if costs else {}
+        rows.append(Point({"trainings": k}, Spread.of(chosen), more))
+    return tuple(rows)
 
 
-def largest_that_fits(domain: Architectures, truth: SearchTruth, size: str) -> dict[str, Any]:
+def largest_that_fits(domain: Architectures, truth: SearchTruth, size: str) -> Largest:
     """The architecture with the most of a size within the budget; where several have as many, their mean accuracy."""
     archs = [str(arch) for arch in truth.fitting.index]
     sizes = domain.costs.column(size, archs)
     chosen = [arch for arch, value in zip(archs, sizes) if value == sizes.max()]
     accuracy = float(truth.fitting.loc[chosen].mean())
-    return {
-        "arch": chosen[0],
-        "equally large": len(chosen),
-        size: int(sizes.max()),
-        "accuracy": accuracy,
-        "regret": truth.best - accuracy,
-    }
+    return Largest(chosen[0], len(chosen), {size: int(sizes.max())}, accuracy, truth.best - accuracy)
 
 
 def _draw(domain: Architectures, known: pd.Index, k: int, seed: int) -> list[str]:
@@ -163,58 +256,42 @@ def _draw(domain: Architectures, known: pd.Index, k: int, seed: int) -> list[str
     return [str(known[int(place)]) for place in stream.choice(len(known), size=k, replace=False)]
 
 
-def _by_evaluations(found: Sequence[SearchResult], truth: SearchTruth) -> list[dict[str, Any]]:
-    return [
-        {"evaluations": n, **_worth([truth.accuracy(one.pick_at(n)) for one in found], truth)} for n in marks(found)
-    ]
-
-
-def _worth(accuracies: Sequence[float], truth: SearchTruth) -> dict[str, Any]:
-    """Spread of the accuracies of picks, and of their regret."""
-    return {**told_spread(accuracies), "regret": told_spread([truth.best - accuracy for accuracy in accuracies])}
-
-
-def best_so_far(found: Sequence[SearchResult]) -> list[dict[str, Any]]:
-    """Objective of the pick over the seeds, by evaluations; ranks are those at the end of each search."""
+def best_so_far(found: Sequence[SearchResult]) -> list[Point]:
+    """Objective of the selected architectures, by evaluations; ranks are those at the end of each search."""
     rows = []
     for n in marks(found):
         places = [one.position_at(n) for one in found]
         values = [float(one.values[place]) for one, place in zip(found, places) if place is not None]
-        rows.append({"evaluations": n, **told_spread(values)})
+        rows.append(Point({"evaluations": n}, Spread.of(values)))
     return rows
 
 
 def marks(found: Sequence[SearchResult]) -> list[int]:
     """The `CHECKPOINTS` of these searches, and their end."""
-    most = max(len(one.trace.history) for one in found)
-    return [n for n in (*(n for n in CHECKPOINTS if n < most), most) if any(one.pick_at(n) for one in found)]
+    most = max(map(len, _histories(found)))
+    return [n for n in (*(n for n in CHECKPOINTS if n < most), most) if any(one.arch_at(n) for one in found)]
+
+
+def _histories(found: Sequence[SearchResult]) -> list[list[Evaluated[str]]]:
+    return [one.trace.history for one in found]
 
 
 def _front(
-    found: Sequence[SearchResult], truth: SearchTruth, domain: Architectures, costs: Sequence[str]
-) -> dict[str, Any]:
+    found: Sequence[SearchResult], truth: SearchTruth, domain: Architectures, minimised: Sequence[str]
+) -> FrontShare:
     """How much of the true front in accuracy and costs the fronts that were found cover."""
+    costs = tuple(minimised)
     if not all(map(domain.costs.instant, costs)):
-        return {"remark": "the true front is not known: only what was searched was timed"}
+        return FrontShare(costs, remark="the true front is not known: only what was searched was timed")
     true = _points(list(map(str, truth.fitting.index)), truth, domain, costs)
     fronts = [[one.trace.history[place].candidate for place in one.front] for one in found]
-    shares = [covered(_points(archs, truth, domain, costs), true) for archs in fronts]
-    return {"hypervolume ratio": told_spread(shares), "of one architecture": _told(covered_by_one(true))}
+    shares = Spread.of([covered(_points(archs, truth, domain, costs), true) for archs in fronts])
+    return FrontShare(costs, shares, rounded(covered_by_one(true)))
 
 
 def _points(archs: Sequence[str], truth: SearchTruth, domain: Architectures, costs: Sequence[str]) -> np.ndarray:
     accuracy = truth.whole.reindex(list(archs)).to_numpy(dtype=float)
     return np.column_stack([accuracy, *(-domain.costs.column(name, archs) for name in costs)])
-
-
-def told_spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, deviation, interval and number of the values that are numbers, as JSON has them."""
-    return {name: _told(value) for name, value in spread(values).items()} | {"n": sum(map(math.isfinite, values))}
-
-
-def _told(value: float) -> float | None:
-    """A number as JSON has it; None for what is none."""
-    return round(value, 6) if math.isfinite(value) else None
 
 
 def validation_name(truth: str) -> str | None:

@@ -7,17 +7,19 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
 from zcbench.benchmarks.scoring.worker import one_thread
+from zcbench.benchmarks.truths.data import hardware_costs
 from zcbench.errors import unknown
 from zcbench.search.algorithms.loop import SearchError
+from zcbench.search.costs import Costs
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
 from zcbench.storage.log import GrowingFile
@@ -27,6 +29,18 @@ HERE = "here"
 
 _TABULATED = "nasbench201(channels=16,cells=5)"
 _FORWARDS, _WARM_UP = 9, 3
+
+
+class Device(NamedTuple):
+    """What latency and energy are of.
+
+    Attributes:
+        name: a device of the tables, with a data set as in ``raspi4/cifar100`` or without; `HERE`; or None.
+        dataset: images of the search, for a name without a data set.
+    """
+
+    name: str | None
+    dataset: str
 
 
 class LatencyTable:
@@ -85,7 +99,7 @@ class Timing:
     def __init__(self, space: Space, num_classes: int, image_shape: ImageShape, file: Path | None = None) -> None:
         self.instant = False
         self._space, self._classes, self._shape = space, num_classes, image_shape
-        self.about: dict[str, Any] = {
+        self.about: dict[str, object] = {
             "device": HERE,
             "measure": "latency",
             "source": f"median of {_FORWARDS} forward passes after {_WARM_UP} more, batch 1, one thread, float32",
@@ -142,6 +156,41 @@ class Timing:
                 f"Cannot write to {self._lines.path}: {error.strerror or error}. The times taken so far are kept. Make "
                 f"room, or the folder writable, and run the same command again."
             ) from error
+
+
+def costs_of(
+    space: Space,
+    task: tuple[int, ImageShape],
+    wanted: Collection[str],
+    device: Device,
+    file: Path,
+    data_dir: str | Path | None = None,
+) -> Costs:
+    """Costs of the space, with a source of latency and energy where they are wanted.
+
+    Args:
+        space: where the architectures are from.
+        task: classes and image shape of the networks.
+        wanted: costs that are looked at.
+        device: what latency and energy are of.
+        file: where times of this machine are kept.
+        data_dir: folder with the tables.
+
+    Raises:
+        SearchError: latency or energy is wanted, and no device was named that has it.
+    """
+    physical = [name for name in ("latency", "energy") if name in wanted]
+    if not physical:
+        return Costs(space, *task)
+    if device.name is None:
+        raise SearchError(f"{' and '.join(physical)} were asked for without a device. Name one by --latency-device.")
+    if device.name != HERE:
+        name, images = table_name(device.name, device.dataset.partition("(")[0])
+        table = hardware_costs(images, data_dir)
+        return Costs(space, *task, {measure: LatencyTable(table, name, measure, space) for measure in physical})
+    if "energy" in physical:
+        raise SearchError("Energy cannot be measured on this machine. Expected a device of the tables, as in eyeriss.")
+    return Costs(space, *task, {"latency": Timing(space, *task, file)})
 
 
 def table_name(device: str, dataset: str) -> tuple[str, str]:

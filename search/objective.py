@@ -8,13 +8,16 @@ value of an architecture depends on nothing that the search does.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from zcbench.benchmarks.ranking.ensembles import RULES, Ensemble
+from zcbench.benchmarks.ranking.ensembles import ENSEMBLES, RULES, Ensemble, named
+from zcbench.benchmarks.ranking.evidence import SIZES
 from zcbench.errors import unknown
+from zcbench.proxies import REGISTRY
 from zcbench.search.algorithms.loop import Evaluated, SearchError
 
 _DIGITS = 12  # sums that differ only by the order of their terms are equal
@@ -27,6 +30,7 @@ class Objective:
     Attributes:
         terms: proxies, sizes or ensembles; several are aggregated by ``rule``.
         rule: a name of `zcbench.benchmarks.ranking.ensembles.RULES`.
+        rankings: where names that a ranking put first come from, JSON-able.
         members: names of all scores that are needed.
 
     Raises:
@@ -36,6 +40,7 @@ class Objective:
 
     terms: tuple[str | Ensemble, ...]
     rule: str = "log_rank"
+    rankings: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
     members: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +54,23 @@ class Objective:
             )
         parts = [[term] if isinstance(term, str) else term.members for term in self.terms]
         object.__setattr__(self, "members", tuple(dict.fromkeys(name for part in parts for name in part)))
+
+    @classmethod
+    def read(cls, names: Sequence[str], rule: str = "log_rank") -> "Objective":
+        """The objective of names or formulas, each once: proxies, sizes and ensembles, in this order.
+
+        Raises:
+            UnknownNameError: a name is none of these; the message has the nearest ones.
+
+        >>> Objective.read(["macs", "log_rank(macs,jacov)"]).members
+        ('macs', 'jacov')
+        """
+        return cls(tuple(dict.fromkeys(map(_term, names))), rule)
+
+    @property
+    def chosen_by(self) -> list[str]:
+        """Truths that the rankings rest on."""
+        return [name for about in self.rankings for name in about["truths"]]
 
     @property
     def formula(self) -> str:
@@ -115,6 +137,14 @@ class Reference:
 
     def _member_shares(self, table: np.ndarray) -> np.ndarray:
         return _shares(table, self._members)
+
+
+def _term(name: str) -> str | Ensemble:
+    if name in SIZES or name in REGISTRY:
+        return name
+    if name in ENSEMBLES or "(" in name:
+        return named(name, REGISTRY.names())
+    raise unknown("proxy, size or ensemble", name, {*REGISTRY.names(), *ENSEMBLES.names(), *SIZES})
 
 
 Shares = Callable[[np.ndarray], np.ndarray]

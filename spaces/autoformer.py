@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zcbench.errors import unknown
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 from zcbench.spaces.transformer import DEVIATION, EPSILON, TransformerLayer
 
 PATCH = 16
@@ -74,6 +75,7 @@ def _layer_sites(layer: int) -> tuple[Site, Site]:
     return Site(f"the MLP ratio of layer {layer}", ("3.5", "4")), Site(f"the heads of layer {layer}", ("3", "4"))
 
 
+@space
 class AutoFormer(ProductSpace):
     """Transformers of 12 to 14 layers on patches of 16x16: width 192, 216 or 240, MLP ratio 3.5 or 4, 3 or 4 heads.
 

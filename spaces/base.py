@@ -1,61 +1,37 @@
 """What every architecture space can do."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
-from zcbench.errors import ZcbenchError
+from zcbench.spaces.initialisation import check_init, initialise
+from zcbench.spaces.listing import Listing, SpaceError
+from zcbench.spaces.measuring import Cost, measure
+from zcbench.spaces.options import ImageShape, image_sizes, positive
+from zcbench.streams import seeded
 
-ImageShape = tuple[int, int, int]
+__all__ = ["ImageShape", "Space", "SpaceError"]
 
 
-class SpaceError(ZcbenchError, ValueError):
-    """An option of a space, or a request to it, that is out of range."""
-
-
-class Space(ABC):
-    """A finite set of architectures, each a string; the position of a string in the space is its index.
-
-    The set may be too large to be listed: then ``subset("all")`` and iteration are refused, and all else works.
+class Space(Listing):
+    """A finite set of architectures, each a string, and their networks.
 
     Two objects with one ``spec`` are the same space. Nothing here draws from a global random state: a method that
     draws takes a generator, and ``build`` derives its own stream from its arguments.
 
     Attributes:
-        name: the name the space is registered under, ``"nasbench201"``.
-        spec: the name and the options that decide the network, ``"nasbench201(channels=16,cells=5)"``.
-        subsets: the names that ``subset`` knows.
         analytic: whether ``costs`` has closed formulas, so that it is at once there for a whole space.
+        multiple: height and width of an image are multiples of it.
+        smallest: least height and width of an image.
     """
 
-    name: str
-    spec: str
-    subsets: tuple[str, ...] = ("all",)
     analytic: bool = False
-
-    @abstractmethod
-    def subset(self, name: str = "all") -> tuple[str, ...]:
-        """Architectures in index order: ``"all"``, ``"live"`` (no operation is dead) or ``"unique"`` (one per class).
-
-        A space knows those that ``subsets`` names; where no operation can be dead and no two networks are the same,
-        that is ``"all"`` alone.
-
-        Raises:
-            UnknownNameError: no subset has this name.
-            SpaceError: the space is too large to be listed.
-        """
-
-    @abstractmethod
-    def index(self, arch: str) -> int:
-        """Position of ``arch`` in the space, from 0.
-
-        Raises:
-            ArchitectureError: ``arch`` is not of this space; the message names the place.
-        """
+    multiple: int = 1
+    smallest: int = 1
 
     @abstractmethod
     def parse(self, arch: str) -> tuple[str, ...]:
@@ -89,16 +65,28 @@ class Space(ABC):
             ArchitectureError: a parent is not of this space.
         """
 
-    @abstractmethod
     def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
-        """Sizes without building: one row per architecture, columns ``arch, params, macs, n_convs, depth``.
+        """Sizes of networks: one row per architecture, columns ``arch, params, macs, n_convs, depth``.
+
+        They follow from closed formulas, or are measured once on a network without weights (see `measuring`).
 
         Raises:
             ArchitectureError: an architecture is not of this space.
             SpaceError: classes or image shape are out of range.
         """
+        classes, shape = self._task(num_classes, image_shape)
+        names = list(archs)
+        rows = np.array([self._size(self.parse(arch), classes, shape) for arch in names], dtype=np.int64)
+        return pd.DataFrame({"arch": names, **dict(zip(Cost._fields, rows.reshape(-1, len(Cost._fields)).T))})
 
-    @abstractmethod
+    def write(self, values: tuple[str, ...]) -> str:
+        """String of the architecture with these choices: `parse` the other way round."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither 'write' nor a 'build' of its own.")
+
+    def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:
+        """Network of the architecture with these choices, its weights drawn from the global generator."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither 'network' nor a 'build' of its own.")
+
     def build(
         self,
         arch: str,
@@ -109,11 +97,25 @@ class Space(ABC):
     ) -> nn.Module:
         """Untrained network of ``arch``, in training mode; equal arguments give equal weights, bit for bit.
 
+        Args:
+            arch: the architecture; an alias gives the weights of the architecture that it stands for.
+            num_classes: number of logits.
+            seed: which draw of the weights.
+            image_shape: (channels, height, width); height and width are multiples of ``multiple``.
+            init: ``default`` (PyTorch's), ``kaiming``, ``xavier`` or ``normal``.
+
         Raises:
             ArchitectureError: ``arch`` is not of this space.
             SpaceError: classes or image shape are out of range.
             UnknownNameError: no initialisation is called ``init``.
         """
+        values = self.parse(arch)
+        classes, shape = self._task(num_classes, image_shape)
+        check_init(init)
+        with seeded("init", self.spec, self.write(values), init, classes, shape, seed):
+            module = self.network(values, shape, classes)
+            initialise(module, init)
+        return module
 
     def thin(self, arch: str, seed: int = 0, init: str = "default") -> nn.Module | None:
         """Untrained network of ``arch`` cut down to one channel, for images ``(n, 1, H, W)`` of any size.
@@ -145,27 +147,6 @@ class Space(ABC):
         """
         return self._cost("depth", arch)
 
-    @overload
-    def sample(self, rng: np.random.Generator, n: None = None, subset: str = "all") -> str: ...
-    @overload
-    def sample(self, rng: np.random.Generator, n: int, subset: str = "all") -> list[str]: ...
-    def sample(self, rng: np.random.Generator, n: int | None = None, subset: str = "all") -> str | list[str]:
-        """One architecture drawn uniformly, or ``n`` different ones.
-
-        Raises:
-            SpaceError: ``n`` is negative or more than the subset holds.
-            UnknownNameError: no subset has this name.
-        """
-        population = self._population(subset)
-        if n is None:
-            return population[int(rng.integers(len(population)))]
-        if not 0 <= n <= len(population):
-            raise SpaceError(
-                f"Given: a sample of {n} architectures. Expected: 0 to {len(population)}, the size of the subset "
-                f"{subset!r} of {self.name}, since none is drawn twice. Ask for fewer, or for another subset."
-            )
-        return [population[int(i)] for i in rng.choice(len(population), size=n, replace=False)]
-
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """One of the neighbours of ``arch``, drawn uniformly.
 
@@ -175,34 +156,17 @@ class Space(ABC):
         neighbours = self.neighbours(arch)
         return neighbours[int(rng.integers(len(neighbours)))]
 
-    def __len__(self) -> int:
-        return len(self.subset("all"))
+    def _task(self, num_classes: int, image_shape: ImageShape) -> tuple[int, ImageShape]:
+        return positive("num_classes", num_classes), image_sizes(image_shape, self.multiple, self.smallest)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.subset("all"))
-
-    def __getitem__(self, index: int) -> str:
-        return self.subset("all")[index]
-
-    def __contains__(self, arch: object) -> bool:
-        try:
-            self.index(arch)  # type: ignore[arg-type]
-        except ZcbenchError:
-            return False
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and self.spec == other.spec
-
-    def __hash__(self) -> int:
-        return hash(self.spec)
-
-    def __repr__(self) -> str:
-        return self.spec
-
-    def _population(self, subset: str) -> "Sequence[str] | Space":
-        """What ``sample`` draws from."""
-        return self.subset(subset)
+    def _size(self, values: tuple[str, ...], num_classes: int, image_shape: ImageShape) -> Cost:
+        """Sizes of the architecture with these choices."""
+        return _measured(self, values, num_classes, image_shape)
 
     def _cost(self, column: str, arch: str, *options: object) -> int:
         return int(self.costs([arch], *options)[column].iloc[0])  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=100_000)
+def _measured(space: Space, values: tuple[str, ...], num_classes: int, image_shape: ImageShape) -> Cost:
+    return measure(lambda: space.network(values, image_shape, num_classes), image_shape)

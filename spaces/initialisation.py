@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from zcbench.errors import unknown
+
 
 def _kaiming(layer: nn.Conv2d | nn.Linear) -> None:
     if isinstance(layer, nn.Linear):
@@ -24,6 +26,16 @@ def _normal(layer: nn.Conv2d | nn.Linear) -> None:
 _DRAWS: dict[str, Callable[[nn.Conv2d | nn.Linear], None]] = {"kaiming": _kaiming, "xavier": _xavier, "normal": _normal}
 
 INITIALISATIONS = ("default", *_DRAWS)
+
+
+def check_init(init: str) -> None:
+    """Refuse an initialisation that is none.
+
+    Raises:
+        UnknownNameError: as the sentence says; the message has the nearest ones.
+    """
+    if init not in INITIALISATIONS:
+        raise unknown("initialisation", init, INITIALISATIONS)
 
 
 @torch.no_grad()

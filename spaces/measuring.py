@@ -11,7 +11,7 @@ from zcbench.hooks.heads import depth_of
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.sizes import Sizes
 from zcbench.hooks.weights import named_state
-from zcbench.spaces.base import ImageShape
+from zcbench.spaces.options import ImageShape
 from zcbench.streams import exclusive
 
 _SAME_SHAPE = frozenset({F.batch_norm, F.layer_norm, F.relu, F.gelu, Tensor.softmax})

@@ -6,13 +6,14 @@ the image, activations are ReLU and not ReLU6, widths are cut off and not rounde
 expansion 1 keeps its first convolution.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 
 LAST = 1280
 
@@ -37,13 +38,13 @@ def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int
 class InvertedResidual(nn.Module):
     """Widen, filter each channel, narrow: (B, C, H, W) to (B, C', H/s, W/s), added to the input where shapes agree."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int, kernel: int = 3) -> None:
         super().__init__()
         inner = inputs * expansion
         self.layers = nn.Sequential(
             *conv_bn(inputs, inner, 1),
             nn.ReLU(),
-            *conv_bn(inner, inner, 3, stride, groups=inner),
+            *conv_bn(inner, inner, kernel, stride, groups=inner),
             nn.ReLU(),
             *conv_bn(inner, outputs, 1),
         )
@@ -62,13 +63,8 @@ def mobilenetv2(expansion: int, width: float, image_channels: int, num_classes: 
     for stage, block in _blocks(expansion, width, stem):
         stages.setdefault(stage, []).append(block)
     layers |= {f"stage{stage}": nn.Sequential(*blocks) for stage, blocks in stages.items()}
-    layers |= {
-        "last": nn.Sequential(*conv_bn(int(BLOCKS[-1][2] * width), last, 1), nn.ReLU()),
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "classifier": nn.Linear(last, num_classes),
-    }
-    return nn.Sequential(OrderedDict(layers))
+    layers["last"] = nn.Sequential(*conv_bn(int(BLOCKS[-1][2] * width), last, 1), nn.ReLU())
+    return classifying(layers, last, num_classes)
 
 
 def _blocks(expansion: int, width: float, inputs: int) -> Iterator[tuple[int, nn.Module]]:
@@ -80,6 +76,7 @@ def _blocks(expansion: int, width: float, inputs: int) -> Iterator[tuple[int, nn
             inputs = outputs
 
 
+@space
 class MobileNetV2(ProductSpace):
     """MobileNetV2 with an expansion of 1 to 6 and a width of a quarter to all of the channels.
 
@@ -99,7 +96,6 @@ class MobileNetV2(ProductSpace):
         Site("the width", ("0.25", "0.5", "0.75", "1.0")),
     )
     separators = ("-",)
-    lengths = (2,)
     aliases = {"mobilenetv2": "6-0.5", "mobile_half": "6-0.5"}  # noqa: RUF012
     multiple = 16
 

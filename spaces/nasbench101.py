@@ -3,30 +3,27 @@
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019, arXiv:1902.09635.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 from torch import nn
 
-from zcbench.errors import unknown
 from zcbench.spaces import nasbench101_cell as cell
 from zcbench.spaces.base import ImageShape, Space
-from zcbench.spaces.initialisation import INITIALISATIONS, initialise
 from zcbench.spaces.measuring import Cost
 from zcbench.spaces.nasbench101_cell import EDGES, OPERATIONS, VERTICES, Graph, Sources
 from zcbench.spaces.nasbench101_costs import cost
 from zcbench.spaces.nasbench101_network import network
-from zcbench.spaces.options import image_sizes, positive
-from zcbench.streams import seeded
+from zcbench.spaces.registry import space
 
 _INDEX = files("zcbench.spaces") / "tables" / "nasbench101.parquet"
 
 
+@space
 class NASBench101(Space):
     """All cells of up to seven vertices and nine edges, in a network of three stacks of three cells.
 
@@ -42,6 +39,7 @@ class NASBench101(Space):
 
     name = spec = "nasbench101"
     analytic = True
+    multiple = 4
 
     def index(self, arch: str) -> int:
         """Row of the published table, 0 to 423,623.
@@ -52,13 +50,12 @@ class NASBench101(Space):
         return _rows()[self.canonical(arch)]
 
     def parse(self, arch: str) -> tuple[str, ...]:
-        """The parts of ``arch``: operation and sources of each vertex, the output last.
+        """Operation and sources of each vertex of the canonical cell, the output last.
 
         Raises:
             ArchitectureError: ``arch`` is no cell; the message names the place.
         """
-        cell.parse(arch)
-        return tuple(arch.split("|"))
+        return tuple(self.canonical(arch).split("|"))
 
     def canonical(self, arch: str) -> str:
         """The cell with its vertices in the order that the benchmark has.
@@ -82,8 +79,7 @@ class NASBench101(Space):
         Raises:
             UnknownNameError: no subset has this name.
         """
-        if name not in self.subsets:
-            raise unknown(f"subset of {self.name}", name, self.subsets)
+        self._require_subset(name)
         return tuple(_rows())
 
     def neighbours(self, arch: str) -> list[str]:
@@ -113,41 +109,16 @@ class NASBench101(Space):
             for written in _written([] if child is None else [child]):
                 return written
 
-    def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
-        """Sizes in closed form: columns ``arch, params, macs, n_convs, depth``, one row per architecture.
+    def write(self, values: Sequence[str]) -> str:
+        """String of the cell with these parts."""
+        return "|".join(values)
 
-        Raises:
-            ArchitectureError: an architecture is no cell.
-            SpaceError: classes or image shape are out of range.
-        """
-        classes, shape = positive("num_classes", num_classes), image_sizes(image_shape, multiple=4)
-        names = list(archs)
-        rows = np.array([cost(cell.canonical(cell.parse(arch)), classes, shape) for arch in names], dtype=np.int64)
-        return pd.DataFrame({"arch": names, **dict(zip(Cost._fields, rows.reshape(-1, len(Cost._fields)).T))})
+    def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:
+        """Network of the cell with these parts."""
+        return network(cell.parse(self.write(values)), image_shape[0], num_classes)
 
-    def build(
-        self,
-        arch: str,
-        num_classes: int = 10,
-        seed: int = 0,
-        image_shape: ImageShape = (3, 32, 32),
-        init: str = "default",
-    ) -> nn.Module:
-        """Untrained network of ``arch``, in training mode; equal arguments give equal weights, bit for bit.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell.
-            SpaceError: classes or image shape are out of range.
-            UnknownNameError: no initialisation is called ``init``.
-        """
-        graph = cell.canonical(cell.parse(arch))
-        classes, shape = positive("num_classes", num_classes), image_sizes(image_shape, multiple=4)
-        if init not in INITIALISATIONS:
-            raise unknown("initialisation", init, INITIALISATIONS)
-        with seeded("init", self.spec, cell.write(graph), init, classes, shape, seed):
-            module = network(graph, shape[0], classes)
-            initialise(module, init)
-        return module
+    def _size(self, values: tuple[str, ...], num_classes: int, image_shape: ImageShape) -> Cost:
+        return cost(cell.parse(self.write(values)), num_classes, image_shape)
 
 
 def _changes(graph: Graph) -> Iterator[Graph]:

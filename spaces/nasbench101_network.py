@@ -6,7 +6,6 @@ classifier on the global average.
 Ying et al., arXiv:1902.09635, section 2; google-research/nasbench, ``lib/{model_builder,base_ops}.py``.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from functools import reduce
 from operator import add
@@ -15,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.nasbench101_cell import Graph
 
 STEM, STACKS, CELLS = 128, 3, 3
@@ -129,9 +129,4 @@ def network(graph: Graph, image_channels: int, num_classes: int) -> nn.Sequentia
             layers[f"pool{stack}"] = nn.MaxPool2d(2)
         cells = (Cell(graph, inputs, outputs) for number, inputs, outputs in steps() if number == stack)
         layers[f"stack{stack + 1}"] = nn.Sequential(*cells)
-    layers |= {
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "classifier": nn.Linear(STEM * 2 ** (STACKS - 1), num_classes),
-    }
-    return nn.Sequential(OrderedDict(layers))
+    return classifying(layers, STEM * 2 ** (STACKS - 1), num_classes)

@@ -4,7 +4,7 @@ Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Archit
 arXiv:2001.00326.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -15,12 +15,14 @@ from zcbench.errors import unknown
 from zcbench.spaces import nasbench201_cell as cell
 from zcbench.spaces import nasbench201_costs as cost
 from zcbench.spaces.base import ImageShape, Space
-from zcbench.spaces.initialisation import INITIALISATIONS, initialise
+from zcbench.spaces.initialisation import check_init, initialise
 from zcbench.spaces.nasbench201_network import network, thin_network
-from zcbench.spaces.options import image_sizes, positive
+from zcbench.spaces.options import positive
+from zcbench.spaces.registry import space
 from zcbench.streams import seeded
 
 
+@space
 class NASBench201(Space):
     """All cells of four nodes and five operations, in a network of three stages.
 
@@ -43,6 +45,7 @@ class NASBench201(Space):
     name = "nasbench201"
     subsets = ("all", "live", "unique")
     analytic = True
+    multiple = 4
 
     def __init__(self, channels: int = 16, cells: int = 5) -> None:
         self.channels = positive("channels", channels, 10_000)
@@ -50,21 +53,17 @@ class NASBench201(Space):
         self.spec = f"{self.name}(channels={self.channels},cells={self.cells})"
 
     def index(self, arch: str) -> int:
-        """Official index, 0 to 15,624.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell; the message names the place.
-        """
+        """Official index, 0 to 15,624."""
         self.parse(arch)
         return _indices()[arch]
 
     def parse(self, arch: str) -> tuple[str, ...]:
-        """Operations on the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell; the message names the place.
-        """
+        """Operations on the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3."""
         return cell.parse(arch)
+
+    def write(self, values: tuple[str, ...]) -> str:
+        """String of the cell with these operations."""
+        return cell.write(values)
 
     def canonical(self, arch: str, rule: str = "network") -> str:
         """The cell that stands for the class of ``arch``: the first of the class in plain enumeration.
@@ -87,20 +86,12 @@ class NASBench201(Space):
 
         ``"all"``: 15,625. ``"live"``: the 9,445 in which every operation but ``none`` lies on a path from input to
         output; the empty cell is one of them. ``"unique"``: the 5,260 that are their own canonical form, all live.
-
-        Raises:
-            UnknownNameError: no subset has this name.
         """
-        if name not in self.subsets:
-            raise unknown(f"subset of {self.name}", name, self.subsets)
+        self._require_subset(name)
         return _subset(name)
 
     def neighbours(self, arch: str) -> list[str]:
-        """The 24 cells that differ from ``arch`` in one operation, edge by edge.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell.
-        """
+        """The 24 cells that differ from ``arch`` in one operation, edge by edge."""
         old = self.parse(arch)
         return [
             cell.write((*old[:edge], operation, *old[edge + 1 :]))
@@ -110,11 +101,7 @@ class NASBench201(Space):
         ]
 
     def crossover(self, first: str, second: str, rng: np.random.Generator) -> str:
-        """Cell that takes the operation of each edge from either parent with equal probability.
-
-        Raises:
-            ArchitectureError: a parent is no cell.
-        """
+        """Cell that takes the operation of each edge from either parent with equal probability."""
         choices = rng.integers(2, size=6).tolist()
         pairs = zip(self.parse(first), self.parse(second))
         return cell.write(tuple(pair[choice] for pair, choice in zip(pairs, choices)))
@@ -125,13 +112,9 @@ class NASBench201(Space):
         All count dead convolutions, as published, but ``depth``, which is 0 for the 341 cells that do not join input
         to output. For 150 cells some of the benchmark's own records hold the parameters of a like cell, one
         convolution off (D-X-Y/NATS-Bench, issue 36), while their training times fit our count; 15,475 agree.
-
-        Raises:
-            ArchitectureError: an architecture is no cell.
-            SpaceError: classes or image shape are out of range.
         """
-        skeleton = self._skeleton(num_classes, image_shape)
-        names = list(archs)
+        classes, shape = self._task(num_classes, image_shape)
+        skeleton, names = cost.Skeleton(self.channels, self.cells, shape, classes), list(archs)
         n1, n3, cell_depth = _counts()[[self.index(arch) for arch in names]].reshape(-1, 3).T
         columns = {
             "arch": names,
@@ -142,58 +125,18 @@ class NASBench201(Space):
         }
         return pd.DataFrame(columns)
 
-    def build(
-        self,
-        arch: str,
-        num_classes: int = 10,
-        seed: int = 0,
-        image_shape: ImageShape = (3, 32, 32),
-        init: str = "default",
-    ) -> nn.Module:
-        """Untrained network of ``arch``, in training mode; equal arguments give equal weights, bit for bit.
-
-        Args:
-            arch: the cell.
-            num_classes: number of logits.
-            seed: which draw of the weights.
-            image_shape: (channels, height, width); height and width are multiples of 4.
-            init: ``default`` (PyTorch's), ``kaiming``, ``xavier`` or ``normal``.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell.
-            SpaceError: classes or image shape are out of range.
-            UnknownNameError: no initialisation is called ``init``.
-        """
-        operations = self.parse(arch)
-        skeleton = self._skeleton(num_classes, image_shape)
-        _check_init(init)
-        with seeded("init", self.spec, arch, init, skeleton.num_classes, skeleton.image_shape, seed):
-            module = network(operations, self.channels, self.cells, skeleton.image_shape[0], skeleton.num_classes)
-            initialise(module, init)
-        return module
+    def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:
+        """Three stages of the cell with these operations."""
+        return network(tuple(values), self.channels, self.cells, image_shape[0], num_classes)
 
     def thin(self, arch: str, seed: int = 0, init: str = "default") -> nn.Module:
-        """One cell of one channel with the normalisation and ReLU of the last layer, as TE-NAS counts regions.
-
-        Raises:
-            ArchitectureError: ``arch`` is no cell.
-            UnknownNameError: no initialisation is called ``init``.
-        """
+        """One cell of one channel with the normalisation and ReLU of the last layer, as TE-NAS counts regions."""
         operations = self.parse(arch)
-        _check_init(init)
+        check_init(init)
         with seeded("thin", self.name, arch, init, seed):
             module = thin_network(operations)
             initialise(module, init)
         return module
-
-    def _skeleton(self, num_classes: int, image_shape: ImageShape) -> cost.Skeleton:
-        sizes = image_sizes(image_shape, multiple=4)
-        return cost.Skeleton(self.channels, self.cells, sizes, positive("num_classes", num_classes))
-
-
-def _check_init(init: str) -> None:
-    if init not in INITIALISATIONS:
-        raise unknown("initialisation", init, INITIALISATIONS)
 
 
 @cache

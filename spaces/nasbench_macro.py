@@ -4,19 +4,18 @@ Su et al., "Prioritized Architecture Sampling with Monte-Carlo Tree Search", CVP
 that of xiusu/NAS-Bench-Macro.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
-from torch import Tensor, nn
+from torch import nn
 
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.measuring import Cost
-from zcbench.spaces.mobilenetv2 import conv_bn
+from zcbench.spaces.mobilenetv2 import InvertedResidual, conv_bn
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 
 STEM, LAST = 32, 1280
 #: Layers and channels of the three stages; the first layer of a stage halves the image.
@@ -43,35 +42,16 @@ def layers(values: Sequence[str]) -> Iterator[Layer]:
             inputs = outputs
 
 
-class InvertedResidual(nn.Module):
-    """Widen, filter each channel, narrow: (B, C, H, W) to (B, C', H/s, W/s), added to the input where shapes agree."""
-
-    def __init__(self, layer: Layer) -> None:
-        super().__init__()
-        kernel, expansion = OPERATIONS[layer.operation]
-        inner = layer.inputs * expansion
-        self.layers = nn.Sequential(
-            *conv_bn(layer.inputs, inner, 1),
-            nn.ReLU(),
-            *conv_bn(inner, inner, kernel, layer.stride, groups=inner),
-            nn.ReLU(),
-            *conv_bn(inner, layer.outputs, 1),
-        )
-        self._residual = layer.stride == 1 and layer.inputs == layer.outputs
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The block's own path, and the images where their shape allows it."""
-        return images + self.layers(images) if self._residual else self.layers(images)
-
-
 def _module(layer: Layer) -> nn.Module:
     if layer.operation != "0":
-        return InvertedResidual(layer)
+        kernel, expansion = OPERATIONS[layer.operation]
+        return InvertedResidual(layer.inputs, layer.outputs, layer.stride, expansion, kernel)
     if layer.stride == 1:
         return nn.Identity()
     return nn.Sequential(*conv_bn(layer.inputs, layer.outputs, 1, layer.stride))
 
 
+@space
 class NASBenchMacro(ProductSpace):
     """Eight layers, each an identity (0) or an inverted residual: kernel 3 and expansion 3 (1), or 5 and 6 (2).
 
@@ -90,7 +70,6 @@ class NASBenchMacro(ProductSpace):
     example = "22212220"
     sites = tuple(Site(f"layer {number}", ("0", *OPERATIONS)) for number in range(1, 9))
     separators = ("",) * 7
-    lengths = (8,)
     subsets = ("all", "unique")
     analytic = True
     multiple = 8
@@ -102,13 +81,8 @@ class NASBenchMacro(ProductSpace):
         for number, (count, _) in enumerate(STAGES, 1):
             parts[f"stage{number}"] = nn.Sequential(*map(_module, every[:count]))
             every = every[count:]
-        parts |= {
-            "last": nn.Sequential(*conv_bn(STAGES[-1][1], LAST, 1), nn.ReLU()),
-            "pool": nn.AdaptiveAvgPool2d(1),
-            "flatten": nn.Flatten(),
-            "classifier": nn.Linear(LAST, num_classes),
-        }
-        return nn.Sequential(OrderedDict(parts))
+        parts["last"] = nn.Sequential(*conv_bn(STAGES[-1][1], LAST, 1), nn.ReLU())
+        return classifying(parts, LAST, num_classes)
 
     def canonical(self, arch: str) -> str:
         """The same network with the identities at the end of each stage, its first layer apart.
@@ -132,23 +106,11 @@ class NASBenchMacro(ProductSpace):
         self._require_subset(name)
         return _members(self, name)
 
-    def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
-        """Sizes in closed form: columns ``arch, params, macs, n_convs, depth``, one row per architecture.
-
-        Raises:
-            ArchitectureError: an architecture is not of this space.
-            SpaceError: classes or image shape are out of range.
-        """
-        classes, shape = self._task(num_classes, image_shape)
-        names = list(archs)
-        rows = np.array([_cost(self.parse(arch), classes, shape) for arch in names], dtype=np.int64)
-        return pd.DataFrame({"arch": names, **dict(zip(Cost._fields, rows.reshape(-1, len(Cost._fields)).T))})
+    def _size(self, values: tuple[str, ...], num_classes: int, image_shape: ImageShape) -> Cost:
+        return _cost(values, num_classes, image_shape)
 
     def _split(self, text: str) -> list[str]:
         return [*text[:7], text[7:]] if len(text) > 7 else list(text) or [""]
-
-    def _population(self, subset: str) -> "Sequence[str] | NASBenchMacro":
-        return self if subset == "all" else self.subset(subset)
 
 
 def _cost(values: Sequence[str], num_classes: int, image_shape: ImageShape) -> Cost:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from zcbench.spaces.base import ImageShape, SpaceError
+from zcbench.spaces.listing import SpaceError
+
+ImageShape = tuple[int, int, int]
 
 
 def positive(option: str, value: object, most: int = 1_000_000) -> int:

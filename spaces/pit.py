@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 from zcbench.spaces.transformer import DEVIATION, EPSILON, TransformerLayer
 
 PATCH = 16
@@ -80,6 +81,7 @@ class PiTNetwork(nn.Module):
         return self.classifier(self.norm(token)[:, 0])
 
 
+@space
 class PiT(ProductSpace):
     """Pooling-based transformers of three stages: 4,320 of them.
 
@@ -107,7 +109,6 @@ class PiT(ProductSpace):
         Site("the heads of the stages", tuple(map("-".join, combinations_with_replacement("248", 3)))),
     )
     separators = ("/", "/", "-", "-", "/")
-    lengths = (6,)
     aliases = {"pit_ti": "32/4/2-6-4/2-4-8"}  # noqa: RUF012
     multiple = STRIDE
     smallest = PATCH

@@ -7,13 +7,14 @@ A). A ResNet-8x4 of 100 classes has 1.23 M parameters with the first, as distill
 second.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 
 WIDTHS = "16-16-32-64"
 WIDE = "32-64-128-256"
@@ -59,14 +60,10 @@ def resnet(depths: Sequence[int], widths: Sequence[int], image_channels: int, nu
     for number, (depth, inputs, outputs) in enumerate(zip(depths, widths, stages), 1):
         first = ResidualBlock(inputs, outputs, stride=1 if number == 1 else 2)
         layers[f"stage{number}"] = nn.Sequential(first, *(ResidualBlock(outputs, outputs, 1) for _ in range(depth - 1)))
-    layers |= {
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "classifier": nn.Linear(widths[-1], num_classes),
-    }
-    return nn.Sequential(OrderedDict(layers))
+    return classifying(layers, widths[-1], num_classes)
 
 
+@space
 class ResNet(ProductSpace):
     """ResNets of three stages with 1 to 18 blocks each, and widths that are multiples of 8 up to 256.
 
@@ -90,7 +87,6 @@ class ResNet(ProductSpace):
         ),
     )
     separators = ("-", "-", "@", "-", "-", "-")
-    lengths = (7,)
     aliases = {  # noqa: RUF012
         **{f"resnet{6 * n + 2}": f"{n}-{n}-{n}@{WIDTHS}" for n in (1, 2, 3, 5, 7, 9, 18)},
         **{f"resnet{6 * n + 2}x4": f"{n}-{n}-{n}@{WIDE}" for n in (1, 5)},
@@ -106,6 +102,7 @@ class ResNet(ProductSpace):
         return super()._split(text if "@" in text else f"{text}@{WIDTHS}")
 
 
+@space
 class S0(ProductSpace):
     """The 64 ResNets of DisWOT's study: 1, 3, 5 or 7 blocks in each of three stages of 16, 32 and 64 channels.
 
@@ -122,7 +119,6 @@ class S0(ProductSpace):
     example = "557"
     sites = tuple(Site(f"stage {stage}", ("1", "3", "5", "7")) for stage in (1, 2, 3))
     separators = ("", "")
-    lengths = (3,)
     multiple = 4
 
     def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:

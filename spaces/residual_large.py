@@ -5,14 +5,15 @@ bottleneck on its spatial convolution, as the published weights have it. Searche
 parameters and multiply-accumulates are in DisWOT (arXiv:2303.15678, section 4.3) and Zen-NAS (arXiv:2102.01063).
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 
 EXPANSION = {"b": 1, "n": 4}
 """Channels that a block gives, as a multiple of its width: of a basic block, and of a bottleneck."""
@@ -59,6 +60,7 @@ class Block(nn.Module):
         return self.relus[-1](self.layers[-1](inner) + self.shortcut(images))
 
 
+@space
 class ResNetLarge(ProductSpace):
     """ResNets of four stages behind a stem of stride 4.
 
@@ -90,7 +92,6 @@ class ResNetLarge(ProductSpace):
         ),
     )
     separators = ("/", "x", "x") * 4
-    lengths = (13,)
     aliases = {  # noqa: RUF012
         "resnet18": "64/b3x64x2/b3x128x2/b3x256x2/b3x512x2",
         "resnet34": "64/b3x64x3/b3x128x4/b3x256x6/b3x512x3",
@@ -111,9 +112,4 @@ class ResNetLarge(ProductSpace):
             first = Block(kind, before, int(width), kernel, stride)
             more = (Block(kind, after, int(width), kernel, 1) for _ in range(int(depth) - 1))
             layers[f"stage{number}"] = nn.Sequential(first, *more)
-        layers |= {
-            "pool": nn.AdaptiveAvgPool2d(1),
-            "flatten": nn.Flatten(),
-            "classifier": nn.Linear(outputs[-1], num_classes),
-        }
-        return nn.Sequential(OrderedDict(layers))
+        return classifying(layers, outputs[-1], num_classes)

@@ -5,15 +5,16 @@ the distillation literature uses them (HobbitLong/RepDistiller, ``models/Shuffle
 stem is one 1x1 convolution without stride or pooling. V1 is that of 3 groups.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.mobilenetv2 import conv_bn
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 
 STEM = 24
 GROUPS = 3
@@ -109,15 +110,10 @@ def _network(
 ) -> nn.Sequential:
     layers: dict[str, nn.Module] = {"stem": nn.Sequential(*conv_bn(image_channels, STEM, 1), nn.ReLU())}
     layers |= {f"stage{number}": stage for number, stage in enumerate(stages, 1)}
-    layers |= {
-        **end,
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "classifier": nn.Linear(width, num_classes),
-    }
-    return nn.Sequential(OrderedDict(layers))
+    return classifying({**layers, **end}, width, num_classes)
 
 
+@space
 class ShuffleNet(ProductSpace):
     """The networks ``v1``, ``v2-0.5``, ``v2-1`` and ``v2-1.5``.
 
@@ -132,8 +128,6 @@ class ShuffleNet(ProductSpace):
     label = "ShuffleNet for CIFAR"
     example = "v2-1"
     sites = (Site("the name", ("v1", *V2_WIDTHS)),)
-    separators = ()
-    lengths = (1,)
     aliases = {"ShuffleV1": "v1", "ShuffleV2": "v2-1"}  # noqa: RUF012
     multiple = 8
 

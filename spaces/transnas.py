@@ -4,12 +4,11 @@ Duan et al., "TransNAS-Bench-101: Improving Transferability and Generalizability
 Search", CVPR 2021, arXiv:2105.11871.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from itertools import product
 
 import numpy as np
-import pandas as pd
 from torch import nn
 
 from zcbench.spaces import nasbench201_cell
@@ -17,6 +16,7 @@ from zcbench.spaces.base import ImageShape
 from zcbench.spaces.measuring import Cost
 from zcbench.spaces.nasbench201_cell import EDGES
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 from zcbench.spaces.transnas_costs import block_convolutions, cell_convolutions, cell_depth, cost
 from zcbench.spaces.transnas_network import Block, Cell, network
 
@@ -25,30 +25,8 @@ _PREFIX = f"64-{MICRO}-"
 _NAMES = {"0": "none", "1": "skip_connect", "2": "nor_conv_1x1", "3": "nor_conv_3x3"}
 
 
-class _TransNAS(ProductSpace):
-    """What both spaces share: sizes in closed form, and subsets that are listed once."""
-
-    analytic = True
-
-    def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
-        """Sizes in closed form: columns ``arch, params, macs, n_convs, depth``, one row per architecture.
-
-        All count dead convolutions, but ``depth``, which is 0 where no path joins image and logits.
-
-        Raises:
-            ArchitectureError: an architecture is not of this space.
-            SpaceError: classes or image shape are out of range.
-        """
-        classes, shape = self._task(num_classes, image_shape)
-        names = list(archs)
-        rows = np.array([self._size(self.parse(arch), classes, shape) for arch in names], dtype=np.int64)
-        return pd.DataFrame({"arch": names, **dict(zip(Cost._fields, rows.reshape(-1, len(Cost._fields)).T))})
-
-    def _size(self, values: Sequence[str], num_classes: int, image_shape: ImageShape) -> Cost:
-        raise NotImplementedError
-
-
-class TransNASMicro(_TransNAS):
+@space
+class TransNASMicro(ProductSpace):
     """Cells of four nodes and four operations, in a network of five modules, 64 to 512 channels.
 
     A string is ``64-41414-a_bc_def``: a digit per edge 0→1, 0→2, 1→2, 0→3, 1→3, 2→3, which is 0 none, 1 skip, 2
@@ -66,7 +44,7 @@ class TransNASMicro(_TransNAS):
     example = f"{_PREFIX}1_02_333"
     sites = tuple(Site(f"edge {source}→{target}", tuple(_NAMES)) for source, target in EDGES)
     separators = ("_", "", "_", "", "")
-    lengths = (6,)
+    analytic = True
     subsets = ("all", "live", "unique")
     multiple = 32
 
@@ -98,7 +76,7 @@ class TransNASMicro(_TransNAS):
         self._require_subset(name)
         return _micro_members(name)
 
-    def _size(self, values: Sequence[str], num_classes: int, image_shape: ImageShape) -> Cost:
+    def _size(self, values: tuple[str, ...], num_classes: int, image_shape: ImageShape) -> Cost:
         return cost(MICRO, partial(cell_convolutions, values), partial(cell_depth, values), image_shape, num_classes)
 
     def _split(self, text: str) -> list[str]:
@@ -108,11 +86,9 @@ class TransNASMicro(_TransNAS):
         second, _, third = rest.partition("_")
         return [first, *_digits(second, 2), *_digits(third, 3)]
 
-    def _population(self, subset: str) -> "Sequence[str] | TransNASMicro":
-        return self if subset == "all" else self.subset(subset)
 
-
-class TransNASMacro(_TransNAS):
+@space
+class TransNASMacro(ProductSpace):
     """Networks of four to six modules of two residual blocks.
 
     A string is ``64-DIGITS-basic`` with a digit per module: 1 keeps the shape, 2 doubles the channels, 3 halves the
@@ -131,6 +107,7 @@ class TransNASMacro(_TransNAS):
     sites = tuple(Site(f"module {number}", ("1", "2", "3", "4")) for number in range(1, 7))
     separators = ("",) * 5
     lengths = (4, 5, 6)
+    analytic = True
     multiple = 64
 
     def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:
@@ -197,7 +174,7 @@ class TransNASMacro(_TransNAS):
     def __getitem__(self, index: int) -> str:
         return self.subset()[index]
 
-    def _size(self, values: Sequence[str], num_classes: int, image_shape: ImageShape) -> Cost:
+    def _size(self, values: tuple[str, ...], num_classes: int, image_shape: ImageShape) -> Cost:
         return cost(values, block_convolutions, lambda step: 2, image_shape, num_classes)
 
     def _split(self, text: str) -> list[str]:

@@ -6,7 +6,6 @@ and halve the image, both in its first cell or block.
 Duan et al., "TransNAS-Bench-101", CVPR 2021, arXiv:2105.11871; yawen-d/TransNASBench, ``lib/models``.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from operator import add
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.nasbench201_cell import EDGES
 from zcbench.spaces.nasbench201_network import relu_conv_bn
 
@@ -158,9 +158,4 @@ def network(
     modules = list(steps(macro))
     for number, module in enumerate(modules, 1):
         layers[f"module{number}"] = nn.Sequential(*map(make, module))
-    layers |= {
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "classifier": nn.Linear(modules[-1][-1].outputs, num_classes),
-    }
-    return nn.Sequential(OrderedDict(layers))
+    return classifying(layers, modules[-1][-1].outputs, num_classes)

@@ -5,13 +5,14 @@ literature uses it (HobbitLong/RepDistiller, ``models/vgg.py``): one linear laye
 in place of the last pooling, and for images of fewer than 64 rows no pooling before the last stage.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from torch import nn
 
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 
 WIDTHS = (64, 128, 256, 512, 512)
 
@@ -34,8 +35,7 @@ def vgg(depths: Sequence[int], image_shape: ImageShape, num_classes: int) -> nn.
         inputs = width
         if number <= poolings:
             layers[f"pool{number}"] = nn.MaxPool2d(2)
-    layers |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), "classifier": nn.Linear(inputs, num_classes)}
-    return nn.Sequential(OrderedDict(layers))
+    return classifying(layers, inputs, num_classes)
 
 
 def _stage(depth: int, inputs: int, width: int) -> Iterator[nn.Module]:
@@ -43,6 +43,7 @@ def _stage(depth: int, inputs: int, width: int) -> Iterator[nn.Module]:
         yield from (nn.Conv2d(inputs if place == 0 else width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
 
 
+@space
 class VGG(ProductSpace):
     """The five networks ``vgg8``, ``vgg11``, ``vgg13``, ``vgg16`` and ``vgg19``.
 
@@ -55,8 +56,6 @@ class VGG(ProductSpace):
     label = "VGG for CIFAR"
     example = "vgg8"
     sites = (Site("the name", tuple(DEPTHS)),)
-    separators = ()
-    lengths = (1,)
     multiple = 8
 
     def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:

@@ -4,14 +4,15 @@ Zagoruyko and Komodakis, "Wide Residual Networks", BMVC 2016, arXiv:1605.07146, 
 literature uses them (HobbitLong/RepDistiller, ``models/wrn.py``).
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.classifying import classifying
 from zcbench.spaces.product import ProductSpace, Site
+from zcbench.spaces.registry import space
 
 
 class PreActivationBlock(nn.Module):
@@ -48,15 +49,11 @@ def wide_resnet(depth: int, widen: int, image_channels: int, num_classes: int) -
         first = PreActivationBlock(inputs, outputs, stride=1 if number == 1 else 2)
         others = (PreActivationBlock(outputs, outputs, 1) for _ in range(blocks - 1))
         layers[f"stage{number}"] = nn.Sequential(first, *others)
-    layers |= {
-        "last": nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU()),
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "classifier": nn.Linear(widths[-1], num_classes),
-    }
-    return nn.Sequential(OrderedDict(layers))
+    layers["last"] = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU())
+    return classifying(layers, widths[-1], num_classes)
 
 
+@space
 class WideResNet(ProductSpace):
     """WideResNets of 10 to 40 layers, up to 10 times as wide as a ResNet.
 
@@ -76,7 +73,6 @@ class WideResNet(ProductSpace):
         Site("widening factor", ("1", "2", "3", "4", "6", "8", "10")),
     )
     separators = ("-",)
-    lengths = (2,)
     aliases = {f"wrn_{depth}_{widen}": f"{depth}-{widen}" for depth in (16, 40) for widen in (1, 2)}  # noqa: RUF012
     multiple = 4
 

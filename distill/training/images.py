@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from zcbench.datasets import ImageSet
+from zcbench.datasets import ImageSet, LabelledImages
 from zcbench.datasets.base import content_sha256
 from zcbench.errors import BatchError
 from zcbench.streams import torch_stream
@@ -19,13 +19,11 @@ _LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channe
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingData:
+class TrainingData(LabelledImages):
     """Training images and held-out test images of one task, normalised.
 
     Attributes:
-        images: for training, ``float32`` of shape ``(N, C, H, W)``.
-        labels: ``int64`` of shape ``(N,)``, in ``0 .. num_classes - 1``.
-        test_images: held out, of the same shape but for their number.
+        test_images: held out, of the same shape as ``images`` but for their number.
         test_labels: likewise.
         num_classes: classes of the task.
         description: which images these are, for people.
@@ -36,8 +34,6 @@ class TrainingData:
             infinity.
     """
 
-    images: Tensor
-    labels: Tensor
     test_images: Tensor
     test_labels: Tensor
     num_classes: int
@@ -120,15 +116,6 @@ class TrainingData:
         """The first ``count`` images of both splits."""
         train, test = (self.images[:count], self.labels[:count]), (self.test_images[:count], self.test_labels[:count])
         return TrainingData(*train, *test, self.num_classes, self.description, self.black)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Shape ``(C, H, W)`` of one image."""
-        channels, height, width = self.images.shape[1:]
-        return channels, height, width
 
     @cached_property
     def sha256(self) -> str:

@@ -55,7 +55,7 @@ class Evolution(Generic[C]):
         self._living: list[C] = []
 
     @property
-    def population(self) -> Sequence[C]:
+    def living(self) -> Sequence[C]:
         """Those alive, fittest first."""
         return list(self._living)
 

@@ -30,7 +30,7 @@ from zcbench.kdzero.evolution.terms import SHARPNESS
 from zcbench.kdzero.evolution.untrained import KnownAccuracies, RankingValue
 from zcbench.kdzero.genome import Genome, GenomeDomain
 from zcbench.runtime.progress import Bar
-from zcbench.search.algorithms.loop import Algorithm, Evaluated, SearchError, SearchTrace, pick, search
+from zcbench.search.algorithms.loop import Algorithm, Evaluated, SearchError, SearchProblem, SearchTrace, pick, search
 from zcbench.search.algorithms.random_search import RandomSearch
 from zcbench.streams import numpy_stream
 
@@ -201,7 +201,7 @@ class _Conducted:
         how, rng = self._settings, numpy_stream("distiller search", self._settings.seed)
         algorithm: Algorithm[Genome]
         if how.algorithm == "random":
-            algorithm = RandomSearch(self._distinct, rng)
+            algorithm = RandomSearch[Genome]().start(SearchProblem(self._distinct, rng))
         else:
             algorithm = Evolution(
                 self._distinct,

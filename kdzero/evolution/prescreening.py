@@ -26,9 +26,9 @@ class Prescreened(Generic[C]):
         self.log: list[list[tuple[C, float]]] = []
 
     @property
-    def population(self) -> Sequence[C]:
+    def living(self) -> Sequence[C]:
         """That of the algorithm."""
-        return self._algorithm.population
+        return self._algorithm.living
 
     def ask(self, n: int) -> list[C]:
         """The best of each ``draws`` proposals, in their order."""

@@ -5,6 +5,7 @@ higher is better, and a fitness turns the values of a group of candidates into o
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -16,7 +17,10 @@ from zcbench.errors import ZcbenchError
 C = TypeVar("C", bound=Hashable)
 
 STEP = 8
-"""Candidates that are asked for at a time, unless told otherwise; it decides the search, workers do not."""
+"""Candidates that are asked for at a time by default; it decides the search, the number of workers does not."""
+
+MOST = 100_000
+"""Most candidates of a step, a population or a reference sample, which are held in memory."""
 
 PATIENCE = 2000
 """Proposals in a row without a new candidate after which a search ends."""
@@ -51,12 +55,13 @@ class Evaluated(Generic[C]):
 
 
 class Algorithm(Protocol[C]):
-    """What proposes candidates. All its draws are from a generator that it was given."""
+    """Proposes candidates. All its draws are from a generator that it was given."""
 
     @property
-    def population(self) -> Sequence[C]:
+    def living(self) -> Sequence[C]:
         """Candidates that the next proposals come from."""
 
+    @abstractmethod
     def ask(self, n: int) -> list[C]:
         """Up to ``n`` candidates, old ones among them perhaps; none when there is nothing left to propose."""
 
@@ -112,6 +117,30 @@ def first_value(group: Sequence[Evaluated[C]]) -> np.ndarray:
     return np.array([one.values[0] if one.ok else -math.inf for one in group])
 
 
+def all_values(group: Sequence[Evaluated[C]]) -> np.ndarray:
+    """The values of each candidate, shape ``(n, objectives)``."""
+    return np.array([one.values for one in group], dtype=float)
+
+
+@dataclass(frozen=True)
+class SearchProblem(Generic[C]):
+    """What an algorithm is started on.
+
+    Attributes:
+        domain: where candidates are from.
+        rng: generator of all draws.
+        fitness: one number per member of a group, to be maximised.
+        goals: several numbers per member of a group, shape ``(n, objectives)``, to be maximised.
+        objectives: how many those are.
+    """
+
+    domain: Domain[C]
+    rng: np.random.Generator
+    fitness: Fitness[C] = first_value
+    goals: Fitness[C] = all_values
+    objectives: int = 1
+
+
 def search(
     algorithm: Algorithm[C],
     evaluate: Evaluate[C],
@@ -123,8 +152,8 @@ def search(
 ) -> SearchTrace[C]:
     """Let ``algorithm`` look for good candidates until ``evaluations`` different ones are evaluated.
 
-    A candidate that comes up again is told from memory and costs nothing. The trace depends on the algorithm with its
-    generator, the evaluation and ``step``; a search of fewer evaluations is the beginning of one of more.
+    A candidate that comes up again is answered from memory and costs nothing. The trace depends on the algorithm with
+    its generator, the evaluation and ``step``; a search of fewer evaluations is the beginning of one of more.
 
     Args:
         algorithm: what proposes candidates.
@@ -151,7 +180,7 @@ def search(
             trace.history.append(one)
         algorithm.tell([known[candidate] for candidate in asked if candidate in known])
         trace.proposals += len(asked)
-        trace.steps.append((len(known), tuple(algorithm.population)))
+        trace.steps.append((len(known), tuple(algorithm.living)))
         stale = 0 if new else stale + len(asked)
         trace.stopped = _why(asked, len(known), evaluations, stale, patience)
         if watch:
@@ -175,6 +204,7 @@ def check_rates(population: int, crossover: float, tournament: int = 1) -> None:
     """
     if population < 1:
         raise SearchError(f"A population of {population} was given. Expected at least 1; choose another number.")
+    check_most("population", population)
     if not 1 <= tournament <= population:
         raise SearchError(
             f"A tournament of {tournament} in a population of {population} was given. Expected at least 1 and at "
@@ -182,6 +212,16 @@ def check_rates(population: int, crossover: float, tournament: int = 1) -> None:
         )
     if not 0 <= crossover <= 1:
         raise SearchError(f"crossover={crossover} was given. Expected a share from 0 to 1.")
+
+
+def check_most(name: str, value: int) -> None:
+    """Refuse a number of candidates that does not fit in memory.
+
+    Raises:
+        SearchError: as the sentence says.
+    """
+    if value > MOST:
+        raise SearchError(f"{name}={value} was given. Expected at most {MOST:,}; choose another.")
 
 
 def check_room(domain: Domain[C], population: int) -> None:
@@ -209,7 +249,7 @@ def pick(history: Sequence[Evaluated[C]], fitness: Fitness[C]) -> int | None:
 
 
 def curve(trace: SearchTrace[C], fitness: Fitness[C], *, fixed: bool = False) -> list[tuple[int, int]]:
-    """Positions of the pick as the search went on: after how many evaluations it became which.
+    """Positions of the fittest candidate as the search went on: after how many evaluations it became which.
 
     Args:
         trace: what the search did.

@@ -33,7 +33,7 @@ def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
 
 
 def covered(found: np.ndarray, true: np.ndarray) -> float:
-    """Hypervolume of the points found as a share of that of the true front, among what is worth having.
+    """Hypervolume of the points found as a share of that of the true front, among the more accurate half.
 
     Only the half of all points counts that is the better one by the first column, the accuracy: the fastest network of
     all may be one that guesses, and against such a reference nearly any front covers nearly all. The reference point
@@ -58,5 +58,5 @@ def covered(found: np.ndarray, true: np.ndarray) -> float:
 
 
 def covered_by_one(true: np.ndarray) -> float:
-    """The largest share that a single architecture covers: what a front must exceed to be worth the name."""
+    """The largest share that a single architecture covers; a front that covers no more is no better than it."""
     return max((covered(true[[place]], true) for place in front(true)), default=float("nan"))

@@ -1,45 +1,34 @@
 """Random search: every candidate once, drawn independently."""
 
-from collections.abc import Sequence
-from typing import Generic
+from dataclasses import dataclass
 
 import numpy as np
 
-from zcbench.search.algorithms.loop import C, Domain, Evaluated
+from zcbench.search.algorithms.contract import SearchAlgorithm, algorithm
+from zcbench.search.algorithms.loop import C, Domain, SearchProblem
 
 _TRIES = 1000
 
 
-class RandomSearch(Generic[C]):
-    """Draws candidates from the domain, none twice; the baseline of all other algorithms.
+@algorithm("random")
+@dataclass
+class RandomSearch(SearchAlgorithm[C]):
+    """Draws candidates from the domain, none twice; the baseline of all other algorithms."""
 
-    Args:
-        domain: where candidates are from.
-        rng: generator of the draws.
-    """
-
-    def __init__(self, domain: Domain[C], rng: np.random.Generator) -> None:
-        self._domain, self._rng = domain, rng
-        self._seen: dict[C, None] = {}
-
-    @property
-    def population(self) -> Sequence[C]:
-        """Empty: no draw depends on another."""
-        return ()
+    def setup(self, problem: SearchProblem[C]) -> None:
+        """Nothing is drawn yet."""
+        self._problem, self._seen = problem, dict[C, None]()
 
     def ask(self, n: int) -> list[C]:
         """Up to ``n`` new candidates; fewer when draws only give known ones."""
-        return draw_new(self._domain, self._rng, n, self._seen)
-
-    def tell(self, evaluated: Sequence[Evaluated[C]]) -> None:
-        """Nothing is learned."""
+        return draw_new(self._problem.domain, self._problem.rng, n, self._seen)
 
 
 def draw_new(domain: Domain[C], rng: np.random.Generator, n: int, seen: dict[C, None]) -> list[C]:
     """Up to ``n`` different candidates that are not in ``seen``, which gets them.
 
-    After a thousand vain draws the next is one of those that are left, where the domain lists them; else there are
-    fewer than ``n``.
+    After a thousand draws of known candidates the next is one of those that are left, where the domain lists them; else
+    there are fewer than ``n``.
     """
     drawn: list[C] = []
     while len(drawn) < n:

@@ -7,7 +7,7 @@ import pytest
 
 from zcbench.kdzero.evolution import Deduplicated, DistillerSpace, Evolution, Prescreened, Rejection, Shrinkage, Step
 from zcbench.kdzero.genome import Genome, GenomeDomain
-from zcbench.search.algorithms.loop import Evaluated, SearchError, first_value, search
+from zcbench.search.algorithms.loop import Evaluated, SearchError, SearchProblem, first_value, search
 from zcbench.search.algorithms.random_search import RandomSearch
 
 FINE = [Step(4.0 - 0.1 * at, 2.3 - 0.05 * at, 1.7 - 0.05 * at) for at in range(10)]
@@ -98,7 +98,9 @@ def test_the_space_shrinks_as_it_learns():
 def test_twins_are_one_candidate(strings, counted):
     """Slow reference: bits that differ only beyond the first three are one; the first that came up stands for all."""
     evaluate, space = counted(), Deduplicated(strings(12), lambda bits: bits[:3])
-    trace = search(RandomSearch(space, np.random.default_rng(0)), evaluate, 100, step=4, patience=8)
+    trace = search(
+        RandomSearch().start(SearchProblem(space, np.random.default_rng(0))), evaluate, 100, step=4, patience=8
+    )
     plain, rng, first = strings(12), np.random.default_rng(0), {}
     for drawn in (plain.sample(rng) for _ in range(200)):
         first.setdefault(drawn[:3], drawn)
@@ -141,9 +143,10 @@ def test_evolution_never_loses_the_best(strings, counted):
 def test_evolution_beats_random(strings, counted):
     """Oracle: in 20 bits, with 100 evaluations, it finds more ones than random draws with the same generator."""
     found = {}
-    for name, algorithm in (("random", RandomSearch), ("evolution", Evolution)):
-        options = {} if name == "random" else {"population": 10, "tournament": 4, "fitness": first_value}
-        made = algorithm(strings(20), np.random.default_rng(1), **options)
+    random = RandomSearch().start(SearchProblem(strings(20), np.random.default_rng(1)))
+    options = {"population": 10, "tournament": 4, "fitness": first_value}
+    evolution = Evolution(strings(20), np.random.default_rng(1), **options)
+    for name, made in (("random", random), ("evolution", evolution)):
         found[name] = search(made, counted(), 100, step=5)
     assert max(one.values[0] for one in found["evolution"].history) > max(
         one.values[0] for one in found["random"].history
@@ -169,9 +172,11 @@ def test_an_evolution_out_of_range(strings, given):
 
 def test_the_prescreen_keeps_the_best_by_the_proxy(strings, counted):
     """Slow reference: the same draws, of which the one with the most ones in each three is kept; NaN always loses."""
-    draws = RandomSearch(strings(10), np.random.default_rng(0)).ask(12)
+    draws = RandomSearch().start(SearchProblem(strings(10), np.random.default_rng(0))).ask(12)
     value = {one: math.nan if one[0] else float(sum(one)) for one in draws}
-    screened = Prescreened(RandomSearch(strings(10), np.random.default_rng(0)), 3, lambda one: value[one])
+    screened = Prescreened(
+        RandomSearch().start(SearchProblem(strings(10), np.random.default_rng(0))), 3, lambda one: value[one]
+    )
     expected = [
         max(draws[at : at + 3], key=lambda one: -1.0 if math.isnan(value[one]) else value[one])
         for at in range(0, 12, 3)
@@ -179,4 +184,4 @@ def test_the_prescreen_keeps_the_best_by_the_proxy(strings, counted):
     assert screened.ask(4) == expected
     assert [len(slot) for slot in screened.rows()] == [3, 3, 3, 3]
     with pytest.raises(SearchError, match="pre-screen of 0"):
-        Prescreened(RandomSearch(strings(10), np.random.default_rng(0)), 0, float)
+        Prescreened(RandomSearch().start(SearchProblem(strings(10), np.random.default_rng(0))), 0, float)

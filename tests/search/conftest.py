@@ -8,7 +8,7 @@ import pytest
 
 import zcbench
 import zcbench.spaces
-from zcbench.search import Architectures, Costs, Evaluated, Evaluation, Values
+from zcbench.search import Costs, Evaluated, Evaluation, Values, architectures
 from zcbench.spaces import NASBench201
 from zcbench.streams import numpy_stream
 
@@ -90,7 +90,7 @@ def sizes(space: NASBench201) -> object:
 
     def make(members: Sequence[str], limits: dict[str, float] | None = None, minimised: tuple[str, ...] = ()) -> object:
         costs = Costs(space)
-        return Architectures(costs, limits, minimised), Evaluation(Values(tuple(members), minimised), costs)
+        return architectures(costs, limits, minimised), Evaluation(Values(tuple(members), minimised), costs)
 
     return make
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 SPACE = "nasbench201(channels=4,cells=1)"
 SMALL = ["--space", SPACE, "--dataset", "noise", "--image-size", "8", "--batch-size", "8", "--no-report"]
-SHORT = ["--evaluations", 12, "--population", 6, "--tournament", 3, "--step", 3]
+FEW = ["--evaluations", 12, "--step", 3]
+SHORT = [*FEW, "--population", 6, "--tournament", 3]
 CONTRACT = ["--space", "nasbench201", "--proxies", "macs", "--algorithm", "evolution", "--max-params", "1.0M"]
 
 

@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 import zcbench.spaces
 from zcbench.errors import UnknownNameError
-from zcbench.search import Architectures, BudgetError, Costs, LatencyTable, SearchError, Timing, quantity
+from zcbench.search import BudgetError, Costs, LatencyTable, SearchError, Timing, architectures, quantity
 from zcbench.search.algorithms.random_search import draw_new
 from zcbench.search.latency import table_name
 from zcbench.spaces.product import ProductSpace, Site
@@ -55,7 +55,7 @@ def test_all_that_is_drawn_and_changed_fits(space):
     """Invariance: draws, mutations, crossings and neighbours keep within all limits."""
     costs = space.costs(space).set_index("arch")
     limits = {"params": float(costs["params"].quantile(0.2)), "depth": 8.0}
-    domain, rng = Architectures(Costs(space), limits), np.random.default_rng(0)
+    domain, rng = architectures(Costs(space), limits), np.random.default_rng(0)
     some = [domain.sample(rng) for _ in range(60)]
     some += [domain.mutate(arch, rng) for arch in some] + [domain.crossover(*some[i : i + 2], rng) for i in range(50)]
     some += domain.neighbours(some[0])
@@ -67,7 +67,7 @@ def test_draws_within_a_budget_are_uniform(space):
     """Slow reference: of those that fit each number of parameters has its share, within 5 standard errors."""
     params = space.costs(space).set_index("arch")["params"]
     limit = float(params.quantile(0.3))
-    domain, rng = Architectures(Costs(space), {"params": limit}), np.random.default_rng(0)
+    domain, rng = architectures(Costs(space), {"params": limit}), np.random.default_rng(0)
     drawn = params[[domain.sample(rng) for _ in range(600)]]
     fitting = params[params <= limit]
     for value in fitting.unique():
@@ -78,7 +78,7 @@ def test_draws_within_a_budget_are_uniform(space):
 def test_mutation_is_uniform_over_the_neighbours_that_fit(space):
     """Slow reference: every neighbour within the budget comes up, and no other."""
     params = space.costs(space).set_index("arch")["params"]
-    domain, rng = Architectures(Costs(space), {"params": float(params.median())}), np.random.default_rng(1)
+    domain, rng = architectures(Costs(space), {"params": float(params.median())}), np.random.default_rng(1)
     arch = domain.sample(rng)
     expected = {other for other in space.neighbours(arch) if params[other] <= params.median()}
     assert {domain.mutate(arch, rng) for _ in range(800)} == expected
@@ -86,7 +86,7 @@ def test_mutation_is_uniform_over_the_neighbours_that_fit(space):
 
 def test_a_tight_budget_is_reached_by_small_changes():
     """Closed form: of 531,441 lists with sums from 6 to 54 only seven have at most 7; all draws do."""
-    domain, rng = Architectures(Costs(Digits()), {"params": 7.0}), np.random.default_rng(0)
+    domain, rng = architectures(Costs(Digits()), {"params": 7.0}), np.random.default_rng(0)
     drawn = [domain.sample(rng) for _ in range(4)]
     assert all(sum(map(int, arch)) <= 7 for arch in drawn) and len(set(drawn)) > 1
     assert all(sum(map(int, domain.mutate(arch, rng))) <= 7 for arch in drawn)
@@ -95,7 +95,7 @@ def test_a_tight_budget_is_reached_by_small_changes():
 def test_two_limits_that_exclude_each_other():
     """Closed form: a small sum and a small difference from 50 cannot be had together; both smallest are named."""
     with pytest.raises(BudgetError, match=r"params ≤ 7 parameters and macs ≤ 10 MACs .* params 6 .*; macs 0 MACs") as e:
-        Architectures(Costs(Digits()), {"params": 7.0, "macs": 10.0})
+        architectures(Costs(Digits()), {"params": 7.0, "macs": 10.0})
     sums = np.arange(6, 55)
     excess = np.maximum(0, sums / 7 - 1) + np.maximum(0, np.abs(50 - sums) / 10 - 1)
     nearest = int(str(e.value).partition("at once is ")[2].partition(": params ")[2].partition(" ")[0])
@@ -106,7 +106,7 @@ def test_no_limit_and_nothing_that_can_be_measured(whole, table):
     """Closed form: of ten listed cells none can be measured; the message names the cost, and no limit."""
     costs = Costs(whole, measures={"latency": LatencyTable(table, "toy", "latency", whole)})
     with pytest.raises(BudgetError, match="Nothing in what is listed has a known latency: 10 architectures"):
-        Architectures(costs, needed=["latency"], within=[whole[place] for place in range(0, 100, 10)])
+        architectures(costs, needed=["latency"], within=[whole[place] for place in range(0, 100, 10)])
 
 
 @pytest.mark.parametrize("cost", ["params", "macs"])
@@ -114,22 +114,22 @@ def test_a_budget_that_nothing_satisfies(space, cost):
     """Slow reference: the message has the smallest value of the whole space."""
     smallest = int(space.costs(space)[cost].min())
     with pytest.raises(BudgetError, match=f"smallest values found are {cost} {smallest:,} "):
-        Architectures(Costs(space), {cost: smallest - 1.0})
-    assert Architectures(Costs(space), {cost: float(smallest)}).fits(space[int(space.costs(space)[cost].argmin())])
+        architectures(Costs(space), {cost: smallest - 1.0})
+    assert architectures(Costs(space), {cost: float(smallest)}).fits(space[int(space.costs(space)[cost].argmin())])
 
 
 def test_a_budget_that_nothing_in_a_list_satisfies(space):
     """Closed form: of two given architectures the smaller is named."""
     two = sorted(space.sample(np.random.default_rng(0), 2), key=space.params)
     with pytest.raises(BudgetError) as error:
-        Architectures(Costs(space), {"params": 10.0}, within=two)
+        architectures(Costs(space), {"params": 10.0}, within=two)
     assert two[0] in str(error.value) and "what is listed" in str(error.value)
 
 
 def test_only_what_is_listed_is_proposed(space):
     """Invariance: draws and mutations stay in the list, and reach all of it."""
     listed = space.sample(np.random.default_rng(0), 12)
-    domain, rng = Architectures(Costs(space), within=listed), np.random.default_rng(1)
+    domain, rng = architectures(Costs(space), within=listed), np.random.default_rng(1)
     arch, seen = domain.sample(rng), set()
     for _ in range(300):
         arch = domain.mutate(arch, rng)
@@ -142,7 +142,7 @@ def test_a_listed_child_is_one_of_the_nearest(name):
     """Slow reference: as many as the space has neighbours, in ascending numbers of choices that differ; uniform."""
     space, rng = zcbench.spaces.get(name), np.random.default_rng(3)
     listed = space.sample(rng, 150)
-    domain, parent = Architectures(Costs(space), within=listed), listed[7]
+    domain, parent = architectures(Costs(space), within=listed), listed[7]
 
     def differing(arch):
         return sum(one != other for one, other in zip_longest(space.parse(arch), space.parse(parent)))
@@ -162,7 +162,7 @@ def test_a_listed_child_is_one_of_the_nearest(name):
 
 def test_of_all_that_is_listed_the_nearest_are_the_neighbours(space):
     """Closed form: a list of the whole space changes no neighbourhood."""
-    listed = Architectures(Costs(space), within=list(space))
+    listed = architectures(Costs(space), within=list(space))
     for arch in space.sample(np.random.default_rng(5), 3):
         assert set(listed.neighbours(arch)) == set(space.neighbours(arch))
 
@@ -172,14 +172,14 @@ def test_all_that_fits_is_drawn(space):
     params = space.costs(space).set_index("arch")["params"]
     limit = float(params.nsmallest(300).max())
     listed = space.sample(np.random.default_rng(0), 400)
-    for domain in (Architectures(Costs(space), within=listed), Architectures(Costs(space), {"params": limit})):
+    for domain in (architectures(Costs(space), within=listed), architectures(Costs(space), {"params": limit})):
         every = domain.everything()
         for seed in range(3):
             seen = {}
             drawn = draw_new(domain, np.random.default_rng(seed), 20_000, seen)
             assert len(drawn) == len(set(drawn)) and set(drawn) == set(every) == set(seen)
     assert set(every) == set(params.index[params <= limit])
-    assert Architectures(Costs(zcbench.spaces.get("autoformer"))).everything() is None
+    assert architectures(Costs(zcbench.spaces.get("autoformer"))).everything() is None
 
 
 def test_what_a_device_cannot_run_is_never_proposed(whole, table):
@@ -187,18 +187,18 @@ def test_what_a_device_cannot_run_is_never_proposed(whole, table):
     latency = LatencyTable(table, "toy", "latency", whole)
     assert latency.about["not measurable"] == 1563
     costs, rng = Costs(whole, measures={"latency": latency}), np.random.default_rng(0)
-    for domain in (Architectures(costs, {"latency": 12.0}), Architectures(costs, needed=["latency"])):
+    for domain in (architectures(costs, {"latency": 12.0}), architectures(costs, needed=["latency"])):
         drawn = [domain.sample(rng) for _ in range(50)]
         assert np.isfinite(latency(drawn)).all()
-    assert (latency([Architectures(costs, {"latency": 12.0}).sample(rng) for _ in range(20)]) <= 12).all()
+    assert (latency([architectures(costs, {"latency": 12.0}).sample(rng) for _ in range(20)]) <= 12).all()
 
 
 def test_a_latency_that_nothing_has(whole, table):
     """Closed form: 20 - 15.624 ms is the least; a limit of 1 ms names it, and one of it is satisfied."""
     costs = Costs(whole, measures={"latency": LatencyTable(table, "toy", "latency", whole)})
     with pytest.raises(BudgetError, match=r"latency ≤ 1 ms .* smallest values found are latency 4\.376 ms"):
-        Architectures(costs, {"latency": 1.0})
-    assert Architectures(costs, {"latency": 4.3765}).everything() == (whole[15_624],)
+        architectures(costs, {"latency": 1.0})
+    assert architectures(costs, {"latency": 4.3765}).everything() == (whole[15_624],)
 
 
 def test_tables_of_another_space_or_device(space, whole, table):
@@ -259,7 +259,7 @@ def test_no_quantities(text):
 def test_only_the_subset_is_proposed(space, shares):
     """By construction: draws, mutants, children and neighbours are live and fit; all that are is listed in order."""
     limits = {name: float(space.costs(space)[name].quantile(share)) for name, share in shares.items()}
-    domain, rng = Architectures(Costs(space), limits, subset="live"), np.random.default_rng(2)
+    domain, rng = architectures(Costs(space), limits, subset="live"), np.random.default_rng(2)
     live = set(space.subset("live"))
     table = space.costs(space).set_index("arch")
     fits = [
@@ -279,7 +279,7 @@ def test_only_the_subset_is_proposed(space, shares):
 def test_draws_from_a_subset_are_uniform(space):
     """Closed form: a chi-square test over all cells of the subset that fit."""
     limit = float(space.costs(space)["params"].quantile(0.1))
-    domain, rng = Architectures(Costs(space), {"params": limit}, subset="live"), np.random.default_rng(0)
+    domain, rng = architectures(Costs(space), {"params": limit}, subset="live"), np.random.default_rng(0)
     fits, n = list(domain.everything()), 12_000
     drawn = Counter(domain.sample(rng) for _ in range(n))
     assert set(drawn) <= set(fits)
@@ -291,8 +291,8 @@ def test_draws_from_a_subset_are_uniform(space):
 def test_a_budget_that_nothing_live_satisfies(space):
     """The smallest value in the message is that of the subset, here of the live cells; an unknown subset is refused."""
     with pytest.raises(BudgetError, match="smallest values found are params"):
-        Architectures(Costs(space), {"params": 10}, subset="live")
+        architectures(Costs(space), {"params": 10}, subset="live")
     with pytest.raises(UnknownNameError, match="live"):
-        Architectures(Costs(space), subset="alive")
+        architectures(Costs(space), subset="alive")
     with pytest.raises(UnknownNameError, match="price"):
-        Architectures(Costs(space), needed=["price"])
+        architectures(Costs(space), needed=["price"])

@@ -8,26 +8,28 @@ import pytest
 
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.search import (
-    Architectures,
+    NSGA2,
     Costs,
     Evaluation,
     Objective,
+    RandomSearch,
+    RegularisedEvolution,
     SearchError,
     SearchTruth,
     Settings,
     TrainingRecords,
     Values,
+    architectures,
+    compare,
     conduct,
-    held_against,
     judge,
     repeated,
-    validation_name,
 )
 from zcbench.search.algorithms.pareto import covered, covered_by_one, front, hypervolume
-from zcbench.search.judging import by_seconds, trained_at_random
+from zcbench.search.judging import by_seconds, trained_at_random, validation_name
 from zcbench.search.study import at_random
 
-SMALL = Settings("evolution", evaluations=40, population=10, tournament=4)
+SMALL = Settings(RegularisedEvolution(population=10, tournament=4), evaluations=40)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def table(space):
 
 @pytest.fixture(scope="module")
 def study(space):
-    domain = Architectures(Costs(space))
+    domain = architectures(Costs(space))
     evaluation = Evaluation(Values(("params",), ()), domain.costs)
     goal = Objective(("params",))
     return domain, evaluation, goal, repeated(domain, evaluation, goal, SMALL, range(4))
@@ -50,7 +52,7 @@ def study(space):
 def test_accuracy_and_regret_of_the_picks(study, table):
     """Slow reference: looked up one by one; the best is the highest of the table."""
     domain, _, _, found = study
-    judged = judge(found, SearchTruth("toy", table, domain), domain)
+    judged = judge(found, SearchTruth("toy", table, domain), domain).to_json()
     accuracy = table.set_index("arch")["accuracy"]
     for one, row in zip(found, judged["picks"]):
         assert row["accuracy"] == pytest.approx(accuracy[one.arch], abs=1e-6)
@@ -64,7 +66,7 @@ def test_regret_is_against_what_the_budget_allows(space, table):
     """Slow reference: the highest accuracy among those that fit."""
     params = space.costs(space).set_index("arch")["params"]
     limit = float(params.quantile(0.3))
-    domain = Architectures(Costs(space), {"params": limit})
+    domain = architectures(Costs(space), {"params": limit})
     truth = SearchTruth("toy", table, domain)
     accuracy = table.set_index("arch")["accuracy"]
     assert truth.best == accuracy[params <= limit].max() < accuracy.max()
@@ -77,7 +79,7 @@ def test_the_search_is_the_same_whatever_the_truth_says(study, table):
     before = [one.candidate for one in found[0].trace.history]
     other = table.assign(accuracy=100 - table["accuracy"])
     for accuracies in (table, other):
-        held_against(found, {"toy": TrainingRecords(accuracies)}, domain, evaluation)
+        compare(found, {"toy": TrainingRecords(accuracies)}, domain)
         again = conduct(domain, evaluation, goal, SMALL, 0)
         assert [one.candidate for one in again.trace.history] == before
 
@@ -88,10 +90,8 @@ def test_baselines(study, table, space):
     random = repeated(domain, evaluation, goal, at_random(SMALL), range(4))
     validation = table.set_index("arch")["accuracy"]
     seconds = pd.Series(2.0, validation.index)
-    truths, times = held_against(
-        found, {"toy": TrainingRecords(table, validation, seconds)}, domain, evaluation, random
-    )
-    baselines = truths["toy"]["baselines"]
+    (one,) = compare(found, {"toy": TrainingRecords(table, validation, seconds)}, domain, random=random)
+    baselines = one.to_json()["baselines"]
     largest = space.costs(space).set_index("arch")["params"].idxmax()
     assert baselines["largest by params"]["arch"] == largest
     assert baselines["largest by params"]["accuracy"] == pytest.approx(validation[largest])
@@ -100,21 +100,31 @@ def test_baselines(study, table, space):
     assert rows[1]["mean"] < rows[10]["mean"] < rows[1000]["mean"] <= validation.max()
     assert 40 in rows and rows[40]["mean"] > rows[10]["mean"]  # as many trainings as the search had evaluations
     assert set(baselines["random search, same objective"]) == {"accuracy", "regret", "by_evaluations"}
-    assert times == {"by_seconds": {}}
+    assert one.by_seconds == ()
+    assert {label: mean for label, _, mean, _ in one.rows()} == {
+        "selected": one.judgement.accuracy.mean,
+        "largest by params": baselines["largest by params"]["accuracy"],
+        "largest by macs": baselines["largest by macs"]["accuracy"],
+        "random search, same objective": baselines["random search, same objective"]["accuracy"]["mean"],
+        **{f"random search that trains, {k:,}": row["mean"] for k, row in rows.items()},
+    }
 
 
 def test_training_everything_finds_the_best(space, table):
     """Closed form: with as many trainings as architectures the accuracy is the highest, in every draw."""
     some = table.head(100)
-    domain = Architectures(Costs(space), within=list(some["arch"]))
-    rows = trained_at_random(domain, SearchTruth("toy", some, domain), some.set_index("arch")["accuracy"], range(3))
-    assert rows[-1]["trainings"] == 100
+    domain = architectures(Costs(space), within=list(some["arch"]))
+    evaluation = Evaluation(Values(("params",), ()), domain.costs)
+    found = repeated(domain, evaluation, Objective(("params",)), Settings(RandomSearch(), evaluations=7), range(3))
+    truth, validation = SearchTruth("toy", some, domain), some.set_index("arch")["accuracy"]
+    rows = [point.to_json() for point in trained_at_random(found, domain, truth, validation)]
+    assert [row["trainings"] for row in rows] == [1, 7, 10, 100]
     assert rows[-1]["mean"] == pytest.approx(some["accuracy"].max(), abs=1e-6) and rows[-1]["sd"] == 0
 
 
 def test_by_seconds(space, table):
     """Closed form: at one second a score, the accuracy after n seconds is that after n evaluations."""
-    domain = Architectures(Costs(space))
+    domain = architectures(Costs(space))
     frame = pd.DataFrame({"arch": list(space), "proxy": "jacov", "seed": 0, "status": "ok", "reason": ""})
     frame = (
         frame.assign(value=space.costs(space)["params"].astype(float), seconds=1.0)
@@ -124,51 +134,51 @@ def test_by_seconds(space, table):
     evaluation = Evaluation(Values(("jacov",), ()), domain.costs, lambda archs: frame.loc[list(archs)])
     found = repeated(domain, evaluation, Objective(("jacov",)), SMALL, range(3))
     truth = SearchTruth("toy", table, domain)
-    rows = by_seconds(found, truth)
+    rows = [point.to_json() for point in by_seconds(found, truth)]
     assert rows[-1]["seconds"] == pytest.approx(40)
     for row in rows:
-        expected = [truth.accuracy(one.pick_at(int(row["seconds"] + 1e-6))) for one in found]
+        expected = [truth.accuracy(one.arch_at(int(row["seconds"] + 1e-6))) for one in found]
         known = [value for value in expected if np.isfinite(value)]
         assert row["n"] == len(known) == 3
         assert row["mean"] == pytest.approx(np.mean(known), abs=1e-6)
         assert row["regret"]["mean"] == pytest.approx(truth.best - np.mean(known), abs=1e-6)
     late = by_seconds([replace(one, reference_seconds=7.0) for one in found], truth)
-    assert late[-1]["seconds"] == pytest.approx(47) and late[-1]["mean"] == rows[-1]["mean"]
+    assert late[-1].at["seconds"] == pytest.approx(47) and late[-1].spread.mean == rows[-1]["mean"]
 
 
 def test_the_seconds_of_a_reference_sample_count(space):
     """Closed form: at one second a score, ten architectures of reference are ten seconds before the search."""
-    domain, rows = Architectures(Costs(space)), space.costs(space)
+    domain, rows = architectures(Costs(space)), space.costs(space)
     frame = pd.DataFrame({"arch": list(space), "proxy": "jacov", "seed": 0, "status": "ok", "reason": ""})
     frame = frame.assign(value=rows["params"].astype(float), seconds=1.0).set_index("arch", drop=False)
     frame = frame.rename_axis(None)
     evaluation = Evaluation(Values(("jacov", "macs"), ()), domain.costs, lambda archs: frame.loc[list(archs)])
-    settings = Settings("random", evaluations=20, reference=10)
+    settings = Settings(RandomSearch(), evaluations=20, reference=10)
     assert conduct(domain, evaluation, Objective(("jacov", "macs")), settings, 0).reference_seconds == 10.0
 
 
 def test_what_a_reader_of_a_truth_must_know(study, table, space):
     """By construction: accuracies of other networks, and those that chose the names; nothing where there is nothing."""
-    domain, evaluation, _, found = study
+    domain, _, _, found = study
     about = {"space": "nasbench201", "name": "nasbench201/cifar10", "dataset": "cifar10"}
     other = TruthTable.from_rows(table, about)
     same = TruthTable.from_rows(table, about | {"networks": space.spec})
     trained = {"nasbench201/cifar10/test": TrainingRecords(other), "mine": TrainingRecords(same)}
-    truths, _ = held_against(found, trained, domain, evaluation, chosen_by=["nasbench201/cifar10"])
-    chosen, networks = truths["nasbench201/cifar10/test"]["remarks"]
+    first, mine = compare(found, trained, domain, chosen_by=["nasbench201/cifar10"])
+    chosen, networks = first.remarks
     assert "were chosen by these accuracies" in chosen
     assert "accuracies of nasbench201(channels=16,cells=5); " in networks and networks.endswith(f"are {space.spec}.")
-    assert truths["mine"]["remarks"] == []
+    assert mine.truth == "mine" and mine.remarks == ()
 
 
 def test_a_front_of_which_nothing_can_be_said(space, table):
     """By construction: one known accuracy is no front; the judgement has no figure, and says so."""
-    domain = Architectures(Costs(space))
+    domain = architectures(Costs(space))
     evaluation = Evaluation(Values(("params",), ("macs",)), domain.costs)
-    found = repeated(domain, evaluation, Objective(("params",)), Settings("nsga2", evaluations=20, population=10), [0])
-    truths, _ = held_against(found, {"one": TrainingRecords(table.head(1))}, domain, evaluation)
-    assert truths["one"]["front"]["hypervolume ratio"]["mean"] is None
-    assert truths["one"]["remarks"] == [
+    found = repeated(domain, evaluation, Objective(("params",)), Settings(NSGA2(population=10), evaluations=20), [0])
+    (one,) = compare(found, {"one": TrainingRecords(table.head(1))}, domain, ["macs"])
+    assert one.to_json()["front"]["hypervolume ratio"]["mean"] is None
+    assert list(one.remarks) == [
         "How much of the true front was found, in accuracy and macs: too few accuracies are known."
     ]
 
@@ -220,15 +230,15 @@ def test_shares_of_a_front():
 def test_the_true_front_is_covered_by_a_search_of_everything(space, table):
     """Closed form: NSGA-II that evaluates all 200 listed architectures has the whole hypervolume."""
     some = table.head(200)
-    domain = Architectures(Costs(space), needed=["macs"], within=list(some["arch"]))
+    domain = architectures(Costs(space), needed=["macs"], within=list(some["arch"]))
     frame = some.rename(columns={"accuracy": "value"}).assign(
         proxy="jacov", seed=0, status="ok", reason="", seconds=0.0
     )
     frame = frame.set_index("arch", drop=False).rename_axis(None)
     evaluation = Evaluation(Values(("jacov",), ("macs",)), domain.costs, lambda archs: frame.loc[list(archs)])
-    settings = Settings("nsga2", evaluations=200, population=20)
+    settings = Settings(NSGA2(population=20), evaluations=200)
     found = repeated(domain, evaluation, Objective(("jacov",)), settings, [0])
-    judged = judge(found, SearchTruth("toy", some, domain), domain, ["macs"])
+    judged = judge(found, SearchTruth("toy", some, domain), domain, ["macs"]).to_json()
     assert len(found[0].trace.history) > 150
     assert judged["front"]["hypervolume ratio"]["mean"] > 0.97
 
@@ -236,13 +246,13 @@ def test_the_true_front_is_covered_by_a_search_of_everything(space, table):
 def test_the_pick_of_a_front_is_on_it(space):
     """By construction: all have the same objective, so that the front is the smallest network, and the pick is that."""
     archs = space.subset("live")[:40]
-    domain = Architectures(Costs(space), needed=["macs"], within=archs)
+    domain = architectures(Costs(space), needed=["macs"], within=archs)
     frame = pd.DataFrame(
         {"arch": archs, "proxy": "swap", "seed": 0, "status": "ok", "reason": "", "value": 7.0, "seconds": 0.0}
     )
     frame = frame.set_index("arch", drop=False).rename_axis(None)
     evaluation = Evaluation(Values(("swap",), ("macs",)), domain.costs, lambda archs: frame.loc[list(archs)])
-    (found,) = repeated(domain, evaluation, Objective(("swap",)), Settings("nsga2", evaluations=40, population=8), [0])
+    (found,) = repeated(domain, evaluation, Objective(("swap",)), Settings(NSGA2(population=8), evaluations=40), [0])
     seen = [one.candidate for one in found.trace.history]
     macs = dict(zip(seen, space.costs(seen)["macs"]))
     assert found.best in found.front and macs[found.arch] == min(macs.values())

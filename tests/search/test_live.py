@@ -25,7 +25,7 @@ def test_live_cells_are_proposed_unless_others_are_asked_for(zcbench_command, tm
     assert told.startswith(
         f"Disconnected: {cut} of the 300 architectures evaluated with seed 0, 0 of the 1 on its front"
     )
-    assert "and 0 of the 1 picked." in told
+    assert "and 0 of the 1 selected." in told
     assert "--archs live" in told
 
 
@@ -40,9 +40,11 @@ def test_disconnected_picks_are_said(zcbench_command, tmp_path):
     command += ["--evaluations", 200, "--workers", 0, "--out"]
     result = zcbench_command(*command, tmp_path / "all", "--archs", "all")
     assert result.returncode == 0, result.stderr
-    assert "and 2 of the 2 picked" in content(tmp_path / "all")["remarks"][0] and "2 of the 2 picked" in result.stdout
+    assert (
+        "and 2 of the 2 selected" in content(tmp_path / "all")["remarks"][0] and "2 of the 2 selected" in result.stdout
+    )
     assert zcbench_command(*command, tmp_path / "live").returncode == 0
-    assert not any("picked" in line and "and 0 of" not in line for line in content(tmp_path / "live")["remarks"])
+    assert not any("selected" in line and "and 0 of" not in line for line in content(tmp_path / "live")["remarks"])
 
 
 def test_a_space_without_dead_operations_is_searched_whole(zcbench_command, tmp_path):

@@ -9,7 +9,7 @@ import zcbench
 from zcbench.benchmarks.scoring.store import Store
 from zcbench.benchmarks.truths.data import hardware_costs
 
-from .searching import CONTRACT, SHORT, SMALL, SPACE, content
+from .searching import CONTRACT, FEW, SHORT, SMALL, SPACE, content
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_truth_and_repeats(zcbench_command, truth, tmp_path):
     assert judged["regret"]["mean"] == pytest.approx(0, abs=1e-6)
     assert judged["baselines"]["largest by macs"]["regret"] == pytest.approx(0, abs=1e-6)
     assert judged["baselines"]["random search, same objective"]["regret"]["mean"] > 0
-    assert "the picks" in result.stdout and (tmp_path / "out" / "report" / "index.html").is_file()
+    assert "selected" in result.stdout and (tmp_path / "out" / "report" / "index.html").is_file()
 
 
 def test_the_truth_does_not_steer(zcbench_command, truth, tmp_path):
@@ -116,7 +116,7 @@ def test_the_truth_does_not_steer(zcbench_command, truth, tmp_path):
 
 def test_stored_scores_are_searched(zcbench_command, fails, run, tmp_path):
     """Only what has scores is proposed, nothing is computed, and scores of another space are refused."""
-    command = ["search", *SHORT, "--no-report", "--scores", run, "--proxies", "log_rank(macs,naswot)", "--out"]
+    command = ["search", *FEW, "--no-report", "--scores", run, "--proxies", "log_rank(macs,naswot)", "--out"]
     result = zcbench_command(*command, tmp_path / "search", "--space", SPACE, "--algorithm", "random")
     assert result.returncode == 0, result.stderr
     found = content(tmp_path / "search")
@@ -133,7 +133,7 @@ def test_a_proxy_that_fails_on_a_part(zcbench_command, tmp_path):
         "from zcbench import proxy\n@proxy('moody', reads='costs', higher_is_better=True)\n"
         "def moody(signals):\n    n = signals.costs.n_convs\n    return float('nan') if n > 10 else float(n)\n"
     )
-    command = ["search", *SMALL, *SHORT, "--proxies", "moody", "--plugin", plugin, "--algorithm", "random", "--out"]
+    command = ["search", *SMALL, *FEW, "--proxies", "moody", "--plugin", plugin, "--algorithm", "random", "--out"]
     result = zcbench_command(*command, tmp_path / "out", "--evaluations", 40)
     assert result.returncode == 0, result.stderr
     found = content(tmp_path / "out")
@@ -215,6 +215,11 @@ def test_the_largest_cell(zcbench_command, data_dir, tmp_path):
         (["--rule", "logrank"], "'logrank' is no known rule"),
         (["--algorithm", "nsga"], "'nsga' is no known search algorithm. Did you mean 'nsga2'"),
         (["--algorithm", "nsga2"], "NSGA-II was given 1 objective"),
+        (
+            ["--algorithm", "random", "--population", "7"],
+            "'population' is no known option of the search",
+        ),
+        (["--algorithm", "nsga2", "--tournament", "7"], "'tournament' is no known option of the search algorithm"),
         (["--algorithm", "nsga2", "--minimise", "params", "--proxies", "macs,depth"], "no value without a group"),
         (["--algorithm", "local", "--proxies", "macs,depth"], "may lead it in a circle, and"),
         (["--preset", "diswott"], "Did you mean 'diswot'"),
@@ -254,13 +259,12 @@ def test_a_population_larger_than_the_space_costs_no_evaluation(fails, tmp_path)
 def test_what_has_no_effect_is_said(zcbench_command, tmp_path):
     """By construction: each option that decides nothing is named with the reason, on the screen and in the result."""
     command = ["search", "--proxies", "macs", "--evaluations", 12, "--step", 4, "--algorithm", "random", "--no-report"]
-    idle = ["--population", 7, "--tournament", 2, "--inits", 3, "--reference", 4, "--latency-device", "raspi4"]
+    idle = ["--inits", 3, "--reference", 4, "--latency-device", "raspi4"]
     idle += ["--teacher-seed", 5, "--rule", "rank_sum"]
     result = zcbench_command(*command, *idle, "--baselines", "--out", tmp_path / "one")
     assert result.returncode == 0, result.stderr
     told = content(tmp_path / "one")["remarks"]
     assert told == [
-        "Without effect: --population, --tournament (the algorithm is random).",
         "Without effect: --inits (sizes need no network).",
         "Without effect: --reference (a single score is no rank).",
         "Without effect: --latency-device (neither latency nor energy is limited or minimised).",

@@ -8,9 +8,9 @@ from .searching import content
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--minimise", "params"], "Without effect on what is proposed: --minimise (the algorithm is evolution; only"),
-        (["--minimise", "params", "--algorithm", "random"], "--minimise (the algorithm is random; only nsga2"),
-        (["--minimise", "params", "--algorithm", "local"], "--minimise (the algorithm is local; only nsga2"),
+        (["--minimise", "params"], "Without effect on what is proposed: --minimise (the algorithm evolution minimises"),
+        (["--minimise", "params", "--algorithm", "random"], "--minimise (the algorithm random minimises no costs)"),
+        (["--minimise", "params", "--algorithm", "local"], "--minimise (the algorithm local minimises no costs)"),
         (["--minimise", ","], "Without effect: --minimise (it names no cost)."),
         (["--transfer"], "Without effect: --transfer (no name is taken from a ranking of another space)."),
         (["--no-sizes"], "Without effect: --no-sizes (no name is taken from a ranking)."),

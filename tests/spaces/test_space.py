@@ -1,5 +1,6 @@
 """What every space does: look up, draw, change; and how spaces are found by name."""
 
+import math
 import pickle
 import subprocess
 import sys
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 import zcbench.spaces
 from zcbench.errors import ArchitectureError, DuplicateNameError, UnknownNameError
-from zcbench.spaces import NASBench201, SpaceError
+from zcbench.spaces import NASBench201, ProductSpace, SpaceError
 from zcbench.spaces import nasbench201_cell as cell
+from zcbench.spaces.product import Site
 
 
 def _differences(one: str, other: str) -> int:
@@ -123,6 +126,28 @@ def test_a_name_is_registered_once() -> None:
     zcbench.spaces.register("nasbench201", NASBench201)
     with pytest.raises(DuplicateNameError):
         zcbench.spaces.register("nasbench201", dict)
+
+
+def test_a_space_registers_itself() -> None:
+    """By construction: one class with the decorator is found by its name, listed, and built as its string says."""
+
+    @zcbench.spaces.space
+    class Stack(ProductSpace):
+        """Linear layers of 4 or 8 channels."""
+
+        name = spec = "stack_of_a_test"
+        label, example = "stack", "4-8"
+        sites = (Site("the first width", ("4", "8")), Site("the second width", ("4", "8")))
+        separators = ("-",)
+
+        def network(self, values, image_shape, num_classes):
+            widths = [math.prod(image_shape), *map(int, values), num_classes]
+            return nn.Sequential(nn.Flatten(), *(nn.Linear(*pair) for pair in pairwise(widths)))
+
+    space = zcbench.spaces.get("stack_of_a_test")
+    assert isinstance(space, Stack) and list(space) == ["4-4", "4-8", "8-4", "8-8"]
+    layers = space.build("4-8", num_classes=3, image_shape=(1, 2, 2))[1:]
+    assert [(layer.in_features, layer.out_features) for layer in layers] == [(4, 4), (4, 8), (8, 3)]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""``zcbench search``: look for an architecture by what a ranking has found trustworthy."""
+"""``zcbench search``: search for an architecture by scores of untrained networks."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
@@ -12,13 +12,14 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from zcbench.cli import search_inputs as inputs
-from zcbench.cli import search_remarks as said
 from zcbench.cli.bench import DataDir, Formats, Plugins, figure_formats
+from zcbench.cli.embedded import named_truths
 from zcbench.cli.output import table_console
+from zcbench.cli.search_options import check_names, given, objective, remarks
+from zcbench.specification import split_list
 
 if TYPE_CHECKING:
-    from zcbench.search import Architectures, Evaluation, Objective, SearchResult, Settings
+    from zcbench.search import Comparison, Outcome
     from zcbench.search.study import Progress as Report
 
 
@@ -52,7 +53,11 @@ def search(
         typer.Option(help="Size of a fixed sample that ranks are taken against; 0 for ranks within the population."),
     ] = 0,
     algorithm: Annotated[
-        str | None, typer.Option(help="random, evolution, local or nsga2.", show_default="evolution")
+        str | None,
+        typer.Option(
+            help="random, evolution, local, nsga2 or one of a plug-in, with options as in evolution(population=20).",
+            show_default="evolution",
+        ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Settings by name: diswot.")] = None,
     evaluations: Annotated[
@@ -103,7 +108,7 @@ def search(
     transfer: Annotated[bool, typer.Option(help="Take the winners of a ranking of another space.")] = False,
     truth: Annotated[
         list[str] | None,
-        typer.Option(help="Accuracies to hold the picks against, after the search. May be repeated, or with commas."),
+        typer.Option(help="Accuracies to compare the result with, after the search. May be repeated, or with commas."),
     ] = None,
     baselines: Annotated[
         bool | None,
@@ -133,113 +138,65 @@ def search(
     formats: Formats = "png,svg,pdf",
     data_dir: DataDir = None,
 ) -> None:
-    """Search for an architecture without training, within a budget, and say afterwards what it was worth.
+    """Search for an architecture without training, within a budget, and compare it with known accuracies afterwards.
 
     The search never looks at an accuracy. One that was stopped goes on where it was when the same command is given.
     """
-    from zcbench import spaces
-    from zcbench.datasets import task
     from zcbench.registry import load_file
-    from zcbench.search import (
-        Architectures,
-        Evaluation,
-        Values,
-        check_free,
-        check_known,
-        describe,
-        disconnected,
-        document,
-        held_against,
-        write,
-    )
+    from zcbench.search import Candidates, Scoring, Settings, Truths, quantity, run_search
 
     files = {"archs": archs, "scores": scores, "truth": truth, "proxies": proxies, "plugin": plugin, "out": out}
-    files |= {"teacher": teacher, "teacher-checkpoint": teacher_checkpoint, "data-dir": data_dir}
-    inputs.check(image_size, classes, files)
+    check_names(files | {"teacher": teacher, "teacher-checkpoint": teacher_checkpoint, "data-dir": data_dir})
+    kinds, asked = figure_formats(formats), given(context)
+    scoring = Scoring(
+        dataset=dataset,
+        batch_size=batch_size,
+        batch_seed=batch_seed,
+        image_size=image_size,
+        classes=classes,
+        inits=inits,
+        init=init,
+        dtype=dtype,
+        layout=layout,
+        device=device,
+        teacher=teacher,
+        teacher_checkpoint=teacher_checkpoint,
+        teacher_seed=teacher_seed,
+        workers=workers,
+        timeout=timeout,
+        plugins=plugin or (),
+    )
     for file in plugin or ():
         load_file(file)
-    where, kinds, minimised = spaces.get(space), figure_formats(formats), inputs.minimised(minimise)
-    asked = said.given(context)
-    how = inputs.settings(
+    most = {"params": max_params, "macs": max_macs, "depth": max_depth, "latency": max_latency, "energy": max_energy}
+    limits = {name: quantity(text) for name, text in most.items() if text is not None}
+    candidates = Candidates(space, archs, limits, tuple(dict.fromkeys(split_list(minimise))), latency_device)
+    settings = Settings.of(
         preset,
-        algorithm=algorithm,
-        evaluations=evaluations,
-        step=step,
-        population=population,
-        tournament=tournament,
-        crossover=crossover,
-        reference=reference,
+        algorithm,
+        {"population": population, "tournament": tournament, "crossover": crossover},
+        {"evaluations": evaluations, "step": step, "reference": reference},
     )
-    goal, rankings = inputs.objective(proxies, rule, where.name, data_dir, transfer=transfer, sizes=sizes)
-    limits = inputs.limits(params=max_params, macs=max_macs, depth=max_depth, latency=max_latency, energy=max_energy)
-    trained = inputs.trained(truth, data_dir)
-    if stored := scores is not None:
-        source = inputs.looked_up(scores, goal, where)
-    else:
-        source = inputs.nothing(task(dataset, image_size), classes)
-    images = source.about["protocol"]["dataset"] if stored else dataset
-    costs = inputs.costs(where, source.task, {*limits, *minimised}, latency_device, images, out, data_dir)
-    within, subset = inputs.within(archs, where, trained, source.archs)
-    domain = Architectures(costs, limits, minimised, within, subset)
-    check_known(trained, domain)
-    seeds = range(seed, seed + repeats)
-    with ExitStack() as stack:
-        if not stored and inputs.scored(goal):
-            batch = inputs.batch(dataset, batch_size, batch_seed, image_size, classes, data_dir)
-            run = {
-                "init": init,
-                "dtype": dtype,
-                "layout": layout,
-                "device": device,
-                "teacher": inputs.teacher(goal, where, teacher, teacher_seed, teacher_checkpoint),
-                "workers": workers,
-                "timeout": timeout,
-                "plugins": plugin or (),
-            }
-            source = stack.enter_context(inputs.made(where, goal, batch, out, inits, run))
-        evaluation = Evaluation(Values(goal.members, minimised), costs, source.attempts)
-        sources = {"scores": source.about, "rankings": rankings, "costs": costs.about}
-        request = describe(domain, evaluation, goal, how, seeds, sources)
-        check_free(out, request)
-        free = stored or not inputs.scored(goal)
-        if stored and (every := domain.everything()):
-            evaluation(every)  # what is looked up is looked up at once
-        also_random = bool(trained) and (free if baselines is None else baselines)
-        found, random = _search(domain, evaluation, goal, how, seeds, also_random)
-    chosen_by = [name for about in rankings for name in about["truths"]]
-    truths, times = held_against(found, trained, domain, evaluation, random, chosen_by)
-    remarks = [
-        *said.remarks(asked, goal, how, stored=stored, costs={*limits, *minimised}, minimised=minimised),
-        *said.from_rankings(asked, rankings, where),
-        *disconnected(found, domain),
-    ]
-    content = document(request, found, domain, evaluation, truths, times, remarks)
-    path = write(out, content)
-    _print(content)
-    typer.echo(f"Result: {path}", err=True)
+    goal = objective(proxies, rule, candidates.found().name, data_dir, transfer=transfer, sizes=sizes)
+    with _progress() as progress:
+        outcome = run_search(
+            goal,
+            out,
+            candidates,
+            settings,
+            scores=scoring if scores is None else scores,
+            truths=Truths(() if truth is None else named_truths(truth), baselines),
+            seeds=range(seed, seed + repeats),
+            remarks=list(remarks(asked, goal, settings, candidates)),
+            data_dir=data_dir,
+            progress=progress,
+        )
+    _print(outcome)
+    typer.echo(f"Result: {out / 'search.json'}", err=True)
     if report:
         from zcbench.reports.search.page import write_search_report
 
-        typer.echo(f"Report: {write_search_report(content, out / 'report', formats=kinds)}", err=True)
-
-
-def _search(
-    domain: "Architectures",
-    evaluation: "Evaluation",
-    goal: "Objective",
-    how: "Settings",
-    seeds: range,
-    baselines: bool,
-) -> "tuple[list[SearchResult], list[SearchResult]]":
-    """The searches, and random ones with the same objective where they are wanted."""
-    from zcbench.search import at_random, repeated
-
-    random: list[SearchResult] = []
-    with _progress() as progress:
-        found = repeated(domain, evaluation, goal, how, seeds, progress)
-        if baselines and how.algorithm != "random":
-            random = repeated(domain, evaluation, goal, at_random(how), seeds, progress)
-    return found, random
+        typer.echo(f"Report: {write_search_report(outcome.to_json(), out / 'report', formats=kinds)}", err=True)
 
 
 @contextmanager
@@ -255,52 +212,43 @@ def _progress() -> "Iterator[Report]":
         yield show
 
 
-def _print(content: Mapping[str, Any]) -> None:
-    """The pick, and what each truth says of it."""
+def _print(outcome: "Outcome") -> None:
+    """The selected architecture, and what each truth says of it."""
     console = table_console()
-    best, request = content["best"], content["request"]
-    sizes = ", ".join(f"{name} {_grouped(value)}" for name, value in best["costs"].items() if value is not None)
-    for line in (
-        f"Best by {request['objective']['formula']}: {best['arch']}",
-        f"Costs: {sizes}",
-        f"Evaluated: {len(content['history']):,} ({_counts(content['statuses'])}); {content['stopped']}",
-    ):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for name, judged in content["truths"].items():
-        known = judged["accuracies"]
-        best = f"{name}: best within the budget {known['best']:.2f} of {known['within the budget']:,} architectures"
-        console.print(best, highlight=False, markup=False, soft_wrap=True)
-        console.print(_judgement(judged))
-        for line in judged["remarks"]:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for line in content["remarks"]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def line(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    best = outcome.best
+    sizes = ", ".join(f"{name} {_grouped(value)}" for name, value in best.costs.items() if value is not None)
+    counts = ", ".join(f"{count:,} {status}" for status, count in outcome.statuses.items())
+    line(f"Best by {outcome.request.objective.formula}: {best.arch}")
+    line(f"Costs: {sizes}")
+    line(f"Evaluated: {len(outcome.history):,} ({counts}); {outcome.found[0].trace.stopped}")
+    for one in outcome.comparisons:
+        known = one.judgement.accuracies
+        line(f"{one.truth}: best within the budget {known.best:.2f} of {known.within:,} architectures")
+        console.print(_judgement(one))
+        for remark in one.remarks:
+            line(remark)
+    for remark in outcome.remarks:
+        line(remark)
 
 
-def _counts(statuses: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {status}" for status, count in statuses.items())
-
-
-def _judgement(judged: Mapping[str, Any]) -> Table:
-    """Accuracy and regret of the picks and of the baselines."""
+def _judgement(one: "Comparison") -> Table:
+    """Accuracy and regret of the selected architectures and of the baselines."""
     table = Table(box=SIMPLE)
     for heading in ("", "n", "accuracy", "sd", "regret"):
         table.add_column(heading, justify="left" if not heading else "right")
-    rows = [("the picks", judged)]
-    for label, row in judged["baselines"].items():
-        many = row if isinstance(row, list) else [row]
-        rows += [(f"{label}, {one['trainings']:,}" if "trainings" in one else label, one) for one in many]
-    for label, row in rows:
-        table.add_row(*map(escape, _cells(label, row, judged["accuracies"]["best"])))
+    best = one.judgement.accuracies.best
+    for label, n, mean, sd in one.rows():
+        figures = ("–", "–", "–") if mean is None else (f"{mean:.2f}", _two(sd), f"{best - mean:.2f}")
+        table.add_row(escape(label), f"{n}", *figures)
     return table
 
 
-def _cells(label: str, row: Mapping[str, Any], best: float) -> tuple[str, ...]:
-    accuracy = row.get("accuracy", row)
-    figures = accuracy if isinstance(accuracy, Mapping) else {"mean": accuracy, "n": row.get("equally large", 1)}
-    mean, sd = figures.get("mean"), figures.get("sd")
-    shown = ("–", "–") if mean is None else (f"{mean:.2f}", f"{best - mean:.2f}")
-    return label, f"{figures.get('n', '')}", shown[0], "–" if sd is None else f"{sd:.2f}", shown[1]
+def _two(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _grouped(value: float) -> str:

@@ -66,33 +66,42 @@ class ImageSet:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """The images and labels that networks are scored on; part of the protocol.
+class LabelledImages:
+    """Images and their labels as tensors.
 
     Attributes:
-        images: ``float32`` of shape ``(B, 3, H, W)``.
-        labels: ``int64`` of shape ``(B,)``.
-        num_classes: classes of the task, not only of this batch.
-        description: which images these are, for people.
-        dataset: name of the data set.
-        seed: the seed that chose the images.
+        images: ``float32`` of shape ``(N, C, H, W)``.
+        labels: ``int64`` of shape ``(N,)``.
     """
 
     images: Tensor
     labels: Tensor
-    num_classes: int
-    description: str
-    dataset: str
-    seed: int
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Shape ``(3, H, W)`` of one image."""
+        """Shape ``(C, H, W)`` of one image."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
+
+
+@dataclass(frozen=True, eq=False)
+class Batch(LabelledImages):
+    """The images and labels that networks are scored on; part of the protocol.
+
+    Attributes:
+        num_classes: classes of the task, not only of this batch.
+        description: which images these are, for people.
+        dataset: name of the data set.
+        seed: the seed that chose the images.
+    """
+
+    num_classes: int
+    description: str
+    dataset: str
+    seed: int
 
     @cached_property
     def sha256(self) -> str:

@@ -5,7 +5,6 @@ A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; ht
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -146,7 +145,7 @@ def _read(path: Path, layout: Layout) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(pixels).view(-1, 3, 32, 32), torch.tensor(labels, dtype=torch.int64)
 
 
-def _content(path: Path) -> dict[bytes, Any]:
+def _content(path: Path) -> dict[bytes, object]:
     """Dictionary that a CIFAR file holds, its keys as bytes; nothing in the file is ever executed."""
     try:
         content = loads(path.read_bytes(), encoding="bytes")

@@ -2,23 +2,35 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial as bind
+from functools import partial as partial_of
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zcbench.datasets.base import ImageSet
 from zcbench.datasets.cifar import CIFAR10, CIFAR100, load_cifar
 from zcbench.datasets.digits import load_digits
+from zcbench.datasets.noise import SIDE as NOISE_SIDE
 from zcbench.datasets.noise import load_noise
 from zcbench.errors import BatchError, shortened, unknown
 from zcbench.specification import read_specification
 from zcbench.storage.files import data_folder
 
-_FROM_FILES: dict[str, Callable[..., ImageSet]] = {
-    "cifar10": bind(load_cifar, "cifar10", CIFAR10),
-    "cifar100": bind(load_cifar, "cifar100", CIFAR100),
+
+class _Known(NamedTuple):
+    """How a data set is loaded, its classes, the side of its images, and whether it comes from files."""
+
+    load: Callable[..., ImageSet]
+    num_classes: int
+    side: int
+    from_files: bool = False
+
+
+_KNOWN = {
+    "cifar10": _Known(partial_of(load_cifar, "cifar10", CIFAR10), CIFAR10.num_classes, 32, from_files=True),
+    "cifar100": _Known(partial_of(load_cifar, "cifar100", CIFAR100), CIFAR100.num_classes, 32, from_files=True),
+    "digits": _Known(load_digits, 10, 8),
+    "noise": _Known(load_noise, 10, NOISE_SIDE),
 }
-_BUILT_IN: dict[str, Callable[..., ImageSet]] = {"digits": load_digits, "noise": load_noise}
 _SPLITS = ("train", "test")
 _OPTIONS = ("images", "test_images", "side")
 SIDES = 1024  # pixels of the largest image
@@ -30,7 +42,7 @@ def names() -> list[str]:
     >>> names()
     ['cifar10', 'cifar100', 'digits', 'noise']
     """
-    return sorted({*_FROM_FILES, *_BUILT_IN})
+    return sorted(_KNOWN)
 
 
 def load(
@@ -65,11 +77,32 @@ def load(
     counts = {"train": options.pop("images", None), "test": options.pop("test_images", None)}
     if split not in _SPLITS:
         raise unknown("split", split, _SPLITS)
-    if name in _BUILT_IN:
-        whole = _BUILT_IN[name](split=split, image_size=image_size)
+    known = _KNOWN[name]
+    if known.from_files:
+        whole = known.load(data_folder(data_dir), split=split, image_size=image_size, partial=partial, **options)
     else:
-        whole = _FROM_FILES[name](data_folder(data_dir), split=split, image_size=image_size, partial=partial, **options)
+        whole = known.load(split=split, image_size=image_size)
     return _first(whole, counts[split])
+
+
+def task(name: str, image_size: int | None = None) -> tuple[int, tuple[int, int, int]]:
+    """Classes, and image shape ``(3, H, W)``, of a data set; no file is read.
+
+    Args:
+        name: a data set, with options or without.
+        image_size: side length that images are brought to; their own if omitted.
+
+    Raises:
+        UnknownNameError: no data set or option has this name.
+        BatchError: an option is out of range.
+
+    >>> task("cifar100"), task("digits")
+    ((100, (3, 32, 32)), (10, (3, 8, 8)))
+    """
+    name, _, given = read_name(name, image_size)
+    known = _KNOWN[name]
+    side = given or known.side
+    return known.num_classes, (3, side, side)
 
 
 def read_name(text: str, image_size: int | None = None) -> tuple[str, dict[str, Any], int | None]:
@@ -82,7 +115,7 @@ def read_name(text: str, image_size: int | None = None) -> tuple[str, dict[str, 
     name, options = read_specification(text, example="cifar10(files=2)")
     if name not in names():
         raise unknown("data set", name, names())
-    known = _OPTIONS if name in _BUILT_IN else ("files", *_OPTIONS)
+    known = ("files", *_OPTIONS) if _KNOWN[name].from_files else _OPTIONS
     for option, value in options.items():
         if option not in known:
             raise unknown(f"option of the data set {name!r}", option, known)

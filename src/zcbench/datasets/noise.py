@@ -1,4 +1,4 @@
-"""Gaussian noise with random labels: what a score is worth when there is nothing to see."""
+"""Gaussian noise with random labels: a baseline without information in the images."""
 
 import torch
 

@@ -18,8 +18,8 @@ from zcbench.kdzero.genome import (
     GenomeDomain,
     GenomeError,
 )
-from zcbench.search.algorithms.loop import Evaluated, search
-from zcbench.search.algorithms.regularised_evolution import AgeingEvolution
+from zcbench.search.algorithms.loop import Evaluated, SearchProblem, search
+from zcbench.search.algorithms.regularised_evolution import RegularisedEvolution
 
 SMALL = Shapes(classes=10, width=8, features=(8, 2, 2))
 
@@ -186,7 +186,7 @@ def test_it_is_the_domain_of_a_search(domain: GenomeDomain) -> None:
         wanted = genes(KNOWN["kd"])
         return [Evaluated(one, (float(sum(a == b for a, b in zip(genes(one), wanted))),)) for one in group]
 
-    algorithm = AgeingEvolution(domain, rng(), population=10, tournament=4, crossover=0.5)
+    algorithm = RegularisedEvolution(10, 4, 0.5).start(SearchProblem(domain, rng()))
     trace = search(algorithm, evaluate, 150)  # type: ignore[arg-type]
     values = [one.values[0] for one in trace.history]
     assert len(values) == 150 and max(values[100:]) > max(values[:10])

@@ -3,31 +3,34 @@
 import numpy as np
 import pytest
 
+from zcbench.errors import ZcbenchError
 from zcbench.search import (
+    ALGORITHMS,
     NSGA2,
-    AgeingEvolution,
     Evaluated,
     LocalSearch,
     RandomSearch,
+    RegularisedEvolution,
     SearchError,
+    SearchProblem,
     curve,
     first_value,
+    named,
     pick,
     search,
 )
 from zcbench.search.algorithms.pareto import front
 
-ALGORITHMS = {
-    "random": RandomSearch,
-    "evolution": lambda domain, rng: AgeingEvolution(domain, rng, population=12, tournament=4),
-    "local": LocalSearch,
-    "nsga2": lambda domain, rng: NSGA2(domain, rng, objectives=2, population=12),
-}
+CHOICES = (RandomSearch(), RegularisedEvolution(population=12, tournament=4), LocalSearch(), NSGA2(population=12))
 
 
-@pytest.fixture(params=sorted(ALGORITHMS))
+def started(choice, domain, rng):
+    return choice.start(SearchProblem(domain, rng, objectives=2))
+
+
+@pytest.fixture(params=CHOICES, ids=lambda choice: choice.name)
 def algorithm(request):
-    return ALGORITHMS[request.param]
+    return lambda domain, rng: started(request.param, domain, rng)
 
 
 def test_every_candidate_is_evaluated_once(algorithm, strings, counted):
@@ -68,14 +71,14 @@ def test_an_exhausted_domain_ends_the_search(algorithm, strings, counted):
 
 def test_random_search_finds_every_candidate(strings, counted):
     """Closed form: all 16 strings of four bits, each once."""
-    trace = search(RandomSearch(strings(4), np.random.default_rng(0)), counted(), 100)
+    trace = search(started(RandomSearch(), strings(4), np.random.default_rng(0)), counted(), 100)
     assert sorted(one.candidate for one in trace.history) == sorted({one.candidate for one in trace.history})
     assert len(trace.history) == 16
 
 
 def test_local_search_climbs_by_the_best_neighbour(strings, counted):
     """Closed form: from a string with z zeros all ones are reached in z moves of at most n evaluations each."""
-    trace = search(LocalSearch(strings(8), np.random.default_rng(1)), counted(), 1 + 8 * 8, step=3)
+    trace = search(started(LocalSearch(), strings(8), np.random.default_rng(1)), counted(), 1 + 8 * 8, step=3)
     start = trace.history[0]
     moves = 8 - int(start.values[0])
     assert (1,) * 8 in [one.candidate for one in trace.history[: 1 + 8 * moves]]
@@ -100,16 +103,16 @@ def test_ageing_evolution_is_the_published_algorithm(strings, counted):
             history.append(child)
         return history
 
-    algorithm = AgeingEvolution(domain, np.random.default_rng(7), population=population, tournament=tournament)
+    algorithm = started(RegularisedEvolution(population, tournament), domain, np.random.default_rng(7))
     trace = search(algorithm, counted(), 80, step=1)
     assert [one.candidate for one in trace.history] == reference(np.random.default_rng(7), 80)
-    assert list(algorithm.population) == [one.candidate for one in trace.history[-population:]]
+    assert list(algorithm.living) == [one.candidate for one in trace.history[-population:]]
     assert length == domain.length
 
 
 def test_the_population_follows_the_oldest_out(strings, counted):
     """Invariance: after every step the population holds the last to come, never more than its size."""
-    algorithm = AgeingEvolution(strings(20), np.random.default_rng(0), population=12, tournament=4)
+    algorithm = started(RegularisedEvolution(population=12, tournament=4), strings(20), np.random.default_rng(0))
     trace = search(algorithm, counted(), 60, step=8)
     for done, population in trace.steps[2:]:
         assert population == tuple(one.candidate for one in trace.history[:done][-12:])
@@ -130,14 +133,14 @@ def test_nsga2_finds_the_front(strings, counted):
     every = evaluate([tuple(int(bit) for bit in f"{number:08b}") for number in range(256)])
     points = np.array([one.values for one in every])
     true = {tuple(points[place]) for place in front(points)}
-    trace = search(NSGA2(domain, np.random.default_rng(0), objectives=2, population=16), counted(2), 160)
+    trace = search(started(NSGA2(population=16), domain, np.random.default_rng(0)), counted(2), 160)
     found = np.array([one.values for one in trace.history])
     assert {tuple(found[place]) for place in front(found)} == true
 
 
 def test_the_curve_is_the_pick_of_every_prefix(strings, counted):
     """Slow reference: after each step the first best of all that was evaluated until then."""
-    trace = search(RandomSearch(strings(10), np.random.default_rng(4)), counted(), 60, step=5)
+    trace = search(started(RandomSearch(), strings(10), np.random.default_rng(4)), counted(), 60, step=5)
     points = dict(curve(trace, first_value))
     last = None
     for done, _ in trace.steps:
@@ -155,32 +158,57 @@ def test_nothing_to_pick():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda d, r: AgeingEvolution(d, r, population=4, tournament=8), "A tournament of 8 in a population of 4"),
-        (lambda d, r: AgeingEvolution(d, r, crossover=1.5), "crossover=1.5"),
-        (lambda d, r: NSGA2(d, r, objectives=1), "NSGA-II was given 1 objective"),
+        (lambda problem: RegularisedEvolution(population=4, tournament=8), "A tournament of 8 in a population of 4"),
+        (lambda problem: RegularisedEvolution(crossover=1.5), "crossover=1.5"),
+        (lambda problem: NSGA2().start(problem), "NSGA-II was given 1 objective"),
     ],
 )
 def test_settings_out_of_range(make, message, strings):
     """Closed form: the message says what was given and what was expected."""
     with pytest.raises(SearchError, match=message):
-        make(strings(4), np.random.default_rng(0))
+        make(SearchProblem(strings(4), np.random.default_rng(0)))
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda d, r: AgeingEvolution(d, r, population=36, tournament=8),
-        lambda d, r: NSGA2(d, r, objectives=2, population=36),
-    ],
-)
-def test_a_population_larger_than_the_space(make, strings, counted):
+@pytest.mark.parametrize("choice", [RegularisedEvolution(population=36, tournament=8), NSGA2(population=36)])
+def test_a_population_larger_than_the_space(choice, strings, counted):
     """Closed form: 16 candidates for a population of 36, said with both numbers."""
     with pytest.raises(SearchError, match=r"population of 36 was asked for, and only 16 different"):
-        search(make(strings(4), np.random.default_rng(0)), counted(2), 100)
+        search(started(choice, strings(4), np.random.default_rng(0)), counted(2), 100)
 
 
 @pytest.mark.parametrize("options", [{"evaluations": 0}, {"evaluations": 5, "step": 0}])
 def test_budgets_of_the_loop(options, strings, counted):
     """Closed form: nothing can be done with none."""
     with pytest.raises(SearchError, match="Expected a whole number of at least 1"):
-        search(RandomSearch(strings(4), np.random.default_rng(0)), counted(), **options)
+        search(started(RandomSearch(), strings(4), np.random.default_rng(0)), counted(), **options)
+
+
+def test_one_choice_of_options_starts_many_searches(algorithm, strings, counted):
+    """Invariance: what one search remembers is not there for the next; the object itself holds options alone."""
+    histories = [
+        [one.candidate for one in search(algorithm(strings(8), np.random.default_rng(5)), counted(2), 40).history]
+        for _ in range(2)
+    ]
+    assert histories[0] == histories[1]
+    assert all(vars(choice) == choice.options() for choice in CHOICES)
+
+
+def test_algorithms_by_name():
+    """Closed form: options in parentheses and options that are given; what an algorithm does not have is refused."""
+    assert named("evolution(population=20)", {"tournament": 5}) == RegularisedEvolution(20, 5)
+    assert named("nsga2(crossover=1)").options() == {"population": 36, "crossover": 1}
+    for text, given, message in (
+        ("random", {"population": 7}, "'population' is no known option of the search algorithm 'random'"),
+        (
+            "nsga2(tournament=3)",
+            {},
+            "'tournament' is no known option of the search algorithm 'nsga2'. Known: crossover",
+        ),
+        ("evolution(population='many')", {}, "population='many' was given .* Expected a int"),
+        ("evolution(population=1.5)", {}, "Expected a int, such as 36"),
+        ("evolution(", {}, "cannot be read"),
+        ("evolutoin", {}, "Did you mean 'evolution'"),
+    ):
+        with pytest.raises(ZcbenchError, match=message):
+            named(text, given)
+    assert ALGORITHMS.names() == ["evolution", "local", "nsga2", "random"]

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chisquare, poisson
 
 from zcbench.benchmarks.scoring.bundled import load
-from zcbench.search import NSGA2, SearchError, search
+from zcbench.search import NSGA2, SearchError, SearchProblem, search
 from zcbench.search.algorithms.nsga2 import _CHANGES, _Known, _Mutate
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "nsga2_against_pymoo.py"
@@ -38,21 +38,21 @@ def test_equal_candidates_have_one_number():
 
 def test_no_child_is_in_the_population(strings, counted):
     """Invariance: what a generation proposes is neither in it twice nor among its parents."""
-    algorithm = NSGA2(strings(12), np.random.default_rng(3), objectives=2, population=10)
+    algorithm = NSGA2(population=10).start(SearchProblem(strings(12), np.random.default_rng(3), objectives=2))
     evaluate = counted(2)
     for _ in range(8):
-        parents = set(algorithm.population)
+        parents = set(algorithm.living)
         asked = algorithm.ask(10)
         assert len(set(asked)) == len(asked) and parents.isdisjoint(asked)
         algorithm.tell(evaluate(asked))
-        assert len(algorithm.population) == 10
+        assert len(algorithm.living) == 10
 
 
 def test_without_crossover_children_differ_in_few_choices(strings, counted):
     """By construction: a mutant of one parent; with crossover children take much from two."""
     far = {}
     for crossover in (0.0, 1.0):
-        algorithm = NSGA2(strings(60), np.random.default_rng(1), objectives=2, population=16, crossover=crossover)
+        algorithm = NSGA2(16, crossover).start(SearchProblem(strings(60), np.random.default_rng(1), objectives=2))
         parents = algorithm.ask(16)
         algorithm.tell(counted(2)(parents))
         children = np.array(algorithm.ask(16))
@@ -79,8 +79,8 @@ def test_a_generation_of_failures_goes_on(strings):
     """By construction: where nothing has a value the search goes on to its end."""
     from zcbench.search import Evaluated
 
-    algorithm = NSGA2(strings(10), np.random.default_rng(0), objectives=2, population=8)
+    algorithm = NSGA2(population=8).start(SearchProblem(strings(10), np.random.default_rng(0), objectives=2))
     nothing = search(algorithm, lambda some: [Evaluated(one, (np.nan, 1.0), "error") for one in some], 40)
     assert len(nothing.history) == 40
     with pytest.raises(SearchError, match="at least 2"):
-        NSGA2(strings(10), np.random.default_rng(0), objectives=1)
+        NSGA2().start(SearchProblem(strings(10), np.random.default_rng(0)))
