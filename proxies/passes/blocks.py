@@ -9,7 +9,7 @@ from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.stages import block_modules, channels_second
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.data_free import standard_normal
-from zcbench.proxies.passes.shared import Values, missing
+from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.signals import Blocks, Minibatch
 from zcbench.streams import torch_stream
 

@@ -16,7 +16,9 @@ from zcbench.hooks.sizes import Sizes
 from zcbench.hooks.trace import trace_of
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
-from zcbench.proxies.passes.shared import Values, check_mixing, differentiate, missing, single_logits
+from zcbench.proxies.passes.logits import check_mixing, single_logits
+from zcbench.proxies.passes.shared import differentiate
+from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.borrowing import with_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Minibatch, NetworkCosts

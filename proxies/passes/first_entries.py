@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from zcbench.hooks.modes import evaluating
 from zcbench.hooks.usage import Usage
 from zcbench.proxies.passes.data_free import gaussian_state, standard_normal
+from zcbench.proxies.passes.logits import check_classes, check_logits, single_logits
 from zcbench.proxies.passes.per_image import ImageByImage, normalise_each
-from zcbench.proxies.passes.shared import Values, check_classes, check_logits, single_logits
+from zcbench.proxies.passes.values import Values
 from zcbench.proxies.signals.borrowing import with_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Minibatch

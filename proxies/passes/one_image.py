@@ -14,7 +14,8 @@ from zcbench.hooks.stages import channels_second
 from zcbench.hooks.trace import trace_of
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.data_free import standard_normal
-from zcbench.proxies.passes.shared import Values, missing, single_logits
+from zcbench.proxies.passes.logits import single_logits
+from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.signals import Failure, Minibatch
 from zcbench.streams import torch_stream
 

@@ -15,7 +15,9 @@ from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.halves import recorded
-from zcbench.proxies.passes.shared import Values, check_classes, differentiate, single_logits
+from zcbench.proxies.passes.logits import check_classes, single_logits
+from zcbench.proxies.passes.shared import differentiate
+from zcbench.proxies.passes.values import Values
 from zcbench.proxies.signals.borrowing import seed_everything, with_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import ScoreTimeout
