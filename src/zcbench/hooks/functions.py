@@ -2,18 +2,21 @@
 
 import types
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Function = Callable[..., Any]
+#: Arguments of a call of any function of PyTorch, by position and by keyword.
+Args = tuple[Any, ...]
+Kwargs = Mapping[str, Any]
 
 
-def functions(*given: Any) -> frozenset[Function]:
+def functions(*given: object) -> frozenset[Function]:
     """A set of functions; what stands for methods of tensors has types of its own."""
-    return frozenset(given)
+    return frozenset(cast(tuple[Function, ...], given))
 
 
 CONVOLUTIONS: frozenset[Function] = frozenset({F.conv1d, F.conv2d, F.conv3d, torch.convolution})
@@ -66,7 +69,7 @@ ACTIVATIONS: frozenset[Function] = _RELUS | {
 }
 
 
-def argument(position: int, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], default: Any = None) -> Any:
+def argument(position: int, name: str, args: Args, kwargs: Kwargs, default: Any = None) -> Any:
     """An argument of a call, given by position or by keyword."""
     return args[position] if len(args) > position else kwargs.get(name, default)
 
@@ -99,14 +102,14 @@ MASKED: frozenset[Function] = functions(
 SOFTMAXES: frozenset[Function] = frozenset({F.softmax, torch.softmax, Tensor.softmax})
 
 
-def is_zero(bound: Any) -> bool:
+def is_zero(bound: object) -> bool:
     """Whether a bound is the number 0, or a constant tensor of zeros."""
     if isinstance(bound, Tensor):
         return not bound.requires_grad and not bound.is_meta and not bool(bound.any())
     return isinstance(bound, int | float) and bound == 0
 
 
-def rectifies(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+def rectifies(func: Function, args: Args, kwargs: Kwargs) -> bool:
     """Whether a call is a ReLU in one of its spellings: a clip from 0, a threshold at 0, the maximum with zeros."""
     if func in _RELUS:
         return True

@@ -1,6 +1,6 @@
 """The last feature map of a network, and the linear map that gives its logits."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ class Classifier(NamedTuple):
     embedding: Tensor
 
 
-def last_map(logits: Any) -> Last | None:
+def last_map(logits: object) -> Last | None:
     """The last map or sequence of tokens that the logits of a recorded pass depend on; None if there is none.
 
     The output of the linear map that gives the logits is none, and neither is a map that was averaged into parts of
@@ -34,7 +34,7 @@ def last_map(logits: Any) -> Last | None:
     return None if source is None else source.last or Last(head.source, head.source._version, source)
 
 
-def hides_layers(logits: Any, last: Last) -> bool:
+def hides_layers(logits: object, last: Last) -> bool:
     """Whether layers other than the classifier work on several positions after the last map."""
     trace = trace_of(logits)
     if trace is None:
@@ -44,7 +44,7 @@ def hides_layers(logits: Any, last: Last) -> bool:
     return trace.hidden > (1 if trace.head is not None and trace.head.picks else 0)
 
 
-def depth_of(logits: Any) -> int | None:
+def depth_of(logits: object) -> int | None:
     """Most weights on a path from the images to the logits, the classifier left out; None if nobody knows.
 
     The classifier is the linear map that gives the logits, or else a last layer that works on one position. A recurrent
@@ -59,7 +59,7 @@ def overwritten(last: Last | None) -> bool:
     return last is not None and last.tensor._version != last.version
 
 
-def map_of(logits: Any) -> Tensor | None:
+def map_of(logits: object) -> Tensor | None:
     """The last map ``(B, C, H, W)``, tokens row by row; None if there is none, or not in one piece for each image."""
     last = last_map(logits)
     if last is None or last.trace.images is None or last.trace.depth == 0 or hides_layers(logits, last):
@@ -83,7 +83,7 @@ def _averages(maps: Tensor, embedding: Tensor) -> bool:
         return mean.shape == embedding.shape and bool(torch.allclose(mean, embedding, rtol=1e-3, atol=1e-6))
 
 
-def classifier_of(logits: Any) -> Classifier | None:
+def classifier_of(logits: object) -> Classifier | None:
     """The linear map that gives the logits ``(B, N)``; None if no single one does."""
     trace = trace_of(logits)
     if trace is None or trace.head is None or trace.head.weight.kind == "recurrence":

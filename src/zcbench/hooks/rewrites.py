@@ -1,14 +1,16 @@
 """Functions that a pass calls in another form: one that can be differentiated twice, or in double precision."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
+
+from zcbench.hooks.functions import Args, Function, Kwargs
 
 _CASTS = frozenset({Tensor.float, Tensor.half, Tensor.bfloat16})
 _CONVERSIONS = frozenset({Tensor.to, Tensor.type, Tensor.type_as})
@@ -21,14 +23,26 @@ def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 #: Functions without a second derivative in PyTorch, and the same functions written out.
-WRITTEN: dict[Callable[..., Any], Callable[..., Any]] = {F.hardsigmoid: _hardsigmoid}
+WRITTEN: dict[Function, Function] = {F.hardsigmoid: _hardsigmoid}
 
 
-class _Written(TorchFunctionMode):
+class Replacing(TorchFunctionMode):
+    """Context manager under which `replacement` chooses the function that is called in place of another."""
+
+    def replacement(self, func: Function) -> Function:
+        """The function to call in place of ``func``."""
+        raise NotImplementedError
+
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        return WRITTEN.get(func, func)(*args, **(kwargs or {}))
+        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
+    ) -> object:
+        """Call the replacement of ``func``."""
+        return self.replacement(func)(*args, **(kwargs or {}))
+
+
+class _Written(Replacing):
+    def replacement(self, func: Function) -> Function:
+        return WRITTEN.get(func, func)
 
 
 @contextmanager
@@ -73,8 +87,8 @@ class _Doubled(TorchFunctionMode):
     """Floating tensors that reach a function in lower precision are cast up; casts down do nothing."""
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
+        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
+    ) -> object:
         kwargs = {name: _wide(value) for name, value in (kwargs or {}).items()}
         if func in _CASTS:
             return args[0].double()
@@ -99,17 +113,17 @@ def double_precision() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def _is_low(part: Any) -> bool:
+def _is_low(part: object) -> TypeGuard[Tensor]:
     return isinstance(part, Tensor) and part.dtype in _LOW
 
 
-def _wide(part: Any) -> Any:
+def _wide(part: object) -> object:
     if isinstance(part, torch.dtype):
         return torch.float64 if part in _LOW else part
     return part.double() if _is_low(part) else part
 
 
-def _wide_all(part: Any) -> Any:
+def _wide_all(part: object) -> object:
     if isinstance(part, list | tuple) and any(_is_low(inner) for inner in part):
         return type(part)([_wide(inner) for inner in part])
     return _wide(part)

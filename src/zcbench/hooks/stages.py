@@ -1,14 +1,17 @@
 """Blocks of a network, and the stages that they form."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from zcbench.hooks.axes import FIRST
+from zcbench.hooks.functions import Args
 from zcbench.hooks.modes import evaluating, is_leaf
-from zcbench.hooks.recorder import Recorder, Unrecorded
+from zcbench.hooks.record import Unrecorded
+from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.tokens import sequence, token_map
 from zcbench.hooks.trace import Call, trace_of
 from zcbench.hooks.weights import named_state
@@ -39,7 +42,7 @@ class StageRecorder:
         self._maps: dict[tuple[int, ...], Tensor] = {}
         self._tokens: list[Tensor] = []
         self._lost = False
-        self._handles: list[Any] = []
+        self._handles: list[RemovableHandle] = []
         self._modules = _blocks(network, _probe(network, images), tokens=True)
 
     def __enter__(self) -> Self:
@@ -61,7 +64,7 @@ class StageRecorder:
             return tuple(self._tokens[count * part // parts - 1] for part in range(1, parts + 1))
         return tuple(self._maps.values())
 
-    def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def _keep(self, module: nn.Module, inputs: Args, output: object) -> None:
         maps = channels_second(output)
         tokens = maps is None
         self._lost = self._lost or (tokens and isinstance(output, Tensor) and output.ndim == 4)
@@ -77,7 +80,7 @@ class StageRecorder:
                 self._tokens.append(self._maps[size])
 
 
-def channels_second(output: Any) -> Tensor | None:
+def channels_second(output: object) -> Tensor | None:
     """A recorded map as ``(B, C, H, W)``; None if it is no map of whole images."""
     trace = trace_of(output)
     if trace is None or output.ndim != 4 or trace.images != FIRST:
@@ -121,7 +124,7 @@ def _probe(network: nn.Module, images: Tensor) -> _Probe:
     heads: dict[nn.Module, int] = {}
     latest = 0
 
-    def enter(module: nn.Module, inputs: Any) -> None:
+    def enter(module: nn.Module, inputs: Args) -> None:
         stack.append(module)
 
     def called(call: Call) -> None:
@@ -130,7 +133,7 @@ def _probe(network: nn.Module, images: Tensor) -> _Probe:
             found.convolving.add(stack[-1])
         found.calls.append((tuple(stack), call.output.numel() > call.weight.outputs * len(part), call.images is None))
 
-    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+    def leave(module: nn.Module, inputs: Args, output: object) -> None:
         nonlocal latest
         stack.pop()
         trace = trace_of(output)
@@ -209,7 +212,7 @@ def _is_block(module: nn.Module, probe: _Probe) -> bool:
     return True
 
 
-def _tokens_as_map(inputs: Any, output: Any) -> Tensor | None:
+def _tokens_as_map(inputs: Args, output: object) -> Tensor | None:
     """Recorded tokens ``(B, T, C)`` or ``(T, B, C)`` as a map; None if they are no whole images."""
     tokens = sequence(inputs, output)
     trace = trace_of(tokens)

@@ -1,9 +1,10 @@
 """The tokens of a vision transformer as a feature map."""
 
 import math
-from typing import Any
 
 from torch import Tensor
+
+from zcbench.hooks.functions import Args
 
 #: Tokens at the front that stand for no patch: a class token, and one for distillation.
 EXTRA = (0, 1, 2)
@@ -22,7 +23,7 @@ def token_map(tokens: Tensor) -> Tensor | None:
     return None
 
 
-def sequence(inputs: tuple[Any, ...], output: Any) -> Tensor | None:
+def sequence(inputs: Args, output: object) -> Tensor | None:
     """The tokens that a module puts out, with two axes before the channels; None if it does not map tokens to tokens.
 
     Of a module that returns several things, the first counts.

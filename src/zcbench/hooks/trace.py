@@ -1,10 +1,11 @@
 """What is known of a tensor that depends on the images."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
 from zcbench.hooks.axes import Images
+from zcbench.hooks.functions import Args
 from zcbench.hooks.weights import Weight
 
 KEY = "_zcbench_trace"
@@ -47,7 +48,7 @@ class Head(NamedTuple):
     weight: Weight
     source: Tensor
     shape: tuple[int, ...]
-    picks: tuple[Any, ...] = ()
+    picks: Args = ()
 
 
 class Trace:
@@ -88,7 +89,7 @@ class Trace:
         self.hidden = self.depth = 0
 
 
-def trace_of(tensor: Any) -> Trace | None:
+def trace_of(tensor: object) -> Trace | None:
     """The trace of a tensor; None if it does not depend on the images, as far as was seen."""
     found = tensor.__dict__.get(KEY) if isinstance(tensor, Tensor) else None
     return found if isinstance(found, Trace) else None
