@@ -50,9 +50,7 @@ class ActivationRecorder:
     def values(self) -> list[Tensor] | Failure:
         """The matrices, in the order of the calls."""
         if self._mixed:
-            return Failure(
-                NotApplicable("A layer works on windows, or on a tensor that mixes the images.")
-            )
+            return Failure(NotApplicable("A layer works on windows, or on a tensor that mixes the images."))
         return list(self._matrices.values())
 
     def _square(self, output: Tensor, number: int) -> Tensor:

@@ -1,7 +1,5 @@
 """The pass through the blocks of a network: what each puts out for noise, and what it makes of a random gradient."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +44,7 @@ class _Cut:
         self.leaves: list[Tensor] = []
         self.lost = False
 
-    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Tensor | None:
+    def __call__(self, module: nn.Module, inputs: object, output: object) -> Tensor | None:
         maps = channels_second(output)
         if maps is None:
             self.lost = self.lost or (isinstance(output, Tensor) and output.ndim == 4)

@@ -1,13 +1,15 @@
-"""How the logits of each image move with one weight of every layer, at the cost of one backward pass for each class."""
+"""Derivatives of the logits of each image by one weight of every layer, in one backward pass for each class."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zcbench.hooks.functions import Function
 from zcbench.hooks.modes import evaluating
+from zcbench.hooks.rewrites import Replacing
 from zcbench.hooks.usage import Usage
 from zcbench.proxies.passes.data_free import gaussian_state, standard_normal
 from zcbench.proxies.passes.logits import check_classes, check_logits, single_logits
@@ -72,7 +74,8 @@ def _from_outputs(
     """J ``(B, N, P)`` and z ``(B, N)`` from what reaches the outputs of the layers.
 
     One backward pass for each class goes through the layers and leaves the gradients of their weights out. None if a
-    parameter does anything that `FirstEntries` does not listen to, or if the first image has other logits by itself.
+    parameter is used by another function than those of `FirstEntries`, or if the first image has other logits by
+    itself.
     """
     images, layers = batch.images.detach().requires_grad_(), FirstEntries(weights, len(batch.images))
     with layers:
@@ -97,16 +100,16 @@ def _from_outputs(
     return jacobians, logits.detach()
 
 
-class FirstEntries(ImageByImage):
-    """Listens to layers: how what is differentiated moves with the first entry of each weight and bias, per image.
+class FirstEntries(Replacing):
+    """Derivatives of a sum of outputs by the first entry of each weight and bias, image by image.
 
     Convolutions, linear layers and evaluated batch norms see their weights detached. ∂/∂w of the first entry is
     Σ g_0 ⊙ x over positions, ∂/∂b is Σ g_0: g_0 is the gradient of channel 0 of the layer's output, x what the entry
     weighs there. All else that parameters are given to is left alone.
 
     Args:
-        weights: the tensors that are listened for.
-        images: their number; a layer is heard where it has a row for each.
+        weights: the tensors to differentiate by.
+        images: number of images; a layer is hooked if its input has a row for each.
     """
 
     def __init__(self, weights: Iterable[Tensor], images: int) -> None:
@@ -114,25 +117,23 @@ class FirstEntries(ImageByImage):
         self._known, self._images = {id(weight) for weight in weights}, images
         self.moved: dict[int, Tensor] = {}
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func``; a layer is called with detached weights, and its output listened to."""
-        layers: dict[Callable[..., Any], Callable[..., Any]] = {
+    def replacement(self, func: Function) -> Function:
+        """For a layer, a function that calls it with detached weights and hooks its output."""
+        layers: dict[Function, Function] = {
             F.conv2d: self._convolve,
             F.linear: self._weigh,
             F.batch_norm: self._normalise,
         }
-        return layers.get(func, func)(*args, **(kwargs or {}))
+        return layers.get(func, func)
 
     def _convolve(
         self,
         input: Tensor,
         weight: Tensor,
         bias: Tensor | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        stride: int | tuple[int, int] = 1,
+        padding: str | int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
         groups: int = 1,
     ) -> Tensor:
         if isinstance(padding, str) or not self._of_images(input) or input.ndim != 4:
@@ -141,13 +142,13 @@ class FirstEntries(ImageByImage):
         (down, right), (top, left) = nn.modules.utils._pair(stride), nn.modules.utils._pair(padding)
         height, width = output.shape[2:]
         corner = F.pad(input.detach()[:, 0], (left, left, top, top))[:, ::down, ::right][:, :height, :width]
-        return self._heard(output, corner, weight, bias)
+        return self._hooked(output, corner, weight, bias)
 
     def _weigh(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if not self._of_images(input) or input.ndim != 2:
             return F.linear(input, weight, bias)
         output = F.linear(input, self._fixed(weight), self._fixed(bias))
-        return self._heard(output, input.detach()[:, 0], weight, bias)
+        return self._hooked(output, input.detach()[:, 0], weight, bias)
 
     def _normalise(
         self,
@@ -165,7 +166,7 @@ class FirstEntries(ImageByImage):
         fixed, shift = self._fixed(weight), self._fixed(bias)
         output = F.batch_norm(input, running_mean, running_var, fixed, shift, False, momentum, eps)
         normal = (input.detach()[:, 0] - running_mean[0]) / (running_var[0] + eps).sqrt()
-        return self._heard(output, normal, weight, bias)
+        return self._hooked(output, normal, weight, bias)
 
     def _of_images(self, x: Tensor) -> bool:
         return len(x) == self._images and x.requires_grad
@@ -173,8 +174,8 @@ class FirstEntries(ImageByImage):
     def _fixed(self, parameter: T) -> T:
         return parameter.detach() if isinstance(parameter, Tensor) and id(parameter) in self._known else parameter
 
-    def _heard(self, output: Tensor, weighed: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-        """``output``; what its gradient says of ``weight``, whose first entry weighs ``weighed``, and of ``bias``."""
+    def _hooked(self, output: Tensor, weighed: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """``output``, hooked to add up the derivatives by ``weight``, whose first entry multiplies ``weighed``."""
         if self._known.isdisjoint((id(weight), id(bias))):
             return output
         weighed = weighed.reshape(self._images, -1).clone()  # what a layer was given may be overwritten

@@ -106,7 +106,7 @@ class _Maps:
         self._known: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._stack: list[list[Any]] = []
 
-    def enter(self, module: nn.Module, inputs: Any) -> None:
+    def enter(self, module: nn.Module, inputs: object) -> None:
         """Note that a module is called."""
         self._stack.append([is_leaf(module), 0])
 
@@ -117,7 +117,7 @@ class _Maps:
             leaf, count = self._stack[-1]
             self.loose = self.loose or not leaf or count > 1
 
-    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def __call__(self, module: nn.Module, inputs: object, output: object) -> None:
         self._stack.pop()
         maps = channels_second(output)
         trace = trace_of(output)

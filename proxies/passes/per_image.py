@@ -1,17 +1,17 @@
 """The passes that tell the images of a batch apart: a gradient for each of them."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import grad, vmap
-from torch.overrides import TorchFunctionMode
 
 from zcbench.errors import BatchError
-from zcbench.hooks.functions import ALIASES
+from zcbench.hooks.functions import ALIASES, Function
 from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.rewrites import Replacing
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.halves import recorded
@@ -108,17 +108,18 @@ def _rows(totals: Tensor, weights: list[Tensor]) -> Iterator[Tensor | None]:
             yield None if parts[0] is None else torch.stack(parts)
 
 
-class ImageByImage(TorchFunctionMode):
-    """A batch normalisation that would use the batch sees each image by itself, so that images do not interact."""
+class ImageByImage(Replacing):
+    """A batch normalisation that would use the batch normalises each image by itself, so that images do not mix."""
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func``, or normalise image by image in its place."""
+    def replacement(self, func: Function) -> Function:
+        """`normalise_each` for batch normalisation."""
         if func in ALIASES:
-            with self:
-                return ALIASES[func](*args, **(kwargs or {}))
-        return (normalise_each if func is F.batch_norm else func)(*args, **(kwargs or {}))
+            return partial(self._call_again, ALIASES[func])
+        return normalise_each if func is F.batch_norm else func
+
+    def _call_again(self, func: Function, *args: object, **kwargs: object) -> object:
+        with self:
+            return func(*args, **kwargs)
 
 
 def normalise_each(

@@ -8,7 +8,7 @@ from time import perf_counter
 from torch import nn
 
 from zcbench.errors import BatchError
-from zcbench.hooks.recorder import Unrecorded
+from zcbench.hooks.record import Unrecorded
 from zcbench.hooks.rewrites import lacks_second_derivative
 from zcbench.hooks.usage import Usage, record_usage
 from zcbench.proxies.signals.borrowing import same_buffers, seed_everything

@@ -15,6 +15,7 @@ from zcbench.datasets import Batch
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError, message
 from zcbench.proxies.passes.plan import Thin, collect
 from zcbench.proxies.scoring.contract import REGISTRY, Proxy, resolve
+from zcbench.proxies.scoring.inputs import on_network, pair
 from zcbench.proxies.scoring.isolation import Isolation, marks
 from zcbench.proxies.signals.borrowing import borrowed, own_randomness, seed_everything
 from zcbench.proxies.signals.errors import ScoreError
@@ -70,7 +71,7 @@ class TeacherSignals:
         Raises:
             BatchError: labels and teacher do not fit together, or it has no values.
         """
-        batch = _on_network(self.network, batch)
+        batch = on_network(self.network, batch)
         same = self._batch is not None and all(torch.equal(a, b) for a, b in zip(self._batch, batch))
         if self._known is None or not same or not reads <= self._reads:
             wanted = reads | (self._reads if same else frozenset())
@@ -163,7 +164,7 @@ def evaluate(
         ProtocolError: a proxy needs a network or a teacher, and there is none.
     """
     chosen = resolve(proxies)
-    checked = check_batch(*_pair(batch))
+    checked = check_batch(*pair(batch))
     reads = frozenset[str]().union(*(item.reads for item in chosen))
     if "teacher" in reads and teacher is None:
         names = ", ".join(item.name for item in chosen if item.needs_teacher)
@@ -173,7 +174,7 @@ def evaluate(
             raise ProtocolError("No network is given. Only proxies that read costs alone can do without, given costs=.")
         batch = checked if all(item.is_own for item in chosen) else own_copy(checked)
         return _without_network(chosen, Signals({"costs": costs}, batch, reads), seed, timeout)
-    checked = _on_network(network, checked)
+    checked = on_network(network, checked)
     student = TeacherSignals(teacher) if isinstance(teacher, nn.Module) else teacher
 
     def fresh_signals() -> tuple[Signals, list[Tensor]]:
@@ -297,60 +298,3 @@ def _reason(error: BaseException) -> str:
     text = " ".join(message(error).split())
     text += f" ({HINT})" if refused_by(error, text) else ""
     return text if isinstance(error, ZcbenchError) else f"{type(error).__name__}: {text}"
-
-
-def _pair(batch: object) -> tuple[Tensor, Tensor]:
-    if isinstance(batch, Batch):
-        return batch.images, batch.labels
-    if not isinstance(batch, tuple | list) or len(batch) != 2:
-        given = f"{len(batch)} values" if isinstance(batch, tuple | list) else type(batch).__name__
-        raise BatchError(
-            f"Given {given} as the batch. Expected the pair (images, labels), or a zcbench.datasets.Batch."
-        )
-    return batch[0], batch[1]
-
-
-def _on_network(network: nn.Module, batch: Minibatch) -> Minibatch:
-    """The batch on the network's device and in its floating type.
-
-    Raises:
-        BatchError: a part of the network has no values, being on the meta device or lazy, or can have no gradients, or
-            hides its layers.
-    """
-    for module in network.modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise BatchError(
-                f"{type(module).__name__} is TorchScript, which hides its layers. Give the module it was made from."
-            )
-        if isinstance(module, torch.fx.GraphModule) and _is_exported(module):
-            raise BatchError(
-                f"{type(module).__name__} comes from torch.export, which fixes its mode and hides its layers. Give the "
-                f"module it was made from."
-            )
-        if hasattr(module, "_orig_mod"):
-            raise BatchError("Given a compiled module. Give the module it was made from, its ._orig_mod.")
-        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            raise BatchError(f"{type(module).__name__} copies its network. Give the network itself, its .module.")
-    state = [*network.parameters(), *network.buffers()]
-    if any(nn.parameter.is_lazy(tensor) for tensor in state):
-        raise BatchError(
-            f"{type(network).__name__} has lazy layers, whose weights have no shape yet. Call it once on the images."
-        )
-    if any(tensor.is_meta for tensor in state):
-        raise BatchError(
-            f"{type(network).__name__} is on the meta device, in whole or in part, and has no values there. Give one "
-            f"with to_empty() and an init."
-        )
-    if any(tensor.is_inference() for tensor in state):
-        raise BatchError(
-            f"{type(network).__name__} was built under torch.inference_mode(), whose tensors take part in no gradient. "
-            f"Build it outside, or give a copy made outside by copy.deepcopy."
-        )
-    parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
-    if parameter is None:
-        return batch
-    return Minibatch(batch.images.to(parameter), batch.labels.to(parameter.device))
-
-
-def _is_exported(module: torch.fx.GraphModule) -> bool:
-    return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +77,7 @@ RECOMPUTED = (
 )
 
 
-def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> Any:
+def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> object:
     """Output of ``network`` for ``images`` with the parameters and buffers of ``state`` in place of its own.
 
     Where modules share a tensor it is replaced in all of them, and in each once: PyTorch's own tying replaces it twice

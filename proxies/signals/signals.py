@@ -155,13 +155,16 @@ class Signals:
         batch: Minibatch,
         reads: Iterable[str],
         parts: Mapping[str, float] | None = None,
-        memory: dict[Hashable, Any] | None = None,
+        memory: dict[Hashable, object] | None = None,
         *,
         alone: bool = False,
     ) -> None:
-        self.memory: dict[Hashable, Any] = {} if memory is None else memory
+        self.memory: dict[Hashable, object] = {} if memory is None else memory
         self._alone = alone
-        self._values = values if isinstance(values, MappingProxyType) else read_only({"labels": batch.labels, **values})
+        if not isinstance(values, MappingProxyType):
+            own = {**values, "labels": batch.labels}
+            values = MappingProxyType({name: read_only(value) for name, value in own.items()})
+        self._values: Mapping[str, object] = values
         self._reads = frozenset(reads)
         self._parts = parts or {}
         self._batch = batch

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import cast
 
 from zcbench.registry import is_own
 
@@ -22,7 +22,7 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
 
 
-def content(function: Callable[..., Any]) -> str | None:
+def content(function: Callable[..., object]) -> str | None:
     """SHA-256 of all that defines ``function``, in hexadecimal; None for a part of zcbench.
 
     That is its code, what it uses of its module and of the modules beside it or in its package, and the plain values
@@ -37,7 +37,7 @@ def content(function: Callable[..., Any]) -> str | None:
     return digest.hexdigest()
 
 
-def _texts(function: Any) -> Iterator[str]:
+def _texts(function: object) -> Iterator[str]:
     """What defines a function, a partial, a method, or an object that can be called."""
     wrapped = getattr(function, "__wrapped__", None)
     if wrapped is not None:
@@ -54,10 +54,10 @@ def _texts(function: Any) -> Iterator[str]:
         if not is_own(type(function)) and hasattr(call, "__code__"):
             yield from _texts(call)
     else:
-        yield from _of_code(function)
+        yield from _of_code(cast(FunctionType, function))
 
 
-def _of_code(function: Any) -> Iterator[str]:
+def _of_code(function: FunctionType) -> Iterator[str]:
     cells = [_cell(cell) for cell in function.__closure__ or ()]
     yield _written((function.__defaults__, function.__kwdefaults__, cells))
     module = sys.modules.get(function.__module__)
@@ -71,7 +71,7 @@ def _of_code(function: Any) -> Iterator[str]:
     yield from _beside(module, chosen)
 
 
-def _cell(cell: Any) -> object:
+def _cell(cell: CellType) -> object:
     try:
         return cell.cell_contents
     except ValueError:  # it is not filled yet

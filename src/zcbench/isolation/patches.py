@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ _MODULES: tuple[ModuleType, ...] = (
     *(torch.autograd, torch.func, torch.overrides, nn, nn.init, nn.modules.module, nn.utils),
     *(np, np.linalg, np.random, math, random, builtins),
 )
+Owner = ModuleType | type
 _CLASSES: tuple[type, ...] = (torch.Tensor, nn.Parameter, nn.Module)
 
 
@@ -42,7 +42,7 @@ class Originals:
 
 
 @lru_cache(maxsize=1)
-def _owners(loaded: int) -> tuple[Any, ...]:
+def _owners(loaded: int) -> tuple[Owner, ...]:
     """Modules and classes to watch, found anew whenever another number of modules is ``loaded``."""
     own = [module for name, module in sorted(sys.modules.items()) if name.partition(".")[0] == _OWN and module]
     layers = [module for name, module in sorted(sys.modules.items()) if name.startswith("torch.nn.modules.") and module]
@@ -55,14 +55,14 @@ def _classes(modules: Iterable[ModuleType]) -> Iterator[type]:
         yield from (kind for kind in kinds if kind.__module__ == module.__name__)
 
 
-def _differ(owner: Any, known: dict[str, Any]) -> bool:
+def _differ(owner: Owner, known: dict[str, object]) -> bool:
     try:
         return dict(vars(owner)) != known
     except Exception:  # values that cannot be compared, such as two arrays
         return True
 
 
-def _restored(owner: Any, known: dict[str, Any]) -> Iterator[str]:
+def _restored(owner: Owner, known: dict[str, object]) -> Iterator[str]:
     now, home = dict(vars(owner)), _name(owner)
     for name, value in known.items():
         new = now.get(name, known)
@@ -93,5 +93,5 @@ def _compiles(value: object) -> bool:
     return any(part in file for part in _COMPILER)
 
 
-def _name(owner: Any) -> str:
+def _name(owner: Owner) -> str:
     return f"{owner.__module__}.{owner.__qualname__}" if isinstance(owner, type) else str(owner.__name__)

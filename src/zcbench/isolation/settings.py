@@ -107,8 +107,8 @@ def _containers() -> Iterator[Setting]:
     yield _container("print options of PyTorch", vars(PRINT_OPTS))
 
 
-def _container(name: str, value: dict[Any, Any]) -> Setting:
-    def write(content: dict[Any, Any]) -> None:
+def _container(name: str, value: dict[str, object]) -> Setting:
+    def write(content: dict[str, object]) -> None:
         value.clear()
         value.update(content)
 
@@ -136,13 +136,13 @@ def _flushes_denormals() -> bool:
     return torch.tensor([5e-324], dtype=torch.float64, device="cpu").mul(2).item() == 0
 
 
-def _read_modes() -> tuple[Any, list[Any]]:
+def _read_modes() -> tuple[object, list[object]]:
     """The default device, and the modes that stand between a call of PyTorch and its work."""
     device = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     return device, [torch._C._get_function_stack_at(i) for i in range(torch._C._len_torch_function_stack())]
 
 
-def _write_modes(modes: tuple[Any, list[Any]]) -> None:
+def _write_modes(modes: tuple[object, list[object]]) -> None:
     device, stack = modes
     torch._GLOBAL_DEVICE_CONTEXT.device_context = device
     for _ in range(torch._C._len_torch_function_stack()):
@@ -151,11 +151,11 @@ def _write_modes(modes: tuple[Any, list[Any]]) -> None:
         torch._C._push_on_torch_function_stack(mode)
 
 
-def _read_saving() -> Any:
+def _read_saving() -> object:
     return torch._C._autograd._top_saved_tensors_default_hooks(False)
 
 
-def _write_saving(before: Any) -> None:
+def _write_saving(before: object) -> None:
     """Take off what was put on the stack of what packs and unpacks saved tensors."""
     while _read_saving() not in (None, before):
         torch._C._autograd._pop_saved_tensors_default_hooks()
@@ -170,7 +170,7 @@ def _write_device(device: int | None) -> None:
         torch.cuda.set_device(device)
 
 
-def _write_warnings(filters: list[Any]) -> None:
+def _write_warnings(filters: list[object]) -> None:
     warnings.filters[:] = filters  # type: ignore[index]
     if hasattr(warnings, "_filters_mutated"):
         warnings._filters_mutated()
@@ -184,14 +184,6 @@ def _write_environment(values: dict[str, str]) -> None:
 
 def _write_collector(enabled: bool) -> None:
     (gc.enable if enabled else gc.disable)()
-
-
-def _write_print_options(options: dict[str, Any]) -> None:
-    np.set_printoptions(**options)
-
-
-def _write_errors(errors: dict[str, Any]) -> None:
-    np.seterr(**errors)
 
 
 #: What switches inference mode back where code of others has left it on: it acts for as long as it is held.
@@ -209,7 +201,7 @@ NUMERIC = (
     Setting("anomaly detection", _read_anomaly, _write_anomaly),
     Setting("gradients", torch.is_grad_enabled, torch.set_grad_enabled),
     Setting("flushing of denormals", _flushes_denormals, torch.set_flush_denormal),
-    Setting("errors of NumPy", np.geterr, _write_errors),
+    Setting("errors of NumPy", np.geterr, lambda errors: np.seterr(**errors)),
     *_flags(),
     *_precisions(),
     *_autocast(),
@@ -222,7 +214,7 @@ PROCESS = (
     Setting("current folder", os.getcwd, os.chdir),
     Setting("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Setting("garbage collector", gc.isenabled, _write_collector),
-    Setting("print options of NumPy", np.get_printoptions, _write_print_options),
+    Setting("print options of NumPy", np.get_printoptions, lambda options: np.set_printoptions(**options)),
     *_attributes(),
 )
 
@@ -265,7 +257,7 @@ def noticed() -> Iterator[set[str]]:
         _listeners.pop()
 
 
-def _restore(setting: Setting, value: Any) -> None:
+def _restore(setting: Setting, value: object) -> None:
     """Write ``value`` unless it is there already; what the machine refuses stays as it is."""
     with suppress(Exception):
         if setting.read() == value:
