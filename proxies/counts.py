@@ -10,6 +10,12 @@ def params(signals: Signals) -> float:
     """Number of trainable values in the network.
 
     Unit: parameters. Range: non-negative integers. Direction: higher ranks better. Analytic where the space knows it.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> score(network, batch, ["params"])["params"]
+        56818.0
     """
     return float(signals.costs.params)
 
@@ -20,6 +26,12 @@ def macs(signals: Signals) -> float:
 
     Unit: MACs, which many tables print as "FLOPs"; additions, normalisations and poolings are not counted. Range:
     non-negative integers. Direction: higher ranks better.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> score(network, batch, ["macs"])["macs"]
+        1890624.0
     """
     return _counted(signals, signals.costs.macs)
 
@@ -30,6 +42,12 @@ def n_convs(signals: Signals) -> float:
 
     A convolution of one position with a kernel of size 1 is a linear map, as a classifier may be, and is not counted.
     Unit: convolutions. Range: non-negative integers. Direction: higher ranks better.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> score(network, batch, ["n_convs"])["n_convs"]
+        19.0
     """
     return _counted(signals, signals.costs.n_convs)
 
@@ -43,6 +61,12 @@ def depth(signals: Signals) -> float:
 
     Raises:
         NotApplicable: the costs that were given do not say it, or the network does not return one tensor.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> score(network, batch, ["depth"])["depth"]
+        14.0
     """
     return _counted(signals, signals.costs.depth)
 

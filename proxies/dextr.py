@@ -43,6 +43,12 @@ def dextr(signals: Signals) -> float:
         NotApplicable: no module puts out a feature map, or the network cannot take a single image in training mode.
         SingularScore: the logits do not move, so that their path has no curvature; a map or logit is not finite.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["dextr"])["dextr"], 2)
+        1.74
+
     Note:
         As in the authors' code every module counts, containers too (as in `meco`), a map of zeros counts 0, κ is taken
         at one point of the circle, and batch normalisation sees a single image. Theirs also counts modules that put

@@ -40,6 +40,13 @@ def diswot_relation(signals: Signals) -> float:
     Raises:
         NotApplicable: a network has no feature map, or the batch has one image.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> teacher = example(seed=1).network
+        >>> round(score(network, batch, ["diswot_relation"], teacher=teacher)["diswot_relation"], 4)
+        0.0034
+
     Note:
         The paper divides the whole matrix by its norm and takes the norm of the difference; this is the released code,
         which equals the similarity-preserving loss of arXiv:1907.09682.
@@ -71,6 +78,13 @@ def diswot_semantic(signals: Signals) -> float:
     Raises:
         NotApplicable: there is no last linear layer, or the two networks differ in its width.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> teacher = example(seed=1).network
+        >>> round(score(network, batch, ["diswot_semantic"], teacher=teacher)["diswot_semantic"], 3)
+        1.009
+
     Note:
         The paper weighs class activation maps by the last weight itself (`diswot_semantic_cam`); the released code,
         taken here, uses its gradient and no feature map. The two rank in opposite directions.
@@ -97,6 +111,13 @@ def diswot(signals: Signals) -> float:
 
     Raises:
         NotApplicable: one of the two is not applicable.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> teacher = example(seed=1).network
+        >>> round(score(network, batch, ["diswot"], teacher=teacher)["diswot"], 3)
+        1.012
 
     Note:
         The two are added without weights, as in the paper. :math:`M_s` is about a hundred times :math:`M_r` for
@@ -129,6 +150,13 @@ def diswot_semantic_cam(signals: Signals) -> float:
 
     Raises:
         NotApplicable: a network has no feature map or no linear layer, or that layer does not read the map's channels.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> teacher = example(seed=1).network
+        >>> round(score(network, batch, ["diswot_semantic_cam"], teacher=teacher)["diswot_semantic_cam"], 3)
+        1.061
 
     Note:
         Plain class activation maps, as the paper's formula has them, not Grad-CAM, of which its abstract speaks; the

@@ -38,6 +38,12 @@ def dss(signals: Signals) -> float:
     Raises:
         NotApplicable: no weight belongs to an attention layer, as in a convolutional network.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example("pit")
+        >>> round(score(network, batch, ["dss"])["dss"], 2)
+        170.11
+
     Note:
         For vision transformers only. A weight belongs to an attention if it makes the queries, keys or values of two
         products with a softmax in between, or if it is applied to what the second product gives.

@@ -34,6 +34,12 @@ def epe_nas(signals: Signals) -> float:
         NotApplicable: the batch has one image, or with more than 100 classes no two images of one class.
         SingularScore: an image has a constant gradient.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["epe_nas"])["epe_nas"], 2)
+        6.1
+
     Note:
         A class with one image has the correlation 1 and counts :math:`\log(1 + k)` up to 100 classes; with more it is
         left out, since the authors' code divides by the length of what is then a single number, and goes on without

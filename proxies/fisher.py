@@ -24,6 +24,12 @@ def fisher(signals: Signals) -> float:
     Returns:
         The score, in squared units of the loss, non-negative; higher ranks better.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["fisher"])["fisher"], 3)
+        0.563
+
     Note:
         The factor K comes from the widely used code of arXiv:2101.08134, which spreads each channel's value over its
         weights before it sums; the papers have no such factor. A layer that is called several times adds its sums
@@ -47,6 +53,12 @@ def fisher_channel(signals: Signals) -> float:
 
     Returns:
         The score, in squared units of the loss, non-negative; higher ranks better.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["fisher_channel"])["fisher_channel"], 4)
+        0.0067
     """
     return sum(_information(signals).values())
 

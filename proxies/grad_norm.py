@@ -21,6 +21,12 @@ def grad_norm(signals: Signals) -> float:
     Returns:
         The score, in units of the loss per weight, non-negative; higher ranks better.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["grad_norm"])["grad_norm"], 2)
+        15.2
+
     Note:
         The paper speaks of the norm of the gradient; its code adds the norms of the layers, and so do we.
     """

@@ -28,6 +28,12 @@ def gradsign(signals: Signals) -> float:
         NotApplicable: a batch normalisation sees one value per channel, which has no variance.
         NotANumber: a gradient has entries that are not a number.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["gradsign"])["gradsign"], -3)
+        123000.0
+
     Note:
         The authors forward one image at a time in training mode, so batch normalisation sees each image by itself; so
         do we. The sum over weights is the paper's; of the versions of the code one takes it too, another the mean over

@@ -24,6 +24,12 @@ def grasp(signals: Signals) -> float:
     Raises:
         NotApplicable: the network is in half precision, which leaves the product too few digits.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["grasp"])["grasp"], 2)
+        3.16
+
     Note:
         The original pruning code divides the logits by a temperature of 200; the proxy code uses 1, and so do we.
     """

@@ -31,6 +31,12 @@ def jacov(signals: Signals) -> float:
         NotApplicable: one image has no correlation.
         SingularScore: an image whose gradient is constant has none either.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["jacov"])["jacov"], 2)
+        -8.04
+
     Note:
         The correlation matrix is symmetric, so we take a symmetric eigen-solver in float64; eigenvalues that rounding
         makes negative count as zero. The common code takes a general solver, whose complex rounding errors it drops.

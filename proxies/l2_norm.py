@@ -18,5 +18,11 @@ def l2_norm(signals: Signals) -> float:
 
     Returns:
         The score, dimensionless, non-negative; higher ranks better. It sees neither images nor labels.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["l2_norm"])["l2_norm"], 2)
+        49.01
     """
     return sum(weight.norm().item() for weight in signals.parameters.values())

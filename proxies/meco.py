@@ -36,6 +36,12 @@ def meco(signals: Signals) -> float:
         NotApplicable: no module puts out a feature map, or the network cannot take a single image in training mode.
         SingularScore: a map has infinities or not-a-numbers.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["meco"])["meco"], 1)
+        16.1
+
     Note:
         The paper sums over layers. Its code listens to every module, containers too, so that a convolution with its
         batch normalisation in a Sequential counts three times and a skip connection once; the published figures were
@@ -61,6 +67,12 @@ def meco_opt(signals: Signals) -> float:
 
     Raises:
         NotApplicable, SingularScore: as `meco`.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["meco_opt"])["meco_opt"], 1)
+        52.8
 
     Note:
         Eight channels are not linearly dependent on a small map, where all of them are. A map of fewer than 8 channels

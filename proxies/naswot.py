@@ -33,6 +33,12 @@ def naswot(signals: Signals) -> float:
         NotApplicable: the network calls no ReLU, or the batch has one image.
         SingularScore: two images have equal codes in every call, so the determinant is zero.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["naswot"])["naswot"], 2)
+        75.31
+
     Note:
         Batch normalisation runs in training mode, as in the authors' corrected code. Several ReLUs on one tensor have
         one code, whose agreement is computed once and counted as often. Agreements are whole numbers below 2^24 per

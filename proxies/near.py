@@ -42,6 +42,12 @@ def near(signals: Signals) -> float:
         NotApplicable: the network calls no such layer.
         SingularScore: an activation is infinite or not a number.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["near"])["near"], 1)
+        756.2
+
     Note:
         As in figure A.3 of the paper and in its code, a convolution's matrix is one random block of C consecutive
         positions, square like the matrix of a linear layer for as many images as units. Here a block never reaches

@@ -41,6 +41,12 @@ def swap(signals: Signals) -> float:
     Raises:
         NotApplicable: the network calls no ReLU.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> score(network, batch, ["swap"])["swap"]
+        256.0
+
     Note:
         With more images almost every live unit has a pattern of its own, and the count tells little but V; the code of
         the paper takes 16, and so do we. It averages 32 draws of normal weights; here the weights are those of the
@@ -71,6 +77,12 @@ def swap_reg(signals: Signals) -> float:
 
     Raises:
         NotApplicable: the network calls no ReLU.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["swap_reg"])["swap_reg"], 2)
+        4.16
 
     Note:
         μ and σ are hyperparameters of the search ("which size do you want?"), and no source that we found gives them

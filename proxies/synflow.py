@@ -31,6 +31,12 @@ def synflow(signals: Signals) -> float:
     Raises:
         SingularScore: nothing flows: no path leads from the input to the output, or what flows is negative, as it may
             be in a transformer, whose attention and layer normalisation are no sums of its weights.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["synflow"])["synflow"], 1)
+        26.8
     """
     pairs = signals.linearised_gradients.values()
     flow = sum((weight * gradient).sum().item() for weight, gradient in pairs)

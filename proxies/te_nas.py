@@ -40,6 +40,12 @@ def te_nas_ntk(signals: Signals) -> float:
         NotApplicable: the kernel of one image has no condition number.
         SingularScore: the least eigenvalue is zero, or too small for the precision of the gradients.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["te_nas_ntk"])["te_nas_ntk"], 2)
+        2.27
+
     Note:
         As in the authors' code the logits of an image are summed, batch normalisation runs in training mode on these b
         images, and the scale and shift of normalisations do not count as weights (theirs counts the scale). b is 16
@@ -81,6 +87,15 @@ def te_nas_regions(signals: Signals) -> float:
 
     Raises:
         NotApplicable: there is no thin network, or it has no ReLU.
+
+    Example:
+        >>> from zcbench import spaces
+        >>> from zcbench.proxies import evaluate, example
+        >>> arch = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+        >>> network, batch = example()
+        >>> (regions,) = evaluate(network, batch, ["te_nas_regions"], thin=lambda: spaces.get("nasbench201").thin(arch))
+        >>> round(regions.value, -2)
+        2200.0
 
     Note:
         As in the authors' code the network is the architecture with one channel, cut down to a single cell, and the

@@ -38,6 +38,12 @@ def vkdnw(signals: Signals) -> float:
     Raises:
         SingularScore: all deciles are zero: nine tenths of the weights change nothing.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["vkdnw"])["vkdnw"], 3)
+        1.086
+
     Note:
         θ' is the first entry of each of the first 128 parameter tensors, scales and shifts included, as in the
         authors' code for NAS-Bench-201, whose cells have up to 291 (early versions of it took one of every tensor).
@@ -77,6 +83,12 @@ def vkdnw_released(signals: Signals) -> float:
     Raises:
         SingularScore: as `vkdnw`.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["vkdnw_released"])["vkdnw_released"], 3)
+        1.071
+
     Note:
         The paper's F is :math:`J_i^\top L_i L_i^\top J_i`. The code multiplies J by L where that needs its transpose,
         so the matrix, unlike F, changes with the order of the classes. Weights, images, probabilities and θ' are those
@@ -106,6 +118,12 @@ def vkdnw_single(signals: Signals) -> float:
 
     Raises:
         SingularScore: as `vkdnw`.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["vkdnw_single"])["vkdnw_single"], 3)
+        21.086
 
     Note:
         The authors' code counts parameter tensors, hence scales and shifts of normalisations too; where every

@@ -36,6 +36,12 @@ def zen(signals: Signals) -> float:
         NotANumber: the feature map has entries that are infinite or not a number.
         SingularScore: it does not move.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["zen"])["zen"], 2)
+        36.0
+
     Note:
         As in the paper's algorithm the change is a Euclidean norm and the variances are those of the batch; the
         released code takes the sum of absolute changes, and running variances. One draw of weights per seed: the paper

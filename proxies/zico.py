@@ -32,6 +32,12 @@ def zico(signals: Signals) -> float:
         NotApplicable: the batch has fewer than four images.
         SingularScore: no weight has two different gradients.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> network, batch = example()
+        >>> round(score(network, batch, ["zico"])["zico"], 1)
+        174.6
+
     Note:
         As in the authors' code the standard deviation divides by the number of batches, a weight whose gradients are
         equal is left out, and so is a layer that has none left. Their loop over the batches clears no gradient, so that

@@ -36,6 +36,12 @@ class Proxy:
     source: str = ""
     baseline: bool = False
 
+    def __post_init__(self) -> None:
+        """Give it the documentation of its function, which `help` shows and doctest runs."""
+        for name in ("__doc__", "__module__"):
+            object.__setattr__(self, name, getattr(self.function, name, None))
+        object.__setattr__(self, "__wrapped__", self.function)
+
     def __call__(self, signals: Signals) -> float:
         """The score."""
         return self.function(signals)

@@ -112,8 +112,11 @@ def score(
         UnknownNameError: a name that no proxy has.
 
     Example:
-        >>> zcbench.score(network, (images, labels), proxies=["synflow", "naswot"])  # doctest: +SKIP
-        {'synflow': 12.3, 'naswot': 456.7}
+        >>> import zcbench
+        >>> network, (images, labels) = zcbench.proxies.example()
+        >>> scores = zcbench.score(network, (images, labels), proxies=["synflow", "naswot"])
+        >>> {name: round(value, 1) for name, value in scores.items()}
+        {'synflow': 26.8, 'naswot': 75.3}
     """
     if proxies is None:
         usable = [item for item in REGISTRY.usable()[0] if not item.needs_thin]
