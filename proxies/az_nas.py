@@ -1,4 +1,4 @@
-"""AZ-NAS: is a network expressive, does it grow more so with depth, do gradients survive, and what does it cost?
+"""AZ-NAS: expressivity, progressivity, trainability and complexity of the blocks of a network.
 
 Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024, arXiv:2403.19232,
 section 3.2. The paper ranks a population by the four parts together; each is a proxy here.

@@ -1,4 +1,4 @@
-"""Dextr: are the channels of every map well conditioned, and does the network bend what goes through it?
+"""Dextr: condition numbers of the feature maps, and curvature of the output along a path of images.
 
 Asthana et al., "Dextr: Zero-Shot Neural Architecture Search with Singular Value Decomposition and Extrinsic Curvature",
 TMLR 2025, arXiv:2508.12977.
@@ -79,4 +79,4 @@ def curvature(velocity: Tensor, acceleration: Tensor) -> float:
     if speed == 0:
         raise SingularScore("The logits do not move with the image, so their path has no curvature.")
     across = a - (a @ v) / speed**2 * v
-    return (across.norm() / speed**2).item()
+    return float(across.norm() / speed**2)

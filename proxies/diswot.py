@@ -1,4 +1,4 @@
-"""DisWOT: does an untrained student see the batch, and the classes, as the untrained teacher does?
+"""DisWOT: distances between the similarities of images, and of classes, in an untrained student and teacher.
 
 Dong et al., "DisWOT: Student Architecture Search for Distillation WithOut Training", CVPR 2023, arXiv:2303.15678,
 sections 3.1 to 3.3. All scores are distances between student and teacher, so lower ranks better. The formulas are those
@@ -104,7 +104,7 @@ def diswot(signals: Signals) -> float:
     .. math::  s = M_s + M_r
 
     Args:
-        signals: needs what `diswot_semantic` and `diswot_relation` need.
+        signals: needs the signals of `diswot_semantic` and of `diswot_relation`.
 
     Returns:
         The distance, dimensionless, from 0 to 4 + 4/B; lower ranks better.
@@ -159,7 +159,7 @@ def diswot_semantic_cam(signals: Signals) -> float:
         1.061
 
     Note:
-        Plain class activation maps, as the paper's formula has them, not Grad-CAM, of which its abstract speaks; the
+        Plain class activation maps, as the paper's formula has them, not the Grad-CAM of its abstract; the
         released code is `diswot_semantic`. As a training loss the paper divides by N² (``kd:diswot_semantic_cam``). The
         direction is the paper's and was not chosen by any accuracy.
     """
@@ -187,7 +187,7 @@ def _semantic(signals: Signals) -> Tensor:
 
 
 def _outputs(signals: Signals, *names: str) -> tuple[Outputs, Outputs]:
-    """What student and teacher give, in float64."""
+    """Outputs of student and teacher, in float64."""
     student, teacher = (
         Outputs(**{name: getattr(s, name).double() for name in names}) for s in (signals, signals.teacher)
     )

@@ -1,4 +1,4 @@
-"""EPE-NAS: are the input gradients of images of one class alike?
+"""EPE-NAS: correlation of the input gradients within each class.
 
 Lopes et al., "EPE-NAS: Efficient Performance Estimation Without Training for Neural Architecture Search", ICANN 2021,
 arXiv:2102.08099, section 3, eqs. 4 to 6.
@@ -42,7 +42,7 @@ def epe_nas(signals: Signals) -> float:
 
     Note:
         A class with one image has the correlation 1 and counts :math:`\log(1 + k)` up to 100 classes; with more it is
-        left out, since the authors' code divides by the length of what is then a single number, and goes on without
+        left out, since the authors' code divides by the length of a single number there, and continues without
         the class.
     """
     matrix, labels = correlations(signals.input_jacobian), signals.labels

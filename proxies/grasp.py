@@ -1,4 +1,4 @@
-"""GraSP: does cutting a weight keep the gradient flowing?
+"""GraSP: effect of removing a weight on the gradient flow.
 
 Wang et al., "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020, arXiv:2002.07376, eq. 8;
 as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134, eq. 1.

@@ -57,7 +57,7 @@ def te_nas_ntk(signals: Signals) -> float:
     if not kernel.isfinite().all():
         return math.nan
     eigenvalues = torch.linalg.eigvalsh(kernel)
-    least, most = eigenvalues[0].item(), eigenvalues[-1].item()
+    least, most = float(eigenvalues[0]), float(eigenvalues[-1])
     precision = (10 * torch.finfo(signals.images.dtype).eps) ** 2  # eigenvalues are squares of what was rounded
     if least <= most * max(precision, len(kernel) * torch.finfo(kernel.dtype).eps):
         raise SingularScore("Two images, or mixtures of them, have the same gradient, so the kernel is singular.")

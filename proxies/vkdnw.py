@@ -1,4 +1,4 @@
-"""VKDNW: is every weight about as easy to estimate as the others?
+"""VKDNW: evenness of the eigenvalues of the Fisher information matrix of the weights.
 
 Týbl and Neumann, "Training-free Neural Architecture Search through Variance of Knowledge of Deep Network Weights",
 CVPR 2025, arXiv:2502.04975, eq. 11 and 12.
@@ -53,7 +53,7 @@ def vkdnw(signals: Signals) -> float:
         evaluation mode with fresh running statistics, so that it does nothing, and the probabilities are mixed with
         one part in 20 of the uniform distribution. The paper does not speak of the last; without it most networks are
         so sure of one class that F is noise. 32 images, theirs 64. We form F without a Cholesky factor of the
-        covariance; what theirs does with it is another matrix, `vkdnw_released`.
+        covariance; their use of it gives another matrix, `vkdnw_released`.
     """
     return _entropy(signals, _fisher)
 
@@ -114,7 +114,7 @@ def vkdnw_single(signals: Signals) -> float:
 
     Returns:
         The score, positive; higher ranks better. The entropy is at most log 9 = 2.2, so this is a count of layers
-        whose ties the entropy breaks: hold it against ``n_convs`` before you believe it.
+        whose ties the entropy breaks: compare it with ``n_convs``.
 
     Raises:
         SingularScore: as `vkdnw`.
@@ -142,7 +142,7 @@ def _entropy(signals: Signals, information: Callable[[Tensor, Tensor], Tensor]) 
     deciles = torch.quantile(eigenvalues, torch.arange(1, 10, dtype=torch.float64, device=logits.device) / 10)
     if deciles.sum() <= 0:
         raise SingularScore("Nine tenths of the weights change no logit, so the deciles are zero.")
-    return torch.special.entr(deciles / deciles.sum()).sum().item()
+    return float(torch.special.entr(deciles / deciles.sum()).sum())
 
 
 def _fisher(jacobians: Tensor, p: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Zen-score: how far do Gaussian weights carry a small change of the image?
+"""Zen-score: change of the features under a small change of the image, for Gaussian weights.
 
 Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", ICCV 2021, arXiv:2102.01063, algorithm 1.
 """

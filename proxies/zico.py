@@ -1,4 +1,4 @@
-"""ZiCo: do the gradients of two batches agree?
+"""ZiCo: agreement of the gradients of two batches.
 
 Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", ICLR 2023, arXiv:2301.11300, eq. 12.
 """

@@ -71,7 +71,7 @@ def _untrained(network: nn.Module, usage: Usage, stream: torch.Generator) -> dic
 def _from_outputs(
     network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch
 ) -> tuple[Tensor, Tensor] | None:
-    """J ``(B, N, P)`` and z ``(B, N)`` from what reaches the outputs of the layers.
+    """J ``(B, N, P)`` and z ``(B, N)`` from the gradients of the outputs of the layers.
 
     One backward pass for each class goes through the layers and leaves the gradients of their weights out. None if a
     parameter is used by another function than those of `FirstEntries`, or if the first image has other logits by
@@ -79,8 +79,8 @@ def _from_outputs(
     """
     images, layers = batch.images.detach().requires_grad_(), FirstEntries(weights, len(batch.images))
     with layers:
-        logits = with_state(network, state, images.clone())
-    check_logits(logits, batch)
+        output = with_state(network, state, images.clone())
+    logits = check_logits(output, batch)
     check_classes(logits)
     with torch.no_grad():
         alone = single_logits(
@@ -104,8 +104,8 @@ class FirstEntries(Replacing):
     """Derivatives of a sum of outputs by the first entry of each weight and bias, image by image.
 
     Convolutions, linear layers and evaluated batch norms see their weights detached. ∂/∂w of the first entry is
-    Σ g_0 ⊙ x over positions, ∂/∂b is Σ g_0: g_0 is the gradient of channel 0 of the layer's output, x what the entry
-    weighs there. All else that parameters are given to is left alone.
+    Σ g_0 ⊙ x over positions, ∂/∂b is Σ g_0: g_0 is the gradient of channel 0 of the layer's output, x the
+    factor of the entry there. Other functions of parameters are not changed.
 
     Args:
         weights: the tensors to differentiate by.
@@ -178,7 +178,7 @@ class FirstEntries(Replacing):
         """``output``, hooked to add up the derivatives by ``weight``, whose first entry multiplies ``weighed``."""
         if self._known.isdisjoint((id(weight), id(bias))):
             return output
-        weighed = weighed.reshape(self._images, -1).clone()  # what a layer was given may be overwritten
+        weighed = weighed.reshape(self._images, -1).clone()  # the input of a layer may be overwritten
 
         def add(gradient: Tensor) -> None:
             first = gradient[:, 0].reshape(self._images, -1)
@@ -203,8 +203,8 @@ def _from_image(
     network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch
 ) -> tuple[Tensor, Tensor]:
     with ImageByImage():
-        logits = with_state(network, state, batch.images.clone())
-    logits = single_logits(logits, batch)
+        output = with_state(network, state, batch.images.clone())
+    logits = single_logits(output, batch)
     jacobian = logits.new_zeros(logits.shape[1], len(weights))
     for row, logit in zip(jacobian, logits[0] if logits.requires_grad else ()):
         for j, gradient in enumerate(torch.autograd.grad(logit, weights, retain_graph=True, allow_unused=True)):

@@ -1,4 +1,4 @@
-"""The passes that show the network one image: what its modules put out, and how its logits bend on a circle."""
+"""The passes of a single image: outputs of the modules, and curvature of the logits on a circle."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def image_maps(network: nn.Module, batch: Minibatch) -> Values:
 
 
 def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
-    """Maps that modules put out, and one of one position where the last of them is pooled.
+    """Output maps of the modules, and one of one position where the last of them is pooled.
 
     The pooled map is there whether a module pools or a function does; other maps that a pooling leaves one position,
     such as those of a squeeze-and-excitation, are left out.
@@ -54,12 +54,12 @@ def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
     if kept.loose:
         return missing(
             "A convolution, normalisation or activation function is called outside a module of its own, and this proxy "
-            "listens to modules."
+            "reads the outputs of modules."
         )
     if kept.maps and classifier is not None and last is not None and last.tensor.ndim == 4 and pooled is not None:
         several = pooled[0, 0].numel() > 1 and classifier.embedding.shape[1] == pooled.shape[1]
         kept.maps += [classifier.embedding.T] if several else []
-    return kept.maps or missing("No module puts out a feature map.")
+    return kept.maps or missing("No module outputs a feature map.")
 
 
 def circle(network: nn.Module, batch: Minibatch, seed: int) -> Values:
@@ -121,7 +121,12 @@ class _Maps:
         self._stack.pop()
         maps = channels_second(output)
         trace = trace_of(output)
-        if maps is None or trace is None or (maps[0, 0].numel() == 1 and trace.last is not None):
+        if (
+            not isinstance(output, Tensor)
+            or maps is None
+            or trace is None
+            or (maps[0, 0].numel() == 1 and trace.last is not None)
+        ):
             return
         key = id(output), output._version
         if key not in self._known:

@@ -1,4 +1,4 @@
-"""The passes that tell the images of a batch apart: a gradient for each of them."""
+"""The passes that compute a gradient for each image of a batch."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -60,7 +60,10 @@ def _together(network: nn.Module, batch: Minibatch, usage: Usage) -> dict[str, T
         return F.cross_entropy(logits, label[None])
 
     with ImageByImage():
-        return vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(state, batch.images, batch.labels)
+        gradients: dict[str, Tensor] = vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(
+            state, batch.images, batch.labels
+        )
+    return gradients
 
 
 def _one_by_one(network: nn.Module, batch: Minibatch) -> dict[str, Tensor]:

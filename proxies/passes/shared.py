@@ -149,7 +149,7 @@ def _values(inputs: PassInputs, records: Records, logits: Tensor) -> Values:
         "relu_codes": missing("Not asked for.") if records.codes is None else records.codes.values(logits),
         "activation_matrices": matrices or missing("No layer or activation function is called."),
         "features": _features(logits) if "features" in inputs.wanted else missing("Not asked for."),
-        "stages": stages or missing("No block puts out a feature map."),
+        "stages": stages or missing("No block outputs a feature map."),
         "classifier": missing(_NO_CLASSIFIER) if classifier is None else classifier.weight.matrix.detach(),
         "embedding": missing(_NO_CLASSIFIER) if classifier is None else classifier.embedding.detach(),
         "parameters": {weight.name: weight.tensor.detach() for weight in weights},

@@ -18,7 +18,7 @@ from zcbench.proxies.signals.signals import Failure, Minibatch
 Values = dict[str, object]
 Thin = Callable[[], nn.Module | None]
 
-#: Signals of passes that replace parameters by what these are used for.
+#: Signals of passes that replace parameters according to their use.
 _BY_ROLE = frozenset({"gaussian_response", "image_gradients", "logit_jacobians"})
 
 
@@ -66,7 +66,7 @@ class PassInputs:
 
 
 def attempt(values: Values, names: frozenset[str], work: Callable[[], Values]) -> None:
-    """Add to ``values`` what ``work`` computes; if it raises, each of ``names`` becomes that failure."""
+    """Add the results of ``work`` to ``values``; if it raises, each of ``names`` becomes that failure."""
     try:
         values |= work()
     except BatchError:
@@ -76,7 +76,7 @@ def attempt(values: Values, names: frozenset[str], work: Callable[[], Values]) -
 
 
 def failure_of(error: Exception) -> Failure:
-    """The failure that an error is, with a name where it says that something does not apply."""
+    """The failure of an error; `NotApplicable` if the error says that the network lacks something."""
     if isinstance(error, Unrecorded):
         return missing(str(error))
     if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):

@@ -1,4 +1,4 @@
-"""What a proxy is, and the registry of all of them."""
+"""The class of a proxy, and the registry of all proxies."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -14,10 +14,10 @@ from zcbench.registry import Registry, defined_at, import_package, is_own
 
 @dataclass(frozen=True)
 class Proxy:
-    """A number read off an untrained network, with what it needs and which way it ranks.
+    """A number read off an untrained network, with the signals that it needs and its direction.
 
     Attributes:
-        name: what the registry and every table call it.
+        name: its name in the registry and in every table.
         function: from `Signals` to a Python float.
         reads: the signals it may read.
         higher_is_better: the direction in which it ranks.
@@ -99,7 +99,7 @@ def proxy(
         name: a name that no other proxy has: letters, digits, ``_``, ``-`` and ``.``.
         reads: the signals it reads, one name or several.
         higher_is_better: the direction in which it ranks.
-        uses_labels: whether labels may change it; by default told from what it reads.
+        uses_labels: whether labels may change it; by default whether a signal that it reads depends on them.
         version: raise it when its numbers change.
         source: paper and equation.
         baseline: a plain size count.

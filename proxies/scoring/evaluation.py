@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from zcbench.datasets import Batch
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError, message
-from zcbench.proxies.passes.plan import Thin, collect
+from zcbench.proxies.passes.plan import collect
+from zcbench.proxies.passes.values import Thin
 from zcbench.proxies.scoring.contract import REGISTRY, Proxy, resolve
 from zcbench.proxies.scoring.inputs import on_network, pair
 from zcbench.proxies.scoring.isolation import Isolation, marks
@@ -24,11 +25,13 @@ from zcbench.proxies.signals.read_only import HINT, refused_by
 from zcbench.proxies.signals.signals import Minibatch, NetworkCosts, Signals, check_batch, own_copy
 from zcbench.streams import exclusive
 
+_NO_DECOMPOSITION: type[RuntimeError] = vars(torch.linalg)["LinAlgError"]  # exported, but not declared so
+
 
 class Score(NamedTuple):
     """One attempt: the value, or the named status that says why there is none.
 
-    ``seconds`` is what the proxy would take alone: its own arithmetic and every pass that it rests on.
+    ``seconds`` is the time of the proxy alone: its own arithmetic and every pass that it needs.
     """
 
     proxy: str
@@ -55,7 +58,7 @@ class TeacherSignals:
 
     Args:
         network: the teacher; as it is given, random or trained.
-        seed: stream of what is random inside its passes.
+        seed: of the random numbers inside its passes.
     """
 
     def __init__(self, network: nn.Module, seed: int = 0) -> None:
@@ -81,7 +84,7 @@ class TeacherSignals:
         return self._known
 
     def forget(self) -> None:
-        """Let the next signals be computed anew, such as after somebody has written to these."""
+        """Compute the next signals anew, such as after a proxy has written to these."""
         self._known = None
 
 
@@ -101,7 +104,7 @@ def score(
         proxies: names or `Proxy` objects; if omitted, all that apply to the network, are given what they need, and are
             defined for it (`evaluate` says why the others are not).
         teacher: the network that the teacher-aware proxies compare with.
-        seed: stream of what is random inside a proxy.
+        seed: of the random numbers inside a proxy.
 
     Returns:
         Proxy name to score, in the order asked for; see each proxy for unit, range and direction.
@@ -144,8 +147,8 @@ def evaluate(
 ) -> list[Score]:
     """Score one network and report a status for every proxy.
 
-    What the proxy of a plug-in changes is undone before the next one reads: settings of PyTorch, NumPy and Python in
-    silence; for signals, the network and replaced functions its status is ``changed_network``. One thread of a process
+    Changes by the proxy of a plug-in are undone before the next one reads: settings of PyTorch, NumPy and Python
+    silently; if it changed signals, the network or functions its status is ``changed_network``. One thread of a process
     scores at a time, others wait for it.
 
     Args:
@@ -155,7 +158,7 @@ def evaluate(
         teacher: a network, or a `TeacherSignals` that keeps its signals for the next student.
         costs: analytic counts; measured in a forward pass if omitted.
         thin: builds the same architecture with one channel, as `Space.thin` does; needed by ``thin_codes`` only.
-        seed: stream of what is random inside a pass or a proxy.
+        seed: of the random numbers inside a pass or a proxy.
         timeout: seconds for each pass over the network, and for each proxy; enforced in the main thread only. A
             teacher's passes have no limit.
 
@@ -213,7 +216,7 @@ def _without_network(chosen: Sequence[Proxy], signals: Signals, seed: int, timeo
 
 
 def _written(tensors: Iterable[Tensor], item: Proxy) -> object:
-    """What becomes another value when ``item`` writes to a tensor: versions tell it of zcbench's own, bytes of all."""
+    """A value that changes when ``item`` writes to a tensor: versions for zcbench's own proxies, bytes for others."""
     return sum(tensor._version for tensor in tensors) if item.is_own else marks(tensors)
 
 
@@ -239,7 +242,7 @@ def _taught(student: Signals, teacher: TeacherSignals, batch: Minibatch, reads: 
 
 
 def _teacher_reads(chosen: Iterable[Proxy]) -> frozenset[str]:
-    """What the teacher must give: whatever a teacher-aware proxy reads of the student."""
+    """Signals of the teacher that are needed: all that a teacher-aware proxy reads of the student."""
     return frozenset[str]().union(*(item.reads for item in chosen if item.needs_teacher)) - {"teacher", "network"}
 
 
@@ -289,7 +292,7 @@ def _judge(item: Proxy, result: object) -> tuple[float, str, str]:
 
 def status_of(error: BaseException) -> str:
     """Name under which a failure is stored: the error's own, ``out_of_memory``, ``singular`` or ``error``."""
-    if isinstance(error, torch.linalg.LinAlgError):  # a decomposition that does not converge
+    if isinstance(error, _NO_DECOMPOSITION):  # a decomposition that does not converge
         return "singular"
     if isinstance(error, ScoreError):
         return error.status

@@ -1,4 +1,4 @@
-"""Borrow a network: whatever happens inside, it is given back as it was."""
+"""Context managers that restore a network's state on exit."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -17,12 +17,11 @@ from zcbench.streams import derive, exclusive
 
 @contextmanager
 def borrowed(network: nn.Module) -> Iterator[nn.Module]:
-    """The network in training mode with all parameters differentiable; modes, flags and randomness are given back.
+    """The network in training mode with all parameters differentiable; modes, flags and random states are restored.
 
     Within the block gradients are recorded and numbers have the network's own type, also where the caller has switched
-    gradients off or automatic casts on. Parameters and their ``grad``
-    are never written to by the passes, whose buffers `same_buffers` gives back; a proxy that is handed the network
-    itself is watched by `zcbench.proxies.scoring.isolation`.
+    gradients off or automatic casts on. Parameters and their ``grad`` are never written to by the passes, whose buffers
+    `same_buffers` restores; a proxy that reads the network itself is checked by `zcbench.proxies.scoring.isolation`.
     """
     flags = [(p, p.requires_grad) for p in network.parameters() if p.is_floating_point() or p.is_complex()]
     with own_randomness(), torch.inference_mode(False), torch.enable_grad(), _without_autocast(network):

@@ -18,7 +18,7 @@ def read_only(value: object) -> object:
         return tuple(map(read_only, value))
     if isinstance(value, tuple) and any(isinstance(part, dict | list | tuple) for part in value):
         parts = map(read_only, value)
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return value._make(parts) if hasattr(value, "_make") else tuple(parts)
     return value
 
 

@@ -1,4 +1,4 @@
-"""What a proxy may read: the signals of one untrained network and one batch."""
+"""The signals of one untrained network and one batch, which proxies read."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -64,7 +64,7 @@ class Signals:
         batch: the images and labels that the signals belong to.
         reads: the signals that may be read.
         parts: seconds that each part of the passes took.
-        memory: what the proxies have derived from the signals and share; see `zcbench.distill.Outputs.once`.
+        memory: results that proxies have derived from the signals and share; see `zcbench.distill.Outputs.once`.
         alone: whether all views share no memory with others.
     """
 
@@ -118,7 +118,7 @@ class Signals:
     )
     #: C consecutive positions of each output; an output of fewer positions has fewer rows.
     activation_matrices = Signal[Maps](
-        "C positions of what each layer and activation function puts out, (C, C) each", "forward"
+        "C positions of the output of each layer and activation function, (C, C) each", "forward"
     )
     blocks = Signal[Blocks](
         "feature maps between blocks for Gaussian images, and random signs pulled back through each block", "blocks"
@@ -182,7 +182,7 @@ class Signals:
         return sum(self._parts.get(part, 0.0) for part in parts)
 
     def forward_error(self) -> BaseException | None:
-        """What the network's forward pass raised, if it did."""
+        """The error of the network's forward pass; None if it succeeded."""
         logits = self._values.get("logits")
         return logits.error if isinstance(logits, Failure) else None
 
@@ -232,7 +232,7 @@ class Signals:
         sign, value = torch.linalg.slogdet(matrix.double())
         if sign == 0 or not torch.isfinite(value):
             raise SingularScore("The matrix is singular: at least two images of the batch give equal rows.")
-        return value.item()
+        return float(value)
 
     def read(self, name: str) -> object:
         """Value of the signal ``name``.

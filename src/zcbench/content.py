@@ -25,9 +25,9 @@ _PLAIN = (int, float, complex, str, bytes, bool, type(None))
 def content(function: Callable[..., object]) -> str | None:
     """SHA-256 of all that defines ``function``, in hexadecimal; None for a part of zcbench.
 
-    That is its code, what it uses of its module and of the modules beside it or in its package, and the plain values
-    that it was made with: defaults, closure, arguments of a partial, attributes of an object. Of a plug-in file all
-    statements count that are no definitions, of a script only those that bind a name that is used.
+    That is its code, the definitions that it uses of its module and of the modules beside it or in its package, and
+    the plain values that it was made with: defaults, closure, arguments of a partial, attributes of an object. Of a
+    plug-in file all statements count that are no definitions, of a script only those that bind a name that is used.
     """
     if is_own(function):
         return None
@@ -38,7 +38,7 @@ def content(function: Callable[..., object]) -> str | None:
 
 
 def _texts(function: object) -> Iterator[str]:
-    """What defines a function, a partial, a method, or an object that can be called."""
+    """Texts that define a function, a partial, a method, or a callable object."""
     wrapped = getattr(function, "__wrapped__", None)
     if wrapped is not None:
         yield from _texts(wrapped)
@@ -156,7 +156,7 @@ def _is_documentation(statement: ast.stmt) -> bool:
 
 
 def _beside(module: ModuleType, statements: Iterable[ast.AST]) -> Iterator[str]:
-    """The whole of each module that is imported from the folder or the package of ``module``, and what those import."""
+    """The whole of each module that is imported from the folder or the package of ``module``, and their imports."""
     seen: set[Path] = set()
     waiting = [(module, list(statements))]
     while waiting:

@@ -1,4 +1,4 @@
-"""Plug-in files: each version is run once in a process, and what it changes of PyTorch and NumPy is restored."""
+"""Plug-in files: each version is run once in a process, and settings of PyTorch and NumPy are restored after it."""
 
 import hashlib
 import importlib.util
@@ -27,7 +27,7 @@ _RUN: dict[str, str] = {}
 
 
 def load_file(path: str | Path, sha256: str | None = None) -> ModuleType:
-    """Run a plug-in file, so that what it defines registers itself; a file already loaded is not run again.
+    """Run a plug-in file, so that its definitions are registered; a file already loaded is not run again.
 
     Settings of PyTorch and NumPy that it changes are restored.
 

@@ -24,12 +24,12 @@ RESERVED = ("all", "none")
 
 
 class Derived(Generic[T]):
-    """Names that come from elsewhere: each begins with a prefix, and what follows is a name of the source.
+    """Names derived from another registry: a prefix and a name of the source.
 
     Args:
-        prefix: what the names begin with, ``"kd:"``.
+        prefix: of the names, such as ``"kd:"``.
         names: names of the source.
-        get: what a name of the source stands for here; raises `UnknownNameError` for others.
+        get: the object of a name of the source; raises `UnknownNameError` for others.
         origin: where a name of the source is defined.
     """
 
@@ -45,16 +45,16 @@ class Derived(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """Names and what they stand for.
+    """Objects by name.
 
     Entry points are listed without being imported and loaded when they are asked for; one that fails to load keeps
     its place in the list with its error and stops nothing else.
 
     Args:
-        kind: what is registered, for messages ("proxy").
+        kind: of the objects, for messages ("proxy").
         group: entry-point group that other packages use; none if omitted. A `Derived` of another package is found
             in the group ``GROUP.families``, under its prefix.
-        builtins: called once, before the first look-up, to register what ships with zcbench.
+        builtins: called once, before the first look-up, to register the objects of zcbench.
     """
 
     def __init__(self, kind: str, group: str | None = None, builtins: Callable[[], object] | None = None) -> None:
@@ -73,7 +73,7 @@ class Registry(Generic[T]):
 
         Args:
             name: letters, digits, ``_``, ``-`` and ``.``; no word of `RESERVED`.
-            item: what it stands for.
+            item: the object.
             origin: where it is defined.
             own: whether it is a part of zcbench, which may have any name and does not wait for the others.
 
@@ -92,7 +92,7 @@ class Registry(Generic[T]):
         self._items[name] = (item, origin)
 
     def check_name(self, name: str) -> None:
-        """Refuse a ``name`` that a stranger's definition cannot have.
+        """Refuse a ``name`` that a definition outside zcbench cannot have.
 
         Raises:
             RegistrationError: as the sentence says.
@@ -118,7 +118,7 @@ class Registry(Generic[T]):
         self._derived = [known for known in self._derived if known.prefix != source.prefix] + [source]
 
     def get(self, name: str) -> T:
-        """What ``name`` stands for.
+        """The object called ``name``.
 
         Raises:
             UnknownNameError: nothing has this name; the message has the nearest ones.
@@ -203,7 +203,7 @@ class Registry(Generic[T]):
             return False
 
     def _load_builtins(self) -> None:
-        """Register what ships with zcbench, once; after a failure the next look-up tries again."""
+        """Register the objects of zcbench, once; after a failure the next look-up tries again."""
         if self._builtins is None:
             return
         with self._lock:
@@ -259,7 +259,7 @@ class Registry(Generic[T]):
 
 
 def import_package(name: str) -> None:
-    """Import every module of a package, so that what they define registers itself."""
+    """Import every module of a package, so that their definitions are registered."""
     for module in pkgutil.iter_modules(importlib.import_module(name).__path__):
         importlib.import_module(f"{name}.{module.name}")
 

@@ -47,7 +47,7 @@ def _compare(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obje
 
 
 def _mask(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
-    """Call a function that may apply a comparison with 0 to what was compared: a ReLU."""
+    """Call a function that may apply a comparison with 0 to the compared tensor: a ReLU."""
     source = _rectified(func, args)
     if source is not None:
         record.tell_relus(source)
@@ -59,7 +59,7 @@ def _mask(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
 
 
 def _rectified(func: Function, args: Args) -> Tensor | None:
-    """What is rectified by a call such as ``x * (x > 0)``, ``where(x > 0, x, 0)`` or ``x.masked_fill(x < 0, 0)``."""
+    """The rectified tensor of a call such as ``x * (x > 0)``, ``where(x > 0, x, 0)`` or ``x.masked_fill(x < 0, 0)``."""
     masks = [part.__dict__.get(MASK) if isinstance(part, Tensor) else None for part in args]
     place = next((place for place, mask in enumerate(masks) if mask is not None), None)
     if place is None or len(args) < 2:

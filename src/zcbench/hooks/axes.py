@@ -26,7 +26,7 @@ class Images(NamedTuple):
     inner: int = 1
 
     def first(self, tensor: Tensor, size: int) -> Tensor:
-        """The tensor with the images on axis 0, what was joined with them on axis 1 if it was, and all other axes."""
+        """The tensor with the images on axis 0, axes that were joined with them on axis 1, and all other axes."""
         moved = tensor.movedim(self.axis, 0)
         if self.outer == self.inner == 1:
             return moved
@@ -79,7 +79,7 @@ def swapped(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places
 
 
 def moved(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
-    """Places of ``movedim``, by what PyTorch does to a small tensor whose sizes are the numbers of its axes."""
+    """Places of ``movedim``, found by calling it on a small tensor whose sizes are the numbers of its axes."""
     return _tried(lambda x: func(x, *args[1:], **_without_input(kwargs)), source)
 
 
@@ -177,7 +177,7 @@ REDUCTIONS: dict[Function, int] = {
 }
 MEANS: frozenset[Function] = frozenset({torch.mean, Tensor.mean})
 
-#: Functions that move axes, and what makes their places.
+#: Functions that move axes, and the functions that compute their places.
 MOVES: dict[Function, Callable[[Function, Args, Kwargs, Shape], Places]] = {
     **dict.fromkeys((torch.permute, Tensor.permute), permuted),
     **dict.fromkeys((torch.transpose, torch.swapaxes, torch.swapdims), swapped),
@@ -236,7 +236,7 @@ _LAST_AXIS: frozenset[Function] = functions(
 
 
 def works_along(func: Function, args: Args, kwargs: Kwargs, axis: int, ndim: int) -> bool:
-    """Whether a function mixes or reorders what lies along an axis."""
+    """Whether a function mixes or reorders the entries along an axis."""
     if func not in ALONG:
         return False
     dims = argument(*ALONG[func], args, kwargs)

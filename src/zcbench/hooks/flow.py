@@ -132,11 +132,11 @@ class Flow:
         if found is not None:
             return found
         if mark is None and tensor.requires_grad:
-            return Origin("computed", joint=True)  # before the forward pass, or by a function that nobody sees
+            return Origin("computed", joint=True)  # before the forward pass, or by a function that is not recorded
         return None
 
     def _follow_parameters(self, func: Function, args: Args, kwargs: Kwargs, outputs: list[Tensor]) -> None:
-        """Mark what is computed from parameters alone."""
+        """Mark tensors that are computed from parameters alone."""
         found = [origin for tensor in tensors_in(args, kwargs) if (origin := self.origin(tensor)) is not None]
         if not found:
             return
@@ -187,7 +187,7 @@ class Flow:
         return None if along else images, channels
 
     def latest(self, sources: Sources, result: Tensor, func: Function) -> Last | None:
-        """The latest map or sequence of tokens among the sources and what lies before them."""
+        """The latest map or sequence of tokens among the sources and the tensors before them."""
         found = []
         for tensor, trace in sources:
             if trace.last is not None:
@@ -233,7 +233,7 @@ def through(places: axes.Places, trace: Trace) -> tuple[Images | None, int | Non
 
 
 def _suits(tensor: Tensor, trace: Trace, output: Tensor) -> tuple[bool, bool, bool]:
-    """How well a source tells where the axes of an output are."""
+    """How well a source determines the axes of an output."""
     return tensor.ndim == output.ndim, trace.images is not None, trace.channels is not None
 
 

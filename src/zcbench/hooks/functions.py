@@ -1,4 +1,4 @@
-"""The functions of PyTorch that a forward pass calls, sorted by what they do."""
+"""The functions of PyTorch that a forward pass calls, sorted by their purpose."""
 
 import types
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Kwargs = Mapping[str, Any]
 
 
 def functions(*given: object) -> frozenset[Function]:
-    """A set of functions; what stands for methods of tensors has types of its own."""
+    """A set of functions, of which methods of tensors have types of their own."""
     return frozenset(cast(tuple[Function, ...], given))
 
 
@@ -88,7 +88,7 @@ def _batch_norm(
     return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
-#: Functions that do what another one does, by way of which they are called.
+#: Functions that are recorded as another function, which does the same.
 ALIASES: dict[Function, Function] = {torch.batch_norm: _batch_norm}
 
 #: Comparisons with a bound from above and from below, as in ``x * (x > 0)``.
@@ -126,7 +126,7 @@ RECTIFIERS: frozenset[Function] = _RELUS | frozenset(_CLIPPED) | _MAXIMA
 
 
 def _body(function: Function) -> Function:
-    """The Python body of ``function``, which calls the functions that it is made of and hides them from nobody."""
+    """The Python body of ``function``, which calls its inner functions so that they are recorded."""
     assert isinstance(function, types.FunctionType)
     inner = {**function.__globals__, "has_torch_function": lambda *args: False}
     body = types.FunctionType(function.__code__, inner, function.__name__, function.__defaults__, function.__closure__)

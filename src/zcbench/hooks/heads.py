@@ -12,7 +12,7 @@ from zcbench.hooks.weights import Weight
 
 
 class Classifier(NamedTuple):
-    """The linear map ``(N, C)`` that gives the logits, and what it is given, the embedding ``(B, C)``."""
+    """The linear map ``(N, C)`` that gives the logits, and its input, the embedding ``(B, C)``."""
 
     weight: Weight
     embedding: Tensor
@@ -45,7 +45,7 @@ def hides_layers(logits: object, last: Last) -> bool:
 
 
 def depth_of(logits: object) -> int | None:
-    """Most weights on a path from the images to the logits, the classifier left out; None if nobody knows.
+    """Most weights on a path from the images to the logits, the classifier left out; None if it is not known.
 
     The classifier is the linear map that gives the logits, or else a last layer that works on one position. A recurrent
     layer counts once, however many steps it takes.
@@ -86,7 +86,9 @@ def _averages(maps: Tensor, embedding: Tensor) -> bool:
 def classifier_of(logits: object) -> Classifier | None:
     """The linear map that gives the logits ``(B, N)``; None if no single one does."""
     trace = trace_of(logits)
-    if trace is None or trace.head is None or trace.head.weight.kind == "recurrence":
+    if not isinstance(logits, Tensor) or trace is None or trace.head is None:
+        return None
+    if trace.head.weight.kind == "recurrence":
         return None
     head = trace.head
     embedding = _pooled(head)
@@ -99,7 +101,7 @@ def classifier_of(logits: object) -> Classifier | None:
 
 
 def _pooled(head: Head) -> Tensor | None:
-    """What the linear map sees of each image, ``(B, C)``: at one position, or averaged where its outputs are."""
+    """The input of the linear map for each image, ``(B, C)``: at one position, or averaged where its outputs are."""
     source, trace = head.source, trace_of(head.source)
     if trace is None or trace.images is None or trace.images.outer != 1 or trace.images.inner != 1:
         return None

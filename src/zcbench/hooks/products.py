@@ -21,7 +21,7 @@ def kept(source: Tensor, trace: Trace, result: Tensor, right: bool) -> tuple[Ima
 
 
 def channel_axis(weight: Weight, result: Tensor, left: bool) -> int:
-    """Axis of a weight's output channels; ``left`` says that it stands left of what it is multiplied with."""
+    """Axis of a weight's output channels; ``left`` says that it is the left factor."""
     if weight.kind == "convolution":
         return 1
     return result.ndim - 2 if left and result.ndim > 1 else result.ndim - 1

@@ -1,4 +1,4 @@
-"""The record of one forward pass: weights, biases, attention, and the functions that are told of layers and ReLUs."""
+"""The record of one forward pass: weights, biases and attention, with callbacks for layers and ReLUs."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,7 +19,7 @@ from zcbench.hooks.weights import Weight
 CallListener = Callable[[Call], Tensor | None]
 #: Called with the number of a call and its output after a bias was added to it, if it still has the shape of that.
 BiasListener = Callable[[int, Tensor | None], None]
-#: Called before a ReLU of what depends on the images.
+#: Called before a ReLU of a tensor that depends on the images.
 ReluListener = Callable[[Tensor, Images | None], None]
 #: Called after a convolution, linear map, normalisation or activation function, with images, channels and a number.
 LayerListener = Callable[[Tensor, Images | None, int | None, int], None]
@@ -71,7 +71,7 @@ class Record(Flow, TorchFunctionMode):
         self._replace = replace
 
     def stand_in(self, entry: Weight, given: Tensor) -> Tensor:
-        """What a function is given for a weight: itself, the first view of the same part, or another tensor."""
+        """The argument of a function for a weight: itself, the first view of the same part, or another tensor."""
         if entry.whole:
             return given
         other = self._replace(entry) if self._replace is not None else None
@@ -144,15 +144,15 @@ class Record(Flow, TorchFunctionMode):
             new.scores = origins
 
     def tell_relus(self, source: object) -> None:
-        """Call the listener to ReLUs with the input of one."""
+        """Call the callback for ReLUs with the input of one."""
         trace = trace_of(source)
-        if self._relus is not None and trace is not None:
+        if self._relus is not None and trace is not None and isinstance(source, Tensor):
             self._relus(source, trace.images)
 
     def tell_layers(self, result: object) -> None:
-        """Call the listener to layers with the output of one."""
+        """Call the callback for layers with the output of one."""
         trace = trace_of(result)
-        if self._layers is not None and trace is not None:
+        if self._layers is not None and trace is not None and isinstance(result, Tensor):
             self._layers(result, trace.images, trace.channels, trace.order)
 
     def added(self, args: Args, trace: Trace, output: Tensor) -> None:

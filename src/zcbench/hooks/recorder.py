@@ -34,8 +34,8 @@ class Recorder(Record):
     """Context manager that follows the images through the functions that are called; its arguments are `Record`'s.
 
     A function of a module, of ``torch.nn.functional``, of ``torch`` or of a tensor counts alike, with its arguments
-    given by position or by keyword. What depends on the images carries a `Trace`; what is computed from parameters
-    alone is known by the parameter that it comes from.
+    given by position or by keyword. A tensor that depends on the images carries a `Trace`; one that is computed from
+    parameters alone is known by the parameter that it comes from.
 
     Raises:
         Unrecorded: the network calls an operator below PyTorch's functions.
@@ -44,7 +44,7 @@ class Recorder(Record):
     def __torch_function__(
         self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
     ) -> object:
-        """Call ``func``, and record what it does."""
+        """Call ``func`` and record it."""
         kwargs = kwargs or {}
         if self.roles:
             self.note_used(args, kwargs)

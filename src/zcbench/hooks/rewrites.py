@@ -66,7 +66,7 @@ class OnceDifferentiable(RuntimeError):
 
 
 def check_twice(tensors: Iterable[Tensor]) -> None:
-    """Refuse derivatives that rest on a function without a second derivative; autograd would take it as zero.
+    """Refuse derivatives that depend on a function without a second derivative; autograd would take it as zero.
 
     Raises:
         OnceDifferentiable: an own function of the network is marked as ``once_differentiable``.
@@ -103,7 +103,7 @@ class _Doubled(TorchFunctionMode):
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Within the block what a forward pass creates is float64, and constants in lower precision are cast up."""
+    """Within the block new tensors of a forward pass are float64, and constants in lower precision are cast up."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

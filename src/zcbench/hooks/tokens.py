@@ -24,11 +24,12 @@ def token_map(tokens: Tensor) -> Tensor | None:
 
 
 def sequence(inputs: Args, output: object) -> Tensor | None:
-    """The tokens that a module puts out, with two axes before the channels; None if it does not map tokens to tokens.
+    """The output tokens of a module, with two axes before the channels; None if it does not map tokens to tokens.
 
     Of a module that returns several things, the first counts.
     """
     first = output[0] if isinstance(output, tuple) and output else output
     taken = inputs[0] if inputs else first
-    kept = isinstance(first, Tensor) and first.ndim == 3 and isinstance(taken, Tensor) and taken.ndim == 3
-    return first if kept else None
+    if not isinstance(first, Tensor) or not isinstance(taken, Tensor):
+        return None
+    return first if first.ndim == taken.ndim == 3 else None

@@ -1,4 +1,4 @@
-"""What is known of a tensor that depends on the images."""
+"""Traces: the facts known of a tensor that depends on the images."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ KEY = "_zcbench_trace"
 class Call(NamedTuple):
     """A weight that was applied to ``source``, with the axes of images and channels in its output.
 
-    ``number`` tells the calls of one pass apart.
+    ``number`` is unique among the calls of one pass.
     """
 
     number: int
@@ -39,9 +39,9 @@ class Head(NamedTuple):
     Attributes:
         number: of its call.
         weight: the map.
-        source: what it was applied to.
+        source: the tensor that it was applied to.
         shape: shape of its output.
-        picks: what was done to the positions of the output since: ``mean`` or an index.
+        picks: reductions of the positions of the output since: ``mean`` or an index.
     """
 
     number: int
@@ -52,15 +52,15 @@ class Head(NamedTuple):
 
 
 class Trace:
-    """What the recorder knows of one tensor.
+    """The facts that the recorder knows of one tensor.
 
     Attributes:
         order: number of the function that gave it.
-        images: where its images lie; None if nobody knows.
-        channels: axis of its channels; None if nobody knows.
+        images: where its images lie; None if not known.
+        channels: axis of its channels; None if not known.
         last: the last map or sequence of tokens on the way to it; it is not itself one if this is set.
         hidden: number of layers that have worked on several positions since ``last``.
-        averaged: what it is the average pooling of, into parts of equal size.
+        averaged: the map whose average pooling, into parts of equal size, it is.
         tokens: whether a layer has worked on tokens on the way to it.
         head: the linear map that it is the output of.
         origin: name of the weight that it comes from by functions of one tensor.

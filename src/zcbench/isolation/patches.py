@@ -1,4 +1,4 @@
-"""Functions and classes that scores rest on, as they were before code of others ran: replaced ones are put back."""
+"""Detects and restores functions and classes of PyTorch, NumPy and zcbench that foreign code has replaced."""
 
 import builtins
 import math
@@ -25,10 +25,10 @@ _CLASSES: tuple[type, ...] = (torch.Tensor, nn.Parameter, nn.Module)
 
 
 class Originals:
-    """What modules and classes have now: those of PyTorch, NumPy and zcbench, and the classes of some networks.
+    """Attributes of modules and classes: those of PyTorch, NumPy and zcbench, and the classes of some networks.
 
     Args:
-        networks: their classes are watched too.
+        networks: their classes are included.
     """
 
     def __init__(self, networks: Iterable[nn.Module] = ()) -> None:
@@ -37,7 +37,7 @@ class Originals:
         self._known = [(owner, dict(vars(owner))) for owner in owners]
 
     def restore(self) -> list[str]:
-        """Put back what was replaced, or deleted, and take away what was added to a class; the names of all that."""
+        """Restore replaced and deleted attributes, and remove those added to a class; returns the names of all."""
         return [name for owner, known in self._known if _differ(owner, known) for name in _restored(owner, known)]
 
 
@@ -70,13 +70,13 @@ def _restored(owner: Owner, known: dict[str, object]) -> Iterator[str]:
             setattr(owner, name, value)
             yield f"{home}.{name}"
     for name in now.keys() - known.keys() if isinstance(owner, type) else ():
-        if _counts(home, name, now[name]) or _hides(owner, name):
+        if _counts(home, name, now[name]) or (isinstance(owner, type) and _hides(owner, name)):
             delattr(owner, name)
             yield f"{home}.{name}"
 
 
 def _counts(home: str, name: str, value: object) -> bool:
-    """Whether it matters: functions do, and all of zcbench; counters, caches and what Python itself keeps do not."""
+    """Whether it matters: functions and all of zcbench do; counters, caches and Python's own attributes do not."""
     if callable(value) or isinstance(value, property | staticmethod | classmethod):
         return f"{home}.{name}" != _FOLLOWS
     return home.partition(".")[0] == _OWN and not name.startswith("__")

@@ -1,4 +1,4 @@
-"""Global settings of PyTorch, NumPy and Python, which code of others may change: saved before it runs, restored after.
+"""Global settings of PyTorch, NumPy and Python, which foreign code may change: saved before it runs, restored after.
 
 Only code from outside zcbench is run inside `kept`: plug-ins while they are loaded, and their proxies.
 """
@@ -100,7 +100,7 @@ def _attributes() -> Iterator[Setting]:
 
 
 def _containers() -> Iterator[Setting]:
-    """Dictionaries that are changed in place: what they hold is saved and put back."""
+    """Dictionaries that are changed in place: their content is saved and restored."""
     for name, value in vars(hooked).items():
         if name.startswith("_global_") and isinstance(value, dict):
             yield _container(name.strip("_"), value)
@@ -132,7 +132,7 @@ def _write_anomaly(modes: tuple[bool, bool]) -> None:
 
 
 def _flushes_denormals() -> bool:
-    """Whether tiny numbers become zero on this thread, which PyTorch sets and does not tell."""
+    """Whether denormal numbers become zero on this thread, which PyTorch can set but not read."""
     return torch.tensor([5e-324], dtype=torch.float64, device="cpu").mul(2).item() == 0
 
 
@@ -156,7 +156,7 @@ def _read_saving() -> object:
 
 
 def _write_saving(before: object) -> None:
-    """Take off what was put on the stack of what packs and unpacks saved tensors."""
+    """Remove hooks that were pushed on the stack of hooks of saved tensors."""
     while _read_saving() not in (None, before):
         torch._C._autograd._pop_saved_tensors_default_hooks()
 
@@ -186,10 +186,10 @@ def _write_collector(enabled: bool) -> None:
     (gc.enable if enabled else gc.disable)()
 
 
-#: What switches inference mode back where code of others has left it on: it acts for as long as it is held.
+#: Guards that switch inference mode back where foreign code has left it on; each acts while it is referenced.
 _HELD: list[Any] = []
 
-#: What numbers may depend on: restored after a plug-in was loaded, and after each of its proxies.
+#: Settings that numbers may depend on: restored after a plug-in was loaded, and after each of its proxies.
 NUMERIC = (
     Setting("modes and default device", _read_modes, _write_modes),
     Setting("hooks of saved tensors", _read_saving, _write_saving),
@@ -207,7 +207,7 @@ NUMERIC = (
     *_autocast(),
     *_containers(),
 )
-#: What a process has besides: restored after each proxy of a plug-in.
+#: Other settings of a process: restored after each proxy of a plug-in.
 PROCESS = (
     Setting("warnings", lambda: list(warnings.filters), _write_warnings),
     Setting("environment", lambda: dict(os.environ), _write_environment),
@@ -231,7 +231,7 @@ def kept(settings: tuple[Setting, ...] = NUMERIC + PROCESS) -> Iterator[None]:
     """
     inference, before = torch.is_inference_mode_enabled(), []
     for setting in settings:
-        with suppress(Exception):  # a setting that this build of PyTorch cannot tell
+        with suppress(Exception):  # a setting that this build of PyTorch cannot read
             before.append((setting, setting.read()))
     try:
         yield
@@ -258,7 +258,7 @@ def noticed() -> Iterator[set[str]]:
 
 
 def _restore(setting: Setting, value: object) -> None:
-    """Write ``value`` unless it is there already; what the machine refuses stays as it is."""
+    """Write ``value`` unless it is set already; a value that the machine refuses is skipped."""
     with suppress(Exception):
         if setting.read() == value:
             return
