@@ -48,8 +48,7 @@ def az_expressivity(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["az_expressivity"])["az_expressivity"], 1)
+        >>> round(score(*example(), ["az_expressivity"])["az_expressivity"], 1)
         15.8
 
     Note:
@@ -84,8 +83,7 @@ def az_progressivity(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["az_progressivity"])["az_progressivity"], 4)
+        >>> round(score(*example(), ["az_progressivity"])["az_progressivity"], 4)
         0.0027
     """
     if len(signals.blocks.features) < 2:
@@ -122,8 +120,7 @@ def az_trainability(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["az_trainability"])["az_trainability"], 3)
+        >>> round(score(*example(), ["az_trainability"])["az_trainability"], 3)
         -0.266
 
     Note:
@@ -152,8 +149,7 @@ def az_complexity(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> score(network, batch, ["az_complexity"])["az_complexity"]
+        >>> score(*example(), ["az_complexity"])["az_complexity"]
         1890624.0
     """
     return macs.function(signals)

@@ -13,8 +13,7 @@ def params(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> score(network, batch, ["params"])["params"]
+        >>> score(*example(), ["params"])["params"]
         56818.0
     """
     return float(signals.costs.params)
@@ -29,8 +28,7 @@ def macs(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> score(network, batch, ["macs"])["macs"]
+        >>> score(*example(), ["macs"])["macs"]
         1890624.0
     """
     return _counted(signals, signals.costs.macs)
@@ -45,8 +43,7 @@ def n_convs(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> score(network, batch, ["n_convs"])["n_convs"]
+        >>> score(*example(), ["n_convs"])["n_convs"]
         19.0
     """
     return _counted(signals, signals.costs.n_convs)
@@ -64,8 +61,7 @@ def depth(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> score(network, batch, ["depth"])["depth"]
+        >>> score(*example(), ["depth"])["depth"]
         14.0
     """
     return _counted(signals, signals.costs.depth)

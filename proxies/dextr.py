@@ -45,8 +45,7 @@ def dextr(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["dextr"])["dextr"], 2)
+        >>> round(score(*example(), ["dextr"])["dextr"], 2)
         1.74
 
     Note:

@@ -42,9 +42,7 @@ def diswot_relation(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> teacher = example(seed=1).network
-        >>> round(score(network, batch, ["diswot_relation"], teacher=teacher)["diswot_relation"], 4)
+        >>> round(score(*example(), ["diswot_relation"], teacher=example(seed=1).network)["diswot_relation"], 4)
         0.0034
 
     Note:
@@ -80,9 +78,7 @@ def diswot_semantic(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> teacher = example(seed=1).network
-        >>> round(score(network, batch, ["diswot_semantic"], teacher=teacher)["diswot_semantic"], 3)
+        >>> round(score(*example(), ["diswot_semantic"], teacher=example(seed=1).network)["diswot_semantic"], 3)
         1.009
 
     Note:
@@ -114,9 +110,7 @@ def diswot(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> teacher = example(seed=1).network
-        >>> round(score(network, batch, ["diswot"], teacher=teacher)["diswot"], 3)
+        >>> round(score(*example(), ["diswot"], teacher=example(seed=1).network)["diswot"], 3)
         1.012
 
     Note:
@@ -153,9 +147,7 @@ def diswot_semantic_cam(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> teacher = example(seed=1).network
-        >>> round(score(network, batch, ["diswot_semantic_cam"], teacher=teacher)["diswot_semantic_cam"], 3)
+        >>> round(score(*example(), ["diswot_semantic_cam"], teacher=example(seed=1).network)["diswot_semantic_cam"], 3)
         1.061
 
     Note:

@@ -40,8 +40,7 @@ def dss(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example("pit")
-        >>> round(score(network, batch, ["dss"])["dss"], 2)
+        >>> round(score(*example("pit"), ["dss"])["dss"], 2)
         170.11
 
     Note:

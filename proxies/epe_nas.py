@@ -36,8 +36,7 @@ def epe_nas(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["epe_nas"])["epe_nas"], 2)
+        >>> round(score(*example(), ["epe_nas"])["epe_nas"], 2)
         6.1
 
     Note:

@@ -26,8 +26,7 @@ def fisher(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["fisher"])["fisher"], 3)
+        >>> round(score(*example(), ["fisher"])["fisher"], 3)
         0.563
 
     Note:
@@ -56,8 +55,7 @@ def fisher_channel(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["fisher_channel"])["fisher_channel"], 4)
+        >>> round(score(*example(), ["fisher_channel"])["fisher_channel"], 4)
         0.0067
     """
     return sum(_information(signals).values())

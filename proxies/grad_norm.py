@@ -23,8 +23,7 @@ def grad_norm(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["grad_norm"])["grad_norm"], 2)
+        >>> round(score(*example(), ["grad_norm"])["grad_norm"], 2)
         15.2
 
     Note:

@@ -30,8 +30,7 @@ def gradsign(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["gradsign"])["gradsign"], -3)
+        >>> round(score(*example(), ["gradsign"])["gradsign"], -3)
         123000.0
 
     Note:

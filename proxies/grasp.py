@@ -26,8 +26,7 @@ def grasp(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["grasp"])["grasp"], 2)
+        >>> round(score(*example(), ["grasp"])["grasp"], 2)
         3.16
 
     Note:

@@ -33,8 +33,7 @@ def jacov(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["jacov"])["jacov"], 2)
+        >>> round(score(*example(), ["jacov"])["jacov"], 2)
         -8.04
 
     Note:

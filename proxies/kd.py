@@ -77,9 +77,7 @@ def recast(name: str) -> Proxy:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> teacher = example(seed=1).network
-        >>> round(score(network, batch, [recast("kd(temperature=4)")], teacher=teacher)["kd:kd"], 3)
+        >>> round(score(*example(), [recast("kd(temperature=4)")], teacher=example(seed=1).network)["kd:kd"], 3)
         -0.068
     """
     return as_proxy(distill.get(name))

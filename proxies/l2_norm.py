@@ -21,8 +21,7 @@ def l2_norm(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["l2_norm"])["l2_norm"], 2)
+        >>> round(score(*example(), ["l2_norm"])["l2_norm"], 2)
         49.01
     """
     return sum(float(weight.norm()) for weight in signals.parameters.values())

@@ -38,8 +38,7 @@ def meco(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["meco"])["meco"], 1)
+        >>> round(score(*example(), ["meco"])["meco"], 1)
         16.1
 
     Note:
@@ -70,8 +69,7 @@ def meco_opt(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["meco_opt"])["meco_opt"], 1)
+        >>> round(score(*example(), ["meco_opt"])["meco_opt"], 1)
         52.8
 
     Note:

@@ -35,8 +35,7 @@ def naswot(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["naswot"])["naswot"], 2)
+        >>> round(score(*example(), ["naswot"])["naswot"], 2)
         75.31
 
     Note:

@@ -44,8 +44,7 @@ def near(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["near"])["near"], 1)
+        >>> round(score(*example(), ["near"])["near"], 1)
         756.2
 
     Note:

@@ -22,8 +22,7 @@ def plain(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["plain"])["plain"], 3)
+        >>> round(score(*example(), ["plain"])["plain"], 3)
         0.051
 
     Note:

@@ -24,8 +24,7 @@ def snip(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["snip"])["snip"], 2)
+        >>> round(score(*example(), ["snip"])["snip"], 2)
         23.89
     """
     gradients = signals.gradients

@@ -43,8 +43,7 @@ def swap(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> score(network, batch, ["swap"])["swap"]
+        >>> score(*example(), ["swap"])["swap"]
         256.0
 
     Note:
@@ -80,8 +79,7 @@ def swap_reg(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["swap_reg"])["swap_reg"], 2)
+        >>> round(score(*example(), ["swap_reg"])["swap_reg"], 2)
         4.16
 
     Note:

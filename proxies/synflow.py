@@ -34,8 +34,7 @@ def synflow(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["synflow"])["synflow"], 1)
+        >>> round(score(*example(), ["synflow"])["synflow"], 1)
         26.8
     """
     pairs = signals.linearised_gradients.values()

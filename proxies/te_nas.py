@@ -42,8 +42,7 @@ def te_nas_ntk(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["te_nas_ntk"])["te_nas_ntk"], 2)
+        >>> round(score(*example(), ["te_nas_ntk"])["te_nas_ntk"], 2)
         2.27
 
     Note:
@@ -92,8 +91,7 @@ def te_nas_regions(signals: Signals) -> float:
         >>> from zcbench import spaces
         >>> from zcbench.proxies import evaluate, example
         >>> arch = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
-        >>> network, batch = example()
-        >>> (regions,) = evaluate(network, batch, ["te_nas_regions"], thin=lambda: spaces.get("nasbench201").thin(arch))
+        >>> (regions,) = evaluate(*example(), ["te_nas_regions"], thin=lambda: spaces.get("nasbench201").thin(arch))
         >>> round(regions.value, -2)
         2200.0
 

@@ -40,8 +40,7 @@ def vkdnw(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["vkdnw"])["vkdnw"], 3)
+        >>> round(score(*example(), ["vkdnw"])["vkdnw"], 3)
         1.086
 
     Note:
@@ -85,8 +84,7 @@ def vkdnw_released(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["vkdnw_released"])["vkdnw_released"], 3)
+        >>> round(score(*example(), ["vkdnw_released"])["vkdnw_released"], 3)
         1.071
 
     Note:
@@ -121,8 +119,7 @@ def vkdnw_single(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["vkdnw_single"])["vkdnw_single"], 3)
+        >>> round(score(*example(), ["vkdnw_single"])["vkdnw_single"], 3)
         21.086
 
     Note:

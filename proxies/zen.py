@@ -38,8 +38,7 @@ def zen(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["zen"])["zen"], 2)
+        >>> round(score(*example(), ["zen"])["zen"], 2)
         36.0
 
     Note:

@@ -34,8 +34,7 @@ def zico(signals: Signals) -> float:
 
     Example:
         >>> from zcbench.proxies import example, score
-        >>> network, batch = example()
-        >>> round(score(network, batch, ["zico"])["zico"], 1)
+        >>> round(score(*example(), ["zico"])["zico"], 1)
         174.6
 
     Note:

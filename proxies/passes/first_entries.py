@@ -13,7 +13,7 @@ from zcbench.hooks.rewrites import Replacing
 from zcbench.hooks.usage import Usage
 from zcbench.proxies.passes.data_free import gaussian_state, standard_normal
 from zcbench.proxies.passes.logits import check_classes, check_logits, single_logits
-from zcbench.proxies.passes.per_image import ImageByImage, normalise_each
+from zcbench.proxies.passes.per_image import BatchNorm, ImageByImage, normalise_each
 from zcbench.proxies.passes.values import Values
 from zcbench.proxies.signals.borrowing import with_state
 from zcbench.proxies.signals.errors import NotApplicable
@@ -122,7 +122,7 @@ class FirstEntries(Replacing):
         layers: dict[Function, Function] = {
             F.conv2d: self._convolve,
             F.linear: self._weigh,
-            F.batch_norm: self._normalise,
+            F.batch_norm: lambda *args, **kwargs: self._normalise(BatchNorm(*args, **kwargs)),
         }
         return layers.get(func, func)
 
@@ -150,23 +150,13 @@ class FirstEntries(Replacing):
         output = F.linear(input, self._fixed(weight), self._fixed(bias))
         return self._hooked(output, input.detach()[:, 0], weight, bias)
 
-    def _normalise(
-        self,
-        input: Tensor,
-        running_mean: Tensor | None,
-        running_var: Tensor | None,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        training: bool = False,
-        momentum: float = 0.1,
-        eps: float = 1e-5,
-    ) -> Tensor:
-        if training or running_mean is None or running_var is None or not self._of_images(input):
-            return normalise_each(input, running_mean, running_var, weight, bias, training, momentum, eps)
-        fixed, shift = self._fixed(weight), self._fixed(bias)
-        output = F.batch_norm(input, running_mean, running_var, fixed, shift, False, momentum, eps)
-        normal = (input.detach()[:, 0] - running_mean[0]) / (running_var[0] + eps).sqrt()
-        return self._hooked(output, normal, weight, bias)
+    def _normalise(self, given: BatchNorm) -> Tensor:
+        mean, variance = given.running_mean, given.running_var
+        if given.training or mean is None or variance is None or not self._of_images(given.input):
+            return normalise_each(given)
+        output = F.batch_norm(*given._replace(weight=self._fixed(given.weight), bias=self._fixed(given.bias)))
+        normal = (given.input.detach()[:, 0] - mean[0]) / (variance[0] + given.eps).sqrt()
+        return self._hooked(output, normal, given.weight, given.bias)
 
     def _of_images(self, x: Tensor) -> bool:
         return len(x) == self._images and x.requires_grad

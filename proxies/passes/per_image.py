@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -118,31 +119,37 @@ class ImageByImage(Replacing):
         """`normalise_each` for batch normalisation."""
         if func in ALIASES:
             return partial(self._call_again, ALIASES[func])
-        return normalise_each if func is F.batch_norm else func
+        if func is F.batch_norm:
+            return lambda *args, **kwargs: normalise_each(BatchNorm(*args, **kwargs))
+        return func
 
     def _call_again(self, func: Function, *args: object, **kwargs: object) -> object:
         with self:
             return func(*args, **kwargs)
 
 
-def normalise_each(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
+class BatchNorm(NamedTuple):
+    """The arguments of ``F.batch_norm``."""
+
+    input: Tensor
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+    training: bool = False
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+
+def normalise_each(given: BatchNorm) -> Tensor:
     """``F.batch_norm`` as if each image were a batch of its own; running statistics stay as they are.
 
     Raises:
         NotApplicable: an image has one value per channel, which has no variance.
     """
-    if not training:
-        return F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    if input[0, 0].numel() < 2:
-        raise NotApplicable("A batch normalisation sees one value per channel and image, which has no variance.")
-    weight, bias = (None if tensor is None else tensor.to(input.dtype) for tensor in (weight, bias))
-    return F.instance_norm(input, None, None, weight, bias, True, momentum, eps)
+    if not given.training:
+        return F.batch_norm(*given)
+    if given.input[0, 0].numel() < 2:
+        raise NotApplicable("A batch normalisation has one value per channel and image, which has no variance.")
+    weight, bias = (None if tensor is None else tensor.to(given.input.dtype) for tensor in (given.weight, given.bias))
+    return F.instance_norm(given.input, None, None, weight, bias, True, given.momentum, given.eps)

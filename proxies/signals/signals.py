@@ -14,9 +14,10 @@ from zcbench.proxies.signals.signal import Signal
 
 Weights = Mapping[str, Tensor]
 Maps = tuple[Tensor, ...]
+Pair = tuple[Tensor, Tensor]
 
 LOSS = ("forward", "loss backward")
-JACOBIAN = ("forward", "input backward")
+HESSIAN = (*LOSS, "Hessian product")
 
 
 class Minibatch(NamedTuple):
@@ -73,9 +74,7 @@ class Signals:
     labels = Signal[Tensor]("class indices of the batch, (B,)", labelled=True)
     logits = Signal[Tensor]("output of the network, (B, N)", "forward")
     #: Of a transformer the last sequence of tokens that a module returns, if its patches form a square.
-    features = Signal[Tensor](
-        "feature map before global pooling, or a transformer's last tokens as a map, (B, C, H, W)", "forward"
-    )
+    features = Signal[Tensor]("feature map before global pooling, or last tokens as a map, (B, C, H, W)", "forward")
     #: Shallow to deep. The tokens of a transformer count as a map; where all its maps have one size, its blocks are
     #: cut into three stages of equal numbers of blocks.
     stages = Signal[Maps]("last feature map of each spatial size, from block to block, (B, C, H, W) each", "forward")
@@ -83,69 +82,40 @@ class Signals:
     classifier = Signal[Tensor]("weight of the last linear layer, (N, C)", "forward")
     #: In order of execution; calls on the same tensor share one object.
     relu_codes = Signal[Maps]("for each ReLU call the units that are active, boolean (B, D)", "forward")
-    #: Zero where a weight is not used.
-    gradients = Signal[Weights](
-        "gradient of the mean cross-entropy for each entry of parameters", *LOSS, labelled=True, wide=True
-    )
-    classifier_gradient = Signal[Tensor](
-        "gradient of the mean cross-entropy for the last linear layer's weight, (N, C)", *LOSS, labelled=True, wide=True
-    )
+    #: L is the mean cross-entropy. Zero where a weight is not used.
+    gradients = Signal[Weights]("∂L/∂θ for each entry of parameters", *LOSS, labelled=True, wide=True)
+    classifier_gradient = Signal[Tensor]("∂L/∂W of the last linear layer, (N, C)", *LOSS, labelled=True, wide=True)
     channel_saliency = Signal[Weights](
-        "for each layer the sum over positions of output times its gradient, (B, C)", *LOSS, labelled=True
+        "Σ over positions of output ⊙ ∂L/∂output per layer, (B, C)", *LOSS, labelled=True
     )
     hessian_gradient = Signal[Weights](
-        "Hessian of the mean cross-entropy times its gradient, for each entry of parameters",
-        *(*LOSS, "Hessian product"),
-        labelled=True,
-        wide=True,
+        "H ∂L/∂θ for each entry of parameters, H = ∂²L/∂θ²", *HESSIAN, labelled=True, wide=True
     )
-    input_jacobian = Signal[Tensor]("gradient of the summed logits for each image, (B, C*H*W)", *JACOBIAN)
-    #: |θ| and ∂R/∂|θ| per weight; R sums the logits for an image of ones, without batch normalisation.
-    linearised_gradients = Signal[Mapping[str, tuple[Tensor, Tensor]]](
-        "absolute weights and gradients of the linearised network on ones, float64", "linearised"
+    input_jacobian = Signal[Tensor]("∂(Σ logits)/∂x for each image x, (B, C*H*W)", "forward", "input backward")
+    #: R sums the logits for an image of ones, without batch normalisation.
+    linearised_gradients = Signal[Mapping[str, Pair]](
+        "|θ| and ∂R/∂|θ| of the linearised network, float64", "linearised"
     )
     attention = Signal[frozenset[str]](
-        "names of the weights of attention layers: queries, keys, values and projections", "linearised"
+        "names of the weights of attention: queries, keys, values, projections", "linearised"
     )
     #: ‖Φ(x) − Φ(x + εx')‖ per image ``(16,)``, and the channel variances of the input of each batch normalisation.
-    gaussian_response = Signal[tuple[Tensor, Maps]](
-        "change of the features under Gaussian weights and noise, with the batch-norm variances", "Gaussian"
-    )
+    gaussian_response = Signal[tuple[Tensor, Maps]]("change of features and variances for Gaussian weights", "Gaussian")
     channel_maps = Signal[Maps]("output of every module for one Gaussian image, (C, H*W) each", "one image")
     image_maps = Signal[Maps]("output of every module for the first image of the batch, (C, H*W) each", "first image")
-    circle = Signal[tuple[Tensor, Tensor]](
-        "velocity and acceleration of the logits as one random image moves on a circle, (N,) each", "circle"
-    )
+    circle = Signal[Pair]("velocity and acceleration of the logits on a random circle of images, (N,) each", "circle")
     #: C consecutive positions of each output; an output of fewer positions has fewer rows.
-    activation_matrices = Signal[Maps](
-        "C positions of the output of each layer and activation function, (C, C) each", "forward"
-    )
-    blocks = Signal[Blocks](
-        "feature maps between blocks for Gaussian images, and random signs pulled back through each block", "blocks"
-    )
+    activation_matrices = Signal[Maps]("C positions of the output of each layer and activation, (C, C) each", "forward")
+    blocks = Signal[Blocks]("feature maps between blocks for Gaussian images, and random signs pulled back", "blocks")
     half_gradients = Signal[tuple[Weights, Weights]](
-        "gradients of the mean cross-entropy of each half of the batch, two mappings like gradients",
-        "halves",
-        labelled=True,
-        wide=True,
+        "gradients of each half of the batch", "halves", labelled=True, wide=True
     )
-    image_gradients = Signal[Weights](
-        "gradient of each image's own cross-entropy for each entry of parameters, (b, ...)",
-        "per image",
-        labelled=True,
-        wide=True,
-    )
-    tangent_kernel = Signal[Tensor](
-        "inner products of the weight gradients of every two images' summed logits, (b, b)", "tangent kernel"
-    )
+    #: Of the first images, each by its own cross-entropy.
+    image_gradients = Signal[Weights]("gradients of each image, (b, ...)", "per image", labelled=True, wide=True)
+    tangent_kernel = Signal[Tensor]("inner products of ∂(Σ logits)/∂θ of every two images, (b, b)", "tangent kernel")
     #: ∂logits/∂θ' ``(b, N, P)`` with one weight of each tensor in θ', and the logits ``(b, N)``.
-    logit_jacobians = Signal[tuple[Tensor, Tensor]](
-        "for Gaussian weights and images, derivatives of the logits for a weight of every layer", "logit Jacobians"
-    )
-    thin_codes = Signal[Maps](
-        "ReLU codes of the architecture built with one channel, for small crops of the batch, boolean (n, D)",
-        "thin network",
-    )
+    logit_jacobians = Signal[Pair]("∂logits/∂θ' and logits for Gaussian weights and images", "logit Jacobians")
+    thin_codes = Signal[Maps]("ReLU codes of the architecture with one channel, for crops, (n, D)", "thin network")
     teacher = Signal["Signals"]("the teacher's signals, the same that the proxy reads of the student")
     network = Signal[nn.Module]("the network itself, in training mode; a proxy must leave it as it was")
 
