@@ -60,7 +60,7 @@ class Flow:
             source, trace = (
                 max(sources, key=lambda pair: _suits(pair[0], pair[1], output)) if len(sources) > 1 else sources[0]
             )
-            images, channels = self._axes(func, args, kwargs, source, trace, output, before)
+            images, channels = _axes(self.size, func, args, kwargs, source, trace, output, before)
             new = self.trace(output, images, channels)
             new.mixed = _reduces_images(func, trace, images)
             self.settle(new, output, sources, func)
@@ -152,40 +152,6 @@ class Flow:
             if id(output) not in self.weights.names and not part:
                 output.__dict__[KEY] = mark
 
-    def _axes(
-        self,
-        func: Function,
-        args: Args,
-        kwargs: Kwargs,
-        source: Tensor,
-        trace: Trace,
-        output: Tensor,
-        before: Sequence[int] | None,
-    ) -> tuple[Images | None, int | None]:
-        """Where images and channels lie in an output of a function."""
-        shape = source.shape if before is None or source is not args[0] else before
-        if func in axes.RESHAPES:
-            images, channels = trace.images, trace.channels
-            images = images and axes.reshaped_images(images, self.size, shape, output.shape)
-            channels = None if channels is None else axes.reshaped_channels(channels, shape, output.shape)
-            if channels is None and len(shape) == 5 and output.ndim == 4 and images == FIRST:
-                channels = 1  # groups of channels are joined again
-            return images, channels
-        if func in axes.MOVES:
-            images, channels = through(axes.MOVES[func](func, args, kwargs, shape), trace)
-            if (
-                channels is None
-                and func in axes.REDUCTIONS
-                and len(shape) == 5
-                and output.ndim == 4
-                and images == FIRST
-            ):
-                channels = 1  # groups of channels are added up
-            return images, channels
-        images, channels = through(axes.aligned(len(shape), output.ndim), trace)
-        along = images is not None and axes.works_along(func, args, kwargs, images.axis, output.ndim)
-        return None if along else images, channels
-
     def latest(self, sources: Sources, result: Tensor, func: Function) -> Last | None:
         """The latest map or sequence of tokens among the sources and the tensors before them."""
         found = []
@@ -211,6 +177,35 @@ class Flow:
         if images is None or images.axis >= tensor.ndim:
             return False
         return tensor.shape[images.axis] == images.outer * self.size * images.inner
+
+
+def _axes(
+    size: int,
+    func: Function,
+    args: Args,
+    kwargs: Kwargs,
+    source: Tensor,
+    trace: Trace,
+    output: Tensor,
+    before: Sequence[int] | None,
+) -> tuple[Images | None, int | None]:
+    """Where images and channels lie in an output of a function."""
+    shape = source.shape if before is None or source is not args[0] else before
+    if func in axes.RESHAPES:
+        images, channels = trace.images, trace.channels
+        images = images and axes.reshaped_images(images, size, shape, output.shape)
+        channels = None if channels is None else axes.reshaped_channels(channels, shape, output.shape)
+        if channels is None and len(shape) == 5 and output.ndim == 4 and images == FIRST:
+            channels = 1  # groups of channels are joined again
+        return images, channels
+    if func in axes.MOVES:
+        images, channels = through(axes.MOVES[func](func, args, kwargs, shape), trace)
+        if channels is None and func in axes.REDUCTIONS and len(shape) == 5 and output.ndim == 4 and images == FIRST:
+            channels = 1  # groups of channels are added up
+        return images, channels
+    images, channels = through(axes.aligned(len(shape), output.ndim), trace)
+    along = images is not None and axes.works_along(func, args, kwargs, images.axis, output.ndim)
+    return None if along else images, channels
 
 
 def tensors_in(args: Args, kwargs: Kwargs) -> Iterator[Tensor]:
