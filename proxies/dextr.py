@@ -40,7 +40,7 @@ def dextr(signals: Signals) -> float:
         The score, dimensionless, non-negative; higher ranks better.
 
     Raises:
-        NotApplicable: no module puts out a feature map, or the network cannot take a single image in training mode.
+        NotApplicable: no module outputs a feature map, or the network cannot take a single image in training mode.
         SingularScore: the logits do not move, so that their path has no curvature; a map or logit is not finite.
 
     Example:

@@ -33,7 +33,7 @@ def meco(signals: Signals) -> float:
         of modules: compare it with ``n_convs``.
 
     Raises:
-        NotApplicable: no module puts out a feature map, or the network cannot take a single image in training mode.
+        NotApplicable: no module outputs a feature map, or the network cannot take a single image in training mode.
         SingularScore: a map has infinities or not-a-numbers.
 
     Example:

@@ -36,7 +36,7 @@ def near(signals: Signals) -> float:
 
     Returns:
         The score, dimensionless, from 0 to the sum of all C; higher ranks better. It grows with the number of layers,
-        so hold it against ``n_convs``.
+        so compare it with ``n_convs``.
 
     Raises:
         NotApplicable: the network calls no such layer.

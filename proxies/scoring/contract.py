@@ -24,7 +24,7 @@ class Proxy:
         uses_labels: whether the labels of the batch may change it.
         version: raised whenever its numbers change; part of the key of a score.
         source: the paper and the equation.
-        baseline: whether it is a plain size count that every table shows beside the proxies.
+        baseline: whether it is a plain size count that every table shows next to the proxies.
     """
 
     name: str

@@ -16,13 +16,13 @@ from zcbench.hooks.trace import KEY, Call, Head, Trace, trace_of
 from zcbench.hooks.weights import Weight
 
 #: Called after a weight was applied; may return another tensor that the network continues with.
-CallListener = Callable[[Call], Tensor | None]
+CallCallback = Callable[[Call], Tensor | None]
 #: Called with the number of a call and its output after a bias was added to it, if it still has the shape of that.
-BiasListener = Callable[[int, Tensor | None], None]
+BiasCallback = Callable[[int, Tensor | None], None]
 #: Called before a ReLU of a tensor that depends on the images.
-ReluListener = Callable[[Tensor, Images | None], None]
+ReluCallback = Callable[[Tensor, Images | None], None]
 #: Called after a convolution, linear map, normalisation or activation function, with images, channels and a number.
-LayerListener = Callable[[Tensor, Images | None, int | None, int], None]
+LayerCallback = Callable[[Tensor, Images | None, int | None, int], None]
 
 #: Handles the calls of a function.
 Handler = Callable[["Record", Function, Args, Kwargs], object]
@@ -52,10 +52,10 @@ class Record(Flow, TorchFunctionMode):
         parameters: Mapping[str, Tensor],
         images: Tensor,
         *,
-        calls: CallListener | None = None,
-        biased: BiasListener | None = None,
-        relus: ReluListener | None = None,
-        layers: LayerListener | None = None,
+        calls: CallCallback | None = None,
+        biased: BiasCallback | None = None,
+        relus: ReluCallback | None = None,
+        layers: LayerCallback | None = None,
         replace: Callable[[Weight], Tensor | None] | None = None,
         roles: bool = False,
         copies: bool = False,
