@@ -1,6 +1,7 @@
 """The passes that need no labels and no shared graph: counts, the linearised network, the Gaussian network."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -40,17 +41,16 @@ def count_costs(network: nn.Module, batch: Minibatch) -> Values:
     return {"costs": NetworkCosts(params, sizes.macs, sizes.n_convs, depth_of(logits))}
 
 
+_BATCH_NORM: Function = F.batch_norm
+
+
 class WithoutBatchNorm(Replacing):
     """Batch normalisation returns a copy of its input, which later functions may overwrite."""
 
-    def replacement(self, func: Function) -> Function:
-        """A function that copies, for batch normalisation."""
-        return _copied if func is F.batch_norm else func
+    def _copy(self, input: Tensor, *args: object, **kwargs: object) -> object:
+        return input.clone() if _is_normalised(input) else _BATCH_NORM(input, *args, **kwargs)
 
-
-def _copied(input: Tensor, *args: object, **kwargs: object) -> object:
-    batch_norm: Function = F.batch_norm
-    return input.clone() if _is_normalised(input) else batch_norm(input, *args, **kwargs)
+    replacements: ClassVar[Mapping[Function, Function]] = {_BATCH_NORM: _copy}
 
 
 def _is_normalised(input: Tensor) -> bool:
@@ -93,15 +93,12 @@ class Variances(Replacing):
         super().__init__()
         self.found: list[Tensor] = []
 
-    def replacement(self, func: Function) -> Function:
-        """A function that records the variance, for batch normalisation."""
-        return self._record if func is F.batch_norm else func
-
     def _record(self, input: Tensor, *args: object, **kwargs: object) -> object:
         if _is_normalised(input):
             self.found.append(input.transpose(0, 1).flatten(1).var(dim=1, correction=0))
-        batch_norm: Function = F.batch_norm
-        return batch_norm(input, *args, **kwargs)
+        return _BATCH_NORM(input, *args, **kwargs)
+
+    replacements: ClassVar[Mapping[Function, Function]] = {_BATCH_NORM: _record}
 
 
 def standard_normal(shape: torch.Size, like: Tensor, stream: torch.Generator) -> Tensor:

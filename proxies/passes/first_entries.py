@@ -1,7 +1,7 @@
 """Derivatives of the logits of each image by one weight of every layer, in one backward pass for each class."""
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -117,15 +117,6 @@ class FirstEntries(Replacing):
         self._known, self._images = {id(weight) for weight in weights}, images
         self.moved: dict[int, Tensor] = {}
 
-    def replacement(self, func: Function) -> Function:
-        """For a layer, a function that calls it with detached weights and hooks its output."""
-        layers: dict[Function, Function] = {
-            F.conv2d: self._convolve,
-            F.linear: self._weigh,
-            F.batch_norm: lambda *args, **kwargs: self._normalise(BatchNorm(*args, **kwargs)),
-        }
-        return layers.get(func, func)
-
     def _convolve(
         self,
         input: Tensor,
@@ -178,6 +169,12 @@ class FirstEntries(Replacing):
 
         output.register_hook(add)
         return output
+
+    replacements: ClassVar[Mapping[Function, Function]] = {
+        F.conv2d: _convolve,
+        F.linear: _weigh,
+        F.batch_norm: lambda self, *args, **kwargs: self._normalise(BatchNorm(*args, **kwargs)),
+    }
 
 
 def _from_weights(

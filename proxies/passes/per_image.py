@@ -1,8 +1,7 @@
 """The passes that compute a gradient for each image of a batch."""
 
-from collections.abc import Iterator
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -115,17 +114,14 @@ def _rows(totals: Tensor, weights: list[Tensor]) -> Iterator[Tensor | None]:
 class ImageByImage(Replacing):
     """A batch normalisation that would use the batch normalises each image by itself, so that images do not mix."""
 
-    def replacement(self, func: Function) -> Function:
-        """`normalise_each` for batch normalisation."""
-        if func in ALIASES:
-            return partial(self._call_again, ALIASES[func])
-        if func is F.batch_norm:
-            return lambda *args, **kwargs: normalise_each(BatchNorm(*args, **kwargs))
-        return func
-
-    def _call_again(self, func: Function, *args: object, **kwargs: object) -> object:
+    def _call_again(self, *args: object, **kwargs: object) -> object:
         with self:
-            return func(*args, **kwargs)
+            return ALIASES[torch.batch_norm](*args, **kwargs)
+
+    replacements: ClassVar[Mapping[Function, Function]] = {
+        F.batch_norm: lambda self, *args, **kwargs: normalise_each(BatchNorm(*args, **kwargs)),
+        torch.batch_norm: _call_again,
+    }
 
 
 class BatchNorm(NamedTuple):

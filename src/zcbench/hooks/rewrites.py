@@ -1,8 +1,8 @@
 """Functions that a pass calls in another form: one that can be differentiated twice, or in double precision."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeGuard
+from typing import ClassVar, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -17,32 +17,31 @@ _CONVERSIONS = frozenset({Tensor.to, Tensor.type, Tensor.type_as})
 _LOW = frozenset({torch.float32, torch.float16, torch.bfloat16})
 
 
-def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    result = (input + 3).clamp(0, 6) / 6
-    return input.copy_(result) if inplace else result
-
-
-#: Functions without a second derivative in PyTorch, and the same functions written out.
-WRITTEN: dict[Function, Function] = {F.hardsigmoid: _hardsigmoid}
-
-
 class Replacing(TorchFunctionMode):
-    """Context manager under which `replacement` chooses the function that is called in place of another."""
+    """Context manager under which methods of the mode are called in place of functions of PyTorch.
 
-    def replacement(self, func: Function) -> Function:
-        """The function to call in place of ``func``."""
-        raise NotImplementedError
+    Attributes:
+        replacements: the methods, each with the arguments of the function that it replaces.
+    """
+
+    replacements: ClassVar[Mapping[Function, Function]] = {}
 
     def __torch_function__(
         self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
     ) -> object:
-        """Call the replacement of ``func``."""
-        return self.replacement(func)(*args, **(kwargs or {}))
+        """Call ``func`` or its replacement."""
+        method = self.replacements.get(func)
+        return func(*args, **(kwargs or {})) if method is None else method(self, *args, **(kwargs or {}))
 
 
 class _Written(Replacing):
-    def replacement(self, func: Function) -> Function:
-        return WRITTEN.get(func, func)
+    """Functions without a second derivative in PyTorch are written out."""
+
+    def _hardsigmoid(self, input: Tensor, inplace: bool = False) -> Tensor:
+        result = (input + 3).clamp(0, 6) / 6
+        return input.copy_(result) if inplace else result
+
+    replacements: ClassVar[Mapping[Function, Function]] = {F.hardsigmoid: _hardsigmoid}
 
 
 @contextmanager
