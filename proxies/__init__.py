@@ -8,6 +8,7 @@ if __name__ == "proxies":  # imported from the source folder: this would be a se
 from zcbench.proxies.scoring.checking import Finding, check
 from zcbench.proxies.scoring.contract import REGISTRY, Proxy, needs_network, proxy, resolve
 from zcbench.proxies.scoring.evaluation import Score, ScoreFailure, TeacherSignals, evaluate, score
+from zcbench.proxies.scoring.example import Example, example
 from zcbench.proxies.signals.errors import NotApplicable, ScoreError, SingularScore
 from zcbench.proxies.signals.limits import ScoreTimeout
 from zcbench.proxies.signals.signals import NetworkCosts, Signals
@@ -19,6 +20,7 @@ names = REGISTRY.names
 __all__ = [
     "REGISTRY",
     "SIGNALS",
+    "Example",
     "Finding",
     "NetworkCosts",
     "NotApplicable",
@@ -32,6 +34,7 @@ __all__ = [
     "TeacherSignals",
     "check",
     "evaluate",
+    "example",
     "get",
     "names",
     "needs_network",

@@ -1,4 +1,4 @@
-"""AZ-NAS: is a network expressive, does it grow more so with depth, do gradients survive, and what does it cost?
+"""AZ-NAS: expressivity, progressivity, trainability and complexity of the blocks of a network.
 
 Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024, arXiv:2403.19232,
 section 3.2. The paper ranks a population by the four parts together; each is a proxy here.
@@ -46,6 +46,11 @@ def az_expressivity(signals: Signals) -> float:
         NotApplicable: the network has no block.
         SingularScore: a feature map has infinities or not-a-numbers.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["az_expressivity"])["az_expressivity"], 1)
+        15.8
+
     Note:
         The authors initialise with Kaiming's rule; here the weights are those of the protocol, whose scale batch
         normalisation takes away. A map that does not vary, as behind a cell of zeros, has entropy 0; the authors' code
@@ -75,6 +80,11 @@ def az_progressivity(signals: Signals) -> float:
     Raises:
         NotApplicable: the network has fewer than two blocks.
         SingularScore: a feature map or gradient has infinities or not-a-numbers.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["az_progressivity"])["az_progressivity"], 4)
+        0.0027
     """
     if len(signals.blocks.features) < 2:
         raise NotApplicable("An increase from block to block needs at least two blocks.")
@@ -108,6 +118,11 @@ def az_trainability(signals: Signals) -> float:
         NotApplicable: the network has fewer than two blocks.
         SingularScore: a feature map or gradient has infinities or not-a-numbers.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["az_trainability"])["az_trainability"], 3)
+        -0.266
+
     Note:
         Where a block shrinks the map, the gradient's s×s positions under one output position are s² channels, as in
         the code; sizes that are no multiples are cut or padded with zeros at the end. A block that passes its input on
@@ -131,6 +146,11 @@ def az_complexity(signals: Signals) -> float:
 
     Returns:
         A count, non-negative; higher ranks better. The authors call it FLOPs.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> score(*example(), ["az_complexity"])["az_complexity"]
+        1890624.0
     """
     return macs.function(signals)
 

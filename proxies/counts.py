@@ -10,6 +10,11 @@ def params(signals: Signals) -> float:
     """Number of trainable values in the network.
 
     Unit: parameters. Range: non-negative integers. Direction: higher ranks better. Analytic where the space knows it.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> score(*example(), ["params"])["params"]
+        56818.0
     """
     return float(signals.costs.params)
 
@@ -20,6 +25,11 @@ def macs(signals: Signals) -> float:
 
     Unit: MACs, which many tables print as "FLOPs"; additions, normalisations and poolings are not counted. Range:
     non-negative integers. Direction: higher ranks better.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> score(*example(), ["macs"])["macs"]
+        1890624.0
     """
     return _counted(signals, signals.costs.macs)
 
@@ -30,6 +40,11 @@ def n_convs(signals: Signals) -> float:
 
     A convolution of one position with a kernel of size 1 is a linear map, as a classifier may be, and is not counted.
     Unit: convolutions. Range: non-negative integers. Direction: higher ranks better.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> score(*example(), ["n_convs"])["n_convs"]
+        19.0
     """
     return _counted(signals, signals.costs.n_convs)
 
@@ -43,6 +58,11 @@ def depth(signals: Signals) -> float:
 
     Raises:
         NotApplicable: the costs that were given do not say it, or the network does not return one tensor.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> score(*example(), ["depth"])["depth"]
+        14.0
     """
     return _counted(signals, signals.costs.depth)
 

@@ -1,4 +1,4 @@
-"""Dextr: are the channels of every map well conditioned, and does the network bend what goes through it?
+"""Dextr: condition numbers of the feature maps, and curvature of the output along a path of images.
 
 Asthana et al., "Dextr: Zero-Shot Neural Architecture Search with Singular Value Decomposition and Extrinsic Curvature",
 TMLR 2025, arXiv:2508.12977.
@@ -40,8 +40,13 @@ def dextr(signals: Signals) -> float:
         The score, dimensionless, non-negative; higher ranks better.
 
     Raises:
-        NotApplicable: no module puts out a feature map, or the network cannot take a single image in training mode.
+        NotApplicable: no module outputs a feature map, or the network cannot take a single image in training mode.
         SingularScore: the logits do not move, so that their path has no curvature; a map or logit is not finite.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["dextr"])["dextr"], 2)
+        1.74
 
     Note:
         As in the authors' code every module counts, containers too (as in `meco`), a map of zeros counts 0, κ is taken
@@ -73,4 +78,4 @@ def curvature(velocity: Tensor, acceleration: Tensor) -> float:
     if speed == 0:
         raise SingularScore("The logits do not move with the image, so their path has no curvature.")
     across = a - (a @ v) / speed**2 * v
-    return (across.norm() / speed**2).item()
+    return float(across.norm() / speed**2)

@@ -1,4 +1,4 @@
-"""DisWOT: does an untrained student see the batch, and the classes, as the untrained teacher does?
+"""DisWOT: distances between the similarities of images, and of classes, in an untrained student and teacher.
 
 Dong et al., "DisWOT: Student Architecture Search for Distillation WithOut Training", CVPR 2023, arXiv:2303.15678,
 sections 3.1 to 3.3. All scores are distances between student and teacher, so lower ranks better. The formulas are those
@@ -40,6 +40,11 @@ def diswot_relation(signals: Signals) -> float:
     Raises:
         NotApplicable: a network has no feature map, or the batch has one image.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["diswot_relation"], teacher=example(seed=1).network)["diswot_relation"], 4)
+        0.0034
+
     Note:
         The paper divides the whole matrix by its norm and takes the norm of the difference; this is the released code,
         which equals the similarity-preserving loss of arXiv:1907.09682.
@@ -71,6 +76,11 @@ def diswot_semantic(signals: Signals) -> float:
     Raises:
         NotApplicable: there is no last linear layer, or the two networks differ in its width.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["diswot_semantic"], teacher=example(seed=1).network)["diswot_semantic"], 3)
+        1.009
+
     Note:
         The paper weighs class activation maps by the last weight itself (`diswot_semantic_cam`); the released code,
         taken here, uses its gradient and no feature map. The two rank in opposite directions.
@@ -90,13 +100,18 @@ def diswot(signals: Signals) -> float:
     .. math::  s = M_s + M_r
 
     Args:
-        signals: needs what `diswot_semantic` and `diswot_relation` need.
+        signals: needs the signals of `diswot_semantic` and of `diswot_relation`.
 
     Returns:
         The distance, dimensionless, from 0 to 4 + 4/B; lower ranks better.
 
     Raises:
         NotApplicable: one of the two is not applicable.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["diswot"], teacher=example(seed=1).network)["diswot"], 3)
+        1.012
 
     Note:
         The two are added without weights, as in the paper. :math:`M_s` is about a hundred times :math:`M_r` for
@@ -130,8 +145,13 @@ def diswot_semantic_cam(signals: Signals) -> float:
     Raises:
         NotApplicable: a network has no feature map or no linear layer, or that layer does not read the map's channels.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["diswot_semantic_cam"], teacher=example(seed=1).network)["diswot_semantic_cam"], 3)
+        1.061
+
     Note:
-        Plain class activation maps, as the paper's formula has them, not Grad-CAM, of which its abstract speaks; the
+        Plain class activation maps, as the paper's formula has them, not the Grad-CAM of its abstract; the
         released code is `diswot_semantic`. As a training loss the paper divides by N² (``kd:diswot_semantic_cam``). The
         direction is the paper's and was not chosen by any accuracy.
     """
@@ -159,7 +179,7 @@ def _semantic(signals: Signals) -> Tensor:
 
 
 def _outputs(signals: Signals, *names: str) -> tuple[Outputs, Outputs]:
-    """What student and teacher give, in float64."""
+    """Outputs of student and teacher, in float64."""
     student, teacher = (
         Outputs(**{name: getattr(s, name).double() for name in names}) for s in (signals, signals.teacher)
     )

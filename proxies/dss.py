@@ -1,4 +1,4 @@
-"""DSS: are the attention layers of a transformer diverse, and its other layers salient?
+"""DSS: diversity of the attention layers of a transformer, and saliency of its other layers.
 
 Zhou et al., "Training-free Transformer Architecture Search", CVPR 2022, arXiv:2203.12217, section 3.
 """
@@ -38,9 +38,14 @@ def dss(signals: Signals) -> float:
     Raises:
         NotApplicable: no weight belongs to an attention layer, as in a convolutional network.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example("pit"), ["dss"])["dss"], 2)
+        170.11
+
     Note:
         For vision transformers only. A weight belongs to an attention if it makes the queries, keys or values of two
-        products with a softmax in between, or if it is applied to what the second product gives.
+        products with a softmax in between, or if it is applied to the second product.
         The patch embedding, a convolution, does not count, as in the authors' code, which knows attention layers by
         their class. Biases and position embeddings are taken absolute too.
     """
@@ -53,4 +58,4 @@ def dss(signals: Signals) -> float:
 
 
 def _nuclear(matrix: Tensor) -> float:
-    return torch.linalg.svdvals(matrix).sum().item()
+    return float(torch.linalg.svdvals(matrix).sum())

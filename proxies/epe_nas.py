@@ -1,4 +1,4 @@
-"""EPE-NAS: are the input gradients of images of one class alike?
+"""EPE-NAS: correlation of the input gradients within each class.
 
 Lopes et al., "EPE-NAS: Efficient Performance Estimation Without Training for Neural Architecture Search", ICANN 2021,
 arXiv:2102.08099, section 3, eqs. 4 to 6.
@@ -34,9 +34,14 @@ def epe_nas(signals: Signals) -> float:
         NotApplicable: the batch has one image, or with more than 100 classes no two images of one class.
         SingularScore: an image has a constant gradient.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["epe_nas"])["epe_nas"], 2)
+        6.1
+
     Note:
         A class with one image has the correlation 1 and counts :math:`\log(1 + k)` up to 100 classes; with more it is
-        left out, since the authors' code divides by the length of what is then a single number, and goes on without
+        left out, since the authors' code divides by the length of a single number there, and continues without
         the class.
     """
     matrix, labels = correlations(signals.input_jacobian), signals.labels

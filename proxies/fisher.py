@@ -1,4 +1,4 @@
-"""Fisher: which channels does the loss feel?
+"""Fisher: Fisher information of the output channels.
 
 Theis et al., "Faster gaze prediction with dense networks and Fisher pruning", arXiv:1801.05787, and Turner et al.,
 "BlockSwap", ICLR 2020, arXiv:1906.04113, eq. 2; as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134.
@@ -24,10 +24,15 @@ def fisher(signals: Signals) -> float:
     Returns:
         The score, in squared units of the loss, non-negative; higher ranks better.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["fisher"])["fisher"], 3)
+        0.563
+
     Note:
         The factor K comes from the widely used code of arXiv:2101.08134, which spreads each channel's value over its
         weights before it sums; the papers have no such factor. A layer that is called several times adds its sums
-        before they are squared, as one gate for all its calls would feel them.
+        before they are squared, as for one gate that all its calls share.
     """
     weights, saliency = signals.parameters, signals.channel_saliency
     per_channel = {name: weights[name].numel() // channels.shape[1] for name, channels in saliency.items()}
@@ -40,13 +45,18 @@ def fisher_channel(signals: Signals) -> float:
 
     .. math::  s = \sum_{\ell} \sum_c \Delta_{\ell c}
 
-    with :math:`\Delta_{\ell c}` as in `fisher`: what the paper defines, without the factor of the common code.
+    with :math:`\Delta_{\ell c}` as in `fisher`: the definition of the paper, without the factor of the common code.
 
     Args:
         signals: needs ``channel_saliency``, ``(B, C_out)`` per layer.
 
     Returns:
         The score, in squared units of the loss, non-negative; higher ranks better.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["fisher_channel"])["fisher_channel"], 4)
+        0.0067
     """
     return sum(_information(signals).values())
 

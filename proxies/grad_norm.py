@@ -1,4 +1,4 @@
-"""grad_norm: how large is the gradient of the loss at initialisation?
+"""grad_norm: norm of the gradient of the loss at initialisation.
 
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, arXiv:2101.08134, section 3.2.
 """
@@ -21,7 +21,12 @@ def grad_norm(signals: Signals) -> float:
     Returns:
         The score, in units of the loss per weight, non-negative; higher ranks better.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["grad_norm"])["grad_norm"], 2)
+        15.2
+
     Note:
-        The paper speaks of the norm of the gradient; its code adds the norms of the layers, and so do we.
+        The paper names the norm of the gradient; its code adds the norms of the layers, and so do we.
     """
-    return sum(gradient.norm().item() for gradient in signals.gradients.values())
+    return sum(float(gradient.norm()) for gradient in signals.gradients.values())

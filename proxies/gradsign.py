@@ -1,4 +1,4 @@
-"""GradSign: do the images of a batch pull each weight the same way?
+"""GradSign: agreement of the signs of the gradients of single images.
 
 Zhang and Jia, "GradSign: Model Performance Inference with Theoretical Insights", ICLR 2022, arXiv:2110.08616, alg. 1.
 """
@@ -22,11 +22,16 @@ def gradsign(signals: Signals) -> float:
 
     Returns:
         The score, between 0 and b times the number of weights; higher ranks better. It grows with the size of the
-        network, so hold it against ``params`` before you believe it.
+        network: compare it with ``params``.
 
     Raises:
         NotApplicable: a batch normalisation sees one value per channel, which has no variance.
         NotANumber: a gradient has entries that are not a number.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["gradsign"])["gradsign"], -3)
+        123000.0
 
     Note:
         The authors forward one image at a time in training mode, so batch normalisation sees each image by itself; so

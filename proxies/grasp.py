@@ -1,4 +1,4 @@
-"""GraSP: does cutting a weight keep the gradient flowing?
+"""GraSP: effect of removing a weight on the gradient flow.
 
 Wang et al., "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020, arXiv:2002.07376, eq. 8;
 as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134, eq. 1.
@@ -23,6 +23,11 @@ def grasp(signals: Signals) -> float:
 
     Raises:
         NotApplicable: the network is in half precision, which leaves the product too few digits.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["grasp"])["grasp"], 2)
+        3.16
 
     Note:
         The original pruning code divides the logits by a temperature of 200; the proxy code uses 1, and so do we.

@@ -1,4 +1,4 @@
-"""jacov: do the images of a batch pull the output in different directions?
+"""jacov: correlation of the input gradients of the images of a batch.
 
 Mellor et al., "Neural Architecture Search without Training", arXiv:2006.04647 version 1, section 3 (later
 versions describe NASWOT instead); called jacob_cov in arXiv:2101.08134.
@@ -31,12 +31,17 @@ def jacov(signals: Signals) -> float:
         NotApplicable: one image has no correlation.
         SingularScore: an image whose gradient is constant has none either.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["jacov"])["jacov"], 2)
+        -8.04
+
     Note:
         The correlation matrix is symmetric, so we take a symmetric eigen-solver in float64; eigenvalues that rounding
         makes negative count as zero. The common code takes a general solver, whose complex rounding errors it drops.
     """
     eigenvalues = torch.linalg.eigvalsh(correlations(signals.input_jacobian)).clamp(min=0) + 1e-5
-    return -(eigenvalues.log() + 1 / eigenvalues).sum().item()
+    return -float((eigenvalues.log() + 1 / eigenvalues).sum())
 
 
 def correlations(rows: Tensor) -> Tensor:
@@ -55,5 +60,5 @@ def correlations(rows: Tensor) -> Tensor:
         raise NotANumber("An input gradient has entries that are infinite or not a number.")
     if not (norms > 0).all():
         raise SingularScore("An image has a constant input gradient, so its correlations are undefined.")
-    unit = centred / norms
+    unit: Tensor = centred / norms
     return unit @ unit.T

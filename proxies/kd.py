@@ -74,6 +74,11 @@ def recast(name: str) -> Proxy:
     Raises:
         UnknownNameError: no distiller has this name, or it has no such hyperparameter.
         HyperparameterError: the specification cannot be read, or a hyperparameter has a wrong value.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), [recast("kd(temperature=4)")], teacher=example(seed=1).network)["kd:kd"], 3)
+        -0.068
     """
     return as_proxy(distill.get(name))
 

@@ -1,4 +1,4 @@
-"""l2_norm: how large are the weights before training?
+"""l2_norm: norm of the weights before training.
 
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, arXiv:2101.08134; the baseline in its code.
 """
@@ -17,6 +17,11 @@ def l2_norm(signals: Signals) -> float:
         signals: needs ``parameters``: the weights of the convolutions and linear layers, biases left out.
 
     Returns:
-        The score, dimensionless, non-negative; higher ranks better. It sees neither images nor labels.
+        The score, dimensionless, non-negative; higher ranks better. It depends on neither images nor labels.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["l2_norm"])["l2_norm"], 2)
+        49.01
     """
-    return sum(weight.norm().item() for weight in signals.parameters.values())
+    return sum(float(weight.norm()) for weight in signals.parameters.values())

@@ -1,4 +1,4 @@
-"""MeCo: how far from redundant are the channels of each feature map?
+"""MeCo: smallest eigenvalue of the correlations between the channels of each feature map.
 
 Jiang et al., "MeCo: Zero-Shot NAS with One Data and Single Forward Pass via Minimum Eigenvalue of Correlation",
 NeurIPS 2023.
@@ -29,15 +29,20 @@ def meco(signals: Signals) -> float:
         signals: needs ``channel_maps``, one ``(C, H*W)`` per call of a module.
 
     Returns:
-        The score, dimensionless, from 0 to the number of modules; higher ranks better. It counts modules: hold it
-        against ``n_convs``.
+        The score, dimensionless, from 0 to the number of modules; higher ranks better. It grows with the number
+        of modules: compare it with ``n_convs``.
 
     Raises:
-        NotApplicable: no module puts out a feature map, or the network cannot take a single image in training mode.
+        NotApplicable: no module outputs a feature map, or the network cannot take a single image in training mode.
         SingularScore: a map has infinities or not-a-numbers.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["meco"])["meco"], 1)
+        16.1
+
     Note:
-        The paper sums over layers. Its code listens to every module, containers too, so that a convolution with its
+        The paper sums over layers. Its code hooks every module, containers too, so that a convolution with its
         batch normalisation in a Sequential counts three times and a skip connection once; the published figures were
         made so, and we keep it. The score therefore depends on how a network is cut into modules. A constant channel
         correlates with nothing, and C ≥ H·W channels are always linearly dependent once centred: both give exactly 0,
@@ -61,6 +66,11 @@ def meco_opt(signals: Signals) -> float:
 
     Raises:
         NotApplicable, SingularScore: as `meco`.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["meco_opt"])["meco_opt"], 1)
+        52.8
 
     Note:
         Eight channels are not linearly dependent on a small map, where all of them are. A map of fewer than 8 channels

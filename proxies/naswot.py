@@ -1,4 +1,4 @@
-"""NASWOT: do the ReLUs of an untrained network tell the images of a batch apart?
+"""NASWOT: how different the ReLU activation patterns of the images of a batch are.
 
 Mellor et al., "Neural Architecture Search without Training", ICML 2021, arXiv:2006.04647, section 3, eq. 2.
 """
@@ -20,18 +20,23 @@ def naswot(signals: Signals) -> float:
 
     Each ReLU call :math:`\ell` on :math:`D_\ell` units gives image :math:`i` a binary code
     :math:`c_i^\ell \in \{0, 1\}^{D_\ell}` (1 where the unit is active); :math:`d_H` is the Hamming distance. Images
-    that light up the same units make the rows of :math:`K` alike and its determinant small.
+    that activate the same units make the rows of :math:`K` alike and its determinant small.
 
     Args:
         signals: needs ``relu_codes``, one boolean tensor ``(B, D)`` per ReLU call, in order of execution.
 
     Returns:
-        The score, dimensionless, unbounded; higher ranks better. It grows with the number of ReLUs, so hold it against
-        ``n_convs`` before you believe it.
+        The score, dimensionless, unbounded; higher ranks better. It grows with the number of ReLUs: compare it with
+        ``n_convs``.
 
     Raises:
         NotApplicable: the network calls no ReLU, or the batch has one image.
         SingularScore: two images have equal codes in every call, so the determinant is zero.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["naswot"])["naswot"], 2)
+        75.31
 
     Note:
         Batch normalisation runs in training mode, as in the authors' corrected code. Several ReLUs on one tensor have

@@ -36,17 +36,22 @@ def near(signals: Signals) -> float:
 
     Returns:
         The score, dimensionless, from 0 to the sum of all C; higher ranks better. It grows with the number of layers,
-        so hold it against ``n_convs``.
+        so compare it with ``n_convs``.
 
     Raises:
         NotApplicable: the network calls no such layer.
         SingularScore: an activation is infinite or not a number.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["near"])["near"], 1)
+        756.2
+
     Note:
         As in figure A.3 of the paper and in its code, a convolution's matrix is one random block of C consecutive
         positions, square like the matrix of a linear layer for as many images as units. Here a block never reaches
         beyond the batch (in the code one of a wide map may, and then has fewer rows), and a matrix that the batch
-        cannot fill stays short (the code goes on to further batches). A matrix of zeros has rank 0. One draw per seed;
+        cannot fill stays short (the code takes further batches). A matrix of zeros has rank 0. One draw per seed;
         the code can average several.
     """
     return sum(effective_ranks(signals.activation_matrices))

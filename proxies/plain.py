@@ -20,6 +20,11 @@ def plain(signals: Signals) -> float:
     Returns:
         The score, in units of the loss, of either sign; higher ranks better, as its authors have it.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["plain"])["plain"], 3)
+        0.051
+
     Note:
         A convolution whose output is normalised does not feel the scale of its weights, so its inner product is zero
         up to rounding: only layers without batch normalisation behind them speak. On NAS-Bench-201 it correlates

@@ -21,6 +21,11 @@ def snip(signals: Signals) -> float:
     Returns:
         The score, in units of the loss, non-negative; higher ranks better. It is not divided by its sum, as pruning
         would do: what is compared here are networks.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["snip"])["snip"], 2)
+        23.89
     """
     gradients = signals.gradients
     return sum((weight * gradients[name]).abs().sum().item() for name, weight in signals.parameters.items())

@@ -1,4 +1,4 @@
-"""SWAP: how many different stories do the ReLU units tell about the batch?
+"""SWAP: number of different activation patterns of the ReLU units over the images of a batch.
 
 Peng et al., "SWAP-NAS: Sample-Wise Activation Patterns for Ultra-fast NAS", ICLR 2024, arXiv:2403.04161, section 3.
 """
@@ -41,8 +41,13 @@ def swap(signals: Signals) -> float:
     Raises:
         NotApplicable: the network calls no ReLU.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> score(*example(), ["swap"])["swap"]
+        256.0
+
     Note:
-        With more images almost every live unit has a pattern of its own, and the count tells little but V; the code of
+        With more images almost every live unit has a pattern of its own, and the count is close to V; the code of
         the paper takes 16, and so do we. It averages 32 draws of normal weights; here the weights are those of the
         protocol, and batch normalisation sees the whole batch. The code reads ReLUs on feature maps only, the
         definition all of them, and so do we.
@@ -71,6 +76,11 @@ def swap_reg(signals: Signals) -> float:
 
     Raises:
         NotApplicable: the network calls no ReLU.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["swap_reg"])["swap_reg"], 2)
+        4.16
 
     Note:
         μ and σ are hyperparameters of the search ("which size do you want?"), and no source that we found gives them

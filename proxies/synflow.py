@@ -1,4 +1,4 @@
-"""SynFlow: how much signal could flow from input to output, whatever the data?
+"""SynFlow: product of the weights on the paths from input to output, without data.
 
 Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020,
 arXiv:2006.05467, section 6; as a proxy for whole networks in Abdelfattah et al., arXiv:2101.08134, eq. 1.
@@ -29,8 +29,13 @@ def synflow(signals: Signals) -> float:
         The natural logarithm of the score, which itself reaches 1e28; unbounded; higher ranks better.
 
     Raises:
-        SingularScore: nothing flows: no path leads from the input to the output, or what flows is negative, as it may
+        SingularScore: nothing flows: no path leads from the input to the output, or the flow is negative, as it may
             be in a transformer, whose attention and layer normalisation are no sums of its weights.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["synflow"])["synflow"], 1)
+        26.8
     """
     pairs = signals.linearised_gradients.values()
     flow = sum((weight * gradient).sum().item() for weight, gradient in pairs)

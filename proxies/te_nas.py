@@ -40,6 +40,11 @@ def te_nas_ntk(signals: Signals) -> float:
         NotApplicable: the kernel of one image has no condition number.
         SingularScore: the least eigenvalue is zero, or too small for the precision of the gradients.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["te_nas_ntk"])["te_nas_ntk"], 2)
+        2.27
+
     Note:
         As in the authors' code the logits of an image are summed, batch normalisation runs in training mode on these b
         images, and the scale and shift of normalisations do not count as weights (theirs counts the scale). b is 16
@@ -51,7 +56,7 @@ def te_nas_ntk(signals: Signals) -> float:
     if not kernel.isfinite().all():
         return math.nan
     eigenvalues = torch.linalg.eigvalsh(kernel)
-    least, most = eigenvalues[0].item(), eigenvalues[-1].item()
+    least, most = float(eigenvalues[0]), float(eigenvalues[-1])
     precision = (10 * torch.finfo(signals.images.dtype).eps) ** 2  # eigenvalues are squares of what was rounded
     if least <= most * max(precision, len(kernel) * torch.finfo(kernel.dtype).eps):
         raise SingularScore("Two images, or mixtures of them, have the same gradient, so the kernel is singular.")
@@ -81,6 +86,14 @@ def te_nas_regions(signals: Signals) -> float:
 
     Raises:
         NotApplicable: there is no thin network, or it has no ReLU.
+
+    Example:
+        >>> from zcbench import spaces
+        >>> from zcbench.proxies import evaluate, example
+        >>> arch = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+        >>> (regions,) = evaluate(*example(), ["te_nas_regions"], thin=lambda: spaces.get("nasbench201").thin(arch))
+        >>> round(regions.value, -2)
+        2200.0
 
     Note:
         As in the authors' code the network is the architecture with one channel, cut down to a single cell, and the

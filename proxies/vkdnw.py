@@ -1,4 +1,4 @@
-"""VKDNW: is every weight about as easy to estimate as the others?
+"""VKDNW: evenness of the eigenvalues of the Fisher information matrix of the weights.
 
 Týbl and Neumann, "Training-free Neural Architecture Search through Variance of Knowledge of Deep Network Weights",
 CVPR 2025, arXiv:2502.04975, eq. 11 and 12.
@@ -38,6 +38,11 @@ def vkdnw(signals: Signals) -> float:
     Raises:
         SingularScore: all deciles are zero: nine tenths of the weights change nothing.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["vkdnw"])["vkdnw"], 3)
+        1.086
+
     Note:
         θ' is the first entry of each of the first 128 parameter tensors, scales and shifts included, as in the
         authors' code for NAS-Bench-201, whose cells have up to 291 (early versions of it took one of every tensor).
@@ -47,7 +52,7 @@ def vkdnw(signals: Signals) -> float:
         evaluation mode with fresh running statistics, so that it does nothing, and the probabilities are mixed with
         one part in 20 of the uniform distribution. The paper does not speak of the last; without it most networks are
         so sure of one class that F is noise. 32 images, theirs 64. We form F without a Cholesky factor of the
-        covariance; what theirs does with it is another matrix, `vkdnw_released`.
+        covariance; their use of it gives another matrix, `vkdnw_released`.
     """
     return _entropy(signals, _fisher)
 
@@ -77,6 +82,11 @@ def vkdnw_released(signals: Signals) -> float:
     Raises:
         SingularScore: as `vkdnw`.
 
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["vkdnw_released"])["vkdnw_released"], 3)
+        1.071
+
     Note:
         The paper's F is :math:`J_i^\top L_i L_i^\top J_i`. The code multiplies J by L where that needs its transpose,
         so the matrix, unlike F, changes with the order of the classes. Weights, images, probabilities and θ' are those
@@ -102,10 +112,15 @@ def vkdnw_single(signals: Signals) -> float:
 
     Returns:
         The score, positive; higher ranks better. The entropy is at most log 9 = 2.2, so this is a count of layers
-        whose ties the entropy breaks: hold it against ``n_convs`` before you believe it.
+        whose ties the entropy breaks: compare it with ``n_convs``.
 
     Raises:
         SingularScore: as `vkdnw`.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["vkdnw_single"])["vkdnw_single"], 3)
+        21.086
 
     Note:
         The authors' code counts parameter tensors, hence scales and shifts of normalisations too; where every
@@ -124,7 +139,7 @@ def _entropy(signals: Signals, information: Callable[[Tensor, Tensor], Tensor]) 
     deciles = torch.quantile(eigenvalues, torch.arange(1, 10, dtype=torch.float64, device=logits.device) / 10)
     if deciles.sum() <= 0:
         raise SingularScore("Nine tenths of the weights change no logit, so the deciles are zero.")
-    return torch.special.entr(deciles / deciles.sum()).sum().item()
+    return float(torch.special.entr(deciles / deciles.sum()).sum())
 
 
 def _fisher(jacobians: Tensor, p: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Zen-score: how far do Gaussian weights carry a small change of the image?
+"""Zen-score: change of the features under a small change of the image, for Gaussian weights.
 
 Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", ICCV 2021, arXiv:2102.01063, algorithm 1.
 """
@@ -35,6 +35,11 @@ def zen(signals: Signals) -> float:
         NotApplicable: there is no feature map.
         NotANumber: the feature map has entries that are infinite or not a number.
         SingularScore: it does not move.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["zen"])["zen"], 2)
+        36.0
 
     Note:
         As in the paper's algorithm the change is a Euclidean norm and the variances are those of the batch; the

@@ -1,4 +1,4 @@
-"""ZiCo: do the gradients of two batches agree?
+"""ZiCo: agreement of the gradients of two batches.
 
 Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", ICLR 2023, arXiv:2301.11300, eq. 12.
 """
@@ -31,6 +31,11 @@ def zico(signals: Signals) -> float:
     Raises:
         NotApplicable: the batch has fewer than four images.
         SingularScore: no weight has two different gradients.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example(), ["zico"])["zico"], 1)
+        174.6
 
     Note:
         As in the authors' code the standard deviation divides by the number of batches, a weight whose gradients are

@@ -16,8 +16,9 @@ from zcbench.benchmarks.ranking.ensembles import ensemble
 from zcbench.content import class_content, content
 from zcbench.distill import distiller
 from zcbench.errors import DuplicateNameError, RegistrationError, UnknownNameError
+from zcbench.plugins import PluginError, load_file
 from zcbench.proxies import REGISTRY, Proxy, proxy, resolve
-from zcbench.registry import Derived, PluginError, Registry, load_file
+from zcbench.registry import Derived, Registry
 from zcbench.runtime.parcel import parcel
 from zcbench.spaces import register
 from zcbench.streams import derive, numpy_stream, seeded, torch_stream

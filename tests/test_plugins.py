@@ -15,7 +15,7 @@ from zcbench.benchmarks.ranking.study import directions, rank_run
 from zcbench.benchmarks.scoring.folder import load_run
 from zcbench.benchmarks.scoring.packing import pack
 from zcbench.errors import UnknownNameError
-from zcbench.registry import PluginError, load_file
+from zcbench.plugins import PluginError, load_file
 from zcbench.streams import numpy_stream
 
 from .command import fails, zcbench_command

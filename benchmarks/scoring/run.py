@@ -21,8 +21,8 @@ from zcbench.benchmarks.scoring.teachers import build_teacher, read_teacher
 from zcbench.benchmarks.scoring.worker import ScoringJob, Unit
 from zcbench.datasets import Batch
 from zcbench.errors import Interrupted, ProtocolError, unknown
+from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY, NetworkCosts, Proxy, resolve
-from zcbench.registry import load_file
 from zcbench.runtime.devices import check_device
 from zcbench.runtime.progress import Bar
 from zcbench.spaces import Space

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from zcbench import spaces
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.errors import TeacherError, ZcbenchError, unknown
-from zcbench.registry import load_file
+from zcbench.plugins import load_file
 from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.streams import seeded

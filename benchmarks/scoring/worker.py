@@ -15,9 +15,9 @@ from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.store import Row
 from zcbench.benchmarks.scoring.teachers import build_teacher
 from zcbench.errors import ProtocolError, ZcbenchError, told
+from zcbench.plugins import load_file
 from zcbench.proxies import NetworkCosts, Proxy, Score
 from zcbench.proxies.scoring.evaluation import status_of
-from zcbench.registry import load_file
 from zcbench.runtime.memory import give_back
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape

@@ -33,7 +33,7 @@ from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import near_chance
 from zcbench.errors import Interrupted, ProtocolError, unknown
-from zcbench.registry import load_file, loaded_sha256
+from zcbench.plugins import load_file, loaded_sha256
 from zcbench.runtime.parcel import parcel
 from zcbench.runtime.pool import Ending, WorkerPool
 from zcbench.runtime.progress import Bar

@@ -19,8 +19,8 @@ from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import Teacher
 from zcbench.errors import ZcbenchError
+from zcbench.plugins import load_file
 from zcbench.proxies.scoring.evaluation import status_of
-from zcbench.registry import load_file
 from zcbench.spaces import Space
 from zcbench.storage.files import replaced
 

@@ -1,4 +1,4 @@
-"""What the layers of the shared forward pass put out: one square matrix of positions and channels from each."""
+"""Outputs of the layers of the shared forward pass: one square matrix of positions and channels from each."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from zcbench.streams import torch_stream
 
 
 class ActivationRecorder:
-    """Keeps C consecutive positions of what each layer and activation function puts out, a ``(C, C)`` matrix.
+    """Keeps C consecutive positions of the output of each layer and activation function, a ``(C, C)`` matrix.
 
     The output, with channels last, is a matrix with a row per image and position. The C rows start where a row of an
     image starts, at one of all such places, drawn from the pass's stream; an output of fewer rows is kept whole.
@@ -23,7 +23,7 @@ class ActivationRecorder:
         self._mixed = False
         self._stream = torch_stream("activation_matrices", seed)
 
-    def listen(self, result: Tensor, images: Images | None, channels: int | None, number: int) -> None:
+    def record(self, result: Tensor, images: Images | None, channels: int | None, number: int) -> None:
         """Keep a part of an output that has its images on one axis."""
         if result.ndim < 2:
             return
@@ -35,7 +35,7 @@ class ActivationRecorder:
         self._keep(number, result)
 
     def biased(self, number: int, output: Tensor | None) -> None:
-        """The output of a layer is what it is after its bias was added: the same rows of it."""
+        """Replace the rows of a layer's output by the same rows of the sum with its bias."""
         if output is None:
             self._mixed = True
         elif number in self._places:
@@ -50,7 +50,7 @@ class ActivationRecorder:
     def values(self) -> list[Tensor] | Failure:
         """The matrices, in the order of the calls."""
         if self._mixed:
-            return Failure(NotApplicable("A layer works on windows, or on what does not keep the images apart."))
+            return Failure(NotApplicable("A layer works on windows, or on a tensor that mixes the images."))
         return list(self._matrices.values())
 
     def _square(self, output: Tensor, number: int) -> Tensor:

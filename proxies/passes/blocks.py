@@ -1,6 +1,4 @@
-"""The pass through the blocks of a network: what each puts out for noise, and what it makes of a random gradient."""
-
-from typing import Any
+"""The pass through the blocks of a network: the output of each for noise, and its pull-back of a random gradient."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +7,7 @@ from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.stages import block_modules, channels_second
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.data_free import standard_normal
-from zcbench.proxies.passes.shared import Values, missing
+from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.signals import Blocks, Minibatch
 from zcbench.streams import torch_stream
 
@@ -18,7 +16,7 @@ def blocks(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     """Blocks of the network for as many standard normal images as the batch has.
 
     The network is cut at the borders of its blocks, so that one backward pass pulls all signs back at once. If a map
-    feeds several later blocks, what they pull back is added.
+    feeds several later blocks, their pull-backs are added.
     """
     stream = torch_stream("blocks", seed, device=batch.images.device)
     images = standard_normal(batch.images.shape, batch.images, stream)
@@ -31,29 +29,29 @@ def blocks(network: nn.Module, batch: Minibatch, seed: int) -> Values:
         for handle in handles:
             handle.remove()
     if cut.lost:
-        return {"blocks": missing("A block puts out a map that does not keep the images apart.")}
+        return {"blocks": missing("A block outputs a map that mixes the images.")}
     if not cut.outputs:
-        return {"blocks": missing("No block puts out a feature map.")}
+        return {"blocks": missing("No block outputs a feature map.")}
     signs = [_signs(output, stream) for output in cut.outputs[1:]]
     return {"blocks": Blocks([leaf.detach() for leaf in cut.leaves], signs, _pull_back(cut, signs))}
 
 
 class _Cut:
-    """Forward hook that hands on a block's output as a new leaf: values flow on, gradients stop."""
+    """Forward hook that returns a block's output as a new leaf, at which gradients stop."""
 
     def __init__(self) -> None:
         self.outputs: list[Tensor] = []
         self.leaves: list[Tensor] = []
         self.lost = False
 
-    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Tensor | None:
+    def __call__(self, module: nn.Module, inputs: object, output: object) -> Tensor | None:
         maps = channels_second(output)
         if maps is None:
             self.lost = self.lost or (isinstance(output, Tensor) and output.ndim == 4)
             return None
         self.outputs.append(maps)
         self.leaves.append(maps.detach().requires_grad_())
-        leaf = self.leaves[-1].clone()  # what comes next may overwrite it
+        leaf = self.leaves[-1].clone()  # later functions may overwrite it
         return leaf if maps is output else leaf.movedim(1, -1)
 
 

@@ -1,4 +1,4 @@
-"""Which units every ReLU of a pass lets through, image by image."""
+"""The active units of every ReLU of a pass, image by image."""
 
 import weakref
 
@@ -11,7 +11,7 @@ from zcbench.proxies.signals.signals import Failure
 
 
 class ReluCodes:
-    """Listens to the ReLUs of a recorded pass.
+    """Records the ReLU codes of a pass.
 
     Args:
         size: number of images B.
@@ -22,8 +22,8 @@ class ReluCodes:
         self._codes: list[Tensor | None] = []
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Tensor | None]] = {}
 
-    def listen(self, x: Tensor, images: Images | None) -> None:
-        """Keep which units of a ReLU's input are active.
+    def record(self, x: Tensor, images: Images | None) -> None:
+        """Record the active units of a ReLU's input.
 
         A tensor that went through a ReLU before, unchanged since, gives the same object.
         """

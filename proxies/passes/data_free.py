@@ -1,22 +1,24 @@
 """The passes that need no labels and no shared graph: counts, the linearised network, the Gaussian network."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from zcbench.hooks.functions import Function
 from zcbench.hooks.heads import depth_of, last_map, map_of
 from zcbench.hooks.modes import evaluating
 from zcbench.hooks.recorder import Recorder
-from zcbench.hooks.rewrites import double_precision
+from zcbench.hooks.rewrites import Replacing, double_precision
 from zcbench.hooks.sizes import Sizes
 from zcbench.hooks.trace import trace_of
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
-from zcbench.proxies.passes.shared import Values, check_mixing, differentiate, missing, single_logits
+from zcbench.proxies.passes.logits import check_mixing, single_logits
+from zcbench.proxies.passes.shared import differentiate
+from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.borrowing import with_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Minibatch, NetworkCosts
@@ -39,19 +41,21 @@ def count_costs(network: nn.Module, batch: Minibatch) -> Values:
     return {"costs": NetworkCosts(params, sizes.macs, sizes.n_convs, depth_of(logits))}
 
 
-class WithoutBatchNorm(TorchFunctionMode):
-    """Batch normalisation returns a copy of its input, which what comes next may overwrite."""
+_BATCH_NORM: Function = F.batch_norm
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func`` unless it is a batch normalisation."""
-        kwargs = kwargs or {}
-        if func is F.batch_norm:
-            given: Tensor = args[0] if args else kwargs["input"]
-            if trace_of(given) is not None:  # and no weight that is standardised
-                return given.clone()
-        return func(*args, **kwargs)
+
+class WithoutBatchNorm(Replacing):
+    """Batch normalisation returns a copy of its input, which later functions may overwrite."""
+
+    def _copy(self, input: Tensor, *args: object, **kwargs: object) -> object:
+        return input.clone() if _is_normalised(input) else _BATCH_NORM(input, *args, **kwargs)
+
+    replacements: ClassVar[Mapping[Function, Function]] = {_BATCH_NORM: _copy}
+
+
+def _is_normalised(input: Tensor) -> bool:
+    """Whether the input of a batch normalisation depends on the images, and is no weight that is standardised."""
+    return trace_of(input) is not None
 
 
 def linearised_gradients(network: nn.Module, batch: Minibatch) -> Values:
@@ -82,23 +86,19 @@ def linearised_gradients(network: nn.Module, batch: Minibatch) -> Values:
     return {"linearised_gradients": pairs, "attention": attention & pairs.keys()}
 
 
-class Variances(TorchFunctionMode):
-    """Keeps the variance per channel that each batch normalisation sees."""
+class Variances(Replacing):
+    """Records the biased variance per channel of the input of each batch normalisation."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Tensor] = []
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func``; a batch normalisation leaves the biased variance of its input."""
-        kwargs = kwargs or {}
-        if func is F.batch_norm:
-            given: Tensor = args[0] if args else kwargs["input"]
-            if trace_of(given) is not None:  # and no weight that is standardised
-                self.found.append(given.transpose(0, 1).flatten(1).var(dim=1, correction=0))
-        return func(*args, **kwargs)
+    def _record(self, input: Tensor, *args: object, **kwargs: object) -> object:
+        if _is_normalised(input):
+            self.found.append(input.transpose(0, 1).flatten(1).var(dim=1, correction=0))
+        return _BATCH_NORM(input, *args, **kwargs)
+
+    replacements: ClassVar[Mapping[Function, Function]] = {_BATCH_NORM: _record}
 
 
 def standard_normal(shape: torch.Size, like: Tensor, stream: torch.Generator) -> Tensor:

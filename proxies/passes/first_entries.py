@@ -1,17 +1,20 @@
-"""How the logits of each image move with one weight of every layer, at the cost of one backward pass for each class."""
+"""Derivatives of the logits of each image by one weight of every layer, in one backward pass for each class."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zcbench.hooks.functions import Function
 from zcbench.hooks.modes import evaluating
+from zcbench.hooks.rewrites import Replacing
 from zcbench.hooks.usage import Usage
 from zcbench.proxies.passes.data_free import gaussian_state, standard_normal
-from zcbench.proxies.passes.per_image import ImageByImage, normalise_each
-from zcbench.proxies.passes.shared import Values, check_classes, check_logits, single_logits
+from zcbench.proxies.passes.logits import check_classes, check_logits, single_logits
+from zcbench.proxies.passes.per_image import BatchNorm, ImageByImage, normalise_each
+from zcbench.proxies.passes.values import Values
 from zcbench.proxies.signals.borrowing import with_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Minibatch
@@ -68,15 +71,16 @@ def _untrained(network: nn.Module, usage: Usage, stream: torch.Generator) -> dic
 def _from_outputs(
     network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch
 ) -> tuple[Tensor, Tensor] | None:
-    """J ``(B, N, P)`` and z ``(B, N)`` from what reaches the outputs of the layers.
+    """J ``(B, N, P)`` and z ``(B, N)`` from the gradients of the outputs of the layers.
 
     One backward pass for each class goes through the layers and leaves the gradients of their weights out. None if a
-    parameter does anything that `FirstEntries` does not listen to, or if the first image has other logits by itself.
+    parameter is used by another function than those of `FirstEntries`, or if the first image has other logits by
+    itself.
     """
     images, layers = batch.images.detach().requires_grad_(), FirstEntries(weights, len(batch.images))
     with layers:
-        logits = with_state(network, state, images.clone())
-    check_logits(logits, batch)
+        output = with_state(network, state, images.clone())
+    logits = check_logits(output, batch)
     check_classes(logits)
     with torch.no_grad():
         alone = single_logits(
@@ -96,16 +100,16 @@ def _from_outputs(
     return jacobians, logits.detach()
 
 
-class FirstEntries(ImageByImage):
-    """Listens to layers: how what is differentiated moves with the first entry of each weight and bias, per image.
+class FirstEntries(Replacing):
+    """Derivatives of a sum of outputs by the first entry of each weight and bias, image by image.
 
     Convolutions, linear layers and evaluated batch norms see their weights detached. ∂/∂w of the first entry is
-    Σ g_0 ⊙ x over positions, ∂/∂b is Σ g_0: g_0 is the gradient of channel 0 of the layer's output, x what the entry
-    weighs there. All else that parameters are given to is left alone.
+    Σ g_0 ⊙ x over positions, ∂/∂b is Σ g_0: g_0 is the gradient of channel 0 of the layer's output, x the
+    factor of the entry there. Other functions of parameters are not changed.
 
     Args:
-        weights: the tensors that are listened for.
-        images: their number; a layer is heard where it has a row for each.
+        weights: the tensors to differentiate by.
+        images: number of images; a layer is hooked if its input has a row for each.
     """
 
     def __init__(self, weights: Iterable[Tensor], images: int) -> None:
@@ -113,25 +117,14 @@ class FirstEntries(ImageByImage):
         self._known, self._images = {id(weight) for weight in weights}, images
         self.moved: dict[int, Tensor] = {}
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func``; a layer is called with detached weights, and its output listened to."""
-        layers: dict[Callable[..., Any], Callable[..., Any]] = {
-            F.conv2d: self._convolve,
-            F.linear: self._weigh,
-            F.batch_norm: self._normalise,
-        }
-        return layers.get(func, func)(*args, **(kwargs or {}))
-
     def _convolve(
         self,
         input: Tensor,
         weight: Tensor,
         bias: Tensor | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        stride: int | tuple[int, int] = 1,
+        padding: str | int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
         groups: int = 1,
     ) -> Tensor:
         if isinstance(padding, str) or not self._of_images(input) or input.ndim != 4:
@@ -140,31 +133,21 @@ class FirstEntries(ImageByImage):
         (down, right), (top, left) = nn.modules.utils._pair(stride), nn.modules.utils._pair(padding)
         height, width = output.shape[2:]
         corner = F.pad(input.detach()[:, 0], (left, left, top, top))[:, ::down, ::right][:, :height, :width]
-        return self._heard(output, corner, weight, bias)
+        return self._hooked(output, corner, weight, bias)
 
     def _weigh(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if not self._of_images(input) or input.ndim != 2:
             return F.linear(input, weight, bias)
         output = F.linear(input, self._fixed(weight), self._fixed(bias))
-        return self._heard(output, input.detach()[:, 0], weight, bias)
+        return self._hooked(output, input.detach()[:, 0], weight, bias)
 
-    def _normalise(
-        self,
-        input: Tensor,
-        running_mean: Tensor | None,
-        running_var: Tensor | None,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        training: bool = False,
-        momentum: float = 0.1,
-        eps: float = 1e-5,
-    ) -> Tensor:
-        if training or running_mean is None or running_var is None or not self._of_images(input):
-            return normalise_each(input, running_mean, running_var, weight, bias, training, momentum, eps)
-        fixed, shift = self._fixed(weight), self._fixed(bias)
-        output = F.batch_norm(input, running_mean, running_var, fixed, shift, False, momentum, eps)
-        normal = (input.detach()[:, 0] - running_mean[0]) / (running_var[0] + eps).sqrt()
-        return self._heard(output, normal, weight, bias)
+    def _normalise(self, given: BatchNorm) -> Tensor:
+        mean, variance = given.running_mean, given.running_var
+        if given.training or mean is None or variance is None or not self._of_images(given.input):
+            return normalise_each(given)
+        output = F.batch_norm(*given._replace(weight=self._fixed(given.weight), bias=self._fixed(given.bias)))
+        normal = (given.input.detach()[:, 0] - mean[0]) / (variance[0] + given.eps).sqrt()
+        return self._hooked(output, normal, given.weight, given.bias)
 
     def _of_images(self, x: Tensor) -> bool:
         return len(x) == self._images and x.requires_grad
@@ -172,11 +155,11 @@ class FirstEntries(ImageByImage):
     def _fixed(self, parameter: T) -> T:
         return parameter.detach() if isinstance(parameter, Tensor) and id(parameter) in self._known else parameter
 
-    def _heard(self, output: Tensor, weighed: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-        """``output``; what its gradient says of ``weight``, whose first entry weighs ``weighed``, and of ``bias``."""
+    def _hooked(self, output: Tensor, weighed: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """``output``, hooked to add up the derivatives by ``weight``, whose first entry multiplies ``weighed``."""
         if self._known.isdisjoint((id(weight), id(bias))):
             return output
-        weighed = weighed.reshape(self._images, -1).clone()  # what a layer was given may be overwritten
+        weighed = weighed.reshape(self._images, -1).clone()  # the input of a layer may be overwritten
 
         def add(gradient: Tensor) -> None:
             first = gradient[:, 0].reshape(self._images, -1)
@@ -186,6 +169,12 @@ class FirstEntries(ImageByImage):
 
         output.register_hook(add)
         return output
+
+    replacements: ClassVar[Mapping[Function, Function]] = {
+        F.conv2d: _convolve,
+        F.linear: _weigh,
+        F.batch_norm: lambda self, *args, **kwargs: self._normalise(BatchNorm(*args, **kwargs)),
+    }
 
 
 def _from_weights(
@@ -201,8 +190,8 @@ def _from_image(
     network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch
 ) -> tuple[Tensor, Tensor]:
     with ImageByImage():
-        logits = with_state(network, state, batch.images.clone())
-    logits = single_logits(logits, batch)
+        output = with_state(network, state, batch.images.clone())
+    logits = single_logits(output, batch)
     jacobian = logits.new_zeros(logits.shape[1], len(weights))
     for row, logit in zip(jacobian, logits[0] if logits.requires_grad else ()):
         for j, gradient in enumerate(torch.autograd.grad(logit, weights, retain_graph=True, allow_unused=True)):

@@ -5,7 +5,9 @@ from torch import Tensor, nn
 
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.weights import named_state
-from zcbench.proxies.passes.shared import Values, check_classes, check_logits, differentiate, missing
+from zcbench.proxies.passes.logits import check_classes, check_logits
+from zcbench.proxies.passes.shared import differentiate
+from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.signals import Minibatch
 
 

@@ -1,4 +1,4 @@
-"""The passes that show the network one image: what its modules put out, and how its logits bend on a circle."""
+"""The passes of a single image: outputs of the modules, and curvature of the logits on a circle."""
 
 from typing import Any
 
@@ -14,7 +14,8 @@ from zcbench.hooks.stages import channels_second
 from zcbench.hooks.trace import trace_of
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.data_free import standard_normal
-from zcbench.proxies.passes.shared import Values, missing, single_logits
+from zcbench.proxies.passes.logits import single_logits
+from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.signals import Failure, Minibatch
 from zcbench.streams import torch_stream
 
@@ -35,7 +36,7 @@ def image_maps(network: nn.Module, batch: Minibatch) -> Values:
 
 
 def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
-    """Maps that modules put out, and one of one position where the last of them is pooled.
+    """Output maps of the modules, and one of one position where the last of them is pooled.
 
     The pooled map is there whether a module pools or a function does; other maps that a pooling leaves one position,
     such as those of a squeeze-and-excitation, are left out.
@@ -53,12 +54,12 @@ def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
     if kept.loose:
         return missing(
             "A convolution, normalisation or activation function is called outside a module of its own, and this proxy "
-            "listens to modules."
+            "reads the outputs of modules."
         )
     if kept.maps and classifier is not None and last is not None and last.tensor.ndim == 4 and pooled is not None:
         several = pooled[0, 0].numel() > 1 and classifier.embedding.shape[1] == pooled.shape[1]
         kept.maps += [classifier.embedding.T] if several else []
-    return kept.maps or missing("No module puts out a feature map.")
+    return kept.maps or missing("No module outputs a feature map.")
 
 
 def circle(network: nn.Module, batch: Minibatch, seed: int) -> Values:
@@ -105,7 +106,7 @@ class _Maps:
         self._known: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._stack: list[list[Any]] = []
 
-    def enter(self, module: nn.Module, inputs: Any) -> None:
+    def enter(self, module: nn.Module, inputs: object) -> None:
         """Note that a module is called."""
         self._stack.append([is_leaf(module), 0])
 
@@ -116,11 +117,16 @@ class _Maps:
             leaf, count = self._stack[-1]
             self.loose = self.loose or not leaf or count > 1
 
-    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def __call__(self, module: nn.Module, inputs: object, output: object) -> None:
         self._stack.pop()
         maps = channels_second(output)
         trace = trace_of(output)
-        if maps is None or trace is None or (maps[0, 0].numel() == 1 and trace.last is not None):
+        if (
+            not isinstance(output, Tensor)
+            or maps is None
+            or trace is None
+            or (maps[0, 0].numel() == 1 and trace.last is not None)
+        ):
             return
         key = id(output), output._version
         if key not in self._known:

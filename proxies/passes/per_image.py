@@ -1,21 +1,23 @@
-"""The passes that tell the images of a batch apart: a gradient for each of them."""
+"""The passes that compute a gradient for each image of a batch."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import grad, vmap
-from torch.overrides import TorchFunctionMode
 
 from zcbench.errors import BatchError
-from zcbench.hooks.functions import ALIASES
+from zcbench.hooks.functions import ALIASES, Function
 from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.rewrites import Replacing
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.halves import recorded
-from zcbench.proxies.passes.shared import Values, check_classes, differentiate, single_logits
+from zcbench.proxies.passes.logits import check_classes, single_logits
+from zcbench.proxies.passes.shared import differentiate
+from zcbench.proxies.passes.values import Values
 from zcbench.proxies.signals.borrowing import seed_everything, with_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import ScoreTimeout
@@ -58,7 +60,10 @@ def _together(network: nn.Module, batch: Minibatch, usage: Usage) -> dict[str, T
         return F.cross_entropy(logits, label[None])
 
     with ImageByImage():
-        return vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(state, batch.images, batch.labels)
+        gradients: dict[str, Tensor] = vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(
+            state, batch.images, batch.labels
+        )
+    return gradients
 
 
 def _one_by_one(network: nn.Module, batch: Minibatch) -> dict[str, Tensor]:
@@ -106,37 +111,41 @@ def _rows(totals: Tensor, weights: list[Tensor]) -> Iterator[Tensor | None]:
             yield None if parts[0] is None else torch.stack(parts)
 
 
-class ImageByImage(TorchFunctionMode):
-    """A batch normalisation that would use the batch sees each image by itself, so that images do not interact."""
+class ImageByImage(Replacing):
+    """A batch normalisation that would use the batch normalises each image by itself, so that images do not mix."""
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call ``func``, or normalise image by image in its place."""
-        if func in ALIASES:
-            with self:
-                return ALIASES[func](*args, **(kwargs or {}))
-        return (normalise_each if func is F.batch_norm else func)(*args, **(kwargs or {}))
+    def _call_again(self, *args: object, **kwargs: object) -> object:
+        with self:
+            return ALIASES[torch.batch_norm](*args, **kwargs)
+
+    replacements: ClassVar[Mapping[Function, Function]] = {
+        F.batch_norm: lambda self, *args, **kwargs: normalise_each(BatchNorm(*args, **kwargs)),
+        torch.batch_norm: _call_again,
+    }
 
 
-def normalise_each(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
+class BatchNorm(NamedTuple):
+    """The arguments of ``F.batch_norm``."""
+
+    input: Tensor
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+    training: bool = False
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+
+def normalise_each(given: BatchNorm) -> Tensor:
     """``F.batch_norm`` as if each image were a batch of its own; running statistics stay as they are.
 
     Raises:
         NotApplicable: an image has one value per channel, which has no variance.
     """
-    if not training:
-        return F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    if input[0, 0].numel() < 2:
-        raise NotApplicable("A batch normalisation sees one value per channel and image, which has no variance.")
-    weight, bias = (None if tensor is None else tensor.to(input.dtype) for tensor in (weight, bias))
-    return F.instance_norm(input, None, None, weight, bias, True, momentum, eps)
+    if not given.training:
+        return F.batch_norm(*given)
+    if given.input[0, 0].numel() < 2:
+        raise NotApplicable("A batch normalisation has one value per channel and image, which has no variance.")
+    weight, bias = (None if tensor is None else tensor.to(given.input.dtype) for tensor in (given.weight, given.bias))
+    return F.instance_norm(given.input, None, None, weight, bias, True, given.momentum, given.eps)

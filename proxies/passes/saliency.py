@@ -1,10 +1,10 @@
 """Output times gradient of every layer, summed over positions, as the gradient passes."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from zcbench.hooks.axes import FIRST, Images
 from zcbench.hooks.trace import Call
@@ -14,23 +14,24 @@ from zcbench.proxies.signals.spectra import wide
 
 
 class Saliency:
-    """Listens to the weights of a recorded pass, and to the gradient of what they put out.
+    """Records the outputs of the weights of a pass, and their gradients.
 
     Args:
         size: number of images B.
+        copies: whether the network works on a copy of each output, because it overwrites some in place.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size, self._copy_outputs = size, False
+    def __init__(self, size: int, *, copies: bool = False) -> None:
+        self._size, self._copy_outputs = size, copies
         self._outputs: list[tuple[Tensor, int]] = []
         self._products: dict[str, Tensor] = {}
         self._values: dict[int, Tensor] = {}
         self._mixed: set[str] = set()
         self._reshaped = False
-        self._handles: list[Any] = []
+        self._handles: list[RemovableHandle] = []
 
-    def listen(self, call: Call) -> Tensor | None:
-        """Sum output ⊙ gradient up when the gradient comes; give a copy of the output if the network is to use one."""
+    def record(self, call: Call) -> Tensor | None:
+        """Register a hook that sums output ⊙ gradient; return a copy of the output if the network shall use one."""
         output, name = call.output, call.weight.name
         if not output.requires_grad:
             return None
@@ -49,7 +50,7 @@ class Saliency:
         return output.clone() if self._copy_outputs else None
 
     def biased(self, number: int, output: Tensor | None) -> None:
-        """The output of a layer is what it is after its bias was added."""
+        """Replace the output of a layer by the sum with its bias."""
         if output is None:
             self._reshaped = True
         elif number in self._values:
@@ -59,19 +60,14 @@ class Saliency:
         """Whether a layer's output was overwritten in place."""
         return any(output._version != version for output, version in self._outputs)
 
-    def start_over_with_copies(self) -> None:
-        """From now on let the network work on a copy of each output."""
-        self.release()
-        self._products, self._values, self._mixed, self._copy_outputs = {}, {}, set(), True
-
     def release(self) -> None:
-        """A hook on a tensor holds the graph that holds the tensor."""
+        """Remove the hooks: a hook keeps the graph that keeps its tensor."""
         for handle in self._handles:
             handle.remove()
         self._outputs, self._handles = [], []
 
     def values(self, gradients: Mapping[str, Tensor], joined: Mapping[str, list[str]]) -> dict[str, Tensor] | Failure:
-        """The sums ``(B, C_out)`` by weight; a failure if a weight acts by a function whose output is not seen.
+        """The sums ``(B, C_out)`` by weight; a failure if a weight acts by a function whose output is not recorded.
 
         Args:
             gradients: of every weight by name.
@@ -85,11 +81,11 @@ class Saliency:
             return Failure(NotApplicable("A bias is added to a layer's output after that was given another shape."))
         if self._mixed:
             name = min(self._mixed)
-            return Failure(NotApplicable(f"What {name!r} puts out does not keep the images apart."))
+            return Failure(NotApplicable(f"The output of {name!r} does not keep the images apart."))
         for name, gradient in gradients.items():
             if name not in self._products and gradient.any():
                 where = "it is applied to parameters, or inside a recurrence or an own function"
-                return Failure(NotApplicable(f"What {name!r} gives is not seen: {where}."))
+                return Failure(NotApplicable(f"The output of {name!r} is not recorded: {where}."))
         return self._products
 
 

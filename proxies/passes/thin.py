@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.codes import ReluCodes
-from zcbench.proxies.passes.shared import Values, missing
+from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.signals import Minibatch
 from zcbench.streams import torch_stream
 
@@ -25,7 +25,7 @@ def thin_codes(thin: Callable[[], nn.Module | None] | None, batch: Minibatch, se
     crops = _crops(batch.images, seed)
     codes = ReluCodes(len(crops))
     network.to(batch.images).train()
-    with torch.no_grad(), Recorder(named_state(network), crops, relus=codes.listen):
+    with torch.no_grad(), Recorder(named_state(network), crops, relus=codes.record):
         logits = network(crops)
     return {"thin_codes": codes.values(logits)}
 

@@ -1,4 +1,4 @@
-"""Hold a proxy to the contract: what ``zcbench proxies check`` runs."""
+"""Checks of a proxy against the contract, run by ``zcbench proxies check``."""
 
 import copy
 import math
@@ -26,7 +26,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Finding(NamedTuple):
-    """Outcome of one check: what was asked, whether it holds, and what was seen."""
+    """Outcome of one check: its name, whether it passed, and details."""
 
     check: str
     passed: bool
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 
 
 def check(proxy: Proxy) -> list[Finding]:
-    """Hold ``proxy`` to the contract on noise and small NAS-Bench-201 networks, or transformers if it is about those.
+    """Check ``proxy`` against the contract on noise and small NAS-Bench-201 networks, or on transformers.
 
     The checks: it gives a value or a named status on a dead cell; it leaves the network as it was; the same seed gives
     the same bits; other proxies before it change nothing; proxies after it keep their values, since it writes to
@@ -59,7 +59,7 @@ def check(proxy: Proxy) -> list[Finding]:
 
 
 class Subject(NamedTuple):
-    """A network to hold a proxy against, and what builds its thin version."""
+    """A network to score, and a function that builds its thin version."""
 
     network: nn.Module
     thin: Callable[[], nn.Module | None]
@@ -81,7 +81,7 @@ class Ground(NamedTuple):
 
 @cache
 def _grounds() -> tuple[Ground, ...]:
-    """Cells first; small vision transformers for what is about those."""
+    """Cells first; small vision transformers for proxies of those."""
     cells, transformers = spaces.get("nasbench201", channels=4, cells=1), spaces.get("pit")
     small = [f"16/{ratio}/1-4-{depth}/{heads}" for ratio in "24" for depth in "24" for heads in ("2-2-2", "2-2-4")]
     small += ["24/2/1-4-2/2-2-2", "24/2/1-4-2/2-2-4"]
@@ -151,7 +151,7 @@ def _order(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
 
 
 def _after(proxy: Proxy, ground: Ground) -> tuple[bool, str]:
-    """What it wrote to and which settings it left are undone when it ends, and are faults all the same."""
+    """Writes to shared signals and changed settings are undone when it ends, and are reported as faults."""
     arch, others = ground.archs[0], [name for name in OTHERS if name != proxy.name]
     with noticed() as settings:
         score, *after = _all(proxy, ground, ground.build(arch), [proxy, *others])

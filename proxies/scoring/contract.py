@@ -1,4 +1,4 @@
-"""What a proxy is, and the registry of all of them."""
+"""The class of a proxy, and the registry of all proxies."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -14,17 +14,17 @@ from zcbench.registry import Registry, defined_at, import_package, is_own
 
 @dataclass(frozen=True)
 class Proxy:
-    """A number read off an untrained network, with what it needs and which way it ranks.
+    """A number read off an untrained network, with the signals that it needs and its direction.
 
     Attributes:
-        name: what the registry and every table call it.
+        name: its name in the registry and in every table.
         function: from `Signals` to a Python float.
         reads: the signals it may read.
         higher_is_better: the direction in which it ranks.
         uses_labels: whether the labels of the batch may change it.
         version: raised whenever its numbers change; part of the key of a score.
         source: the paper and the equation.
-        baseline: whether it is a plain size count that every table shows beside the proxies.
+        baseline: whether it is a plain size count that every table shows next to the proxies.
     """
 
     name: str
@@ -35,6 +35,12 @@ class Proxy:
     version: int = 1
     source: str = ""
     baseline: bool = False
+
+    def __post_init__(self) -> None:
+        """Give it the documentation of its function, which `help` shows and doctest runs."""
+        for name in ("__doc__", "__module__"):
+            object.__setattr__(self, name, getattr(self.function, name, None))
+        object.__setattr__(self, "__wrapped__", self.function)
 
     def __call__(self, signals: Signals) -> float:
         """The score."""
@@ -93,7 +99,7 @@ def proxy(
         name: a name that no other proxy has: letters, digits, ``_``, ``-`` and ``.``.
         reads: the signals it reads, one name or several.
         higher_is_better: the direction in which it ranks.
-        uses_labels: whether labels may change it; by default told from what it reads.
+        uses_labels: whether labels may change it; by default whether a signal that it reads depends on them.
         version: raise it when its numbers change.
         source: paper and equation.
         baseline: a plain size count.

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from zcbench.datasets import Batch
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError, message
-from zcbench.proxies.passes.plan import Thin, collect
+from zcbench.proxies.passes.plan import collect
+from zcbench.proxies.passes.values import Thin
 from zcbench.proxies.scoring.contract import REGISTRY, Proxy, resolve
+from zcbench.proxies.scoring.inputs import on_network, pair
 from zcbench.proxies.scoring.isolation import Isolation, marks
 from zcbench.proxies.signals.borrowing import borrowed, own_randomness, seed_everything
 from zcbench.proxies.signals.errors import ScoreError
@@ -23,11 +25,13 @@ from zcbench.proxies.signals.read_only import HINT, refused_by
 from zcbench.proxies.signals.signals import Minibatch, NetworkCosts, Signals, check_batch, own_copy
 from zcbench.streams import exclusive
 
+_NO_DECOMPOSITION: type[RuntimeError] = vars(torch.linalg)["LinAlgError"]  # exported, but not declared so
+
 
 class Score(NamedTuple):
     """One attempt: the value, or the named status that says why there is none.
 
-    ``seconds`` is what the proxy would take alone: its own arithmetic and every pass that it rests on.
+    ``seconds`` is the time of the proxy alone: its own arithmetic and every pass that it needs.
     """
 
     proxy: str
@@ -54,7 +58,7 @@ class TeacherSignals:
 
     Args:
         network: the teacher; as it is given, random or trained.
-        seed: stream of what is random inside its passes.
+        seed: of the random numbers inside its passes.
     """
 
     def __init__(self, network: nn.Module, seed: int = 0) -> None:
@@ -70,7 +74,7 @@ class TeacherSignals:
         Raises:
             BatchError: labels and teacher do not fit together, or it has no values.
         """
-        batch = _on_network(self.network, batch)
+        batch = on_network(self.network, batch)
         same = self._batch is not None and all(torch.equal(a, b) for a, b in zip(self._batch, batch))
         if self._known is None or not same or not reads <= self._reads:
             wanted = reads | (self._reads if same else frozenset())
@@ -80,7 +84,7 @@ class TeacherSignals:
         return self._known
 
     def forget(self) -> None:
-        """Let the next signals be computed anew, such as after somebody has written to these."""
+        """Compute the next signals anew, such as after a proxy has written to these."""
         self._known = None
 
 
@@ -100,7 +104,7 @@ def score(
         proxies: names or `Proxy` objects; if omitted, all that apply to the network, are given what they need, and are
             defined for it (`evaluate` says why the others are not).
         teacher: the network that the teacher-aware proxies compare with.
-        seed: stream of what is random inside a proxy.
+        seed: of the random numbers inside a proxy.
 
     Returns:
         Proxy name to score, in the order asked for; see each proxy for unit, range and direction.
@@ -111,8 +115,11 @@ def score(
         UnknownNameError: a name that no proxy has.
 
     Example:
-        >>> zcbench.score(network, (images, labels), proxies=["synflow", "naswot"])  # doctest: +SKIP
-        {'synflow': 12.3, 'naswot': 456.7}
+        >>> import zcbench
+        >>> network, (images, labels) = zcbench.proxies.example()
+        >>> scores = zcbench.score(network, (images, labels), proxies=["synflow", "naswot"])
+        >>> {name: round(value, 1) for name, value in scores.items()}
+        {'synflow': 26.8, 'naswot': 75.3}
     """
     if proxies is None:
         usable = [item for item in REGISTRY.usable()[0] if not item.needs_thin]
@@ -140,8 +147,8 @@ def evaluate(
 ) -> list[Score]:
     """Score one network and report a status for every proxy.
 
-    What the proxy of a plug-in changes is undone before the next one reads: settings of PyTorch, NumPy and Python in
-    silence; for signals, the network and replaced functions its status is ``changed_network``. One thread of a process
+    Changes by the proxy of a plug-in are undone before the next one reads: settings of PyTorch, NumPy and Python
+    silently; if it changed signals, the network or functions its status is ``changed_network``. One thread of a process
     scores at a time, others wait for it.
 
     Args:
@@ -151,7 +158,7 @@ def evaluate(
         teacher: a network, or a `TeacherSignals` that keeps its signals for the next student.
         costs: analytic counts; measured in a forward pass if omitted.
         thin: builds the same architecture with one channel, as `Space.thin` does; needed by ``thin_codes`` only.
-        seed: stream of what is random inside a pass or a proxy.
+        seed: of the random numbers inside a pass or a proxy.
         timeout: seconds for each pass over the network, and for each proxy; enforced in the main thread only. A
             teacher's passes have no limit.
 
@@ -163,7 +170,7 @@ def evaluate(
         ProtocolError: a proxy needs a network or a teacher, and there is none.
     """
     chosen = resolve(proxies)
-    checked = check_batch(*_pair(batch))
+    checked = check_batch(*pair(batch))
     reads = frozenset[str]().union(*(item.reads for item in chosen))
     if "teacher" in reads and teacher is None:
         names = ", ".join(item.name for item in chosen if item.needs_teacher)
@@ -173,7 +180,7 @@ def evaluate(
             raise ProtocolError("No network is given. Only proxies that read costs alone can do without, given costs=.")
         batch = checked if all(item.is_own for item in chosen) else own_copy(checked)
         return _without_network(chosen, Signals({"costs": costs}, batch, reads), seed, timeout)
-    checked = _on_network(network, checked)
+    checked = on_network(network, checked)
     student = TeacherSignals(teacher) if isinstance(teacher, nn.Module) else teacher
 
     def fresh_signals() -> tuple[Signals, list[Tensor]]:
@@ -209,7 +216,7 @@ def _without_network(chosen: Sequence[Proxy], signals: Signals, seed: int, timeo
 
 
 def _written(tensors: Iterable[Tensor], item: Proxy) -> object:
-    """What becomes another value when ``item`` writes to a tensor: versions tell it of zcbench's own, bytes of all."""
+    """A value that changes when ``item`` writes to a tensor: versions for zcbench's own proxies, bytes for others."""
     return sum(tensor._version for tensor in tensors) if item.is_own else marks(tensors)
 
 
@@ -235,7 +242,7 @@ def _taught(student: Signals, teacher: TeacherSignals, batch: Minibatch, reads: 
 
 
 def _teacher_reads(chosen: Iterable[Proxy]) -> frozenset[str]:
-    """What the teacher must give: whatever a teacher-aware proxy reads of the student."""
+    """Signals of the teacher that are needed: all that a teacher-aware proxy reads of the student."""
     return frozenset[str]().union(*(item.reads for item in chosen if item.needs_teacher)) - {"teacher", "network"}
 
 
@@ -285,7 +292,7 @@ def _judge(item: Proxy, result: object) -> tuple[float, str, str]:
 
 def status_of(error: BaseException) -> str:
     """Name under which a failure is stored: the error's own, ``out_of_memory``, ``singular`` or ``error``."""
-    if isinstance(error, torch.linalg.LinAlgError):  # a decomposition that does not converge
+    if isinstance(error, _NO_DECOMPOSITION):  # a decomposition that does not converge
         return "singular"
     if isinstance(error, ScoreError):
         return error.status
@@ -297,60 +304,3 @@ def _reason(error: BaseException) -> str:
     text = " ".join(message(error).split())
     text += f" ({HINT})" if refused_by(error, text) else ""
     return text if isinstance(error, ZcbenchError) else f"{type(error).__name__}: {text}"
-
-
-def _pair(batch: object) -> tuple[Tensor, Tensor]:
-    if isinstance(batch, Batch):
-        return batch.images, batch.labels
-    if not isinstance(batch, tuple | list) or len(batch) != 2:
-        given = f"{len(batch)} values" if isinstance(batch, tuple | list) else type(batch).__name__
-        raise BatchError(
-            f"Given {given} as the batch. Expected the pair (images, labels), or a zcbench.datasets.Batch."
-        )
-    return batch[0], batch[1]
-
-
-def _on_network(network: nn.Module, batch: Minibatch) -> Minibatch:
-    """The batch on the network's device and in its floating type.
-
-    Raises:
-        BatchError: a part of the network has no values, being on the meta device or lazy, or can have no gradients, or
-            hides its layers.
-    """
-    for module in network.modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise BatchError(
-                f"{type(module).__name__} is TorchScript, which hides its layers. Give the module it was made from."
-            )
-        if isinstance(module, torch.fx.GraphModule) and _is_exported(module):
-            raise BatchError(
-                f"{type(module).__name__} comes from torch.export, which fixes its mode and hides its layers. Give the "
-                f"module it was made from."
-            )
-        if hasattr(module, "_orig_mod"):
-            raise BatchError("Given a compiled module. Give the module it was made from, its ._orig_mod.")
-        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            raise BatchError(f"{type(module).__name__} copies its network. Give the network itself, its .module.")
-    state = [*network.parameters(), *network.buffers()]
-    if any(nn.parameter.is_lazy(tensor) for tensor in state):
-        raise BatchError(
-            f"{type(network).__name__} has lazy layers, whose weights have no shape yet. Call it once on the images."
-        )
-    if any(tensor.is_meta for tensor in state):
-        raise BatchError(
-            f"{type(network).__name__} is on the meta device, in whole or in part, and has no values there. Give one "
-            f"with to_empty() and an init."
-        )
-    if any(tensor.is_inference() for tensor in state):
-        raise BatchError(
-            f"{type(network).__name__} was built under torch.inference_mode(), whose tensors take part in no gradient. "
-            f"Build it outside, or give a copy made outside by copy.deepcopy."
-        )
-    parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
-    if parameter is None:
-        return batch
-    return Minibatch(batch.images.to(parameter), batch.labels.to(parameter.device))
-
-
-def _is_exported(module: torch.fx.GraphModule) -> bool:
-    return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)

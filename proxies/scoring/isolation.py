@@ -1,4 +1,4 @@
-"""Proxies of plug-ins, kept apart: whatever one of them changes is noticed and undone before the next one reads.
+"""Isolation of the proxies of plug-ins: changes by one are detected and undone before the next one reads.
 
 Proxies of zcbench itself are trusted, and cost nothing here.
 """
@@ -29,7 +29,7 @@ class Mark(NamedTuple):
 
 
 def marks(tensors: Iterable[Tensor]) -> list[Mark]:
-    """Marks of tensors; equal marks mean that nobody wrote to them, through whatever they share memory with."""
+    """Marks of tensors; equal marks mean that neither they nor tensors that share their memory were written to."""
     sums: dict[int, int] = {}
     return [_mark(tensor, sums) for tensor in tensors]
 
@@ -60,13 +60,13 @@ def _end_forked(processes: Iterable[int]) -> None:
         with suppress(OSError):
             command = Path(f"/proc/{number}/cmdline").read_bytes()
             if command and command != Path("/proc/self/cmdline").read_bytes():
-                continue  # another program, which whoever started it may still need
+                continue  # another program, which may still be needed
             os.kill(number, signal.SIGKILL)
             os.waitpid(number, 0)
 
 
 class Isolation:
-    """What a plug-in's proxy must leave as it is: networks, functions, settings; saved when the first such one runs.
+    """State that a plug-in's proxy must not change: networks, functions, settings; saved when the first such one runs.
 
     Args:
         network: the one that is scored; None without one.
@@ -84,9 +84,9 @@ class Isolation:
 
     @contextmanager
     def around(self) -> Iterator[list[str]]:
-        """Run a proxy in this block; the list that it is given has, afterwards, the names of what was changed.
+        """Run a proxy in this block; after it the list holds the names of everything that was changed.
 
-        Settings are put back in silence, as whoever borrows them may expect; all the rest is named.
+        Settings are restored silently; all other changes are named.
         """
         self._save()
         changed: list[str] = []

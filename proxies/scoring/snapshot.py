@@ -1,4 +1,4 @@
-"""A network as it was before code of others worked on it: what was changed is noticed and put back."""
+"""Snapshots of a network, which detect and undo changes by the code of plug-ins."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,17 +9,17 @@ from torch import Tensor, nn
 
 from zcbench.proxies.signals.borrowing import own_randomness
 
-#: What may move while a network is used, and is put back in silence.
+#: Attributes that may change while a network is used; they are restored silently.
 _MOVING = ("training",)
 _HOOKS_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _CONTAINERS = (dict, list, set)
 
-#: The place of something in a network: the path of a module, and the name of what it has.
+#: The place of something in a network: the path of a module, and the name of an attribute or tensor.
 Place = tuple[str, str]
 
 
 class _Values(NamedTuple):
-    """A tensor of the network: its name, itself, what holds its values, a copy of these, and its flag and hooks."""
+    """A tensor of the network: name, tensor, its storage, a copy of its values, and its flag and hooks."""
 
     name: str
     tensor: Tensor
@@ -52,10 +52,10 @@ class Snapshot:
         self._grads = [_Gradient(p, p.grad, None if p.grad is None else p.grad.clone()) for p in network.parameters()]
 
     def restore(self, images: Tensor | None = None) -> list[str]:
-        """Put everything back and return the names of what had been changed, and may not change.
+        """Restore everything and return the names of all changes that are not allowed.
 
         Args:
-            images: for a forward pass that tells what such a pass changes by itself; it is made only where an
+            images: for a forward pass that shows which attributes such a pass changes by itself; it is run only if an
                 attribute has changed.
         """
         places = self._put_back()
@@ -132,7 +132,7 @@ def _plain_tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
-    """Every attribute, and what it holds if it is a container; such are also those that PyTorch keeps things in."""
+    """Every attribute, and its content if it is a container, such as PyTorch's dictionaries of hooks and parameters."""
     return {name: (value, _held(value)) for name, value in vars(module).items()}
 
 

@@ -1,1 +1,1 @@
-"""Signals: what a proxy reads of a network, and the errors and limits of reading it."""
+"""Signals, which proxies read, and the errors and time limits of computing them."""

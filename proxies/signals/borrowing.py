@@ -1,9 +1,8 @@
-"""Borrow a network: whatever happens inside, it is given back as it was."""
+"""Context managers that restore a network's state on exit."""
 
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +17,11 @@ from zcbench.streams import derive, exclusive
 
 @contextmanager
 def borrowed(network: nn.Module) -> Iterator[nn.Module]:
-    """The network in training mode with all parameters differentiable; modes, flags and randomness are given back.
+    """The network in training mode with all parameters differentiable; modes, flags and random states are restored.
 
     Within the block gradients are recorded and numbers have the network's own type, also where the caller has switched
-    gradients off or automatic casts on. Parameters and their ``grad``
-    are never written to by the passes, whose buffers `same_buffers` gives back; a proxy that is handed the network
-    itself is watched by `zcbench.proxies.scoring.isolation`.
+    gradients off or automatic casts on. Parameters and their ``grad`` are never written to by the passes, whose buffers
+    `same_buffers` restores; a proxy that reads the network itself is checked by `zcbench.proxies.scoring.isolation`.
     """
     flags = [(p, p.requires_grad) for p in network.parameters() if p.is_floating_point() or p.is_complex()]
     with own_randomness(), torch.inference_mode(False), torch.enable_grad(), _without_autocast(network):
@@ -78,7 +76,7 @@ RECOMPUTED = (
 )
 
 
-def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> Any:
+def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> object:
     """Output of ``network`` for ``images`` with the parameters and buffers of ``state`` in place of its own.
 
     Where modules share a tensor it is replaced in all of them, and in each once: PyTorch's own tying replaces it twice

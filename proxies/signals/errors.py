@@ -16,19 +16,19 @@ class SingularScore(ScoreError):
 
 
 class NotANumber(ScoreError):
-    """What the score is made of is not a number: the network or its images have NaNs, or infinities that meet."""
+    """A term of the score is not a number: the network or its images have NaNs, or infinities that cancel."""
 
     status = "nan"
 
 
 class NotApplicable(ScoreError):
-    """The network or the batch lacks what the proxy is about: no ReLU, no feature map, one image, no teacher."""
+    """The network or the batch lacks something that the proxy needs: a ReLU, a feature map, two images, a teacher."""
 
     status = "not_applicable"
 
 
 class BadReturn(ScoreError):
-    """What was returned is no number: a vector, a tensor, nothing."""
+    """The return value is no number but a vector, a tensor or None."""
 
     status = "bad_return"
 

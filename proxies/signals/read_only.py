@@ -1,16 +1,15 @@
-"""Signals that nobody can add to or take from: mappings become read-only, lists become tuples."""
+"""Read-only signals: mappings become mapping proxies, lists become tuples."""
 
 import re
 from types import MappingProxyType
-from typing import Any
 
-#: What whoever tries is told.
+#: Added to the error of a proxy that writes to a signal.
 HINT = "signals are read-only: work on a copy"
 _REFUSALS = re.compile(r"'mappingproxy' object|'tuple' object (has no attribute|does not support)|can't set attribute")
 
 
-def read_only(value: Any) -> Any:
-    """The same signal, in which no mapping and no list can be changed."""
+def read_only(value: object) -> object:
+    """The same signal with read-only mappings and tuples in place of lists."""
     if isinstance(value, MappingProxyType):
         return value
     if isinstance(value, dict):
@@ -19,10 +18,10 @@ def read_only(value: Any) -> Any:
         return tuple(map(read_only, value))
     if isinstance(value, tuple) and any(isinstance(part, dict | list | tuple) for part in value):
         parts = map(read_only, value)
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return value._make(parts) if hasattr(value, "_make") else tuple(parts)
     return value
 
 
 def refused_by(error: BaseException, text: str) -> bool:
-    """Whether an error with this text is what a read-only signal, or another tuple, says to whoever changes it."""
+    """Whether an error with this text comes from writing to a read-only signal, or to another tuple."""
     return isinstance(error, AttributeError | TypeError) and _REFUSALS.search(text) is not None

@@ -1,16 +1,23 @@
-"""What a proxy may read: the signals of one untrained network and one batch."""
+"""The signals of one untrained network and one batch, which proxies read."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zcbench.errors import BatchError
 from zcbench.proxies.signals.errors import SingularScore, UndeclaredSignal
 from zcbench.proxies.signals.read_only import read_only
-from zcbench.proxies.signals.table import RESTS_ON
+from zcbench.proxies.signals.signal import Signal
+
+Weights = Mapping[str, Tensor]
+Maps = tuple[Tensor, ...]
+Pair = tuple[Tensor, Tensor]
+
+LOSS = ("forward", "loss backward")
+HESSIAN = (*LOSS, "Hessian product")
 
 
 class Minibatch(NamedTuple):
@@ -31,7 +38,7 @@ class NetworkCosts(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Feature maps between blocks, and for every block but the first random signs and what it pulls them back to.
+    """Feature maps between blocks, and for every block but the first random signs and their pull-back through it.
 
     ``signs[i]`` has the shape of ``features[i + 1]``, ``pulled[i]`` that of ``features[i]``.
     """
@@ -58,41 +65,94 @@ class Signals:
         batch: the images and labels that the signals belong to.
         reads: the signals that may be read.
         parts: seconds that each part of the passes took.
-        memory: what the proxies have derived from the signals and share; see `zcbench.distill.Outputs.once`.
+        memory: results that proxies have derived from the signals and share; see `zcbench.distill.Outputs.once`.
         alone: whether all views share no memory with others.
     """
 
+    costs = Signal[NetworkCosts]("parameters, MACs and convolutions; analytic where the space knows them", "count")
+    parameters = Signal[Weights]("weights of the convolutions and linear layers, by name", wide=True)
+    labels = Signal[Tensor]("class indices of the batch, (B,)", labelled=True)
+    logits = Signal[Tensor]("output of the network, (B, N)", "forward")
+    #: Of a transformer the last sequence of tokens that a module returns, if its patches form a square.
+    features = Signal[Tensor]("feature map before global pooling, or last tokens as a map, (B, C, H, W)", "forward")
+    #: Shallow to deep. The tokens of a transformer count as a map; where all its maps have one size, its blocks are
+    #: cut into three stages of equal numbers of blocks.
+    stages = Signal[Maps]("last feature map of each spatial size, from block to block, (B, C, H, W) each", "forward")
+    embedding = Signal[Tensor]("input of the last linear layer, (B, C)", "forward")
+    classifier = Signal[Tensor]("weight of the last linear layer, (N, C)", "forward")
+    #: In order of execution; calls on the same tensor share one object.
+    relu_codes = Signal[Maps]("for each ReLU call the units that are active, boolean (B, D)", "forward")
+    #: L is the mean cross-entropy. Zero where a weight is not used.
+    gradients = Signal[Weights]("∂L/∂θ for each entry of parameters", *LOSS, labelled=True, wide=True)
+    classifier_gradient = Signal[Tensor]("∂L/∂W of the last linear layer, (N, C)", *LOSS, labelled=True, wide=True)
+    channel_saliency = Signal[Weights](
+        "Σ over positions of output ⊙ ∂L/∂output per layer, (B, C)", *LOSS, labelled=True
+    )
+    hessian_gradient = Signal[Weights](
+        "H ∂L/∂θ for each entry of parameters, H = ∂²L/∂θ²", *HESSIAN, labelled=True, wide=True
+    )
+    input_jacobian = Signal[Tensor]("∂(Σ logits)/∂x for each image x, (B, C*H*W)", "forward", "input backward")
+    #: R sums the logits for an image of ones, without batch normalisation.
+    linearised_gradients = Signal[Mapping[str, Pair]](
+        "|θ| and ∂R/∂|θ| of the linearised network, float64", "linearised"
+    )
+    attention = Signal[frozenset[str]](
+        "names of the weights of attention: queries, keys, values, projections", "linearised"
+    )
+    #: ‖Φ(x) − Φ(x + εx')‖ per image ``(16,)``, and the channel variances of the input of each batch normalisation.
+    gaussian_response = Signal[tuple[Tensor, Maps]]("change of features and variances for Gaussian weights", "Gaussian")
+    channel_maps = Signal[Maps]("output of every module for one Gaussian image, (C, H*W) each", "one image")
+    image_maps = Signal[Maps]("output of every module for the first image of the batch, (C, H*W) each", "first image")
+    circle = Signal[Pair]("velocity and acceleration of the logits on a random circle of images, (N,) each", "circle")
+    #: C consecutive positions of each output; an output of fewer positions has fewer rows.
+    activation_matrices = Signal[Maps]("C positions of the output of each layer and activation, (C, C) each", "forward")
+    blocks = Signal[Blocks]("feature maps between blocks for Gaussian images, and random signs pulled back", "blocks")
+    half_gradients = Signal[tuple[Weights, Weights]](
+        "gradients of each half of the batch", "halves", labelled=True, wide=True
+    )
+    #: Of the first images, each by its own cross-entropy.
+    image_gradients = Signal[Weights]("gradients of each image, (b, ...)", "per image", labelled=True, wide=True)
+    tangent_kernel = Signal[Tensor]("inner products of ∂(Σ logits)/∂θ of every two images, (b, b)", "tangent kernel")
+    #: ∂logits/∂θ' ``(b, N, P)`` with one weight of each tensor in θ', and the logits ``(b, N)``.
+    logit_jacobians = Signal[Pair]("∂logits/∂θ' and logits for Gaussian weights and images", "logit Jacobians")
+    thin_codes = Signal[Maps]("ReLU codes of the architecture with one channel, for crops, (n, D)", "thin network")
+    teacher = Signal["Signals"]("the teacher's signals, the same that the proxy reads of the student")
+    network = Signal[nn.Module]("the network itself, in training mode; a proxy must leave it as it was")
+
     def __init__(
         self,
-        values: Mapping[str, Any],
+        values: Mapping[str, object],
         batch: Minibatch,
         reads: Iterable[str],
         parts: Mapping[str, float] | None = None,
-        memory: dict[Hashable, Any] | None = None,
+        memory: dict[Hashable, object] | None = None,
         *,
         alone: bool = False,
     ) -> None:
-        self.memory: dict[Hashable, Any] = {} if memory is None else memory
+        self.memory: dict[Hashable, object] = {} if memory is None else memory
         self._alone = alone
-        self._values = values if isinstance(values, MappingProxyType) else read_only(dict(values))
+        if not isinstance(values, MappingProxyType):
+            own = {**values, "labels": batch.labels}
+            values = MappingProxyType({name: read_only(value) for name, value in own.items()})
+        self._values: Mapping[str, object] = values
         self._reads = frozenset(reads)
         self._parts = parts or {}
+        self._batch = batch
         self.images = batch.images
-        self._labels = batch.labels
 
     def view(self, reads: Iterable[str], *, alone: bool = False) -> "Signals":
         """The same signals, restricted to ``reads``; ``alone`` with a memory of their own, the teacher's too."""
         alone = alone or self._alone
         memory = {} if alone else self.memory
-        return Signals(self._values, Minibatch(self.images, self._labels), reads, self._parts, memory, alone=alone)
+        return Signals(self._values, self._batch, reads, self._parts, memory, alone=alone)
 
     def seconds(self) -> float:
         """Seconds of the passes behind these signals, each counted once, as if nothing else shared them."""
-        parts = {part for name in self._reads for part in RESTS_ON.get(name, ())}
+        parts = {part for name in self._reads for part in DECLARED[name].parts}
         return sum(self._parts.get(part, 0.0) for part in parts)
 
     def forward_error(self) -> BaseException | None:
-        """What the network's forward pass raised, if it did."""
+        """The error of the network's forward pass; None if it succeeded."""
         logits = self._values.get("logits")
         return logits.error if isinstance(logits, Failure) else None
 
@@ -100,16 +160,16 @@ class Signals:
         """The same signals, where those that failed with ``old`` fail with ``new``."""
         failed = {name: value for name, value in self._values.items() if isinstance(value, Failure)}
         changed = {name: Failure(new) for name, value in failed.items() if value.error is old}
-        return Signals({**self._values, **changed}, Minibatch(self.images, self._labels), self._reads, self._parts)
+        return Signals({**self._values, **changed}, self._batch, self._reads, self._parts)
 
     def tensors(self) -> Iterator[Tensor]:
-        """All that proxies share here: images, labels, and the tensors of every signal, those of the teacher too."""
-        yield from (self.images, self._labels)
+        """The tensors that proxies share: images, labels, and those of every signal and of the teacher."""
+        yield from self._batch
         for name in sorted(self._reads):
             yield from _tensors(self._values.get(name))
 
     def meet(self, teacher: "Signals") -> None:
-        """Let ``teacher`` be the signals that a student is compared with.
+        """Set the signals that a student is compared with.
 
         Raises:
             BatchError: the two have different class counts.
@@ -130,162 +190,7 @@ class Signals:
     @property
     def num_classes(self) -> int:
         """Number of classes N, the width of the logits."""
-        return int(self._get("num_classes"))
-
-    @property
-    def costs(self) -> NetworkCosts:
-        """Parameters, MACs and convolutions."""
-        return self._read("costs")
-
-    @property
-    def parameters(self) -> Mapping[str, Tensor]:
-        """Weights of convolutions and linear layers, by name."""
-        return self._read("parameters")
-
-    @property
-    def labels(self) -> Tensor:
-        """Class indices ``(B,)``."""
-        self._require("labels")
-        return self._labels
-
-    @property
-    def logits(self) -> Tensor:
-        """Output of the network, ``(B, N)``."""
-        return self._read("logits")
-
-    @property
-    def features(self) -> Tensor:
-        """Last feature map before global pooling (or flattening), ``(B, C, H, W)``; of a transformer its last tokens.
-
-        These are the last sequence of tokens that a module puts out, those of no patch dropped, if the others form a
-        square.
-        """
-        return self._read("features")
-
-    @property
-    def stages(self) -> tuple[Tensor, ...]:
-        """Last output of a block at each spatial size, shallow to deep, ``(B, C_l, H_l, W_l)`` each.
-
-        The tokens of a transformer count as a map; where all its maps are of one size it is cut into three stages of
-        equal numbers of blocks.
-        """
-        return self._read("stages")
-
-    @property
-    def classifier(self) -> Tensor:
-        """Weight of the last linear layer, ``(N, C)``."""
-        return self._read("classifier")
-
-    @property
-    def embedding(self) -> Tensor:
-        """Input of the last linear layer, ``(B, C)``."""
-        return self._read("embedding")
-
-    @property
-    def relu_codes(self) -> tuple[Tensor, ...]:
-        """One boolean ``(B, D)`` per ReLU call in order of execution; calls on the same tensor share one object."""
-        return self._read("relu_codes")
-
-    @property
-    def gradients(self) -> Mapping[str, Tensor]:
-        """∂L/∂θ of the mean cross-entropy L for every entry of ``parameters``; zero where a weight is not used."""
-        return self._read("gradients")
-
-    @property
-    def classifier_gradient(self) -> Tensor:
-        """∂L/∂W of the last linear layer, ``(N, C)``."""
-        return self._read("classifier_gradient")
-
-    @property
-    def channel_saliency(self) -> Mapping[str, Tensor]:
-        """Σ over positions of output ⊙ ∂L/∂output for every convolution and linear layer, ``(B, C_out)`` each."""
-        return self._read("channel_saliency")
-
-    @property
-    def hessian_gradient(self) -> Mapping[str, Tensor]:
-        """H·g for every entry of ``parameters``: g is the gradient of L, H its Hessian over the same weights."""
-        return self._read("hessian_gradient")
-
-    @property
-    def input_jacobian(self) -> Tensor:
-        """Row i is ∂(Σ logits)/∂x_i, flattened: ``(B, C*H*W)``."""
-        return self._read("input_jacobian")
-
-    @property
-    def linearised_gradients(self) -> Mapping[str, tuple[Tensor, Tensor]]:
-        """Per weight, |θ| and ∂R/∂|θ| in float64; R sums the logits for an image of ones, without batch norm."""
-        return self._read("linearised_gradients")
-
-    @property
-    def attention(self) -> frozenset[str]:
-        """Names of the weights that make queries, keys and values of an attention, or that project what it gives."""
-        return self._read("attention")
-
-    @property
-    def gaussian_response(self) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """‖Φ(x) − Φ(x + εx')‖ per image ``(16,)``, and the channel variances that each batch norm saw."""
-        return self._read("gaussian_response")
-
-    @property
-    def channel_maps(self) -> tuple[Tensor, ...]:
-        """Output ``(C, H*W)`` of every call of a module for one standard normal image, in order of execution."""
-        return self._read("channel_maps")
-
-    @property
-    def image_maps(self) -> tuple[Tensor, ...]:
-        """Output ``(C, H*W)`` of every call of a module for the first image of the batch, in order of execution."""
-        return self._read("image_maps")
-
-    @property
-    def circle(self) -> tuple[Tensor, Tensor]:
-        """First and second derivative of the logits by the angle of a random circle of images, ``(N,)`` each."""
-        return self._read("circle")
-
-    @property
-    def activation_matrices(self) -> tuple[Tensor, ...]:
-        """C consecutive positions of each layer's and activation function's output, ``(C, C)`` or fewer rows."""
-        return self._read("activation_matrices")
-
-    @property
-    def blocks(self) -> Blocks:
-        """Feature maps between blocks, and per block random signs and what they become when pulled back through it."""
-        return self._read("blocks")
-
-    @property
-    def half_gradients(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        """``gradients`` of the first and of the second half of the batch, each normalised by itself."""
-        return self._read("half_gradients")
-
-    @property
-    def image_gradients(self) -> Mapping[str, Tensor]:
-        """Gradient of each image's own cross-entropy, ``(b, *shape)`` per entry of ``parameters``; first images."""
-        return self._read("image_gradients")
-
-    @property
-    def tangent_kernel(self) -> Tensor:
-        """Θ_ij = ⟨∂_θ Σ logits(x_i), ∂_θ Σ logits(x_j)⟩ of the first images, ``(b, b)``, float64."""
-        return self._read("tangent_kernel")
-
-    @property
-    def logit_jacobians(self) -> tuple[Tensor, Tensor]:
-        """∂logits/∂θ' ``(b, N, P)`` and the logits ``(b, N)``, for Gaussian weights and images: a weight per tensor."""
-        return self._read("logit_jacobians")
-
-    @property
-    def thin_codes(self) -> tuple[Tensor, ...]:
-        """``relu_codes`` of the architecture built with one channel, for small crops of the batch, ``(n, D)`` each."""
-        return self._read("thin_codes")
-
-    @property
-    def teacher(self) -> "Signals":
-        """The teacher's signals for the same batch."""
-        self._require("teacher")
-        return self._get("teacher").view(self._reads - {"teacher"}, alone=self._alone)
-
-    @property
-    def network(self) -> torch.nn.Module:
-        """The network, borrowed."""
-        return self._read("network")
+        return cast(int, self._value("num_classes"))
 
     @staticmethod
     def log_abs_det(matrix: Tensor) -> float:
@@ -297,26 +202,33 @@ class Signals:
         sign, value = torch.linalg.slogdet(matrix.double())
         if sign == 0 or not torch.isfinite(value):
             raise SingularScore("The matrix is singular: at least two images of the batch give equal rows.")
-        return value.item()
+        return float(value)
 
-    def _read(self, name: str) -> Any:
-        self._require(name)
-        return self._get(name)
+    def read(self, name: str) -> object:
+        """Value of the signal ``name``.
 
-    def _require(self, name: str) -> None:
+        Raises:
+            UndeclaredSignal: the proxy does not declare it.
+        """
         if name not in self._reads:
             declared = ", ".join(sorted(self._reads)) or "nothing"
             raise UndeclaredSignal(f"Reads the signal {name!r} but declares {declared}. Add it to reads=.")
+        value = self._value(name)
+        return value.view(self._reads - {"teacher"}, alone=self._alone) if isinstance(value, Signals) else value
 
-    def _get(self, name: str) -> Any:
+    def _value(self, name: str) -> object:
         value = self._values[name]
         if isinstance(value, Failure):
             raise value.error
         return value
 
 
+#: Every signal by name, in the order of the documentation.
+DECLARED: dict[str, Signal[Any]] = {name: item for name, item in vars(Signals).items() if isinstance(item, Signal)}
+
+
 def _tensors(value: object) -> Iterator[Tensor]:
-    """Tensors in a signal: itself, or what its lists and mappings hold; those of a network are watched elsewhere."""
+    """Tensors of a signal: itself or the entries of its lists and mappings; those of a network are not included."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Signals):
@@ -327,7 +239,7 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 
 def own_copy(batch: Minibatch) -> Minibatch:
-    """A copy that nobody else writes to, and that no gradient leads out of."""
+    """Detached copy that shares no memory with the original."""
     return Minibatch(batch.images.detach().clone(), batch.labels.clone())
 
 

@@ -23,7 +23,8 @@ def eigenvalues(matrices: Tensor) -> Tensor:
     """
     if not torch.isfinite(matrices).all():
         raise SingularScore("A matrix has entries that are infinite or not a number, so it has no spectrum.")
-    return torch.linalg.eigvalsh(matrices.double()).clamp(min=0)
+    values: Tensor = torch.linalg.eigvalsh(matrices.double())
+    return values.clamp(min=0)
 
 
 def singular_values(matrices: Tensor) -> Tensor:
@@ -58,4 +59,5 @@ def by_shape(matrices: Sequence[Tensor], work: Callable[[Tensor], Tensor]) -> li
 def entropy(values: Tensor) -> Tensor:
     """Entropy in nats of non-negative ``(..., n)`` divided by their sum: ``(...)``; 0 where all are zero."""
     total = values.sum(-1, keepdim=True)
-    return torch.special.entr(values / torch.where(total > 0, total, 1)).sum(-1)
+    terms: Tensor = torch.special.entr(values / torch.where(total > 0, total, 1))
+    return terms.sum(-1)

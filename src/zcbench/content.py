@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import cast
 
 from zcbench.registry import is_own
 
@@ -22,12 +22,12 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
 
 
-def content(function: Callable[..., Any]) -> str | None:
+def content(function: Callable[..., object]) -> str | None:
     """SHA-256 of all that defines ``function``, in hexadecimal; None for a part of zcbench.
 
-    That is its code, what it uses of its module and of the modules beside it or in its package, and the plain values
-    that it was made with: defaults, closure, arguments of a partial, attributes of an object. Of a plug-in file all
-    statements count that are no definitions, of a script only those that bind a name that is used.
+    That is its code, the definitions that it uses of its module and of the modules beside it or in its package, and
+    the plain values that it was made with: defaults, closure, arguments of a partial, attributes of an object. Of a
+    plug-in file all statements count that are no definitions, of a script only those that bind a name that is used.
     """
     return None if is_own(function) else _digest(_texts(function))
 
@@ -61,8 +61,8 @@ def _of_statement(module: ModuleType, parsed: ast.Module, start: ast.stmt) -> It
     yield from _beside(module, chosen)
 
 
-def _texts(function: Any) -> Iterator[str]:
-    """What defines a function, a partial, a method, or an object that can be called."""
+def _texts(function: object) -> Iterator[str]:
+    """Texts that define a function, a partial, a method, or a callable object."""
     wrapped = getattr(function, "__wrapped__", None)
     if wrapped is not None:
         yield from _texts(wrapped)
@@ -78,10 +78,10 @@ def _texts(function: Any) -> Iterator[str]:
         if not is_own(type(function)) and hasattr(call, "__code__"):
             yield from _texts(call)
     else:
-        yield from _of_code(function)
+        yield from _of_code(cast(FunctionType, function))
 
 
-def _of_code(function: Any) -> Iterator[str]:
+def _of_code(function: FunctionType) -> Iterator[str]:
     cells = [_cell(cell) for cell in function.__closure__ or ()]
     yield _written((function.__defaults__, function.__kwdefaults__, cells))
     module = sys.modules.get(function.__module__)
@@ -93,7 +93,7 @@ def _of_code(function: Any) -> Iterator[str]:
     yield from _of_statement(module, parsed, start)
 
 
-def _cell(cell: Any) -> object:
+def _cell(cell: CellType) -> object:
     try:
         return cell.cell_contents
     except ValueError:  # it is not filled yet
@@ -178,7 +178,7 @@ def _is_documentation(statement: ast.stmt) -> bool:
 
 
 def _beside(module: ModuleType, statements: Iterable[ast.AST]) -> Iterator[str]:
-    """The whole of each module that is imported from the folder or the package of ``module``, and what those import."""
+    """The whole of each module that is imported from the folder or the package of ``module``, and their imports."""
     seen: set[Path] = set()
     waiting = [(module, list(statements))]
     while waiting:

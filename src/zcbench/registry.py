@@ -1,29 +1,19 @@
 """A registry of named things: built in, from a file, or from an installed package's entry points."""
 
 import fnmatch
-import hashlib
 import importlib
-import importlib.util
 import inspect
-import linecache
-import os
 import pkgutil
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from importlib.abc import SourceLoader
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from types import CodeType, ModuleType
 from typing import Any, Generic, TypeVar
 
 from zcbench.errors import DuplicateNameError, RegistrationError, ZcbenchError, told, unknown
-from zcbench.isolation.patches import Originals
 from zcbench.isolation.settings import NUMERIC, kept
-from zcbench.storage.files import is_file
-from zcbench.streams import derive, exclusive
+from zcbench.plugins import PluginError
+from zcbench.streams import exclusive
 
 T = TypeVar("T")
 
@@ -32,17 +22,13 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 RESERVED = ("all", "none")
 
 
-class PluginError(ZcbenchError, ImportError):
-    """A plug-in that cannot be loaded."""
-
-
 class Derived(Generic[T]):
-    """Names that come from elsewhere: each begins with a prefix, and what follows is a name of the source.
+    """Names derived from another registry: a prefix and a name of the source.
 
     Args:
-        prefix: what the names begin with, ``"kd:"``.
+        prefix: of the names, such as ``"kd:"``.
         names: names of the source.
-        get: what a name of the source stands for here; raises `UnknownNameError` for others.
+        get: the object of a name of the source; raises `UnknownNameError` for others.
         origin: where a name of the source is defined.
     """
 
@@ -58,16 +44,16 @@ class Derived(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """Names and what they stand for.
+    """Objects by name.
 
     Entry points are listed without being imported and loaded when they are asked for; one that fails to load keeps
     its place in the list with its error and stops nothing else.
 
     Args:
-        kind: what is registered, for messages ("proxy").
+        kind: of the objects, for messages ("proxy").
         group: entry-point group that other packages use; none if omitted. A `Derived` of another package is found
             in the group ``GROUP.families``, under its prefix.
-        builtins: called once, before the first look-up, to register what ships with zcbench.
+        builtins: called once, before the first look-up, to register the objects of zcbench.
     """
 
     def __init__(self, kind: str, group: str | None = None, builtins: Callable[[], object] | None = None) -> None:
@@ -86,7 +72,7 @@ class Registry(Generic[T]):
 
         Args:
             name: letters, digits, ``_``, ``-`` and ``.``; no word of `RESERVED`.
-            item: what it stands for.
+            item: the object.
             origin: where it is defined.
             own: whether it is a part of zcbench, which may have any name and does not wait for the others.
 
@@ -105,7 +91,7 @@ class Registry(Generic[T]):
         self._items[name] = (item, origin)
 
     def check_name(self, name: str) -> None:
-        """Refuse a ``name`` that a stranger's definition cannot have.
+        """Refuse a ``name`` that a definition outside zcbench cannot have.
 
         Raises:
             RegistrationError: as the sentence says.
@@ -131,7 +117,7 @@ class Registry(Generic[T]):
         self._derived = [known for known in self._derived if known.prefix != source.prefix] + [source]
 
     def get(self, name: str) -> T:
-        """What ``name`` stands for.
+        """The object called ``name``.
 
         Raises:
             UnknownNameError: nothing has this name; the message has the nearest ones.
@@ -216,7 +202,7 @@ class Registry(Generic[T]):
             return False
 
     def _load_builtins(self) -> None:
-        """Register what ships with zcbench, once; after a failure the next look-up tries again."""
+        """Register the objects of zcbench, once; after a failure the next look-up tries again."""
         if self._builtins is None:
             return
         with self._lock:
@@ -272,7 +258,7 @@ class Registry(Generic[T]):
 
 
 def import_package(name: str) -> None:
-    """Import every module of a package, so that what they define registers itself."""
+    """Import every module of a package, so that their definitions are registered."""
     for module in pkgutil.iter_modules(importlib.import_module(name).__path__):
         importlib.import_module(f"{name}.{module.name}")
 
@@ -287,86 +273,3 @@ def defined_at(function: Callable[..., object]) -> str:
     if function.__module__ == "__main__":
         return f"__main__ ({function.__qualname__})"
     return f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"
-
-
-#: Fingerprint of every plug-in file as it was when this process ran it, by the name of its module.
-_RUN: dict[str, str] = {}
-
-
-def load_file(path: str | Path, sha256: str | None = None, *, pinned: bool = True) -> ModuleType:
-    """Run a plug-in file, so that what it defines registers itself; a file already loaded is not run again.
-
-    Settings of PyTorch and NumPy that it changes are restored.
-
-    Args:
-        path: the file.
-        sha256: its fingerprint, if it must be this very version of the file; each version is run once.
-        pinned: whether a file with a fingerprint becomes a module of its own, beside other versions of the file.
-
-    Raises:
-        PluginError: the file is missing, is another version, was edited after this process has loaded it, or raises
-            while it is imported.
-    """
-    with exclusive():
-        return _loaded(Path(path).resolve(), path, sha256, pinned)
-
-
-def _loaded(file: Path, path: str | Path, sha256: str | None, own: bool) -> ModuleType:
-    if not is_file(file):
-        raise PluginError(f"No plug-in at {str(path)!r}. Expected a Python file; check the path.")
-    code = file.read_bytes()
-    found = hashlib.sha256(code).hexdigest()
-    if sha256 not in (None, found):
-        raise PluginError(f"{str(path)!r} has changed: its sha256 is not {sha256}. Put back the file, or start anew.")
-    plain, pinned = f"zcbench_plugin_{derive(file):x}", f"zcbench_plugin_{derive(file, found):x}"
-    for known in (plain, pinned):  # the same content, loaded with or without its fingerprint
-        if known in sys.modules and _RUN.get(known) == found:
-            return sys.modules[known]
-    name = pinned if own and sha256 is not None else plain
-    if name in sys.modules:
-        raise PluginError(
-            f"{str(path)!r} was edited after this process had loaded it. Expected one version in a process; start "
-            f"Python anew."
-        )
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or not isinstance(spec.loader, SourceLoader):
-        raise PluginError(f"{str(path)!r} is no Python file. Expected a file that ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name], _RUN[name] = module, found
-    text = code.decode("utf-8", "replace")
-    linecache.cache[str(file)] = len(code), None, text.splitlines(keepends=True), str(file)  # its source as it was run
-    _run(module, partial(spec.loader.source_to_code, code, str(file)), path)
-    return module
-
-
-def _run(module: ModuleType, compiled: Callable[[], CodeType], path: str | Path) -> None:
-    process, originals = os.getpid(), Originals()
-    try:
-        with kept(NUMERIC):
-            try:
-                exec(compiled(), vars(module))
-            finally:
-                replaced = originals.restore()
-        if replaced:
-            raise PluginError(
-                f"The plug-in {str(path)!r} replaces {', '.join(replaced[:3])}, on which the scores of others rest; "
-                f"this was undone. Let it call functions of its own."
-            )
-    except BaseException as error:
-        del sys.modules[module.__name__]
-        if not isinstance(error, ZcbenchError | KeyboardInterrupt):  # a plug-in may call sys.exit
-            raise PluginError(f"The plug-in {str(path)!r} fails to load: {told(error)}.") from error
-        raise
-    finally:
-        if os.getpid() != process:  # the plug-in forked: the other process goes on
-            os._exit(0)
-
-
-def run_sha256(path: str | Path) -> str | None:
-    """Fingerprint of a plug-in file as it was when this process ran it by `load_file`; None if it did not."""
-    return _RUN.get(f"zcbench_plugin_{derive(Path(path).resolve()):x}")
-
-
-def loaded_sha256(module: str) -> str:
-    """Fingerprint of the plug-in file that `load_file` ran as the module of this name."""
-    return _RUN[module]

@@ -22,7 +22,7 @@ from zcbench.cli.students import read_distillers, read_student
 from zcbench.distill.errors import CheckpointError, RecipeError, ShapeMismatch, TrainingStopped
 from zcbench.distill.training.checkpoint import content_sha256
 from zcbench.errors import ArchitectureError, ProtocolError, RankingError, UnknownNameError
-from zcbench.registry import load_file
+from zcbench.plugins import load_file
 from zcbench.streams import seeded
 
 SPACE = "nasbench201(channels=2,cells=1)"

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from zcbench.errors import ProtocolError
-from zcbench.registry import PluginError
+from zcbench.plugins import PluginError
 from zcbench.runtime.pool import Ending, WorkerPool, WorkerStartError
 
 EVALUATE = pickle.dumps("lambda code: eval(code)")

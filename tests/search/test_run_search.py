@@ -6,7 +6,7 @@ import pytest
 
 import zcbench
 from zcbench.errors import ZcbenchError
-from zcbench.registry import load_file
+from zcbench.plugins import load_file
 from zcbench.search import (
     Candidates,
     RandomSearch,

@@ -23,7 +23,7 @@ DEFAULT_TRUTHS = ["nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/im
 
 
 def _load(plugins: list[Path] | None) -> None:
-    from zcbench.registry import load_file
+    from zcbench.plugins import load_file
 
     for file in plugins or ():
         load_file(file)
@@ -104,7 +104,7 @@ def check(
 ) -> None:
     """Hold proxies to the contract on small networks; exit code 1 if one of them breaks it."""
     from zcbench import proxies
-    from zcbench.registry import PluginError
+    from zcbench.plugins import PluginError
 
     _load(plugin)
     console, broken = Console(), 0

@@ -54,7 +54,7 @@ def load_plugins(files: Iterable[Path]) -> dict[str, str]:
         PluginError: a file is missing or fails to load.
     """
     from zcbench.benchmarks.truths.sources import sha256
-    from zcbench.registry import load_file
+    from zcbench.plugins import load_file
 
     found = {}
     for file in files:

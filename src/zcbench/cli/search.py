@@ -142,7 +142,7 @@ def search(
 
     The search never looks at an accuracy. One that was stopped goes on where it was when the same command is given.
     """
-    from zcbench.registry import load_file
+    from zcbench.plugins import load_file
     from zcbench.search import Candidates, Scoring, Settings, Truths, quantity, run_search
 
     files = {"archs": archs, "scores": scores, "truth": truth, "proxies": proxies, "plugin": plugin, "out": out}

@@ -35,7 +35,7 @@ class StrictCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Load the plug-ins, check the device, and run the command."""
-        from zcbench.registry import load_file
+        from zcbench.plugins import load_file
 
         for file in ctx.params.get("plugin") or ():
             load_file(file)

@@ -1,1 +1,1 @@
-"""What a network computes, recorded at the functions of PyTorch that its forward pass calls."""
+"""Recording of a network's forward pass at the functions of PyTorch that it calls."""

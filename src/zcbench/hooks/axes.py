@@ -1,14 +1,14 @@
 """Where the images and the channels lie in a tensor, followed through the functions that move axes."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zcbench.hooks.functions import Function, argument, functions
+from zcbench.hooks.functions import Args, Function, Kwargs, argument, functions
 
 Shape = Sequence[int]
 #: For every axis of a result, the axis of the source that it is; None for a new or a reduced one.
@@ -26,7 +26,7 @@ class Images(NamedTuple):
     inner: int = 1
 
     def first(self, tensor: Tensor, size: int) -> Tensor:
-        """The tensor with the images on axis 0, what was joined with them on axis 1 if it was, and all other axes."""
+        """The tensor with the images on axis 0, axes that were joined with them on axis 1, and all other axes."""
         moved = tensor.movedim(self.axis, 0)
         if self.outer == self.inner == 1:
             return moved
@@ -63,14 +63,14 @@ def placed(axis: int, places: Places) -> int | None:
     return places.index(axis) if axis in places else None
 
 
-def permuted(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+def permuted(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of a permutation."""
     given = args[1:] or tuple(kwargs.values())
     dims = given[0] if len(given) == 1 and not isinstance(given[0], int) else given
     return [int(dim) % len(source) for dim in dims]
 
 
-def swapped(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+def swapped(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of a transposition."""
     one, other = (*args[1:], *kwargs.values())[:2]
     places = list(range(len(source)))
@@ -78,23 +78,23 @@ def swapped(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], so
     return places
 
 
-def moved(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
-    """Places of ``movedim``, by what PyTorch does to a small tensor whose sizes are the numbers of its axes."""
+def moved(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
+    """Places of ``movedim``, found by calling it on a small tensor whose sizes are the numbers of its axes."""
     return _tried(lambda x: func(x, *args[1:], **_without_input(kwargs)), source)
 
 
-def reversed_axes(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+def reversed_axes(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of ``.T``, ``.t()`` and their like."""
     return [*range(len(source))][::-1]
 
 
-def last_swapped(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+def last_swapped(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of ``.mT``."""
     *others, one, other = range(len(source))
     return [*others, other, one]
 
 
-def indexed(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+def indexed(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of ``x[key]`` for integers, slices, None and an ellipsis; none survives an index by a tensor or list."""
     key = args[1] if isinstance(args[1], tuple) else (args[1],)
     if any(not (part is None or part is Ellipsis or isinstance(part, int | slice)) for part in key):
@@ -103,7 +103,7 @@ def indexed(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], so
         return []
     taken = sum(part is not None and part is not Ellipsis for part in key)
     rest = len(source) - taken
-    parts: list[Any] = []
+    parts: list[object] = []
     for part in key if Ellipsis in key else (*key, Ellipsis):
         parts += [slice(None)] * rest if part is Ellipsis else [part]
     axes = iter(range(len(source)))
@@ -118,13 +118,13 @@ def indexed(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], so
     return places
 
 
-def selected(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+def selected(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of ``select`` and ``unbind``, which take one axis away."""
     dim = argument(1, "dim", args, kwargs, 0) % len(source)
     return [axis for axis in range(len(source)) if axis != dim]
 
 
-def stacked(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+def stacked(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of ``stack``, which adds an axis."""
     dim = argument(1, "dim", args, kwargs, 0) % (len(source) + 1)
     places: list[int | None] = list(range(len(source)))
@@ -132,12 +132,12 @@ def stacked(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], so
     return places
 
 
-def windowed(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+def windowed(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of ``Tensor.unfold``, which adds an axis at the end."""
     return [*range(len(source)), None]
 
 
-def reduced(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], source: Shape) -> Places:
+def reduced(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of a sum, mean, maximum or the like over some axes, or over all."""
     position = REDUCTIONS[func]
     dims = argument(position, "dim", args, kwargs, kwargs.get("axis"))
@@ -161,7 +161,7 @@ def _tried(work: Callable[[Tensor], Tensor], source: Shape) -> Places:
         return [sizes.index(size) for size in work(torch.empty(sizes, device="meta")).shape]
 
 
-def _without_input(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _without_input(kwargs: Kwargs) -> Kwargs:
     return {name: value for name, value in kwargs.items() if name != "input"}
 
 
@@ -177,8 +177,8 @@ REDUCTIONS: dict[Function, int] = {
 }
 MEANS: frozenset[Function] = frozenset({torch.mean, Tensor.mean})
 
-#: Functions that move axes, and what makes their places.
-MOVES: dict[Function, Callable[[Function, tuple[Any, ...], Mapping[str, Any], Shape], Places]] = {
+#: Functions that move axes, and the functions that compute their places.
+MOVES: dict[Function, Callable[[Function, Args, Kwargs, Shape], Places]] = {
     **dict.fromkeys((torch.permute, Tensor.permute), permuted),
     **dict.fromkeys((torch.transpose, torch.swapaxes, torch.swapdims), swapped),
     **dict.fromkeys((Tensor.transpose, Tensor.swapaxes, Tensor.swapdims, Tensor.transpose_), swapped),
@@ -235,21 +235,11 @@ _LAST_AXIS: frozenset[Function] = functions(
 )
 
 
-def works_along(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], axis: int, ndim: int) -> bool:
-    """Whether a function mixes or reorders what lies along an axis."""
+def works_along(func: Function, args: Args, kwargs: Kwargs, axis: int, ndim: int) -> bool:
+    """Whether a function mixes or reorders the entries along an axis."""
     if func not in ALONG:
         return False
     dims = argument(*ALONG[func], args, kwargs)
     if dims is None:
-        last = {
-            torch.sort,
-            torch.argsort,
-            Tensor.sort,
-            Tensor.argsort,
-            torch.topk,
-            Tensor.topk,
-            torch.diff,
-            Tensor.diff,
-        }
-        return axis == (ndim - 1 if func in last else 1 if func is F.normalize else axis)
+        return axis == (ndim - 1 if func in _LAST_AXIS else 1 if func is F.normalize else axis)
     return axis in {int(dim) % ndim for dim in (dims if isinstance(dims, list | tuple) else [dims])}

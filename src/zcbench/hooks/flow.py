@@ -1,7 +1,6 @@
 """Follows the images through the functions of a forward pass: which tensors depend on them, and how."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,12 +8,10 @@ from torch import Tensor
 
 from zcbench.hooks import axes
 from zcbench.hooks.axes import FIRST, Images
-from zcbench.hooks.functions import SOFTMAXES, Function, argument, functions
+from zcbench.hooks.functions import SOFTMAXES, Args, Function, Kwargs, argument, functions
 from zcbench.hooks.trace import KEY, Last, Trace, trace_of
 from zcbench.hooks.weights import Origin, WeightTable
 
-Args = tuple[Any, ...]
-Kwargs = Mapping[str, Any]
 Sources = list[tuple[Tensor, Trace]]
 
 _LISTS = (list, tuple)
@@ -50,12 +47,12 @@ class Flow:
         self.size, self._order, self._copies = len(images), 0, copies
         images.__dict__[KEY] = Trace(0, FIRST, 1 if images.ndim > 1 else None)
 
-    def follow(self, func: Function, args: Args, kwargs: Kwargs, result: Any, before: Sequence[int] | None) -> None:
+    def follow(self, func: Function, args: Args, kwargs: Kwargs, result: object, before: Sequence[int] | None) -> None:
         """Give the outputs of a function their traces; ``before`` is the shape of its first argument."""
         sources = [(tensor, trace) for tensor in tensors_in(args, kwargs) if (trace := trace_of(tensor)) is not None]
         if len(sources) > 1 and func in _LIKE:
             sources = sources[:1]
-        outputs = [result] if isinstance(result, Tensor) else [part for part in result if isinstance(part, Tensor)]
+        outputs = [result] if isinstance(result, Tensor) else list(tensors_in((result,), {}))
         if not sources:
             self._follow_parameters(func, args, kwargs, outputs)
             return
@@ -63,7 +60,7 @@ class Flow:
             source, trace = (
                 max(sources, key=lambda pair: _suits(pair[0], pair[1], output)) if len(sources) > 1 else sources[0]
             )
-            images, channels = self._axes(func, args, kwargs, source, trace, output, before)
+            images, channels = _axes(self.size, func, args, kwargs, source, trace, output, before)
             new = self.trace(output, images, channels)
             new.mixed = _reduces_images(func, trace, images)
             self.settle(new, output, sources, func)
@@ -90,10 +87,10 @@ class Flow:
         new.depth += layer
         new.hidden += several
         new.tokens = new.tokens or several
-        if self._is_itself(new, result, sources, func, layer):
+        if self.is_itself(new, result, sources, func, layer):
             new.last, new.hidden = None, 0
         elif sources:
-            new.last = self._latest(sources, result, func)
+            new.last = self.latest(sources, result, func)
         result.__dict__[KEY] = new
 
     def derive(self, new: Trace, func: Function, args: Args, kwargs: Kwargs, sources: Sources, output: Tensor) -> None:
@@ -124,7 +121,7 @@ class Flow:
     def added(self, args: Args, trace: Trace, output: Tensor) -> None:
         """Called where a constant was added to the output of a linear map."""
 
-    def origin(self, tensor: Any) -> Origin | None:
+    def origin(self, tensor: object) -> Origin | None:
         """The parameter that a tensor is, shows a part of, or was computed from; None if there is none."""
         if not isinstance(tensor, Tensor):
             return None
@@ -135,11 +132,11 @@ class Flow:
         if found is not None:
             return found
         if mark is None and tensor.requires_grad:
-            return Origin("computed", joint=True)  # before the forward pass, or by a function that nobody sees
+            return Origin("computed", joint=True)  # before the forward pass, or by a function that is not recorded
         return None
 
     def _follow_parameters(self, func: Function, args: Args, kwargs: Kwargs, outputs: list[Tensor]) -> None:
-        """Mark what is computed from parameters alone."""
+        """Mark tensors that are computed from parameters alone."""
         found = [origin for tensor in tensors_in(args, kwargs) if (origin := self.origin(tensor)) is not None]
         if not found:
             return
@@ -155,42 +152,8 @@ class Flow:
             if id(output) not in self.weights.names and not part:
                 output.__dict__[KEY] = mark
 
-    def _axes(
-        self,
-        func: Function,
-        args: Args,
-        kwargs: Kwargs,
-        source: Tensor,
-        trace: Trace,
-        output: Tensor,
-        before: Sequence[int] | None,
-    ) -> tuple[Images | None, int | None]:
-        """Where images and channels lie in an output of a function."""
-        shape = source.shape if before is None or source is not args[0] else before
-        if func in axes.RESHAPES:
-            images, channels = trace.images, trace.channels
-            images = images and axes.reshaped_images(images, self.size, shape, output.shape)
-            channels = None if channels is None else axes.reshaped_channels(channels, shape, output.shape)
-            if channels is None and len(shape) == 5 and output.ndim == 4 and images == FIRST:
-                channels = 1  # groups of channels are joined again
-            return images, channels
-        if func in axes.MOVES:
-            images, channels = through(axes.MOVES[func](func, args, kwargs, shape), trace)
-            if (
-                channels is None
-                and func in axes.REDUCTIONS
-                and len(shape) == 5
-                and output.ndim == 4
-                and images == FIRST
-            ):
-                channels = 1  # groups of channels are added up
-            return images, channels
-        images, channels = through(axes.aligned(len(shape), output.ndim), trace)
-        along = images is not None and axes.works_along(func, args, kwargs, images.axis, output.ndim)
-        return None if along else images, channels
-
-    def _latest(self, sources: Sources, result: Tensor, func: Function) -> Last | None:
-        """The latest map or sequence of tokens among the sources and what lies before them."""
+    def latest(self, sources: Sources, result: Tensor, func: Function) -> Last | None:
+        """The latest map or sequence of tokens among the sources and the tensors before them."""
         found = []
         for tensor, trace in sources:
             if trace.last is not None:
@@ -199,7 +162,8 @@ class Flow:
                 found.append(Last(tensor.clone() if self._copies else tensor, tensor._version, trace))
         return max(found, key=lambda last: last.trace.order) if found else None
 
-    def _is_itself(self, new: Trace, result: Tensor, sources: Sources, func: Function, layer: bool) -> bool:
+    def is_itself(self, new: Trace, result: Tensor, sources: Sources, func: Function, layer: bool) -> bool:
+        """Whether a result is a map or a sequence of tokens in its own right."""
         if new.channels is None:
             return False
         if func in axes.REDUCTIONS:
@@ -213,6 +177,35 @@ class Flow:
         if images is None or images.axis >= tensor.ndim:
             return False
         return tensor.shape[images.axis] == images.outer * self.size * images.inner
+
+
+def _axes(
+    size: int,
+    func: Function,
+    args: Args,
+    kwargs: Kwargs,
+    source: Tensor,
+    trace: Trace,
+    output: Tensor,
+    before: Sequence[int] | None,
+) -> tuple[Images | None, int | None]:
+    """Where images and channels lie in an output of a function."""
+    shape = source.shape if before is None or source is not args[0] else before
+    if func in axes.RESHAPES:
+        images, channels = trace.images, trace.channels
+        images = images and axes.reshaped_images(images, size, shape, output.shape)
+        channels = None if channels is None else axes.reshaped_channels(channels, shape, output.shape)
+        if channels is None and len(shape) == 5 and output.ndim == 4 and images == FIRST:
+            channels = 1  # groups of channels are joined again
+        return images, channels
+    if func in axes.MOVES:
+        images, channels = through(axes.MOVES[func](func, args, kwargs, shape), trace)
+        if channels is None and func in axes.REDUCTIONS and len(shape) == 5 and output.ndim == 4 and images == FIRST:
+            channels = 1  # groups of channels are added up
+        return images, channels
+    images, channels = through(axes.aligned(len(shape), output.ndim), trace)
+    along = images is not None and axes.works_along(func, args, kwargs, images.axis, output.ndim)
+    return None if along else images, channels
 
 
 def tensors_in(args: Args, kwargs: Kwargs) -> Iterator[Tensor]:
@@ -235,7 +228,7 @@ def through(places: axes.Places, trace: Trace) -> tuple[Images | None, int | Non
 
 
 def _suits(tensor: Tensor, trace: Trace, output: Tensor) -> tuple[bool, bool, bool]:
-    """How well a source tells where the axes of an output are."""
+    """How well a source determines the axes of an output."""
     return tensor.ndim == output.ndim, trace.images is not None, trace.channels is not None
 
 

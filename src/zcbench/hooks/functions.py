@@ -1,19 +1,22 @@
-"""The functions of PyTorch that a forward pass calls, sorted by what they do."""
+"""The functions of PyTorch that a forward pass calls, sorted by their purpose."""
 
 import types
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Function = Callable[..., Any]
+#: Arguments of a call of any function of PyTorch, by position and by keyword.
+Args = tuple[Any, ...]
+Kwargs = Mapping[str, Any]
 
 
-def functions(*given: Any) -> frozenset[Function]:
-    """A set of functions; what stands for methods of tensors has types of its own."""
-    return frozenset(given)
+def functions(*given: object) -> frozenset[Function]:
+    """A set of functions, of which methods of tensors have types of their own."""
+    return frozenset(cast(tuple[Function, ...], given))
 
 
 CONVOLUTIONS: frozenset[Function] = frozenset({F.conv1d, F.conv2d, F.conv3d, torch.convolution})
@@ -66,7 +69,7 @@ ACTIVATIONS: frozenset[Function] = _RELUS | {
 }
 
 
-def argument(position: int, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], default: Any = None) -> Any:
+def argument(position: int, name: str, args: Args, kwargs: Kwargs, default: Any = None) -> Any:
     """An argument of a call, given by position or by keyword."""
     return args[position] if len(args) > position else kwargs.get(name, default)
 
@@ -85,7 +88,7 @@ def _batch_norm(
     return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
-#: Functions that do what another one does, by way of which they are called.
+#: Functions that are recorded as another function, which does the same.
 ALIASES: dict[Function, Function] = {torch.batch_norm: _batch_norm}
 
 #: Comparisons with a bound from above and from below, as in ``x * (x > 0)``.
@@ -99,14 +102,14 @@ MASKED: frozenset[Function] = functions(
 SOFTMAXES: frozenset[Function] = frozenset({F.softmax, torch.softmax, Tensor.softmax})
 
 
-def is_zero(bound: Any) -> bool:
+def is_zero(bound: object) -> bool:
     """Whether a bound is the number 0, or a constant tensor of zeros."""
     if isinstance(bound, Tensor):
         return not bound.requires_grad and not bound.is_meta and not bool(bound.any())
     return isinstance(bound, int | float) and bound == 0
 
 
-def rectifies(func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+def rectifies(func: Function, args: Args, kwargs: Kwargs) -> bool:
     """Whether a call is a ReLU in one of its spellings: a clip from 0, a threshold at 0, the maximum with zeros."""
     if func in _RELUS:
         return True
@@ -123,7 +126,7 @@ RECTIFIERS: frozenset[Function] = _RELUS | frozenset(_CLIPPED) | _MAXIMA
 
 
 def _body(function: Function) -> Function:
-    """The Python body of ``function``, which calls the functions that it is made of and hides them from nobody."""
+    """The Python body of ``function``, which calls its inner functions so that they are recorded."""
     assert isinstance(function, types.FunctionType)
     inner = {**function.__globals__, "has_torch_function": lambda *args: False}
     body = types.FunctionType(function.__code__, inner, function.__name__, function.__defaults__, function.__closure__)

@@ -1,6 +1,6 @@
 """The last feature map of a network, and the linear map that gives its logits."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,13 +12,13 @@ from zcbench.hooks.weights import Weight
 
 
 class Classifier(NamedTuple):
-    """The linear map ``(N, C)`` that gives the logits, and what it is given, the embedding ``(B, C)``."""
+    """The linear map ``(N, C)`` that gives the logits, and its input, the embedding ``(B, C)``."""
 
     weight: Weight
     embedding: Tensor
 
 
-def last_map(logits: Any) -> Last | None:
+def last_map(logits: object) -> Last | None:
     """The last map or sequence of tokens that the logits of a recorded pass depend on; None if there is none.
 
     The output of the linear map that gives the logits is none, and neither is a map that was averaged into parts of
@@ -34,7 +34,7 @@ def last_map(logits: Any) -> Last | None:
     return None if source is None else source.last or Last(head.source, head.source._version, source)
 
 
-def hides_layers(logits: Any, last: Last) -> bool:
+def hides_layers(logits: object, last: Last) -> bool:
     """Whether layers other than the classifier work on several positions after the last map."""
     trace = trace_of(logits)
     if trace is None:
@@ -44,8 +44,8 @@ def hides_layers(logits: Any, last: Last) -> bool:
     return trace.hidden > (1 if trace.head is not None and trace.head.picks else 0)
 
 
-def depth_of(logits: Any) -> int | None:
-    """Most weights on a path from the images to the logits, the classifier left out; None if nobody knows.
+def depth_of(logits: object) -> int | None:
+    """Most weights on a path from the images to the logits, the classifier left out; None if it is not known.
 
     The classifier is the linear map that gives the logits, or else a last layer that works on one position. A recurrent
     layer counts once, however many steps it takes.
@@ -59,7 +59,7 @@ def overwritten(last: Last | None) -> bool:
     return last is not None and last.tensor._version != last.version
 
 
-def map_of(logits: Any) -> Tensor | None:
+def map_of(logits: object) -> Tensor | None:
     """The last map ``(B, C, H, W)``, tokens row by row; None if there is none, or not in one piece for each image."""
     last = last_map(logits)
     if last is None or last.trace.images is None or last.trace.depth == 0 or hides_layers(logits, last):
@@ -83,10 +83,12 @@ def _averages(maps: Tensor, embedding: Tensor) -> bool:
         return mean.shape == embedding.shape and bool(torch.allclose(mean, embedding, rtol=1e-3, atol=1e-6))
 
 
-def classifier_of(logits: Any) -> Classifier | None:
+def classifier_of(logits: object) -> Classifier | None:
     """The linear map that gives the logits ``(B, N)``; None if no single one does."""
     trace = trace_of(logits)
-    if trace is None or trace.head is None or trace.head.weight.kind == "recurrence":
+    if not isinstance(logits, Tensor) or trace is None or trace.head is None:
+        return None
+    if trace.head.weight.kind == "recurrence":
         return None
     head = trace.head
     embedding = _pooled(head)
@@ -99,7 +101,7 @@ def classifier_of(logits: Any) -> Classifier | None:
 
 
 def _pooled(head: Head) -> Tensor | None:
-    """What the linear map sees of each image, ``(B, C)``: at one position, or averaged where its outputs are."""
+    """The input of the linear map for each image, ``(B, C)``: at one position, or averaged where its outputs are."""
     source, trace = head.source, trace_of(head.source)
     if trace is None or trace.images is None or trace.images.outer != 1 or trace.images.inner != 1:
         return None

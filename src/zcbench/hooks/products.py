@@ -1,14 +1,11 @@
 """Axes of matrix products and of other functions of two tensors."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from zcbench.hooks.axes import Images
 from zcbench.hooks.flow import through
-from zcbench.hooks.functions import argument
+from zcbench.hooks.functions import Args, Kwargs, argument
 from zcbench.hooks.trace import Trace
 from zcbench.hooks.weights import Weight
 
@@ -24,21 +21,19 @@ def kept(source: Tensor, trace: Trace, result: Tensor, right: bool) -> tuple[Ima
 
 
 def channel_axis(weight: Weight, result: Tensor, left: bool) -> int:
-    """Axis of a weight's output channels; ``left`` says that it stands left of what it is multiplied with."""
+    """Axis of a weight's output channels; ``left`` says that it is the left factor."""
     if weight.kind == "convolution":
         return 1
     return result.ndim - 2 if left and result.ndim > 1 else result.ndim - 1
 
 
-def first_axis(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+def first_axis(args: Args, kwargs: Kwargs) -> bool:
     """Whether a tensordot sums over the first axis of its second operand."""
     dims = argument(2, "dims", args, kwargs, 2)
     return not isinstance(dims, list | tuple) or torch.as_tensor(dims[1]).flatten()[0].item() % 2 == 0
 
 
-def with_argument(
-    place: int, keyword: str, value: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+def with_argument(place: int, keyword: str, value: Tensor, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
     """The arguments of a call, with one exchanged."""
     if len(args) > place:
         return (args if args[place] is value else (*args[:place], value, *args[place + 1 :])), kwargs

@@ -1,8 +1,8 @@
 """Functions that a pass calls in another form: one that can be differentiated twice, or in double precision."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import ClassVar, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -10,25 +10,38 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from zcbench.hooks.functions import Args, Function, Kwargs
+
 _CASTS = frozenset({Tensor.float, Tensor.half, Tensor.bfloat16})
 _CONVERSIONS = frozenset({Tensor.to, Tensor.type, Tensor.type_as})
 _LOW = frozenset({torch.float32, torch.float16, torch.bfloat16})
 
 
-def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    result = (input + 3).clamp(0, 6) / 6
-    return input.copy_(result) if inplace else result
+class Replacing(TorchFunctionMode):
+    """Context manager under which methods of the mode are called in place of functions of PyTorch.
 
+    Attributes:
+        replacements: the methods, each with the arguments of the function that it replaces.
+    """
 
-#: Functions without a second derivative in PyTorch, and the same functions written out.
-WRITTEN: dict[Callable[..., Any], Callable[..., Any]] = {F.hardsigmoid: _hardsigmoid}
+    replacements: ClassVar[Mapping[Function, Function]] = {}
 
-
-class _Written(TorchFunctionMode):
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        return WRITTEN.get(func, func)(*args, **(kwargs or {}))
+        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
+    ) -> object:
+        """Call ``func`` or its replacement."""
+        method = self.replacements.get(func)
+        return func(*args, **(kwargs or {})) if method is None else method(self, *args, **(kwargs or {}))
+
+
+class _Written(Replacing):
+    """Functions without a second derivative in PyTorch are written out."""
+
+    def _hardsigmoid(self, input: Tensor, inplace: bool = False) -> Tensor:
+        result = (input + 3).clamp(0, 6) / 6
+        return input.copy_(result) if inplace else result
+
+    replacements: ClassVar[Mapping[Function, Function]] = {F.hardsigmoid: _hardsigmoid}
 
 
 @contextmanager
@@ -52,7 +65,7 @@ class OnceDifferentiable(RuntimeError):
 
 
 def check_twice(tensors: Iterable[Tensor]) -> None:
-    """Refuse derivatives that rest on a function without a second derivative; autograd would take it as zero.
+    """Refuse derivatives that depend on a function without a second derivative; autograd would take it as zero.
 
     Raises:
         OnceDifferentiable: an own function of the network is marked as ``once_differentiable``.
@@ -73,8 +86,8 @@ class _Doubled(TorchFunctionMode):
     """Floating tensors that reach a function in lower precision are cast up; casts down do nothing."""
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
+        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
+    ) -> object:
         kwargs = {name: _wide(value) for name, value in (kwargs or {}).items()}
         if func in _CASTS:
             return args[0].double()
@@ -89,7 +102,7 @@ class _Doubled(TorchFunctionMode):
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Within the block what a forward pass creates is float64, and constants in lower precision are cast up."""
+    """Within the block new tensors of a forward pass are float64, and constants in lower precision are cast up."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -99,17 +112,17 @@ def double_precision() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def _is_low(part: Any) -> bool:
+def _is_low(part: object) -> TypeGuard[Tensor]:
     return isinstance(part, Tensor) and part.dtype in _LOW
 
 
-def _wide(part: Any) -> Any:
+def _wide(part: object) -> object:
     if isinstance(part, torch.dtype):
         return torch.float64 if part in _LOW else part
     return part.double() if _is_low(part) else part
 
 
-def _wide_all(part: Any) -> Any:
+def _wide_all(part: object) -> object:
     if isinstance(part, list | tuple) and any(_is_low(inner) for inner in part):
         return type(part)([_wide(inner) for inner in part])
     return _wide(part)

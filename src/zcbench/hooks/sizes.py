@@ -1,7 +1,7 @@
 """Multiply-accumulates and convolutions of a forward pass, counted at the functions that it calls."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,16 +17,15 @@ from zcbench.hooks.functions import (
     PRODUCTS,
     RECURRENT,
     TRANSPOSED,
+    Args,
     Function,
+    Kwargs,
     argument,
 )
 
-Args = tuple[Any, ...]
-Kwargs = Mapping[str, Any]
-
 
 class Sizes(TorchFunctionMode):
-    """Within the block counts what is called: `macs` and `n_convs`.
+    """Context manager that counts the called functions: `macs` and `n_convs`.
 
     Multiply-accumulates are those of convolutions, linear maps, recurrences and all other products of tensors, such as
     the two of an attention. Additions, scalings, normalisations and poolings are not counted. A convolution of one
@@ -37,7 +36,9 @@ class Sizes(TorchFunctionMode):
         super().__init__()
         self.macs = self.n_convs = 0
 
-    def __torch_function__(self, func: Function, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> Any:
+    def __torch_function__(
+        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
+    ) -> object:
         """Call ``func``, and count it."""
         kwargs = kwargs or {}
         body = COMPOSITES.get(func)
@@ -52,7 +53,7 @@ class Sizes(TorchFunctionMode):
             self.macs += counter(func, args, kwargs, result)
         return result
 
-    def _call(self, func: Function, args: Args, kwargs: Kwargs) -> Any:
+    def _call(self, func: Function, args: Args, kwargs: Kwargs) -> object:
         return func(*args, **kwargs)
 
 
@@ -107,19 +108,19 @@ def _einsum(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
 def _attention(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
     query, key = argument(0, "query", args, kwargs), argument(1, "key", args, kwargs)
     scores = result[..., 0].numel() * key.shape[-2]
-    return scores * (query.shape[-1] + result.shape[-1])
+    return int(scores * (query.shape[-1] + result.shape[-1]))
 
 
-def _recurrence(func: Function, args: Args, kwargs: Kwargs, result: Any) -> int:
+def _recurrence(func: Function, args: Args, kwargs: Kwargs, result: object) -> int:
     packed = isinstance(args[1], Tensor) and isinstance(args[3], list | tuple)
     given, flat = args[0], args[3] if packed else args[2]
     steps = given[..., 0].numel() if given.ndim > 1 else 1
-    return steps * sum(weight.numel() for weight in flat if weight.ndim == 2)
+    return int(steps * sum(weight.numel() for weight in flat if weight.ndim == 2))
 
 
-def _cell(func: Function, args: Args, kwargs: Kwargs, result: Any) -> int:
+def _cell(func: Function, args: Args, kwargs: Kwargs, result: object) -> int:
     rows = args[0].shape[0] if args[0].ndim > 1 else 1
-    return rows * sum(weight.numel() for weight in args[2:4])
+    return int(rows * sum(weight.numel() for weight in args[2:4]))
 
 
 _COUNTERS: dict[Function, Callable[[Function, Args, Kwargs, Any], int]] = {

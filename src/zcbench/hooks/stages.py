@@ -1,14 +1,17 @@
 """Blocks of a network, and the stages that they form."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from zcbench.hooks.axes import FIRST
+from zcbench.hooks.functions import Args
 from zcbench.hooks.modes import evaluating, is_leaf
-from zcbench.hooks.recorder import Recorder, Unrecorded
+from zcbench.hooks.record import Unrecorded
+from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.tokens import sequence, token_map
 from zcbench.hooks.trace import Call, trace_of
 from zcbench.hooks.weights import named_state
@@ -18,9 +21,9 @@ CUTS = 3
 
 
 class StageRecorder:
-    """Within the block, in a recorded pass, keeps the last map ``(B, C, H, W)`` that a block puts out at each size.
+    """Within the block, in a recorded pass, keeps the last map ``(B, C, H, W)`` of a block at each size.
 
-    The tokens that a block of a transformer puts out are taken as a map, see `token_map`. A transformer whose maps are
+    The output tokens of a block of a transformer are taken as a map, see `token_map`. A transformer whose maps are
     all of one size has no stages of its own and is cut into `CUTS` of equal numbers of blocks, the first being the
     shortest; with fewer blocks each is a stage. There is no one way to do so: the released code of One-for-All
     distillation (arXiv:2310.19444) cuts twelve blocks into four stages, after the blocks 2, 4, 10 and 12.
@@ -39,7 +42,7 @@ class StageRecorder:
         self._maps: dict[tuple[int, ...], Tensor] = {}
         self._tokens: list[Tensor] = []
         self._lost = False
-        self._handles: list[Any] = []
+        self._handles: list[RemovableHandle] = []
         self._modules = _blocks(network, _probe(network, images), tokens=True)
 
     def __enter__(self) -> Self:
@@ -53,7 +56,7 @@ class StageRecorder:
 
     @property
     def stages(self) -> tuple[Tensor, ...]:
-        """The maps, shallow to deep; none where a block put out one that does not keep the images apart."""
+        """The maps, shallow to deep; none where a block outputs one that mixes the images."""
         if self._lost:
             return ()
         if len(self._maps) == 1 and len(self._tokens) > 1:
@@ -61,7 +64,7 @@ class StageRecorder:
             return tuple(self._tokens[count * part // parts - 1] for part in range(1, parts + 1))
         return tuple(self._maps.values())
 
-    def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def _keep(self, module: nn.Module, inputs: Args, output: object) -> None:
         maps = channels_second(output)
         tokens = maps is None
         self._lost = self._lost or (tokens and isinstance(output, Tensor) and output.ndim == 4)
@@ -70,27 +73,27 @@ class StageRecorder:
         if maps is not None:
             size = tuple(maps.shape[2:])
             self._maps.pop(size, None)
-            self._maps[size] = (maps if self._graph else maps.detach()).clone()  # what comes next may overwrite it
+            self._maps[size] = (maps if self._graph else maps.detach()).clone()  # later functions may overwrite it
             if len(self._maps) > 1:
                 self._tokens = []
             elif tokens:
                 self._tokens.append(self._maps[size])
 
 
-def channels_second(output: Any) -> Tensor | None:
+def channels_second(output: object) -> Tensor | None:
     """A recorded map as ``(B, C, H, W)``; None if it is no map of whole images."""
     trace = trace_of(output)
-    if trace is None or output.ndim != 4 or trace.images != FIRST:
+    if not isinstance(output, Tensor) or trace is None or output.ndim != 4 or trace.images != FIRST:
         return None
     return output.movedim(-1, 1) if trace.channels == 3 else output
 
 
 def block_modules(network: nn.Module, images: Tensor) -> list[nn.Module]:
-    """The blocks of a network that put out a feature map, from the outside in.
+    """The blocks of a network that output a feature map, from the outside in.
 
-    Lists, Sequentials that hold composite modules, and modules that put out no feature map are unfolded. What is then
-    met is a block if it calls a convolution itself, if it is a Sequential of plain layers of which one has a weight, or
-    if it is any other composite module. A map of one position that later scales a larger one, as in
+    Lists, Sequentials that hold composite modules, and modules that output no feature map are unfolded. A module
+    that is then met is a block if it calls a convolution itself, if it is a Sequential of plain layers of which one has
+    a weight, or if it is any other composite module. A map of one position that later scales a larger one, as in
     squeeze-and-excitation, is no block, and neither is the classifier. For NAS-Bench-201: the stem, every cell, and
     both residual blocks.
 
@@ -101,7 +104,7 @@ def block_modules(network: nn.Module, images: Tensor) -> list[nn.Module]:
 
 
 class _Probe(NamedTuple):
-    """Modules that put out a map, that map tokens to tokens, that call a weight or convolution; the calls of weights.
+    """Modules that output a map, that map tokens to tokens, that call a weight or convolution; the calls of weights.
 
     A call has the modules that are at work, and says whether its output has several positions, and parts of images.
     """
@@ -121,7 +124,7 @@ def _probe(network: nn.Module, images: Tensor) -> _Probe:
     heads: dict[nn.Module, int] = {}
     latest = 0
 
-    def enter(module: nn.Module, inputs: Any) -> None:
+    def enter(module: nn.Module, inputs: Args) -> None:
         stack.append(module)
 
     def called(call: Call) -> None:
@@ -130,11 +133,11 @@ def _probe(network: nn.Module, images: Tensor) -> _Probe:
             found.convolving.add(stack[-1])
         found.calls.append((tuple(stack), call.output.numel() > call.weight.outputs * len(part), call.images is None))
 
-    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+    def leave(module: nn.Module, inputs: Args, output: object) -> None:
         nonlocal latest
         stack.pop()
         trace = trace_of(output)
-        if trace is not None and output.ndim == 4 and trace.images == FIRST:
+        if isinstance(output, Tensor) and trace is not None and output.ndim == 4 and trace.images == FIRST:
             if trace.last is not None and output[0, 0].numel() == 1:
                 gates[module] = trace.order
             else:
@@ -162,7 +165,7 @@ def _probe(network: nn.Module, images: Tensor) -> _Probe:
 
 
 def _blocks(network: nn.Module, probe: _Probe, *, tokens: bool) -> list[nn.Module]:
-    """Blocks that put out a map, and those of a transformer that put out tokens, from the outside in."""
+    """Blocks that output a map, and those of a transformer that output tokens, from the outside in."""
 
     def unfold(module: nn.Module) -> Iterator[nn.Module]:
         for child in module.children():
@@ -209,7 +212,7 @@ def _is_block(module: nn.Module, probe: _Probe) -> bool:
     return True
 
 
-def _tokens_as_map(inputs: Any, output: Any) -> Tensor | None:
+def _tokens_as_map(inputs: Args, output: object) -> Tensor | None:
     """Recorded tokens ``(B, T, C)`` or ``(T, B, C)`` as a map; None if they are no whole images."""
     tokens = sequence(inputs, output)
     trace = trace_of(tokens)

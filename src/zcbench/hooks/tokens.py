@@ -1,9 +1,10 @@
 """The tokens of a vision transformer as a feature map."""
 
 import math
-from typing import Any
 
 from torch import Tensor
+
+from zcbench.hooks.functions import Args
 
 #: Tokens at the front that stand for no patch: a class token, and one for distillation.
 EXTRA = (0, 1, 2)
@@ -22,12 +23,13 @@ def token_map(tokens: Tensor) -> Tensor | None:
     return None
 
 
-def sequence(inputs: tuple[Any, ...], output: Any) -> Tensor | None:
-    """The tokens that a module puts out, with two axes before the channels; None if it does not map tokens to tokens.
+def sequence(inputs: Args, output: object) -> Tensor | None:
+    """The output tokens of a module, with two axes before the channels; None if it does not map tokens to tokens.
 
     Of a module that returns several things, the first counts.
     """
     first = output[0] if isinstance(output, tuple) and output else output
     taken = inputs[0] if inputs else first
-    kept = isinstance(first, Tensor) and first.ndim == 3 and isinstance(taken, Tensor) and taken.ndim == 3
-    return first if kept else None
+    if not isinstance(first, Tensor) or not isinstance(taken, Tensor):
+        return None
+    return first if first.ndim == taken.ndim == 3 else None

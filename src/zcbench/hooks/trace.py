@@ -1,10 +1,11 @@
-"""What is known of a tensor that depends on the images."""
+"""Traces: the facts known of a tensor that depends on the images."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
 from zcbench.hooks.axes import Images
+from zcbench.hooks.functions import Args
 from zcbench.hooks.weights import Weight
 
 KEY = "_zcbench_trace"
@@ -13,7 +14,7 @@ KEY = "_zcbench_trace"
 class Call(NamedTuple):
     """A weight that was applied to ``source``, with the axes of images and channels in its output.
 
-    ``number`` tells the calls of one pass apart.
+    ``number`` is unique among the calls of one pass.
     """
 
     number: int
@@ -38,28 +39,28 @@ class Head(NamedTuple):
     Attributes:
         number: of its call.
         weight: the map.
-        source: what it was applied to.
+        source: the tensor that it was applied to.
         shape: shape of its output.
-        picks: what was done to the positions of the output since: ``mean`` or an index.
+        picks: reductions of the positions of the output since: ``mean`` or an index.
     """
 
     number: int
     weight: Weight
     source: Tensor
     shape: tuple[int, ...]
-    picks: tuple[Any, ...] = ()
+    picks: Args = ()
 
 
 class Trace:
-    """What the recorder knows of one tensor.
+    """The facts that the recorder knows of one tensor.
 
     Attributes:
         order: number of the function that gave it.
-        images: where its images lie; None if nobody knows.
-        channels: axis of its channels; None if nobody knows.
+        images: where its images lie; None if not known.
+        channels: axis of its channels; None if not known.
         last: the last map or sequence of tokens on the way to it; it is not itself one if this is set.
         hidden: number of layers that have worked on several positions since ``last``.
-        averaged: what it is the average pooling of, into parts of equal size.
+        averaged: the map whose average pooling, into parts of equal size, it is.
         tokens: whether a layer has worked on tokens on the way to it.
         head: the linear map that it is the output of.
         origin: name of the weight that it comes from by functions of one tensor.
@@ -88,7 +89,7 @@ class Trace:
         self.hidden = self.depth = 0
 
 
-def trace_of(tensor: Any) -> Trace | None:
+def trace_of(tensor: object) -> Trace | None:
     """The trace of a tensor; None if it does not depend on the images, as far as was seen."""
     found = tensor.__dict__.get(KEY) if isinstance(tensor, Tensor) else None
     return found if isinstance(found, Trace) else None

@@ -1,4 +1,4 @@
-"""What the parameters of a network are used for."""
+"""The uses of the parameters of a network."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ class Usage:
 
     Attributes:
         weights: of convolutions, linear maps and recurrences, in the order of `WeightTable`.
-        biases: names of what is added to the output of a layer or normalisation.
-        scales: names of what batch normalisations multiply with.
+        biases: names of parameters that are added to the output of a layer or normalisation.
+        scales: names of parameters that batch normalisations multiply with.
         used: names of all parameters that a function was given.
     """
 
@@ -32,7 +32,7 @@ class Usage:
 
     @classmethod
     def of(cls, recorder: Recorder) -> "Usage":
-        """What a recorder with ``roles`` has seen."""
+        """The uses that a recorder with ``roles`` has recorded."""
         weights = tuple(recorder.weights)
         used = recorder.used | {weight.name for weight in weights}
         return cls(weights, frozenset(recorder.biases), frozenset(recorder.scales), frozenset(used))

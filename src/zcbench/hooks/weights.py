@@ -1,4 +1,4 @@
-"""The weights that a forward pass uses, whoever holds them."""
+"""The weights that a forward pass uses, in modules or elsewhere."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -10,7 +10,7 @@ class Weight(NamedTuple):
     """A weight of a convolution, a linear map or a recurrence.
 
     Attributes:
-        name: the parameter's name; a part of a parameter, or what is computed from one, has a number behind it.
+        name: the parameter's name; a part of a parameter, or a tensor computed from one, has a number behind it.
         tensor: the parameter itself where all of it is used, else the tensor that the function was given.
         kind: ``convolution``, ``linear`` or ``recurrence``.
         outputs: number of output channels.
@@ -44,11 +44,11 @@ class Origin(NamedTuple):
     """The parameter that a tensor is, shows or was computed from.
 
     Attributes:
-        name: of the parameter, or ``computed`` if nobody knows.
+        name: of the parameter, or ``computed`` if it is not known.
         tensor: the parameter, where the tensor has all its numbers and no others; None otherwise.
         flipped: whether its two axes are exchanged.
         base: the parameter that the tensor is a part of.
-        joint: whether it was computed from several parameters, or nobody knows from which.
+        joint: whether it was computed from several parameters, or from unknown ones.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Functions and classes that scores rest on, as they were before code of others ran: replaced ones are put back."""
+"""Detects and restores functions and classes of PyTorch, NumPy and zcbench that foreign code has replaced."""
 
 import builtins
 import math
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,14 +20,15 @@ _MODULES: tuple[ModuleType, ...] = (
     *(torch.autograd, torch.func, torch.overrides, nn, nn.init, nn.modules.module, nn.utils),
     *(np, np.linalg, np.random, math, random, builtins),
 )
+Owner = ModuleType | type
 _CLASSES: tuple[type, ...] = (torch.Tensor, nn.Parameter, nn.Module)
 
 
 class Originals:
-    """What modules and classes have now: those of PyTorch, NumPy and zcbench, and the classes of some networks.
+    """Attributes of modules and classes: those of PyTorch, NumPy and zcbench, and the classes of some networks.
 
     Args:
-        networks: their classes are watched too.
+        networks: their classes are included.
     """
 
     def __init__(self, networks: Iterable[nn.Module] = ()) -> None:
@@ -37,12 +37,12 @@ class Originals:
         self._known = [(owner, dict(vars(owner))) for owner in owners]
 
     def restore(self) -> list[str]:
-        """Put back what was replaced, or deleted, and take away what was added to a class; the names of all that."""
+        """Restore replaced and deleted attributes, and remove those added to a class; returns the names of all."""
         return [name for owner, known in self._known if _differ(owner, known) for name in _restored(owner, known)]
 
 
 @lru_cache(maxsize=1)
-def _owners(loaded: int) -> tuple[Any, ...]:
+def _owners(loaded: int) -> tuple[Owner, ...]:
     """Modules and classes to watch, found anew whenever another number of modules is ``loaded``."""
     own = [module for name, module in sorted(sys.modules.items()) if name.partition(".")[0] == _OWN and module]
     layers = [module for name, module in sorted(sys.modules.items()) if name.startswith("torch.nn.modules.") and module]
@@ -55,14 +55,14 @@ def _classes(modules: Iterable[ModuleType]) -> Iterator[type]:
         yield from (kind for kind in kinds if kind.__module__ == module.__name__)
 
 
-def _differ(owner: Any, known: dict[str, Any]) -> bool:
+def _differ(owner: Owner, known: dict[str, object]) -> bool:
     try:
         return dict(vars(owner)) != known
     except Exception:  # values that cannot be compared, such as two arrays
         return True
 
 
-def _restored(owner: Any, known: dict[str, Any]) -> Iterator[str]:
+def _restored(owner: Owner, known: dict[str, object]) -> Iterator[str]:
     now, home = dict(vars(owner)), _name(owner)
     for name, value in known.items():
         new = now.get(name, known)
@@ -70,13 +70,13 @@ def _restored(owner: Any, known: dict[str, Any]) -> Iterator[str]:
             setattr(owner, name, value)
             yield f"{home}.{name}"
     for name in now.keys() - known.keys() if isinstance(owner, type) else ():
-        if _counts(home, name, now[name]) or _hides(owner, name):
+        if _counts(home, name, now[name]) or (isinstance(owner, type) and _hides(owner, name)):
             delattr(owner, name)
             yield f"{home}.{name}"
 
 
 def _counts(home: str, name: str, value: object) -> bool:
-    """Whether it matters: functions do, and all of zcbench; counters, caches and what Python itself keeps do not."""
+    """Whether it matters: functions and all of zcbench do; counters, caches and Python's own attributes do not."""
     if callable(value) or isinstance(value, property | staticmethod | classmethod):
         return f"{home}.{name}" != _FOLLOWS
     return home.partition(".")[0] == _OWN and not name.startswith("__")
@@ -93,5 +93,5 @@ def _compiles(value: object) -> bool:
     return any(part in file for part in _COMPILER)
 
 
-def _name(owner: Any) -> str:
+def _name(owner: Owner) -> str:
     return f"{owner.__module__}.{owner.__qualname__}" if isinstance(owner, type) else str(owner.__name__)

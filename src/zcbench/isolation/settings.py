@@ -1,4 +1,4 @@
-"""Global settings of PyTorch, NumPy and Python, which code of others may change: saved before it runs, restored after.
+"""Global settings of PyTorch, NumPy and Python, which foreign code may change: saved before it runs, restored after.
 
 Only code from outside zcbench is run inside `kept`: plug-ins while they are loaded, and their proxies.
 """
@@ -101,15 +101,15 @@ def _attributes() -> Iterator[Setting]:
 
 
 def _containers() -> Iterator[Setting]:
-    """Dictionaries that are changed in place: what they hold is saved and put back."""
+    """Dictionaries that are changed in place: their content is saved and restored."""
     for name, value in vars(hooked).items():
         if name.startswith("_global_") and isinstance(value, dict):
             yield _container(name.strip("_"), value)
     yield _container("print options of PyTorch", vars(PRINT_OPTS))
 
 
-def _container(name: str, value: dict[Any, Any]) -> Setting:
-    def write(content: dict[Any, Any]) -> None:
+def _container(name: str, value: dict[str, object]) -> Setting:
+    def write(content: dict[str, object]) -> None:
         value.clear()
         value.update(content)
 
@@ -133,17 +133,17 @@ def _write_anomaly(modes: tuple[bool, bool]) -> None:
 
 
 def _flushes_denormals() -> bool:
-    """Whether tiny numbers become zero on this thread, which PyTorch sets and does not tell."""
+    """Whether denormal numbers become zero on this thread, which PyTorch can set but not read."""
     return torch.tensor([5e-324], dtype=torch.float64, device="cpu").mul(2).item() == 0
 
 
-def _read_modes() -> tuple[Any, list[Any]]:
+def _read_modes() -> tuple[object, list[object]]:
     """The default device, and the modes that stand between a call of PyTorch and its work."""
     device = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     return device, [torch._C._get_function_stack_at(i) for i in range(torch._C._len_torch_function_stack())]
 
 
-def _write_modes(modes: tuple[Any, list[Any]]) -> None:
+def _write_modes(modes: tuple[object, list[object]]) -> None:
     device, stack = modes
     torch._GLOBAL_DEVICE_CONTEXT.device_context = device
     for _ in range(torch._C._len_torch_function_stack()):
@@ -152,12 +152,12 @@ def _write_modes(modes: tuple[Any, list[Any]]) -> None:
         torch._C._push_on_torch_function_stack(mode)
 
 
-def _read_saving() -> Any:
+def _read_saving() -> object:
     return torch._C._autograd._top_saved_tensors_default_hooks(False)
 
 
-def _write_saving(before: Any) -> None:
-    """Take off what was put on the stack of what packs and unpacks saved tensors."""
+def _write_saving(before: object) -> None:
+    """Remove hooks that were pushed on the stack of hooks of saved tensors."""
     while _read_saving() not in (None, before):
         torch._C._autograd._pop_saved_tensors_default_hooks()
 
@@ -171,7 +171,7 @@ def _write_device(device: int | None) -> None:
         torch.cuda.set_device(device)
 
 
-def _write_warnings(filters: list[Any]) -> None:
+def _write_warnings(filters: list[object]) -> None:
     warnings.filters[:] = filters  # type: ignore[index]
     if hasattr(warnings, "_filters_mutated"):
         warnings._filters_mutated()
@@ -187,18 +187,10 @@ def _write_collector(enabled: bool) -> None:
     (gc.enable if enabled else gc.disable)()
 
 
-def _write_print_options(options: dict[str, Any]) -> None:
-    np.set_printoptions(**options)
-
-
-def _write_errors(errors: dict[str, Any]) -> None:
-    np.seterr(**errors)
-
-
-#: What switches inference mode back where code of others has left it on: it acts for as long as it is held.
+#: Guards that switch inference mode back where foreign code has left it on; each acts while it is referenced.
 _HELD: list[Any] = []
 
-#: What numbers may depend on: restored after a plug-in was loaded, and after each of its proxies.
+#: Settings that numbers may depend on: restored after a plug-in was loaded, and after each of its proxies.
 NUMERIC = (
     Setting("modes and default device", _read_modes, _write_modes),
     Setting("hooks of saved tensors", _read_saving, _write_saving),
@@ -210,20 +202,20 @@ NUMERIC = (
     Setting("anomaly detection", _read_anomaly, _write_anomaly),
     Setting("gradients", torch.is_grad_enabled, torch.set_grad_enabled),
     Setting("flushing of denormals", _flushes_denormals, torch.set_flush_denormal),
-    Setting("errors of NumPy", np.geterr, _write_errors),
+    Setting("errors of NumPy", np.geterr, lambda errors: np.seterr(**errors)),
     *_flags(),
     *_precisions(),
     *_autocast(),
     *_containers(),
 )
-#: What a process has besides: restored after each proxy of a plug-in.
+#: Other settings of a process: restored after each proxy of a plug-in.
 PROCESS = (
     Setting("warnings", lambda: list(warnings.filters), _write_warnings),
     Setting("environment", lambda: dict(os.environ), _write_environment),
     Setting("current folder", os.getcwd, os.chdir),
     Setting("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Setting("garbage collector", gc.isenabled, _write_collector),
-    Setting("print options of NumPy", np.get_printoptions, _write_print_options),
+    Setting("print options of NumPy", np.get_printoptions, lambda options: np.set_printoptions(**options)),
     *_attributes(),
 )
 
@@ -240,7 +232,7 @@ def kept(settings: tuple[Setting, ...] = NUMERIC + PROCESS) -> Iterator[None]:
     """
     inference, before = torch.is_inference_mode_enabled(), []
     for setting in settings:
-        with suppress(Exception):  # a setting that this build of PyTorch cannot tell
+        with suppress(Exception):  # a setting that this build of PyTorch cannot read
             before.append((setting, setting.read()))
     try:
         yield
@@ -266,8 +258,8 @@ def noticed() -> Iterator[set[str]]:
         _listeners.pop()
 
 
-def _restore(setting: Setting, value: Any) -> None:
-    """Write ``value`` unless it is there already; what the machine refuses stays as it is."""
+def _restore(setting: Setting, value: object) -> None:
+    """Write ``value`` unless it is set already; a value that the machine refuses is skipped."""
     with suppress(Exception):
         if setting.read() == value:
             return

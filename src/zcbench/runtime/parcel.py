@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zcbench.registry import load_file, loaded_sha256
+from zcbench.plugins import load_file, loaded_sha256
 from zcbench.streams import derive
 
 _PREFIX = "zcbench_plugin_"  # what the module of a plug-in file is called, see `load_file`

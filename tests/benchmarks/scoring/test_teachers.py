@@ -19,8 +19,8 @@ from zcbench.benchmarks.scoring.store import Store
 from zcbench.benchmarks.scoring.teachers import build_teacher, largest, load_weights, read_teacher
 from zcbench.cli import app
 from zcbench.errors import ArchitectureError, BatchError, ProtocolError, TeacherError, UnknownNameError
+from zcbench.plugins import PluginError
 from zcbench.proxies import ScoreFailure
-from zcbench.registry import PluginError
 from zcbench.streams import numpy_stream
 
 SHAPE = (3, 16, 16)

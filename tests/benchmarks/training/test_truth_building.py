@@ -32,7 +32,7 @@ from zcbench.distill.errors import HyperparameterError, RecipeError, WeightError
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import ArchitectureError, ProtocolError, StoreError, UnknownNameError
-from zcbench.registry import PluginError
+from zcbench.plugins import PluginError
 
 from ...distill.training.conftest import make_data
 from ...distill.training.test_resuming import small_disk

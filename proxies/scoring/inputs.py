@@ -1,0 +1,80 @@
+"""Checks of the network and the batch that are scored."""
+
+import torch
+from torch import Tensor, nn
+
+from zcbench.datasets import Batch
+from zcbench.errors import BatchError
+from zcbench.proxies.signals.signals import Minibatch
+
+
+def pair(batch: object) -> tuple[Tensor, Tensor]:
+    """Images and labels of a batch.
+
+    Raises:
+        BatchError: it is neither a pair nor a `Batch`.
+    """
+    if isinstance(batch, Batch):
+        return batch.images, batch.labels
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        given = f"{len(batch)} values" if isinstance(batch, tuple | list) else type(batch).__name__
+        raise BatchError(
+            f"Given {given} as the batch. Expected the pair (images, labels), or a zcbench.datasets.Batch."
+        )
+    return batch[0], batch[1]
+
+
+def on_network(network: nn.Module, batch: Minibatch) -> Minibatch:
+    """The batch on the network's device and in its floating type.
+
+    Raises:
+        BatchError: a part of the network has no values, being on the meta device or lazy, or can have no gradients, or
+            hides its layers.
+    """
+    for module in network.modules():
+        _refuse_module(module)
+    _refuse_state(network)
+    parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
+    if parameter is None:
+        return batch
+    return Minibatch(batch.images.to(parameter), batch.labels.to(parameter.device))
+
+
+def _is_exported(module: torch.fx.GraphModule) -> bool:
+    return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)
+
+
+def _refuse_module(module: nn.Module) -> None:
+    """Refuse a module that hides its layers."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise BatchError(
+            f"{type(module).__name__} is TorchScript, which hides its layers. Give the module it was made from."
+        )
+    if isinstance(module, torch.fx.GraphModule) and _is_exported(module):
+        raise BatchError(
+            f"{type(module).__name__} comes from torch.export, which fixes its mode and hides its layers. Give the "
+            f"module it was made from."
+        )
+    if hasattr(module, "_orig_mod"):
+        raise BatchError("Given a compiled module. Give the module it was made from, its ._orig_mod.")
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        raise BatchError(f"{type(module).__name__} copies its network. Give the network itself, its .module.")
+
+
+def _refuse_state(network: nn.Module) -> None:
+    """Refuse parameters and buffers that have no values, or take part in no gradient."""
+    state = [*network.parameters(), *network.buffers()]
+    if any(nn.parameter.is_lazy(tensor) for tensor in state):
+        raise BatchError(
+            f"{type(network).__name__} has lazy layers, whose weights have no shape yet. Call it once on the images."
+        )
+    if any(tensor.is_meta for tensor in state):
+        raise BatchError(
+            f"{type(network).__name__} is on the meta device, in whole or in part, and has no values there. Give one "
+            f"with to_empty() and an init."
+        )
+    if any(tensor.is_inference() for tensor in state):
+        raise BatchError(
+            f"{type(network).__name__} was built under torch.inference_mode(), whose tensors take part in no gradient. "
+            f"Build it outside, or give a copy made outside by copy.deepcopy."
+        )

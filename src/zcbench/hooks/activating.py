@@ -1,0 +1,82 @@
+"""Handlers of activation functions, with the spellings of a ReLU."""
+
+import torch
+from torch import Tensor
+
+from zcbench.hooks import axes
+from zcbench.hooks.functions import (
+    ABOVE,
+    ACTIVATIONS,
+    BELOW,
+    MASKED,
+    RECTIFIERS,
+    Args,
+    Function,
+    Kwargs,
+    argument,
+    is_zero,
+    rectifies,
+)
+from zcbench.hooks.record import Handler, Record
+
+_OUTPUTS = (Tensor, tuple, list)
+#: Attribute of a comparison with 0: the compared tensor, and whether the comparison is with a bound from above.
+MASK = "_zcbench_mask"
+
+
+def _activate(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    rectified = rectifies(func, args, kwargs)
+    if rectified:
+        record.tell_relus(argument(0, "input", args, kwargs))
+    result = func(*args, **kwargs)
+    if isinstance(result, _OUTPUTS):
+        before = getattr(args[0], "shape", None) if args and func in axes.MOVES else None
+        record.follow(func, args, kwargs, result, before)
+    if rectified or func in ACTIVATIONS:
+        record.tell_layers(result)
+    return result
+
+
+def _compare(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    """Call a comparison, and note one with 0."""
+    result = func(*args, **kwargs)
+    record.follow(func, args, kwargs, result, None)
+    if len(args) == 2 and isinstance(args[0], Tensor) and is_zero(args[1]) and isinstance(result, Tensor):
+        result.__dict__[MASK] = (args[0], func in ABOVE)
+    return result
+
+
+def _mask(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    """Call a function that may apply a comparison with 0 to the compared tensor: a ReLU."""
+    source = _rectified(func, args)
+    if source is not None:
+        record.tell_relus(source)
+    result = func(*args, **kwargs)
+    record.follow(func, args, kwargs, result, None)
+    if source is not None:
+        record.tell_layers(result)
+    return result
+
+
+def _rectified(func: Function, args: Args) -> Tensor | None:
+    """The rectified tensor of a call such as ``x * (x > 0)``, ``where(x > 0, x, 0)`` or ``x.masked_fill(x < 0, 0)``."""
+    masks = [part.__dict__.get(MASK) if isinstance(part, Tensor) else None for part in args]
+    place = next((place for place, mask in enumerate(masks) if mask is not None), None)
+    if place is None or len(args) < 2:
+        return None
+    source, above = masks[place]  # type: ignore[misc]
+    if len(args) == 2:
+        return source if above and args[1 - place] is source else None
+    if func in (torch.masked_fill, Tensor.masked_fill, Tensor.masked_fill_):
+        return source if not above and args[0] is source and is_zero(args[2]) else None
+    if func is Tensor.where:  # x.where(mask, other)
+        return source if above and args[0] is source and is_zero(args[2]) else None
+    kept_part, other = (args[1], args[2]) if above else (args[2], args[1])
+    return source if kept_part is source and is_zero(other) else None
+
+
+HANDLERS: dict[Function, Handler] = {
+    **dict.fromkeys(ABOVE | BELOW, _compare),
+    **dict.fromkeys(MASKED, _mask),
+    **dict.fromkeys(ACTIVATIONS | RECTIFIERS, _activate),
+}

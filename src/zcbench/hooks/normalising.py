@@ -1,0 +1,71 @@
+"""Handlers of normalisations, of attention, and of functions that write to a tensor."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zcbench.hooks.functions import CHANNEL_NORMS, LAST_NORMS, Args, Function, Kwargs, argument
+from zcbench.hooks.record import Handler, Record
+from zcbench.hooks.trace import trace_of
+
+
+def _normalise(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    _note_norm(record, func, args, kwargs)
+    result = func(*args, **kwargs)
+    record.follow(func, args, kwargs, result, None)
+    trace = trace_of(result)
+    if trace is not None:
+        if func in CHANNEL_NORMS:
+            trace.channels = 1
+        elif len(argument(1, "normalized_shape", args, kwargs)) == 1:
+            trace.channels = result.ndim - 1
+        trace.tokens = trace.tokens or result.ndim == 3
+        if record.is_itself(trace, result, [], func, False):
+            trace.last, trace.hidden = None, 0
+    record.tell_layers(result)
+    return result
+
+
+def _note_norm(record: Record, func: Function, args: Args, kwargs: Kwargs) -> None:
+    if not record.roles:
+        return
+    place = 3 if func in (F.batch_norm, F.instance_norm) else 2
+    if func not in (F.rms_norm, torch.rms_norm):
+        record.note_bias(argument(place + 1, "bias", args, kwargs))
+    origin = record.origin(argument(place, "weight", args, kwargs))
+    if origin is not None and func is F.batch_norm and trace_of(argument(0, "input", args, kwargs)) is not None:
+        record.scales.add(origin.name)
+
+
+def _attended(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    """Call a scaled dot-product attention."""
+    result = func(*args, **kwargs)
+    operands = [argument(place, name, args, kwargs) for place, name in enumerate(("query", "key", "value"))]
+    record.attend(result, *operands)
+    traces = [trace for operand in operands if (trace := trace_of(operand)) is not None]
+    record.attention |= {trace.origin for trace in traces if trace.origin is not None}
+    trace = trace_of(result)
+    if trace is not None:
+        trace.attended = True
+    return result
+
+
+def _write(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    """Call a function that writes a tensor into another."""
+    result = func(*args, **kwargs)
+    target, value = args[0], args[-1]
+    trace, own = trace_of(value), trace_of(target)
+    if trace is not None:
+        axis = own or trace
+        shift = 0 if own else target.ndim - value.ndim
+        images = axis.images and axis.images._replace(axis=axis.images.axis + shift)
+        new = record.trace(target, images, None if axis.channels is None else axis.channels + shift)
+        record.settle(new, target, [(value, trace)] + ([(target, own)] if own else []), func)
+    return result
+
+
+HANDLERS: dict[Function, Handler] = {
+    **dict.fromkeys(CHANNEL_NORMS | LAST_NORMS, _normalise),
+    F.scaled_dot_product_attention: _attended,
+    **dict.fromkeys((Tensor.__setitem__, Tensor.copy_), _write),
+}

@@ -1,0 +1,178 @@
+"""The record of one forward pass: weights, biases and attention, with callbacks for layers and ReLUs."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from zcbench.errors import ZcbenchError
+from zcbench.hooks.axes import Images
+from zcbench.hooks.flow import Flow, tensors_in
+from zcbench.hooks.functions import Args, Function, Kwargs, argument
+from zcbench.hooks.products import channel_axis, kept
+from zcbench.hooks.trace import KEY, Call, Head, Trace, trace_of
+from zcbench.hooks.weights import Weight
+
+#: Called after a weight was applied; may return another tensor that the network continues with.
+CallCallback = Callable[[Call], Tensor | None]
+#: Called with the number of a call and its output after a bias was added to it, if it still has the shape of that.
+BiasCallback = Callable[[int, Tensor | None], None]
+#: Called before a ReLU of a tensor that depends on the images.
+ReluCallback = Callable[[Tensor, Images | None], None]
+#: Called after a convolution, linear map, normalisation or activation function, with images, channels and a number.
+LayerCallback = Callable[[Tensor, Images | None, int | None, int], None]
+
+#: Handles the calls of a function.
+Handler = Callable[["Record", Function, Args, Kwargs], object]
+
+
+class Unrecorded(ZcbenchError):
+    """A network calls a function that cannot be recorded, so that signals which depend on it are not known."""
+
+
+class Record(Flow, TorchFunctionMode):
+    """The weights of one forward pass and the roles of its parameters, collected call by call.
+
+    Args:
+        parameters: the tensors that stand for parameters in this pass, by name.
+        images: the images that the network is called with, batch first.
+        calls: called with every `Call` of a weight.
+        biased: called with every bias that is added to a call's output by a function of its own.
+        relus: called with the input of every ReLU and the place of the images in it.
+        layers: called with the output of every layer and activation function, its images and its channels.
+        replace: may return another tensor for a weight that is no whole parameter.
+        roles: whether `biases`, `scales` and `used` are filled.
+        copies: whether the last map is copied, because the network overwrites it later.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        images: Tensor,
+        *,
+        calls: CallCallback | None = None,
+        biased: BiasCallback | None = None,
+        relus: ReluCallback | None = None,
+        layers: LayerCallback | None = None,
+        replace: Callable[[Weight], Tensor | None] | None = None,
+        roles: bool = False,
+        copies: bool = False,
+    ) -> None:
+        TorchFunctionMode.__init__(self)
+        Flow.__init__(self, parameters, images, copies)
+        self.biases: set[str] = set()
+        self.scales: set[str] = set()
+        self.used: set[str] = set()
+        self.attention: set[str] = set()
+        self.roles = roles
+        self._calls, self._biased, self._relus, self._layers = calls, biased, relus, layers
+        self._replace = replace
+
+    def stand_in(self, entry: Weight, given: Tensor) -> Tensor:
+        """The argument of a function for a weight: itself, the first view of the same part, or another tensor."""
+        if entry.whole:
+            return given
+        other = self._replace(entry) if self._replace is not None else None
+        found = entry.tensor if other is None else other
+        if found.shape != given.shape:
+            raise Unrecorded(f"The weight {entry.name!r} is computed anew with another shape in each call.")
+        return found
+
+    def weighed(
+        self,
+        func: Function,
+        args: Args,
+        kwargs: Kwargs,
+        entry: Weight,
+        source: Tensor,
+        result: Tensor,
+        left: bool = False,
+    ) -> object:
+        """Record a weight's call, of which ``left`` says that the weight is the left factor; return its output."""
+        trace = trace_of(source)
+        if trace is None:
+            if isinstance(source, Tensor) and torch._C._functorch.is_batchedtensor(source):
+                raise Unrecorded("The network calls torch.vmap, inside which nothing can be recorded.")
+            self.follow(func, args, kwargs, result, None)
+            return result
+        images, channels = trace.images, channel_axis(entry, result, left)
+        if entry.kind == "convolution":
+            batched = source.ndim == result.ndim == argument(1, "weight", args, kwargs).ndim
+            images = images if batched and images is not None and images.axis == 0 else None
+            channels = 1 if batched else 0
+        elif left or result.ndim != source.ndim:
+            images, _ = kept(source, trace, result, left)
+        elif images is not None and images.axis == channels:
+            images = None
+        new = self.trace(result, images, channels)
+        self.settle(new, result, [(source, trace)], func, layer=True)
+        new.scores, new.soft = trace.scores, trace.soft  # scores of heads may be mixed by a linear map
+        return self.called(entry, source, result)
+
+    def called(self, entry: Weight, source: Tensor, result: Tensor) -> Tensor:
+        """Record a weight's call; return the tensor that the network continues with."""
+        trace, before = trace_of(result), trace_of(source)
+        if trace is None:
+            return result
+        call = Call(trace.order, entry, source, result, trace.images, -1 if trace.channels is None else trace.channels)
+        trace.head, trace.origin = Head(trace.order, entry, source, tuple(result.shape)), entry.name
+        if before is not None and before.attended:
+            self.attention.add(entry.name)
+        self.tell_layers(result)
+        replaced = self._calls(call) if self._calls is not None else None
+        if replaced is None:
+            return result
+        replaced.__dict__[KEY] = trace
+        return replaced
+
+    def attend(self, result: Tensor, *operands: Tensor, places: Images | None = None) -> None:
+        """A product of tensors that depend on the images; with a softmax in between two of them are an attention."""
+        sources = [(operand, trace) for operand in operands if (trace := trace_of(operand)) is not None]
+        if not sources:
+            return
+        images = places if places is not None else kept(*sources[0], result, False)[0]
+        new = self.trace(result, images, None)
+        self.settle(new, result, sources, F.scaled_dot_product_attention)
+        origins = frozenset(trace.origin for _, trace in sources if trace.origin is not None)
+        soft = frozenset[str]().union(*(trace.soft for _, trace in sources))
+        if soft:
+            self.attention |= soft | origins
+            new.attended = True
+        else:
+            new.scores = origins
+
+    def tell_relus(self, source: object) -> None:
+        """Call the callback for ReLUs with the input of one."""
+        trace = trace_of(source)
+        if self._relus is not None and trace is not None and isinstance(source, Tensor):
+            self._relus(source, trace.images)
+
+    def tell_layers(self, result: object) -> None:
+        """Call the callback for layers with the output of one."""
+        trace = trace_of(result)
+        if self._layers is not None and trace is not None and isinstance(result, Tensor):
+            self._layers(result, trace.images, trace.channels, trace.order)
+
+    def added(self, args: Args, trace: Trace, output: Tensor) -> None:
+        """Note a bias that was added to the output of a linear map."""
+        head = trace.head
+        for tensor in args:
+            if head is None or not isinstance(tensor, Tensor) or trace_of(tensor) is not None:
+                continue
+            if tensor.numel() == head.weight.outputs and self.origin(tensor) is not None:
+                self.note_bias(tensor)
+                if self._biased is not None:
+                    self._biased(head.number, output if tuple(output.shape) == head.shape else None)
+
+    def note_used(self, args: Args, kwargs: Kwargs) -> None:
+        """Note the parameters among the arguments of a call."""
+        found = (self.origin(tensor) for tensor in tensors_in(args, kwargs) if trace_of(tensor) is None)
+        self.used |= {origin.name for origin in found if origin is not None}
+
+    def note_bias(self, tensor: object) -> None:
+        """Note that a parameter is a bias."""
+        origin = self.origin(tensor) if self.roles else None
+        if origin is not None and origin.name != "computed":
+            self.biases.add(origin.name)
