@@ -70,7 +70,7 @@ def test_workers_that_never_start():
 
 def test_errors_on_purpose_reach_the_caller():
     """By construction: an error of zcbench's own kind comes back as itself; what cannot be imported is explained."""
-    raising = "__import__('zcbench.registry', fromlist=['registry']).load_file('no_such_plugin.py')"
+    raising = "__import__('zcbench.plugins', fromlist=['plugins']).load_file('no_such_plugin.py')"
     with WorkerPool[str](eval, EVALUATE, 1) as pool:
         with pytest.raises(PluginError, match=r"No plug-in at 'no_such_plugin.py'"):
             finish(pool, raising)

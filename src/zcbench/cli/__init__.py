@@ -17,8 +17,8 @@ app = typer.Typer(
     name="zcbench",
     help="Rank neural architectures without training them, and measure how good the ranking is.",
     epilog="Exit codes: 0 success; 1 a check failed or an error occurred, with a message; 2 wrong usage; 130 stopped "
-    "by Ctrl-C, finished results are kept. If an option is given twice, the last one counts, unless its help says that "
-    "it may be repeated.",
+    "by Ctrl-C, finished results are kept. If an option is given twice, the last one counts, unless its help says "
+    "that it may be repeated.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
