@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.aggregation import cards, with_ensembles
 from zcbench.benchmarks.ranking.ensembles import Ensemble
 from zcbench.benchmarks.ranking.evidence import COVERED, Evidence, gather, newest_attempts, with_failures_last
 from zcbench.benchmarks.ranking.rows import rows
 from zcbench.benchmarks.ranking.supervised import TRAIN, Supervision, card, with_supervised
-from zcbench.benchmarks.statistics import statistics
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
 from zcbench.errors import DataError, RankingError, shortened, unknown
 from zcbench.proxies import REGISTRY
@@ -55,7 +55,7 @@ class Ranking:
             bootstrap intervals; ``tau_common`` is tau over the ``n_common`` architectures that all proxies of at least
             `COVERED` have in common, NaN for a proxy that lacks one of them; ``note`` says
             why a number is missing, and on how many architectures a proxy was scored if not on all. The statistics are
-            those of `zcbench.benchmarks.statistics.statistics`, NaN where undefined. A supervised row stands under the
+            those of `zcbench.benchmarks.statistics`, NaN where undefined. A supervised row stands under the
             truth it learned only.
         scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**; one per
             ensemble and per supervised regression too.

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.evidence import CONTROLS, Evidence, common, coverage
 from zcbench.benchmarks.scoring.resamples import tau_spread
-from zcbench.benchmarks.statistics import statistics
 
 
 def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int], dict[str, Any]]:

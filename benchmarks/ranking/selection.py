@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.statistics import statistics
+from zcbench.benchmarks import statistics
 from zcbench.errors import RankingError
 from zcbench.streams import numpy_stream
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.scoring.packing import Scores
-from zcbench.benchmarks.statistics import statistics
 from zcbench.errors import RankingError
 
 COLUMNS = ("proxy", "n", "median_difference", "largest_difference", "tau_between")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.scoring.packing import Scores, agreed_contents
 from zcbench.benchmarks.scoring.protocol import Protocol
-from zcbench.benchmarks.statistics import statistics
 from zcbench.errors import ProtocolError
 
 #: Fields in which runs that differ by the batch alone may differ.

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.statistics import statistics
+from zcbench.benchmarks.statistics.correlations import kendall, spearman
 
 _ROWS = 500  # compared with all others at once: 8 MB for each of a few comparisons
 
@@ -58,8 +58,8 @@ def agreement(first: pd.Series, second: pd.Series) -> Agreement:
     ranks = both.rank(ascending=False).add_prefix("place_")
     return Agreement(
         places=both.join(ranks).assign(discordant=np.concatenate([*counts, np.zeros(0)]) / max(len(both) - 1, 1)),
-        tau=statistics.kendall(y, z),
-        rho=statistics.spearman(y, z),
+        tau=kendall(y, z),
+        rho=spearman(y, z),
     )
 
 

@@ -9,15 +9,12 @@ import numpy as np
 import pandas as pd
 
 from zcbench import spaces
+from zcbench.benchmarks.statistics import NAN, kendall, partial, seed_agreement
 from zcbench.benchmarks.statistics.agreement import agreement
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
-from zcbench.benchmarks.statistics.statistics import kendall, partial
-from zcbench.benchmarks.training.tables import agreement as over_seeds
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError, RankingError, UnknownNameError
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,7 @@ def _runs(name: str | Path, data_dir: str | Path | None, archs: "pd.Index[str]")
 
 def _reliability(wide: pd.DataFrame) -> float:
     rows = wide.reset_index(names="arch").melt("arch", var_name="seed", value_name="accuracy").dropna()
-    value = over_seeds(rows)["reliability"]
+    value = seed_agreement(rows).reliability
     return NAN if value is None else float(value)
 
 

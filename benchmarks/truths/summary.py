@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.statistics.statistics import spearman
-from zcbench.benchmarks.training.tables import agreed
+from zcbench.benchmarks.statistics import agreed, spearman
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError

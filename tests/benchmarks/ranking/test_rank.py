@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.evidence import SIZES
 from zcbench.benchmarks.ranking.ranking import COLUMNS, Ranking, rank
-from zcbench.benchmarks.statistics import statistics
 from zcbench.benchmarks.statistics.bootstrap import bootstrap
 from zcbench.errors import DataError, RankingError, UnknownNameError
 
