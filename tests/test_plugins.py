@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 import zcbench
+from zcbench.benchmarks.ranking.evidence import ProxyFacts
 from zcbench.benchmarks.ranking.ranking import rank
-from zcbench.benchmarks.ranking.study import directions, rank_run
+from zcbench.benchmarks.ranking.study import known_facts, rank_run
 from zcbench.benchmarks.scoring.folder import load_run
 from zcbench.benchmarks.scoring.packing import pack
 from zcbench.errors import UnknownNameError
@@ -121,7 +122,8 @@ def _forget(name: str) -> None:
 def test_the_registry_goes_before_what_a_run_noted() -> None:
     """By construction: snip is registered as higher, whatever a run says; a stranger is as the last run says."""
     made = [{"requests": [{"higher_is_better": {"snip": False, "odd": True}}, {"higher_is_better": {"odd": False}}]}]
-    assert directions(["snip", "odd"], made) == {"snip": (True, "proxy"), "odd": (False, "proxy")}
+    expected = {"snip": ProxyFacts(True, "proxy"), "odd": ProxyFacts(False, "proxy")}
+    assert known_facts(["snip", "odd"], made) == expected
 
 
 def test_rank_takes_directions_of_the_registry(home: Path) -> None:
@@ -138,7 +140,7 @@ def test_rank_takes_directions_of_the_registry(home: Path) -> None:
     truth = pd.DataFrame({"arch": archs, "accuracy": [50.0 + i for i in range(6)]})
     table = rank(scores, {"t": truth}, sizes, draws=2).table.set_index("proxy")
     assert table.loc["lower", "tau"] == pytest.approx(1)
-    assert rank(scores, {"t": truth}, sizes, draws=2, directions={"lower": True}).table.set_index("proxy").loc[
+    assert rank(scores, {"t": truth}, sizes, draws=2, facts={"lower": ProxyFacts(True)}).table.set_index("proxy").loc[
         "lower", "tau"
     ] == pytest.approx(-1)
 

@@ -21,6 +21,21 @@ _ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "se
 
 
 @dataclass(frozen=True)
+class ProxyFacts:
+    """What a ranking is told about a proxy.
+
+    Attributes:
+        higher_is_better: whether it is; None for as registered, and true for an unknown proxy.
+        kind: ``"proxy"`` or ``"baseline"``; a size is a baseline, the rest are proxies, if omitted.
+        note: remark for its rows.
+    """
+
+    higher_is_better: bool | None = None
+    kind: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Checked input, every frame with one row per scored architecture, in alphabetical order.
 
@@ -51,9 +66,7 @@ def gather(
     truths: Mapping[str, pd.DataFrame],
     sizes: pd.DataFrame,
     clusters: Mapping[str, str] | None,
-    directions: Mapping[str, bool],
-    kinds: Mapping[str, str],
-    notes: Mapping[str, str] | None = None,
+    facts: Mapping[str, ProxyFacts],
 ) -> Evidence:
     """Check what a ranking is given, and bring it to one row per scored architecture.
 
@@ -63,9 +76,7 @@ def gather(
         truths: accuracies by name.
         sizes: columns `SIZES` per architecture.
         clusters: class of each architecture; each by itself if None.
-        directions: whether higher is better, by proxy; yes where it does not say.
-        kinds: ``"proxy"``, ``"baseline"`` or ``"ensemble"``, by proxy.
-        notes: remarks, by proxy.
+        facts: direction, kind and remarks, by proxy.
 
     Raises:
         RankingError: a column, size, class or accuracy is missing, or there is one too many.
@@ -76,7 +87,7 @@ def gather(
     for what, column in (("size", size_of["macs"]), ("class", classes)):
         _check_complete(what, column)
     trials, tried = _trials(attempts, size_of), _tried(attempts, size_of)
-    about = _about(scores, attempts, list(trials), directions, kinds, notes or {})
+    about = _about(scores, attempts, {name: facts.get(name, ProxyFacts()) for name in trials})
     signs = {name: 1.0 if about.loc[name, "higher_is_better"] else -1.0 for name in trials}
     values = pd.DataFrame({name: signs[name] * trial.mean(axis=1) for name, trial in trials.items()})
     return Evidence(trials, values, _accuracies(truths, archs), size_of, classes, about, tried=tried)
@@ -189,22 +200,15 @@ def _tried(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFram
     return {name: table.reindex(sizes.index).notna() for name, table in tables.items() if name not in SIZES}
 
 
-def _about(
-    scores: pd.DataFrame,
-    attempts: pd.DataFrame,
-    proxies: list[str],
-    directions: Mapping[str, bool],
-    kinds: Mapping[str, str],
-    notes: Mapping[str, str],
-) -> pd.DataFrame:
+def _about(scores: pd.DataFrame, attempts: pd.DataFrame, facts: Mapping[str, ProxyFacts]) -> pd.DataFrame:
     several = scores.groupby("proxy")["version"].nunique() > 1
-    older = {name: "older versions left out" if several.get(name, False) else "" for name in proxies}
+    older = {name: "older versions left out" if several.get(name, False) else "" for name in facts}
     return pd.DataFrame(
         {
-            "kind": [kinds.get(name, "baseline" if name in SIZES else "proxy") for name in proxies],
-            "higher_is_better": [directions.get(name, True) for name in proxies],
-            "seconds": attempts.groupby("proxy")["seconds"].mean().reindex(proxies).to_numpy(),
-            "note": ["; ".join(filter(None, (notes.get(name), older[name]))) for name in proxies],
+            "kind": [known.kind or ("baseline" if name in SIZES else "proxy") for name, known in facts.items()],
+            "higher_is_better": [known.higher_is_better is not False for known in facts.values()],
+            "seconds": attempts.groupby("proxy")["seconds"].mean().reindex(list(facts)).to_numpy(),
+            "note": ["; ".join(filter(None, (known.note, older[name]))) for name, known in facts.items()],
         },
-        index=proxies,
+        index=list(facts),
     )

@@ -1,6 +1,7 @@
 """From names to a study: which architectures are scored, and how a finished run is ranked."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pandas as pd
 
 from zcbench import spaces
 from zcbench.benchmarks.ranking.ensembles import Ensemble, choose
-from zcbench.benchmarks.ranking.evidence import COVERED, SIZES
-from zcbench.benchmarks.ranking.ranking import Ranking, rank
-from zcbench.benchmarks.ranking.selection import Selection, select_ensemble
+from zcbench.benchmarks.ranking.evidence import COVERED, ProxyFacts
+from zcbench.benchmarks.ranking.options import RankingOptions
+from zcbench.benchmarks.ranking.ranking import rank
+from zcbench.benchmarks.ranking.result import Ranking
+from zcbench.benchmarks.ranking.selection import Selection, SelectionOptions, select_ensemble
 from zcbench.benchmarks.ranking.supervised import folds
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.merging import join
@@ -110,7 +113,8 @@ def rank_run(
     beside: Sequence[str | Path] = (),
     subsets: Collection[str] | Mapping[str, Collection[str]] | None = None,
     ensembles: str | Sequence[str | Ensemble] = "all",
-    **options: Any,
+    options: RankingOptions | None = None,
+    **fields: object,
 ) -> Ranking:
     """Rank the proxies of a run, over all its architectures and over subsets of them.
 
@@ -125,8 +129,8 @@ def rank_run(
         subsets: names of subsets, or the architectures of each by name; all that there are if omitted.
         ensembles: ``"all"`` named ones whose members were scored, ``"none"``, or names and formulas such as
             ``"az_nas,log_rank(macs,jacov)"``.
-        options: of `zcbench.benchmarks.ranking.ranking.rank`: ``draws``, ``confidence``, ``k``, ``seed``, ``unit``,
-            ``failures_last``, ``supervised``, ``supervised_train``.
+        options: how scores are compared with accuracies; the default ones if omitted.
+        fields: other values of fields of ``options``, such as ``draws=200``.
 
     Raises:
         RankingError: the truth is of another space or of other architectures, or there are fewer than three.
@@ -144,24 +148,22 @@ def rank_run(
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)
     shape = (protocol.image_shape[0], protocol.image_shape[1], protocol.image_shape[2])
-    about = directions(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
+    facts = known_facts(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
     return rank(
         scores,
         truths,
         space.costs(archs, num_classes=protocol.num_classes, image_shape=shape),
         clusters={arch: space.canonical(arch) for arch in archs},
         subsets=_chosen(_subsets(space, scores, archs, truths), subsets),
-        directions={name: higher for name, (higher, _) in about.items()},
-        kinds={name: kind for name, (_, kind) in about.items()},
-        ensembles=choose(ensembles, {*REGISTRY.names(), *about}, about),
-        notes=joined.notes,
+        facts={name: replace(known, note=joined.notes.get(name, "")) for name, known in facts.items()},
+        ensembles=choose(ensembles, {*REGISTRY.names(), *facts}, facts),
+        options=RankingOptions.of(options, fields),
         protocol={"scores": _card(protocol, own, description), **({"beside": joined.sources} if beside else {})},
-        **options,
     )
 
 
-def directions(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]]) -> dict[str, tuple[bool, str]]:
-    """Whether higher is better, and the kind of every proxy: as it is registered here, or else as the run noted it.
+def known_facts(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]]) -> dict[str, ProxyFacts]:
+    """Direction and kind of every proxy: as it is registered, or else as the run noted it.
 
     Args:
         names: the proxies.
@@ -171,17 +173,17 @@ def directions(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]]) 
         UnknownNameError: a proxy is known neither here nor there.
     """
     requests = [request for made in descriptions for request in made["requests"] if isinstance(request, Mapping)]
-    noted: dict[str, tuple[bool, str]] = {}
+    noted: dict[str, ProxyFacts] = {}
     for request in requests:
         baselines = set(request.get("baselines", ()))
         for name, higher in dict(request.get("higher_is_better", {})).items():
-            noted[name] = bool(higher), "baseline" if name in baselines else "proxy"
+            noted[name] = ProxyFacts(bool(higher), "baseline" if name in baselines else "proxy")
     return {name: noted[name] if name in noted and name not in REGISTRY else _registered(name) for name in names}
 
 
-def _registered(name: str) -> tuple[bool, str]:
+def _registered(name: str) -> ProxyFacts:
     item = REGISTRY.get(name)
-    return item.higher_is_better, "baseline" if item.baseline else "proxy"
+    return ProxyFacts(item.higher_is_better, "baseline" if item.baseline else "proxy")
 
 
 def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,68 +267,44 @@ def select_run(
     *,
     batches: Sequence[str | Path] = (),
     beside: Sequence[str | Path] = (),
-    candidates: Collection[str] | None = None,
-    max_members: int = 4,
-    beam: int = 30,
-    seed: int = 0,
-    given: str | None = None,
-    pick_from: int | None = None,
+    options: SelectionOptions | None = None,
     draws: int = 1000,
 ) -> tuple[Selection, Ranking]:
-    """Choose an ensemble on half of the architectures of a run, and rank it on the other half beside all else.
+    """Choose an ensemble on half of the architectures of a run, and rank it on the other half with all other scores.
 
     Args:
-        run: folder of a run, packed file, or name of scores that ship with the package.
+        run: folder of a run, packed file, or name of bundled scores.
         truths: trained accuracies by name.
         batches: runs on other batches, as in `rank_run`.
         beside: other scores, as in `rank_run`.
-        candidates: proxies to choose from; by default those with a value for at least nine in ten of the architectures
-            that every truth knows.
-        max_members: largest ensemble.
-        beam: ensembles of each size that the search carries on.
-        seed: names the stream of the split.
-        given: a size, such as ``params``, that is held fixed: partial tau-b is what the choice maximises.
-        pick_from: architectures that a search would score: the accuracy of its pick is what the choice maximises.
+        options: what to choose from, and by which criterion; without ``candidates`` they are the proxies with a value
+            for at least nine in ten of the architectures that every truth knows.
         draws: bootstrap draws of the ranking.
 
     Returns:
-        The selection, and a ranking with the subsets ``training`` and ``judging``, in which the best ensemble of every
-        size stands beside the named ensembles and the proxies.
+        The selection, and a ranking with the subsets ``training`` and ``judging``, which has the best ensemble of every
+        size, the named ensembles and the proxies.
 
     Raises:
-        UnknownNameError: ``given`` is no size.
         RankingError: as `rank_run` and `zcbench.benchmarks.ranking.selection.select_ensemble` say.
     """
-    if given not in (None, *SIZES):
-        raise unknown("size", str(given), SIZES)
     whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none", draws=1)
-    single = whole.table.loc[whole.table["kind"] != "supervised", "proxy"].unique()
-    share = whole.scores.loc[whole.accuracies.dropna().index, list(single)].notna().mean()
-    able = share.index[share >= COVERED]
+    share = whole.scores.loc[whole.accuracies.dropna().index].notna().mean()
+    able = tuple(map(str, share.index[share >= COVERED]))
     space = spaces.get(whole.protocol["scores"]["space"])
     classes = pd.Series([space.canonical(arch) for arch in whole.scores.index], whole.scores.index)
-    found = select_ensemble(
-        whole.scores,
-        whole.accuracies,
-        classes,
-        candidates=sorted(able if candidates is None else candidates),
-        max_members=max_members,
-        beam=beam,
-        seed=seed,
-        given=None if given is None else whole.sizes[given],
-        pick_from=pick_from,
-    )
+    chosen = options or SelectionOptions()
+    chosen = chosen if chosen.candidates is not None else replace(chosen, candidates=able)
+    found = select_ensemble(whole.scores, whole.accuracies, classes, chosen, whole.sizes)
     known = set(map(str, whole.scores))
     best = [f"log_rank({','.join(members)})" for members in found.trace["members"] if len(members) > 1]
-    named = choose("all", known, known)
     ranking = rank_run(
         run,
         truths,
         batches=batches,
         beside=beside,
         subsets={"training": found.training, "judging": found.judging},
-        ensembles=[*named, *best],
-        draws=draws,
-        unit="classes",  # whole classes were drawn for the halves
+        ensembles=[*choose("all", known, known), *best],
+        options=RankingOptions(draws=draws, unit="classes"),  # whole classes were drawn for the halves
     )
     return found, ranking
