@@ -8,7 +8,7 @@ from zcbench.benchmarks.truths import sources
 from zcbench.benchmarks.truths.catalogue import PUBLISHED
 from zcbench.benchmarks.truths.name import TruthName, unknown_truth
 from zcbench.benchmarks.truths.packed import bundled, bundled_truth
-from zcbench.benchmarks.truths.sources import SOURCES, Published
+from zcbench.benchmarks.truths.sources import PublishedTruth
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError
 from zcbench.storage import files as folders
@@ -51,27 +51,25 @@ def tables_here(folder: Path) -> dict[tuple[str, bool], Path]:
     return found
 
 
-def from_sources(published: Published, paths: Mapping[str, Path]) -> TruthTable:
+def from_sources(published: PublishedTruth, paths: Mapping[str, Path]) -> TruthTable:
     """Table of a published truth from its source files, given by source name, once their checksums are right.
 
     Raises:
         ChecksumError: a file is damaged or another version.
     """
-    stamps = tuple((paths[name], paths[name].stat().st_mtime_ns) for name in published.sources)
-    table = _from_sources(published, stamps).copy()
-    table.protocol = dict(table.protocol)
-    return table
+    stamps = tuple((paths[source.name], paths[source.name].stat().st_mtime_ns) for source in published.sources)
+    return _from_sources(published, stamps).copy()
 
 
-def source_paths(published: Published, folder: Path) -> dict[str, Path] | None:
+def source_paths(published: PublishedTruth, folder: Path) -> dict[str, Path] | None:
     """Source files of a published truth under the data directory ``folder``, or nothing if one is not there."""
-    paths = {name: folder / SOURCES[name].place for name in published.sources}
+    paths = {source.name: folder / source.place for source in published.sources}
     return paths if all(path.is_file() for path in paths.values()) else None
 
 
 @lru_cache(maxsize=32)
-def _from_sources(published: Published, stamps: tuple[tuple[Path, int], ...]) -> TruthTable:
-    origins = [SOURCES[name] for name in published.sources]
+def _from_sources(published: PublishedTruth, stamps: tuple[tuple[Path, int], ...]) -> TruthTable:
+    origins = published.sources
     files = [sources.check(path, origin) for (path, _), origin in zip(stamps, origins, strict=True)]
     protocol = {
         "name": published.name,

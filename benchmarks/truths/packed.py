@@ -103,7 +103,7 @@ def read(file: str | Path) -> dict[str, TruthTable]:
 def bundled() -> dict[str, TruthTable]:
     """Every truth that ships, by its full name: tables of single runs."""
     tables = [table for path in bundled_files().values() for table in _kept(path, path.stat().st_mtime_ns).values()]
-    return {str(table.protocol["name"]): _copy(table) for table in tables}
+    return {str(table.protocol["name"]): table.copy() for table in tables}
 
 
 def bundled_truth(name: str) -> TruthTable | None:
@@ -111,18 +111,12 @@ def bundled_truth(name: str) -> TruthTable | None:
     asked = TruthName.parse(name)
     path = bundled_files().get(str(TruthName(asked.space, asked.dataset, asked.split, asked.epochs)))
     table = _kept(path, path.stat().st_mtime_ns).get(asked.setting) if path else None
-    return None if table is None else _copy(table)
+    return None if table is None else table.copy()
 
 
 @lru_cache(maxsize=8)
 def _kept(path: Path, stamp: int) -> dict[str, TruthTable]:
     return read(path)
-
-
-def _copy(table: TruthTable) -> TruthTable:
-    own = table.copy()
-    own.protocol = dict(table.protocol)
-    return own
 
 
 def _unreadable(path: Path, why: str) -> DataError:

@@ -27,21 +27,30 @@ CARD = b"zcbench trainings"
 
 
 class TruthTable(pd.DataFrame):
-    """Trained accuracies, one row per architecture and run (or mean), as a data frame that carries its protocol.
+    """Trained accuracies, one row per architecture and run (or mean): a data frame with a protocol.
 
     Columns: ``space, arch, dataset, setting`` (``vanilla``, ``kd``, or ``gain``, their difference), ``split, epochs,
     seed`` (missing for a mean), ``n_runs`` (missing where the source does not tell), ``accuracy`` (percent, 0 to 100,
     higher is better; of a gain percentage points, -100 to 100).
     ``protocol`` says where the numbers come from: name, source, licence, sha256 of each file, space, dataset, setting,
-    split, epochs, aggregation, and n, the number of architectures.
+    split, epochs, aggregation, and n, the number of architectures. It is the entry ``protocol`` of ``attrs``: a copy, a
+    selection of rows and a sorted table have a copy of it; a table made of several has it only if all parts do, and an
+    empty one otherwise.
     """
-
-    _metadata = ["protocol"]  # noqa: RUF012 (pandas reads it from the class)
-    protocol: dict[str, Any]
 
     @property
     def _constructor(self) -> type["TruthTable"]:
         return TruthTable
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Origin of the numbers; empty for a table that was made of several."""
+        stated: dict[str, Any] = self.attrs.get("protocol", {})
+        return stated
+
+    @protocol.setter
+    def protocol(self, stated: Mapping[str, Any]) -> None:
+        self.attrs["protocol"] = dict(stated)
 
     @property
     def networks(self) -> str:
@@ -53,7 +62,7 @@ class TruthTable(pd.DataFrame):
         """Checked table from rows that have at least ``arch`` and ``accuracy``; the protocol fills in the rest.
 
         Raises:
-            DataError: a column is missing, or a row has no architecture, an accuracy outside 0..100, or a twin.
+            DataError: a column is missing, or a row has no architecture, an accuracy outside 0..100, or a duplicate.
 
         Example:
             >>> table = TruthTable.from_rows([{"arch": "a", "accuracy": 91.5}], {"space": "mine", "dataset": "digits"})
@@ -131,9 +140,14 @@ class TruthTable(pd.DataFrame):
         """Store the table as compact Parquet (zstd), protocol included; a file is replaced whole or not at all.
 
         Raises:
-            DataError: the disk is full or cannot be written to.
+            DataError: the table has no protocol, or the disk is full or cannot be written to.
         """
         file = Path(path)
+        if not self.protocol:
+            raise DataError(
+                "The table was made of several truths and has no protocol. Expected one; give it as in "
+                "TruthTable.from_rows(table, protocol)."
+            )
         stored = json.dumps({"format": _FORMAT, "protocol": self.protocol})
         table = pa.Table.from_pandas(pd.DataFrame(self), preserve_index=False)
         table = table.replace_schema_metadata({**table.schema.metadata, b"zcbench": stored.encode()})
@@ -204,7 +218,7 @@ def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[Any]":
 
 
 def _check(frame: pd.DataFrame) -> None:
-    """Every row has its names, an accuracy in percent, and no twin."""
+    """Every row has its names, an accuracy in percent, and no duplicate."""
     for column in _TEXTS:
         _refuse(frame, frame[column].isna() | (frame[column] == ""), column, "a name")
     difference, accuracy = frame["setting"] == "gain", frame["accuracy"]

@@ -1,0 +1,137 @@
+"""Auto-Prox's vision transformers, AutoFormer and PiT: trained alone, under a teacher, and the difference."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zcbench import spaces
+from zcbench.benchmarks.truths.sources import (
+    AS_PUBLISHED,
+    DIFFERENCES,
+    GAIN,
+    PublishedTruth,
+    Source,
+    difference,
+    register,
+)
+from zcbench.errors import ArchitectureError, DataError
+from zcbench.spaces import ProductSpace
+from zcbench.storage import pickles
+
+_REPOSITORY = ("lilujunai/Auto-Prox-AAAI24", "90ed458eff6948a6f0d23e440a8d21bbec50d091")
+_AUTOFORMER = Source(
+    "auto-prox-vit:autoformer",
+    *_REPOSITORY,
+    "gt_results/gt_autoformer.pth",
+    "712ad277546d9f7f565ce07885be7e0b98dcd8d0724fdd1120f595b517436eca",
+    26671,
+    "Apache-2.0",
+)
+_AUTOFORMER_2 = Source(
+    "auto-prox-vit:autoformer_2",
+    *_REPOSITORY,
+    "gt_results/gt_autoformer_2.pth",
+    "05f5df6a41f338fb5f47eafebfc8758c75e451606856b278ccda1c60b26e7bca",
+    23983,
+    "Apache-2.0",
+)
+_PIT = Source(
+    "auto-prox-vit:pit",
+    *_REPOSITORY,
+    "gt_results/gt_pit.pth",
+    "bdda89841d4105f99ab759e3243e7a2402929ba7a8430dac12a50256aa533bb2",
+    12271,
+    "Apache-2.0",
+)
+
+
+def auto_prox(*paths: Path, space: str, column: str) -> pd.DataFrame:
+    """One accuracy of the transformers in ``gt_*.pth``, those that have it; ``column`` is one of the files' own.
+
+    Raises:
+        DataError: a file is damaged, runs code when it is loaded, or a row holds no configuration of the space.
+    """
+    rows = [
+        row
+        for path in paths
+        for number, entry in enumerate(_entries(path))
+        if (row := _auto_prox_row(path, number, entry, space, column))[1] is not None
+    ]
+    return pd.DataFrame(rows, columns=["arch", "accuracy"])
+
+
+def auto_prox_gain(path: Path, space: str, dataset: str) -> pd.DataFrame:
+    """What distillation adds to each transformer, in percentage points."""
+    under, alone = (auto_prox(path, space=space, column=f"{dataset}_{kind}_acc") for kind in ("kd", "base"))
+    return difference(under, alone)
+
+
+def _entries(path: Path) -> list[Any]:
+    content = pickles.load_checkpoint(path)
+    if not isinstance(content, list):
+        raise DataError(f"{str(path)!r} holds a {type(content).__name__}. Expected a list of rows; fetch it again.")
+    return content
+
+
+def _auto_prox_row(path: Path, number: int, entry: Any, space: str, column: str) -> tuple[str, float | None]:
+    try:
+        return _CONFIGURATIONS[space](entry["arch"]), entry[column]
+    except (ArchitectureError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{str(path)!r}, row {number}: Expected a configuration of {space} under 'arch' and an accuracy under "
+            f"{column!r}; fetch the file again. ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _autoformer_string(given: Mapping[str, Any]) -> str:
+    layers = zip(given["mlp_ratio"], given["num_heads"], strict=True)
+    values = [f"{value:g}" for layer in layers for value in layer]
+    if len(values) != 2 * given["depth"]:
+        raise ValueError(f"a depth of {given['depth']} for {len(values) // 2} layers")
+    return _written("autoformer", f"{given['hidden_dim']}", *values)
+
+
+def _pit_string(given: Mapping[str, Any]) -> str:
+    heads = "-".join(map(str, given["num_heads"]))
+    return _written("pit", str(given["base_dim"]), str(given["mlp_ratio"]), *map(str, given["depth"]), heads)
+
+
+def _written(name: str, *values: str) -> str:
+    """String of the architecture with these values, once it is known to be of the space."""
+    space = spaces.get(name)
+    assert isinstance(space, ProductSpace)
+    return space.canonical(space.write(values))
+
+
+_CONFIGURATIONS = {"autoformer": _autoformer_string, "pit": _pit_string}
+
+_NOTES = (
+    ("images", "not stated in the files; the repository's configurations have the test images"),
+    ("schedule", "not stated in the files; the repository's configurations have 300 epochs and images of 224x224"),
+)
+_TAUGHT = (
+    ("teacher", "not stated in the files; the repository's configurations have a ResNet-56 on 32x32 images"),
+    *_NOTES,
+)
+_DATASETS = {"cifar100": "c100", "flowers": "flower", "chaoyang": "chaoyang"}  # -> the beginning of its columns
+
+
+def _truths(space: str, first: Source, *others: Source) -> list[PublishedTruth]:
+    """The truths of one space; only the networks of the first file were trained without a teacher too."""
+    tables, files = [], (first, *others)
+    for dataset, column in _DATASETS.items():
+        name = f"{space}/{dataset}/test"
+        alone, under = (partial(auto_prox, space=space, column=f"{column}_{kind}_acc") for kind in ("base", "kd"))
+        gain = partial(auto_prox_gain, space=space, dataset=column)
+        tables += [
+            PublishedTruth(name, (first,), alone, 100, aggregation=AS_PUBLISHED, notes=_NOTES),
+            PublishedTruth(f"{name}/kd", files, under, 100 * len(files), aggregation=AS_PUBLISHED, notes=_TAUGHT),
+            PublishedTruth(f"{name}/gain", (first,), gain, 100, aggregation=DIFFERENCES, notes=(GAIN, *_TAUGHT)),
+        ]
+    return tables
+
+
+register(*_truths("autoformer", _AUTOFORMER, _AUTOFORMER_2), *_truths("pit", _PIT))
