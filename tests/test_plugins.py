@@ -60,7 +60,6 @@ def commands(home: Path, out: Path) -> dict[str, list[object]]:
     return {
         "bench": ["bench", *BATCH, "--image-size", 8, *ranked, *scored, "--out", out],
         "search": ["search", *BATCH, "--proxies", "less_is_more", "--evaluations", 4, "--no-report", "--out", out],
-        "similarity": ["similarity", *BATCH, "--students", first, "--teacher", second, "--out", out / "figure.png"],
         "truth": [
             *("truth", "build", *TRAINING, "--archs", home / "archs.txt", "--settings", "vanilla", "--seeds", 1),
             *("--workers", 1, "--out", out),
@@ -73,7 +72,7 @@ def commands(home: Path, out: Path) -> dict[str, list[object]]:
     }
 
 
-@pytest.mark.parametrize("name", ["bench", "search", "similarity", "truth", "distill", "evolve"])
+@pytest.mark.parametrize("name", ["bench", "search", "truth", "distill", "evolve"])
 def test_a_space_of_a_plugin_file(home: Path, tmp_path: Path, name: str) -> None:
     """By construction: every command that has --space takes one of a plug-in, in its workers too."""
     words = [*commands(home, tmp_path / "out")[name], "--space", "own_space(channels=4)"]
@@ -96,7 +95,7 @@ def test_every_command_with_a_space_takes_plugins() -> None:
         names = {parameter.name for parameter in getattr(command, "params", [])}
         with_space += "space" in names
         assert "plugin" in names or "space" not in names, command
-    assert with_space == 6
+    assert with_space == 5
 
 
 def test_directions_are_those_of_the_registry_or_of_the_run(home: Path, tmp_path: Path) -> None:
