@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import and_
-from typing import Any
 
 import pandas as pd
 
@@ -75,7 +74,7 @@ def _row(item: Ensemble, evidence: Evidence, value: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(columns, index=[item.name])
 
 
-def cards(ensembles: Sequence[Ensemble], values: pd.DataFrame) -> Mapping[str, dict[str, Any]]:
+def cards(ensembles: Sequence[Ensemble], values: pd.DataFrame) -> Mapping[str, Mapping[str, object]]:
     """For the protocol: rule, members and population of each ensemble."""
     return {
         item.name: {

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,7 @@ def rank(
     facts: Mapping[str, ProxyFacts] | None = None,
     ensembles: Sequence[Ensemble] = (),
     options: RankingOptions | None = None,
-    protocol: Mapping[str, Any] | None = None,
+    protocol: Mapping[str, object] | None = None,
     **fields: object,
 ) -> Ranking:
     """Compare scores with trained accuracies.
@@ -115,7 +114,7 @@ def _counts(
     }
 
 
-def _protocols(truths: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+def _protocols(truths: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, object]]:
     stated = {name: getattr(table, "protocol", None) for name, table in truths.items()}
     return {name: dict(protocol) if isinstance(protocol, Mapping) else {} for name, protocol in stated.items()}
 
@@ -131,8 +130,8 @@ def _subset_table(evidence: Evidence, subset: str, archs: list[str], how: Rankin
     found = rows(evidence, archs, how.k)
     for (t, p), row in found.items():
         low_high = {name: end[p, t] for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}
-        row |= dict.fromkeys(low_high, statistics.NAN) if np.isnan(row["tau"]) else low_high
-        row |= {"subset": subset, "reliability": reliabilities[row["proxy"]]}
+        row |= dict.fromkeys(low_high, statistics.NAN) if pd.isna(row["tau"]) else low_high
+        row |= {"subset": subset, "reliability": reliabilities[str(row["proxy"])]}
     return pd.DataFrame([found[place] for place in sorted(found)])
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,11 @@ from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.evidence import CONTROLS, Evidence, common, coverage
 from zcbench.benchmarks.scoring.resamples import tau_spread
 
+Row = dict[str, object]
+"""One row of the ranking table, by column."""
 
-def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int], dict[str, Any]]:
+
+def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int], Row]:
     """All rows of a set of architectures, by the places of truth and proxy, without intervals and reliability.
 
     One proxy comes after the other, because its truths share work.
@@ -31,9 +33,7 @@ def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int]
     }
 
 
-def _row(
-    evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float, shared: "pd.Index[str]"
-) -> dict[str, Any]:
+def _row(evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float, shared: "pd.Index[str]") -> Row:
     """One row of the table, without what needs the bootstrap or several seeds."""
     accuracy = evidence.accuracies.loc[archs, truth].dropna()
     score = evidence.values.loc[accuracy.index, proxy].dropna()
@@ -57,7 +57,7 @@ def _tau_over(shared: "pd.Index[str]", score: pd.Series, accuracy: pd.Series) ->
     return _correlation("tau", score[shared].to_numpy(), accuracy[shared].to_numpy())
 
 
-def _statistics(x: statistics.Array, y: statistics.Array, macs: statistics.Array, k: float) -> dict[str, Any]:
+def _statistics(x: statistics.Array, y: statistics.Array, macs: statistics.Array, k: float) -> dict[str, float]:
     best, worst = statistics.ranks_at_k(x, y, k)
     return {
         "tau": _correlation("tau", x, y),
@@ -96,7 +96,7 @@ def _of_bytes(label: str, one: bytes, other: bytes) -> float:
     return correlation(np.frombuffer(one), np.frombuffer(other))
 
 
-def _notes(x: statistics.Array, y: statistics.Array, row: Mapping[str, Any]) -> list[str]:
+def _notes(x: statistics.Array, y: statistics.Array, row: Mapping[str, float]) -> list[str]:
     """Why a number of the row is missing."""
     if len(x) < 3:
         return ["fewer than 3 values"]

@@ -148,6 +148,7 @@ def rank_run(
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)
     shape = (protocol.image_shape[0], protocol.image_shape[1], protocol.image_shape[2])
+    taken = {name: source.to_json() for name, source in joined.sources.items()}
     facts = known_facts(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
     return rank(
         scores,
@@ -158,7 +159,7 @@ def rank_run(
         facts={name: replace(known, note=joined.notes.get(name, "")) for name, known in facts.items()},
         ensembles=choose(ensembles, {*REGISTRY.names(), *facts}, facts),
         options=RankingOptions.of(options, fields),
-        protocol={"scores": _card(protocol, own, description), **({"beside": joined.sources} if beside else {})},
+        protocol={"scores": _card(protocol, own, description), **({"beside": taken} if beside else {})},
     )
 
 

@@ -7,7 +7,6 @@ made by a model that saw neither the architecture nor any other of its isomorphi
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -187,7 +186,7 @@ def _predict(
     return found.reindex(features.index)
 
 
-def card(supervision: Supervision, evidence: Evidence) -> Mapping[str, Any]:
+def card(supervision: Supervision, evidence: Evidence) -> Mapping[str, object]:
     """For the protocol: what was fitted on what."""
     features = evidence.about.index[~evidence.about["kind"].isin(("ensemble", "supervised"))]
     return {

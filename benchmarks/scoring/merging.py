@@ -1,7 +1,6 @@
 """Scores of one run beside those of another: what must be equal, what may differ, and who comes first."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
@@ -22,18 +21,44 @@ ROUNDING = ("torch", "device", "layout")
 
 
 @dataclass(frozen=True)
+class JoinedSource:
+    """Scores that were taken from another run.
+
+    Attributes:
+        proxies: their versions, by name.
+        seeds: all of their seeds.
+        left_out: why the other proxies of that run were left out, by name.
+        differences: fields in which its protocol differs.
+    """
+
+    proxies: dict[str, int]
+    seeds: list[int]
+    left_out: dict[str, str]
+    differences: list[str]
+
+    def to_json(self) -> dict[str, object]:
+        """For the protocol of a ranking."""
+        return {
+            "proxies": self.proxies,
+            "seeds": self.seeds,
+            "left out": self.left_out,
+            "differences": self.differences,
+        }
+
+
+@dataclass(frozen=True)
 class Joined:
     """Scores of a run and, on its architectures, those of proxies that only others have.
 
     Attributes:
         scores: the rows of all.
         notes: per proxy that is not the run's own, where it is from.
-        sources: per other one, what was taken and left, and how its protocol differs; JSON-able.
+        sources: per other run, what was taken from it.
     """
 
     scores: pd.DataFrame
     notes: dict[str, str]
-    sources: dict[str, dict[str, Any]]
+    sources: dict[str, JoinedSource]
 
 
 def join(mine: Scores, others: dict[str, Scores]) -> Joined:
@@ -75,12 +100,8 @@ def _with(joined: Joined, protocol: Protocol, name: str, other: Scores) -> Joine
         left |= {str(p): "another teacher" for p in versions.index if p not in own and REGISTRY.get(p).needs_teacher}
     rows = frame[~frame["proxy"].isin(list(left)) & frame["arch"].isin(set(joined.scores["arch"]))]
     taken = {str(p): int(v) for p, v in versions.items() if p in set(rows["proxy"])}
-    source = {
-        "proxies": taken,
-        "seeds": sorted(set(rows["seed"].tolist())),
-        "left out": left,
-        "differences": [*protocol.differences(theirs, ROUNDING), *teacher],
-    }
+    differences = [*protocol.differences(theirs, ROUNDING), *teacher]
+    source = JoinedSource(taken, sorted(set(rows["seed"].tolist())), left, differences)
     return replace(
         joined,
         scores=pd.concat([joined.scores, rows], ignore_index=True),

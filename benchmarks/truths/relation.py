@@ -18,6 +18,21 @@ from zcbench.errors import DataError, RankingError, UnknownNameError
 
 
 @dataclass(frozen=True)
+class SingleRuns:
+    """Mean tau between two runs with different seeds; NaN without single runs.
+
+    Attributes:
+        first: both of the first truth.
+        second: both of the second.
+        between: one of each.
+    """
+
+    first: float
+    second: float
+    between: float
+
+
+@dataclass(frozen=True)
 class Relation:
     """Two accuracies of the same architectures.
 
@@ -30,8 +45,7 @@ class Relation:
         reliability: of the mean over the runs of each, by Spearman and Brown; NaN without single runs.
         ceiling: the geometric mean of the two, what rho would be if both had one order and noise of their own; one
             without single runs counts as exact, and without any it is NaN.
-        single: mean tau between a run of one and a run of the other with another seed: ``first`` and ``second``
-            with themselves, and ``between``; NaN without single runs.
+        single: mean tau between single runs.
     """
 
     n: int
@@ -41,7 +55,7 @@ class Relation:
     given_params: float
     reliability: tuple[float, float]
     ceiling: float
-    single: dict[str, float]
+    single: SingleRuns
 
 
 def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = None, draws: int = 1000) -> Relation:
@@ -86,11 +100,7 @@ def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = 
         given_params=NAN if params is None else partial(found.tau, kendall(params, y), kendall(params, z)),
         reliability=(reliable[0], reliable[1]),
         ceiling=_ceiling(reliable),
-        single={
-            "first": _between(runs[0], runs[0]),
-            "second": _between(runs[1], runs[1]),
-            "between": _between(runs[0], runs[1]),
-        },
+        single=SingleRuns(_between(runs[0], runs[0]), _between(runs[1], runs[1]), _between(runs[0], runs[1])),
     )
 
 

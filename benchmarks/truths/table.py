@@ -49,7 +49,7 @@ class TruthTable(pd.DataFrame):
         return stated
 
     @protocol.setter
-    def protocol(self, stated: Mapping[str, Any]) -> None:
+    def protocol(self, stated: Mapping[str, object]) -> None:
         self.attrs["protocol"] = dict(stated)
 
     @property
@@ -58,7 +58,9 @@ class TruthTable(pd.DataFrame):
         return str(self.protocol.get("networks") or self.protocol["space"])
 
     @classmethod
-    def from_rows(cls, rows: pd.DataFrame | Iterable[Mapping[str, Any]], protocol: Mapping[str, Any]) -> "TruthTable":
+    def from_rows(
+        cls, rows: pd.DataFrame | Iterable[Mapping[str, object]], protocol: Mapping[str, object]
+    ) -> "TruthTable":
         """Checked table from rows that have at least ``arch`` and ``accuracy``; the protocol fills in the rest.
 
         Raises:
@@ -171,10 +173,10 @@ class TruthTable(pd.DataFrame):
         )
 
 
-def _file_protocol(file: Path, name: str | None) -> dict[str, Any]:
+def _file_protocol(file: Path, name: str | None) -> dict[str, object]:
     """Protocol of a file that brings none: what its name says."""
     parts = (TruthName.parse(name) if name else TruthName("user", file.stem)).parts()
-    about = {
+    about: dict[str, object] = {
         "name": name or str(file),
         "source": str(file),
         "licence": "not stated",
@@ -206,7 +208,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(_TEXTS, str))
 
 
-def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[Any]":
+def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[float]":
     """A column as numbers, whole ones where the schema says so; missing stays missing."""
     numbers = pd.to_numeric(frame[column], errors="coerce").astype("Float64")
     unread = numbers.isna() & frame[column].notna()

@@ -1,9 +1,9 @@
 """Auto-Prox's vision transformers, AutoFormer and PiT: trained alone, under a teacher, and the difference."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from zcbench.errors import ArchitectureError, DataError
 from zcbench.spaces import ProductSpace
 from zcbench.storage import pickles
 
+_Configuration = Mapping[str, Any]  # as the file holds it
 _REPOSITORY = ("lilujunai/Auto-Prox-AAAI24", "90ed458eff6948a6f0d23e440a8d21bbec50d091")
 _AUTOFORMER = Source(
     "auto-prox-vit:autoformer",
@@ -69,16 +70,17 @@ def auto_prox_gain(path: Path, space: str, dataset: str) -> pd.DataFrame:
     return difference(under, alone)
 
 
-def _entries(path: Path) -> list[Any]:
+def _entries(path: Path) -> list[object]:
     content = pickles.load_checkpoint(path)
     if not isinstance(content, list):
         raise DataError(f"{str(path)!r} holds a {type(content).__name__}. Expected a list of rows; fetch it again.")
     return content
 
 
-def _auto_prox_row(path: Path, number: int, entry: Any, space: str, column: str) -> tuple[str, float | None]:
+def _auto_prox_row(path: Path, number: int, entry: object, space: str, column: str) -> tuple[str, float | None]:
     try:
-        return _CONFIGURATIONS[space](entry["arch"]), entry[column]
+        row = cast("_Configuration", entry)
+        return _CONFIGURATIONS[space](row["arch"]), row[column]
     except (ArchitectureError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{str(path)!r}, row {number}: Expected a configuration of {space} under 'arch' and an accuracy under "
@@ -86,7 +88,7 @@ def _auto_prox_row(path: Path, number: int, entry: Any, space: str, column: str)
         ) from error
 
 
-def _autoformer_string(given: Mapping[str, Any]) -> str:
+def _autoformer_string(given: _Configuration) -> str:
     layers = zip(given["mlp_ratio"], given["num_heads"], strict=True)
     values = [f"{value:g}" for layer in layers for value in layer]
     if len(values) != 2 * given["depth"]:
@@ -94,7 +96,7 @@ def _autoformer_string(given: Mapping[str, Any]) -> str:
     return _written("autoformer", f"{given['hidden_dim']}", *values)
 
 
-def _pit_string(given: Mapping[str, Any]) -> str:
+def _pit_string(given: _Configuration) -> str:
     heads = "-".join(map(str, given["num_heads"]))
     return _written("pit", str(given["base_dim"]), str(given["mlp_ratio"]), *map(str, given["depth"]), heads)
 
@@ -106,7 +108,7 @@ def _written(name: str, *values: str) -> str:
     return space.canonical(space.write(values))
 
 
-_CONFIGURATIONS = {"autoformer": _autoformer_string, "pit": _pit_string}
+_CONFIGURATIONS: dict[str, Callable[[_Configuration], str]] = {"autoformer": _autoformer_string, "pit": _pit_string}
 
 _NOTES = (
     ("images", "not stated in the files; the repository's configurations have the test images"),

@@ -71,7 +71,7 @@ def compare(
 
     found = relate(first, second, data_dir, draws)
     one, other = ("none" if value != value else f"{value:.3f}" for value in found.reliability)
-    single = ", ".join(f"{_figure(found.single[key])} {what}" for key, what in _SINGLE.items())
+    single = ", ".join(f"{_figure(getattr(found.single, key))} {what}" for key, what in _SINGLE.items())
     for heading, text in {
         "architectures": f"{found.n:,}",
         "Kendall's τ": "{:.3f} [{:.3f}, {:.3f}]".format(*found.tau),

@@ -64,8 +64,8 @@ def test_noise_of_one_order(write: Write) -> None:
     assert found.reliability == pytest.approx(expected, abs=0.03)
     assert found.ceiling == pytest.approx(np.sqrt(np.prod(expected)), abs=0.03)
     assert found.rho[0] == pytest.approx(found.ceiling, abs=0.03)
-    assert found.single["first"] > found.single["between"] > found.single["second"]
-    assert found.single["first"] == pytest.approx(2 / np.pi * np.arcsin(1 / 1.25), abs=0.03)  # tau of a normal pair
+    assert found.single.first > found.single.between > found.single.second
+    assert found.single.first == pytest.approx(2 / np.pi * np.arcsin(1 / 1.25), abs=0.03)  # tau of a normal pair
 
 
 def test_runs_of_different_seeds_only(write: Write) -> None:
@@ -73,7 +73,7 @@ def test_runs_of_different_seeds_only(write: Write) -> None:
     file = write("one", np.linspace(50, 90, 40), 5.0)
     found = relate(file, file, draws=1)
     assert found.tau[0] == 1 and found.discordant == 0
-    assert found.single["between"] == found.single["first"] < 1
+    assert found.single.between == found.single.first < 1
 
 
 def test_too_few_in_common(write: Write) -> None:
