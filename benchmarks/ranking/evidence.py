@@ -1,4 +1,4 @@
-"""What a ranking rests on: scores, sizes, classes and accuracies, checked and brought to one row per architecture."""
+"""Input of a ranking: scores, sizes, classes and accuracies, checked, with one row per architecture."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,17 +12,17 @@ SIZES = ("params", "macs", "n_convs", "depth")
 """Columns of a sizes table; all of them are always ranked, as baselines."""
 
 CONTROLS = SIZES[:3]
-"""Sizes that partial correlations hold fixed."""
+"""Sizes that partial correlations are given."""
 
 COVERED = 0.9
-"""Least share of the architectures that a figure rests on, where the best are chosen by it."""
+"""Least share of the architectures with a value that a proxy needs to be chosen by a figure."""
 
 _ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
 
 
 @dataclass(frozen=True)
 class ProxyFacts:
-    """What a ranking is told about a proxy.
+    """Direction, kind and remark of a proxy.
 
     Attributes:
         higher_is_better: whether it is; None for as registered, and true for an unknown proxy.
@@ -46,7 +46,7 @@ class Evidence:
         sizes: the columns `SIZES`.
         classes: class of each architecture.
         about: per proxy ``kind, higher_is_better, seconds, note``.
-        learned: the truth that a supervised column learned, and the only one it is judged on.
+        learned: the truth that a supervised column was trained on, the only one that it is evaluated on.
         tried: per proxy where `trials` has an attempt; everywhere, for a proxy that is not in it.
     """
 
@@ -68,7 +68,7 @@ def gather(
     clusters: Mapping[str, str] | None,
     facts: Mapping[str, ProxyFacts],
 ) -> Evidence:
-    """Check what a ranking is given, and bring it to one row per scored architecture.
+    """Check the input of a ranking, and reduce it to one row per scored architecture.
 
     Args:
         scores: attempts, older versions included.
@@ -96,8 +96,7 @@ def gather(
 def with_failures_last(evidence: Evidence) -> Evidence:
     """Evidence in which a proxy's failures, attempted architectures without a value, share its worst score.
 
-    They stand just below the smallest value: last in every ranking, and as good as equal to it where values count. A
-    proxy without any value keeps none.
+    Their value is the next float below the smallest one. A proxy without any value stays without.
     """
     values, notes = evidence.values.copy(), dict(evidence.about["note"])
     for name, tried in evidence.tried.items():

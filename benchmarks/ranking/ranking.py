@@ -38,16 +38,16 @@ def rank(
 
     A proxy's value for an architecture is the mean over its ok seeds. Coverage is the share of the attempts made that
     are ok, an attempt being one of the subset's architectures with one of the proxy's seeds; where architectures or
-    seeds were never asked for, the row's note says on how many it was scored, and they count neither as failed nor as
-    ok. Correlations are over the architectures that have a value, ``n`` of them.
+    seeds were never asked for, the row's note has the number of those that were, and the others count neither as failed
+    nor as ok. Correlations are over the architectures that have a value, ``n`` of them.
 
     Args:
         scores: one row per attempt, columns ``arch, proxy, version, seed, value, status, reason, seconds``. Of a proxy
             with several versions the newest counts.
         truths: per name a table with the columns ``arch, accuracy``, one row per architecture.
-        sizes: columns ``arch, params, macs, n_convs, depth``; they are ranked even when nobody scored them.
-        clusters: class of each architecture; each stands alone if omitted. Supervised regressions are judged on
-            classes that they have not learned from.
+        sizes: columns ``arch, params, macs, n_convs, depth``; they are ranked even if they were not scored.
+        clusters: class of each architecture; each by itself if omitted. Supervised regressions are evaluated on
+            classes that they were not fitted to.
         subsets: architectures of each subset, of which those that were scored count; all of them if omitted.
         facts: direction, kind and remarks of proxies, where they differ from what is registered.
         ensembles: rank aggregations, each a row of kind ``"ensemble"``. Its values are made once, over all scored
@@ -58,8 +58,8 @@ def rank(
 
     Raises:
         RankingError: columns are missing; an attempt or an accuracy is there twice, or is not finite; fewer than three
-            architectures of a subset are in a truth; a size or a class is unknown. A constant or failed proxy is none:
-            its row holds NaN and says so in ``note``. A member of an ensemble was not scored.
+            architectures of a subset are in a truth; a size or a class is unknown; a member of an ensemble was not
+            scored. A constant or failed proxy is no error: its row has NaN, and the reason in ``note``.
         UnknownNameError: no regression has a name of ``supervised``.
     """
     how = RankingOptions.of(options, fields)
@@ -93,7 +93,7 @@ def rank(
 
 
 def _facts(attempts: pd.DataFrame, given: Mapping[str, ProxyFacts]) -> dict[str, ProxyFacts]:
-    """Facts of every scored proxy: as ``given``, with the direction as registered where they do not say it."""
+    """Facts of every scored proxy: as ``given``; a direction that is not given is the registered one."""
     return {name: _with_direction(name, given.get(name, ProxyFacts())) for name in map(str, attempts["proxy"].unique())}
 
 
@@ -105,7 +105,7 @@ def _with_direction(name: str, facts: ProxyFacts) -> ProxyFacts:
 def _counts(
     evidence: Evidence, attempts: pd.DataFrame, subsets: Mapping[str, tuple[str, ...]]
 ) -> dict[str, str | dict[str, int]]:
-    """What the protocol says about the architectures and the intervals."""
+    """Entries of the protocol about the architectures and the intervals."""
     return {
         "interval": "percentile bootstrap",
         "classes": {name: int(evidence.classes[list(members)].nunique()) for name, members in subsets.items()},

@@ -1,4 +1,4 @@
-"""What a study of few architectures would have reported: correlations over repeated small samples."""
+"""Correlations over repeated small samples: the result of a study with few architectures."""
 
 import numpy as np
 import pandas as pd

@@ -25,10 +25,10 @@ COLUMNS = (
 LOWER_IS_BETTER = frozenset(
     {"best_rank_at_k", "worst_rank_at_k", "regret", "seconds", "tau_sd_seeds", "tau_sd_batches"}
 )
-"""Columns of the ranking table whose small values are the good ones."""
+"""Columns of the ranking table in which lower is better."""
 
 SAME = 0.999
-"""Size of tau between two proxies from which on they count as one under two names."""
+"""Absolute tau between two proxies from which on they count as one."""
 
 _KEYS = ("truth", "subset", "proxy", "kind", "n")  # columns without which a table is no ranking
 _FRAMES = ("table", "scores", "accuracies", "sizes", "failures")
@@ -36,16 +36,16 @@ _FRAMES = ("table", "scores", "accuracies", "sizes", "failures")
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """What a run says about every proxy: numbers only, ready to be drawn and printed.
+    """Tables of a finished ranking, from which figures and pages are made.
 
     Attributes:
         table: one row per (truth, subset, proxy). ``n`` architectures have a value; ``coverage`` is the share of the
             attempts made (architecture, seed) that are ok; ``[tau_low, tau_high]`` and ``[rho_low, rho_high]`` are
             bootstrap intervals; ``tau_common`` is tau over the ``n_common`` architectures that all proxies of at least
-            `COVERED` have in common, NaN for a proxy that lacks one of them; ``note`` says
-            why a number is missing, and on how many architectures a proxy was scored if not on all. The statistics are
-            those of `zcbench.benchmarks.statistics`, NaN where undefined. A supervised row stands under the
-            truth it learned only.
+            `COVERED` have in common, NaN for a proxy that lacks one of them; ``note`` has
+            the reason of a missing number, and the number of scored architectures if not all were. The statistics are
+            those of `zcbench.benchmarks.statistics`, NaN where undefined. A supervised row is under the
+            truth that it was trained on only.
         scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**; one per
             ensemble and per supervised regression too.
         accuracies: index arch, one column per truth, in percent.
@@ -68,12 +68,12 @@ class Ranking:
     def top(
         self, n: int, truth: str | None = None, by: str = "tau", subset: str | None = None, kind: str | None = None
     ) -> list[str]:
-        """Names of the ``n`` proxies that are best by one column of the table, best first.
+        """Names of the ``n`` best proxies by one column of the table, best first.
 
         A proxy's figure is its mean over the truths, or that of one ``truth``; equal figures are ordered by name. Left
-        out is what has no figure under one of the truths, or one that rests on less than nine in ten of the
-        architectures of the subset that the truth knows. Baselines count too, unless ``kind`` says otherwise: a ranking
-        that the number of MACs wins says so. What has learned accuracies counts only where it is asked for by kind.
+        out are proxies without a figure under one of the truths, and those with values for less than nine in ten of
+        the architectures of the subset in that truth. Baselines count too, unless ``kind`` excludes them; supervised
+        regressions count only with ``kind="supervised"``.
 
         Args:
             n: how many at most.
@@ -102,10 +102,9 @@ class Ranking:
         return list(means.sort_values(ascending=by in LOWER_IS_BETTER, kind="stable").index[:n])
 
     def distinct(self, names: Sequence[str], subset: str | None = None) -> list[str]:
-        """The names without those that order the architectures as an earlier one does, or the other way round.
+        """The names without those with the same order of architectures as an earlier one, or the reverse order.
 
-        Two names are one where the size of tau between them is at least `SAME`: sums with one dominant part, a distance
-        and the loss made of it.
+        These have an absolute tau of at least `SAME` with the earlier one, as a distance and the loss made of it.
 
         Args:
             names: proxies of the ranking, the one to keep before the others.
@@ -120,7 +119,7 @@ class Ranking:
         return kept
 
     def save(self, folder: str | Path) -> None:
-        """Write the ranking to ``folder``: Parquet tables and ``protocol.json``; what was there is overwritten.
+        """Write the ranking to ``folder``: Parquet tables and ``protocol.json``; existing files are replaced.
 
         Raises:
             DataError: the folder cannot be written.
@@ -166,10 +165,10 @@ class Ranking:
         return found
 
     def _check(self) -> None:
-        """Refuse tables that do not belong together.
+        """Check that the tables are of one ranking.
 
         Raises:
-            ValueError: as the sentence says.
+            ValueError: they are not.
         """
         if lacking := [name for name in _KEYS if name not in self.table]:
             raise ValueError(f"the table lacks {', '.join(lacking)}")
@@ -182,4 +181,4 @@ class Ranking:
         if any(not {*archs} <= {*self.scores.index} for archs in self.subsets.values()):
             raise ValueError("a subset has architectures without scores")
         if not isinstance(self.protocol.get("scores", {}), dict):
-            raise ValueError("the protocol does not tell the scores")
+            raise ValueError("the protocol has no entry of the scores")

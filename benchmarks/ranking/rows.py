@@ -17,7 +17,7 @@ Row = dict[str, object]
 def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int], Row]:
     """All rows of a set of architectures, by the places of truth and proxy, without intervals and reliability.
 
-    One proxy comes after the other, because its truths share work.
+    The truths of one proxy follow each other, since they share computations.
 
     Args:
         evidence: scores, accuracies and sizes.
@@ -34,7 +34,7 @@ def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int]
 
 
 def _row(evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float, shared: "pd.Index[str]") -> Row:
-    """One row of the table, without what needs the bootstrap or several seeds."""
+    """One row of the table, without intervals and reliability."""
     accuracy = evidence.accuracies.loc[archs, truth].dropna()
     score = evidence.values.loc[accuracy.index, proxy].dropna()
     x, y = score.to_numpy(), accuracy[score.index].to_numpy()
@@ -86,7 +86,7 @@ def _partials(x: statistics.Array, y: statistics.Array, sizes: Mapping[str, stat
 
 
 def _correlation(label: str, one: statistics.Array, other: statistics.Array) -> float:
-    """Tau-b or rho of two columns, computed once for all rows that ask for it one after the other."""
+    """Tau-b or rho of two columns, cached for the rows that follow each other."""
     return _of_bytes(label, one.tobytes(), other.tobytes())
 
 
@@ -97,7 +97,7 @@ def _of_bytes(label: str, one: bytes, other: bytes) -> float:
 
 
 def _notes(x: statistics.Array, y: statistics.Array, row: Mapping[str, float]) -> list[str]:
-    """Why a number of the row is missing."""
+    """Reasons of missing numbers."""
     if len(x) < 3:
         return ["fewer than 3 values"]
     if statistics.constant(x, y):

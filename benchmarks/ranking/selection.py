@@ -1,4 +1,4 @@
-"""Choose an ensemble on one half of the architectures, so that it can be judged on the other."""
+"""Selection of an ensemble on one half of the architectures, and its evaluation on the other half."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -69,8 +69,8 @@ class Selection:
         options: with the candidates in alphabetical order.
         trace: the best ensemble of each size, columns ``size, members, mean`` and one column per truth: the criterion
             over the training half.
-        judged: the same ensembles over the judging half, computed once they were chosen.
-        training: architectures that the choice looked at.
+        judged: the same ensembles over the judging half, computed after the selection.
+        training: architectures that the selection used.
         judging: the others.
     """
 
@@ -114,7 +114,7 @@ class Selection:
 
 
 def split_classes(classes: pd.Series, seed: int) -> tuple[list[str], list[str]]:
-    """Two halves of the architectures; a class of equal networks is never divided between them.
+    """Two halves of the architectures; a class of equal networks is in one of them.
 
     Args:
         classes: class of each architecture, by architecture.
@@ -191,7 +191,7 @@ def select_ensemble(
 
 
 def _criterion(target: statistics.Array, size: statistics.Array | None, pick_from: int | None) -> Criterion:
-    """Tau-b with the accuracies, what is left of it when a size is held fixed, or the accuracy of a pick."""
+    """Tau-b with the accuracies, partial tau-b given a size, or the expected accuracy of the result."""
     if pick_from is not None:
         return partial(statistics.expected_pick, accuracy=target, drawn=pick_from)
     if size is None:
@@ -217,7 +217,7 @@ def _check_picks(pick_from: int | None, training: int, judging: int) -> None:
 
 
 class _Half(NamedTuple):
-    """Logarithms of rank shares by candidate, and what is asked of their sums, one criterion per truth."""
+    """Logarithms of rank shares by candidate, and the criteria of their sums, one per truth."""
 
     columns: Mapping[str, statistics.Array]
     criteria: Sequence[Criterion]

@@ -1,4 +1,4 @@
-"""From names to a study: which architectures are scored, and how a finished run is ranked."""
+"""Which architectures are scored, and the ranking of a finished run."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -25,9 +25,9 @@ from zcbench.spaces import Space
 from zcbench.storage.files import is_file
 from zcbench.streams import numpy_stream
 
-UNSTATED = "user"  # what a truth from a file without a space says
+UNSTATED = "user"  # space of a truth from a file that names none
 _DIGITS = 18  # of a number of architectures
-KNOWN = "known"  # the subset of what the truths know
+KNOWN = "known"  # the subset of the architectures in every truth
 
 
 def choose_architectures(
@@ -37,7 +37,7 @@ def choose_architectures(
     seed: int = 0,
     truths: Mapping[str, pd.DataFrame] | None = None,
 ) -> tuple[list[str], str]:
-    """Architectures, and a sentence that says which.
+    """Architectures, and a sentence that describes the choice.
 
     Args:
         space: where they are from.
@@ -122,10 +122,10 @@ def rank_run(
     where some were scored on less than all.
 
     Args:
-        run: folder of a run, packed file, or name of scores that ship with the package.
+        run: folder of a run, packed file, or name of bundled scores.
         truths: trained accuracies by name.
         batches: runs that differ from ``run`` in the batch alone; a proxy's value is its mean over all of them.
-        beside: others, of whose proxies those that the run lacks are ranked too, on the architectures of the run.
+        beside: other scores, merged with those of the run: on its architectures, of the proxies that it lacks.
         subsets: names of subsets, or the architectures of each by name; all that there are if omitted.
         ensembles: ``"all"`` named ones whose members were scored, ``"none"``, or names and formulas such as
             ``"az_nas,log_rank(macs,jacov)"``.
@@ -135,7 +135,7 @@ def rank_run(
     Raises:
         RankingError: the truth is of another space or of other architectures, or there are fewer than three.
         StoreError: there are no scores at ``run``.
-        ProtocolError: scores to be ranked beside were made under a protocol that gives other numbers.
+        ProtocolError: scores to be merged were made under a protocol that gives other numbers.
         UnknownNameError: there is a proxy that is not known here, nor described by the run; give its plug-in. An
             ensemble or subset is unknown.
     """
@@ -164,14 +164,14 @@ def rank_run(
 
 
 def known_facts(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]]) -> dict[str, ProxyFacts]:
-    """Direction and kind of every proxy: as it is registered, or else as the run noted it.
+    """Direction and kind of every proxy: as it is registered, or else as the run recorded it.
 
     Args:
         names: the proxies.
         descriptions: those of the runs and packed files that the scores are from.
 
     Raises:
-        UnknownNameError: a proxy is known neither here nor there.
+        UnknownNameError: a proxy is neither registered nor described by a run.
     """
     requests = [request for made in descriptions for request in made["requests"] if isinstance(request, Mapping)]
     noted: dict[str, ProxyFacts] = {}
@@ -188,7 +188,7 @@ def _registered(name: str) -> ProxyFacts:
 
 
 def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:
-    """What was scored and how, for people; the truths and the way of ranking are added by the ranking itself."""
+    """Protocol of the scores; `rank` adds the truths and its options."""
     last = description["requests"][-1] if description["requests"] else {}
     origins = [request.get("notes", {}).get("architectures") for request in description["requests"]]
     return {
@@ -206,7 +206,7 @@ def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, An
 def _subsets(
     space: Space, scores: pd.DataFrame, archs: list[str], truths: Mapping[str, pd.DataFrame]
 ) -> dict[str, list[str]]:
-    """The subsets that hold at least three of ``archs`` that each truth knows."""
+    """The subsets that hold at least three of ``archs`` in each truth."""
     members = {name: set(archs) if name == "all" else set(space.subset(name)) for name in space.subsets}
     tried = scores[["arch", "proxy"]].drop_duplicates().groupby("arch")["proxy"].size()
     if (lacking := tried < scores["proxy"].nunique()).any():
@@ -229,10 +229,10 @@ def _chosen(
 
 
 def check_truths(space: Space, truths: Mapping[str, pd.DataFrame], archs: Collection[str]) -> None:
-    """Refuse a truth of another space, or one that knows fewer than three of ``archs``; best before anything is scored.
+    """Check, before anything is scored, that every truth is of the space and has at least three of ``archs``.
 
     Raises:
-        RankingError: as the sentence says.
+        RankingError: one is not, or has not.
     """
     for name, truth in truths.items():
         stated = set(truth["space"].dropna()) if "space" in truth else set()
@@ -252,10 +252,10 @@ def check_truths(space: Space, truths: Mapping[str, pd.DataFrame], archs: Collec
 def require_enough(
     space: Space, truths: Mapping[str, pd.DataFrame], archs: Collection[str], learners: Collection[str]
 ) -> None:
-    """Refuse regressions that would have too few accuracies to learn from; best before anything is scored.
+    """Check, before anything is scored, that the regressions have enough accuracies to learn from.
 
     Raises:
-        RankingError: as `zcbench.benchmarks.ranking.supervised.folds` says.
+        RankingError: they have not, as in `zcbench.benchmarks.ranking.supervised.folds`.
     """
     for truth in truths.values() if learners else ():
         known = sorted(set(truth["arch"]) & set(archs))
@@ -279,7 +279,7 @@ def select_run(
         batches: runs on other batches, as in `rank_run`.
         beside: other scores, as in `rank_run`.
         options: what to choose from, and by which criterion; without ``candidates`` they are the proxies with a value
-            for at least nine in ten of the architectures that every truth knows.
+            for at least nine in ten of the architectures in every truth.
         draws: bootstrap draws of the ranking.
 
     Returns:
@@ -287,7 +287,7 @@ def select_run(
         size, the named ensembles and the proxies.
 
     Raises:
-        RankingError: as `rank_run` and `zcbench.benchmarks.ranking.selection.select_ensemble` say.
+        RankingError: as in `rank_run` and `zcbench.benchmarks.ranking.selection.select_ensemble`.
     """
     whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none", draws=1)
     share = whole.scores.loc[whole.accuracies.dropna().index].notna().mean()

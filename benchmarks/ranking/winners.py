@@ -81,7 +81,7 @@ def _check_space(ranking: Ranking, run: str, space: str, transfer: bool) -> str:
     if ranked.partition("(")[0] != space and not transfer:
         raise RankingError(
             f"The ranking {run!r} is about the space {ranked or 'unknown'}, and {space} is searched. Expected a "
-            f"ranking of the same space; rank there, or say --transfer to take its winners all the same."
+            f"ranking of the same space; rank there, or use --transfer to take its names."
         )
     return ranked
 
@@ -141,10 +141,10 @@ def _made_of_sizes(name: str) -> bool:
 
 
 def _check_known(names: Iterable[str], run: str) -> None:
-    """Refuse names that nothing here defines, with the plug-in that they are from.
+    """Refuse names without a definition here.
 
     Raises:
-        RankingError: as the sentence says.
+        RankingError: there is such a name; the message has its plug-in.
     """
     needed = dict.fromkeys(member for name in names for member in _members(name))
     lacking = [name for name in needed if name not in SIZES and name not in REGISTRY]
@@ -153,7 +153,7 @@ def _check_known(names: Iterable[str], run: str) -> None:
 
 
 def _lacks(names: Iterable[str], run: str) -> RankingError:
-    """What to say of scores whose definition is not loaded."""
+    """Error for scores whose definition is not loaded."""
     listed = list(names)
     files = list(dict.fromkeys(file for name in listed for file in _plugins(name, run)))
     which = f"the plug-in {' or '.join(files)}" if files else "a plug-in file or package that the ranking does not name"

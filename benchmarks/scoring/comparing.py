@@ -1,4 +1,4 @@
-"""Two sets of scores of the same proxies: how far their numbers differ, and whether that moves a ranking."""
+"""Differences between two sets of scores of the same proxies, and their effect on tau."""
 
 from collections.abc import Mapping
 

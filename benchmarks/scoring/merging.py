@@ -1,4 +1,4 @@
-"""Scores of one run beside those of another: what must be equal, what may differ, and who comes first."""
+"""Merging of the scores of several runs: which fields must be equal, which may differ, and the order of precedence."""
 
 from dataclasses import dataclass, replace
 
@@ -9,14 +9,14 @@ from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.errors import ProtocolError
 from zcbench.proxies import REGISTRY
 
-#: What gives other numbers: two runs that differ here are never held side by side. The fingerprint tells the batch.
+#: Fields that change the numbers: runs that differ here are never merged. The fingerprint identifies the batch.
 ESSENTIAL = ("space", "dataset", "batch_sha256", "image_shape", "num_classes", "init", "dtype", "schema")
-#: What only proxies that compare with a teacher depend on.
+#: Fields that only proxies with a teacher depend on.
 TEACHER = (
     *("teacher", "teacher_space", "teacher_seed", "teacher_init"),
     *("teacher_file_sha256", "teacher_checkpoint_sha256"),
 )
-#: What may change the last digits: said, not refused.
+#: Fields that may change the last digits: stated, not refused.
 ROUNDING = ("torch", "device", "layout")
 
 
@@ -64,8 +64,8 @@ class Joined:
 def join(mine: Scores, others: dict[str, Scores]) -> Joined:
     """The run's own scores, and on its architectures those of every proxy that it lacks.
 
-    A proxy that both have, at whatever version, is the run's own; of two others the first named has it. A proxy that
-    compares with a teacher is taken only from runs with the same teacher.
+    The run has precedence, whatever the version, then the others in their order. A proxy that needs a teacher is taken
+    only from runs with the same teacher.
 
     Args:
         mine: the run, as `zcbench.benchmarks.scoring.folder.load_run` gives it.
@@ -88,7 +88,7 @@ def _with(joined: Joined, protocol: Protocol, name: str, other: Scores) -> Joine
         differing += protocol.differences(theirs, ("batch",))
     if differing:
         raise ProtocolError(
-            f"The scores of {name!r} cannot stand beside these: {'; '.join(differing)} (these → {name}). Expected "
+            f"The scores of {name!r} cannot be merged with these: {'; '.join(differing)} (these → {name}). Expected "
             f"scores made alike; score these architectures the other way, or leave out --beside {name}."
         )
     teacher = protocol.differences(theirs, TEACHER)

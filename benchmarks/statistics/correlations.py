@@ -51,7 +51,7 @@ def spearman(score: Array, accuracy: Array) -> float:
 
 
 def pearson(score: Array, accuracy: Array) -> float:
-    """Pearson's linear correlation of the values themselves; the only one here that a change of scale alters.
+    """Pearson's linear correlation of the values; the only one here that depends on their scale.
 
     Returns:
         In [-1, 1]; higher is better.
@@ -74,7 +74,7 @@ def weighted_kendall(score: Array, accuracy: Array) -> float:
 
     Source: S. Vigna, "A weighted correlation index for rankings with ties", 2015; `scipy.stats.weightedtau`, additive
     hyperbolic weights. scipy's default averages the weights by score and by accuracy; ours are by accuracy alone, so
-    that all proxies are judged with the same weights.
+    that the weights are the same for all proxies.
     """
     if constant(score, accuracy):
         return NAN

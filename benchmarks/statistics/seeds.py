@@ -10,7 +10,7 @@ from zcbench.benchmarks.statistics.correlations import NAN, spearman
 
 
 def reliability(values: pd.DataFrame) -> float:
-    r"""Reliability of the mean over seeds: would other seeds order the architectures alike?
+    r"""Reliability of the mean over seeds.
 
     .. math::  \frac{k \bar r}{1 + (k - 1) \bar r}
 
@@ -21,8 +21,7 @@ def reliability(values: pd.DataFrame) -> float:
         values: one row per architecture, one column per seed, NaN where not ok.
 
     Returns:
-        In [0, 1]; higher is better. NaN with one seed, or where seeds disagree so much that the formula has no meaning,
-        as its value is negative or undefined.
+        In [0, 1]; higher is better. NaN with one seed, or where the formula is negative or undefined.
 
     Source: Spearman, 1910, and Brown, 1910.
     """

@@ -13,7 +13,7 @@ from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, ken
 
 
 def partial(xy: float, xz: float, yz: float) -> float:
-    r"""Correlation of x and y that remains when z is held fixed.
+    r"""Partial correlation of x and y given z.
 
     .. math::  r_{xy \cdot z} = \frac{r_{xy} - r_{xz} r_{yz}}{\sqrt{(1 - r_{xz}^2)(1 - r_{yz}^2)}}
 
@@ -34,7 +34,7 @@ def partial(xy: float, xz: float, yz: float) -> float:
 
 
 def partial_spearman(x: Array, y: Array, *controls: Array) -> float:
-    r"""Spearman correlation of x and y that remains when several quantities are held fixed together.
+    r"""Partial Spearman correlation of x and y given several quantities.
 
     .. math::  r\bigl(R_x - \hat R_x,\; R_y - \hat R_y\bigr)
 
@@ -80,7 +80,7 @@ def kendall_within_bins(score: Array, accuracy: Array, size: Array, bins: int = 
     Bins where tau is undefined are left out.
 
     Returns:
-        In [-1, 1]; higher is better. What the score knows among architectures of about one size.
+        In [-1, 1]; higher is better. It measures the order among architectures of similar size.
     """
     if constant(score, accuracy):
         return NAN
@@ -89,7 +89,7 @@ def kendall_within_bins(score: Array, accuracy: Array, size: Array, bins: int = 
 
 
 def information_gain(score: Array, accuracy: Array, size: Array) -> float:
-    r"""Bits that the score tells about the accuracy beyond what a size tells.
+    r"""Conditional mutual information of score and accuracy given a size, in bits, corrected for chance.
 
     .. math::  H(A \mid Z) - H(A \mid Z, S) - \text{chance}
 
@@ -97,11 +97,11 @@ def information_gain(score: Array, accuracy: Array, size: Array) -> float:
     of the three-way table holds about five architectures.
 
     Returns:
-        In bits; 0 for a score that tells nothing more (a little below zero by luck); higher is better.
+        In bits; about 0 for a score without further information, and possibly a little below; higher is better.
 
     Source: arXiv:2210.03230 (NAS-Bench-Suite-Zero), conditional entropy. Our deviation: from that plug-in difference
     we subtract its expected value when the scores are shuffled within each size bin (`expected_mutual_information` of
-    scikit-learn), because entropies of sparse tables find information in noise.
+    scikit-learn), because the plug-in estimate is biased upwards in sparse tables.
     """
     if constant(score, accuracy):
         return NAN
@@ -118,6 +118,6 @@ def equal_count_bins(values: Array, bins: int) -> NDArray[np.intp]:
 
 
 def _excess(one: NDArray[np.intp], other: NDArray[np.intp]) -> float:
-    """Mutual information of two binned columns, in nats, less what a shuffle would show on average."""
+    """Mutual information of two binned columns, in nats, less its expected value under a shuffle."""
     table = contingency_matrix(one, other)
     return float(mutual_info_score(None, None, contingency=table) - expected_mutual_information(table, one.size))

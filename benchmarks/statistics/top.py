@@ -1,4 +1,4 @@
-"""Statistics of the best: the top by score, the top by accuracy, and what a selection is worth."""
+"""Statistics of the best architectures: the top by score, the top by accuracy, and the accuracy of a selection."""
 
 import math
 
@@ -83,20 +83,20 @@ def regret(score: Array, accuracy: Array) -> float:
 
 
 def expected_pick(score: Array, accuracy: Array, drawn: int) -> float:
-    r"""Accuracy to expect of the best-scored among architectures drawn at random: what a random search ends with.
+    r"""Expected accuracy of the best-scored of d architectures drawn at random: the result of a random search.
 
     .. math::  \sum_{j=1}^{n} a_{(j)} \binom{n - j}{d - 1} \Big/ \binom{n}{d}
 
     :math:`a_{(j)}` is the accuracy of the architecture with the j-th best score of n, d the number drawn without
-    replacement. It leans on every architecture that may be picked, where `regret` leans on one.
+    replacement. It depends on every architecture that may be selected, while `regret` depends on one.
 
     Args:
         score: oriented so that higher is better; NaN nowhere.
         accuracy: in percent, in the same order.
-        drawn: d, from 1, for the mean accuracy, to n, for that of the one pick.
+        drawn: d, from 1, for the mean accuracy, to n, for that of the top-scored one.
 
     Returns:
-        In the unit of the accuracies; higher is better. Architectures with equal scores are as likely to be picked.
+        In the unit of the accuracies; higher is better. Equal scores are equally likely to be selected.
     """
     order = np.argsort(-score, kind="stable")
     _, group = np.unique(-score[order], return_inverse=True)
@@ -118,7 +118,7 @@ def top_kendall(score: Array, accuracy: Array, share: float = 0.1) -> float:
 
 
 def _picked(score: Array, k: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
-    """Who is surely among the top k by score, who shares the last places, and how many places they share."""
+    """Architectures surely among the top k by score, those tied for the last places, and the number of these places."""
     last = np.partition(score, -k)[-k]
     sure, tied = score > last, score == last
     return sure, tied, k - int(sure.sum())

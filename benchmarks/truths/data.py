@@ -1,4 +1,4 @@
-"""What ``zcbench data`` does: list the known truths, fetch them, import local files, verify what is here."""
+"""List the known truths, fetch them, import local files, verify stored files: the functions of ``zcbench data``."""
 
 import logging
 import os
@@ -44,7 +44,7 @@ _SILENT: Callable[[str], object] = str
 
 
 def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
-    """Every truth known: those of the catalogue, those that ship, and your own.
+    """Every truth known: published, bundled and your own.
 
     Returns:
         Columns ``name, kind`` (mean, single runs, costs), ``source, licence, rows, where``: the path of the stored
@@ -86,7 +86,7 @@ def fetch(
     Raises:
         UnknownNameError: a name is neither truth nor source.
         ChecksumError: a download is not the pinned file; nothing of it is kept.
-        DataError: the network or the disk gave up; files that were complete stay, so a second fetch goes on from there.
+        DataError: the network or the disk failed; complete files are kept, and a second fetch continues.
     """
     root = folders.data_folder(data_dir)
     base = base_url or os.environ.get("ZCBENCH_BASE_URL") or BASE_URL
@@ -102,7 +102,7 @@ def import_folder(folder: str | Path, data_dir: str | Path | None = None) -> pd.
 
     Returns:
         Columns ``file, source, status, tables``: one row per file, its status ``imported``, ``wrong checksum``,
-        ``second copy`` or ``not a known source``, and how many tables it took part in.
+        ``second copy`` or ``not a known source``, and the number of tables that were made of it.
 
     Raises:
         DataError: there is no such folder, or no known file in it, or the data directory cannot be written to.
@@ -191,7 +191,7 @@ def _of_table(table: TruthTable) -> tuple[str, str, int]:
 
 
 def _sources_of(asked: str, progress: Callable[[str], object]) -> list[Source]:
-    """Sources that a name stands for: itself, those of a truth, or all; none for what ships."""
+    """Sources that a name stands for: itself, those of a truth, or all; none for a bundled truth."""
     if asked == "all":
         return list(SOURCES.values())
     if asked in SOURCES:

@@ -1,4 +1,4 @@
-"""Look up a truth by name: in the stored tables, else in the sources' own files, else in what ships."""
+"""Look up a truth by name: in the stored tables, else in the files of the sources, else among the bundled ones."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -21,13 +21,13 @@ def truth(name: str | Path, data_dir: str | Path | None = None, per_seed: bool =
 
     Args:
         name: ``SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]``, such as ``nasbench201/cifar10`` or ``s0/cifar100/kd``, or
-            the path of a ``.csv`` or ``.parquet`` file of your own. ``nasbench201/cifar10-16/kd`` ships.
+            the path of a ``.csv`` or ``.parquet`` file of your own. ``nasbench201/cifar10-16/kd`` is bundled.
         data_dir: where to look; the default is ``ZCBENCH_DATA``, then the user's data directory.
         per_seed: give the single runs (column ``seed``) instead of their mean.
 
     Raises:
         UnknownNameError: no such truth is known; the message has the nearest names.
-        DataError: the truth is known but not here, damaged, or has no single runs; the message says what to do.
+        DataError: the truth is known but not here, damaged, or has no single runs; the message has the command to run.
         ChecksumError: a source file is not the one it should be.
     """
     own = Path(name).suffix in (".csv", ".parquet")
@@ -84,7 +84,7 @@ def _from_sources(published: PublishedTruth, stamps: tuple[tuple[Path, int], ...
 
 
 def _look_up(name: str, root: Path, per_seed: bool) -> TruthTable:
-    """The first table of that name: stored tables, sources, what ships; and means before single runs."""
+    """The first table of that name: stored tables, sources, bundled tables; means before single runs."""
     full = str(TruthName.parse(name))
     places = dict.fromkeys((root, folders.user_folder()))
     for per_run in (True,) if per_seed else (False, True):
@@ -105,7 +105,7 @@ def _look_up(name: str, root: Path, per_seed: bool) -> TruthTable:
 
 
 def _missing(name: str, full: str, known: set[tuple[str, bool]], per_seed: bool, root: Path) -> Exception:
-    """What to say about a truth that was not found: unknown, without single runs, or not downloaded yet."""
+    """Error for a truth that was not found: unknown, without single runs, or not downloaded yet."""
     if full not in {table for table, _ in known}:
         return unknown_truth(name, {table for table, _ in known})
     if per_seed and (full, True) not in known:

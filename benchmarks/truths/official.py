@@ -1,9 +1,9 @@
 """Read the benchmark authors' own files through their own packages, ``nas-bench-201`` and ``nats-bench``.
 
 Both packages answer with the 12-epoch recipe and one random run unless told otherwise; here every query names its
-recipe (``hp``) and averages over all runs (``is_random=False``). Both formats are pickles, so a file is read by readers
-that run nothing of it; one that holds more than they admit is only opened when you say that you trust it, or give the
-sha256 that it must have.
+recipe (``hp``) and averages over all runs (``is_random=False``). Both formats are pickles, so files are read by
+readers that run no code. A file with other content is only opened with ``trust=True``, or with the sha256 that it must
+have.
 """
 
 import bz2

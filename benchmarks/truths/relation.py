@@ -1,4 +1,4 @@
-"""How two truths order the same architectures, beside how well each agrees with itself: ``zcbench data compare``."""
+"""Agreement of two truths over the same architectures, and the reliability of each: ``zcbench data compare``."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,14 +37,14 @@ class Relation:
     """Two accuracies of the same architectures.
 
     Attributes:
-        n: architectures that both know.
+        n: architectures in both.
         tau: Kendall's tau-b between them, with its interval.
         rho: Spearman's rho, with its interval.
         discordant: share of the pairs that they order differently.
-        given_params: partial tau when the number of parameters is held fixed; NaN where the space is not known.
+        given_params: partial tau given the number of parameters; NaN where the space is not known.
         reliability: of the mean over the runs of each, by Spearman and Brown; NaN without single runs.
-        ceiling: the geometric mean of the two, what rho would be if both had one order and noise of their own; one
-            without single runs counts as exact, and without any it is NaN.
+        ceiling: the geometric mean of the two, the expected rho of two truths with equal order and independent noise. A
+            truth without single runs counts as exact; NaN if both are.
         single: mean tau between single runs.
     """
 
@@ -59,13 +59,13 @@ class Relation:
 
 
 def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = None, draws: int = 1000) -> Relation:
-    r"""Compare two truths over the architectures that both know.
+    r"""Compare two truths over the architectures in both.
 
     .. math::  \rho_{\max} = \sqrt{r_1 r_2}
 
     :math:`r_1, r_2` are the reliabilities of the two means. Runs of one seed may share their noise (``zcbench truth
     build`` gives both settings of a seed one initialisation and one order of images), so the means may agree better
-    than that; ``single`` compares runs of different seeds only, and has no such help.
+    than that; ``single`` compares runs of different seeds only.
 
     Args:
         first: a truth, as in `zcbench.benchmarks.truths.lookup.truth`.

@@ -62,11 +62,11 @@ class PublishedTruth:
         name: its full name, ``SPACE/DATASET/SPLIT[/SETTING][@EPOCHS]``.
         sources: the files that it is read from.
         read: from the paths of these files to a frame with the columns ``arch`` and ``accuracy`` (percent), ``seed``
-            where the files give single runs, and ``n_runs`` where they tell how many runs a mean is over.
+            where the files give single runs, and ``n_runs`` where they state how many runs a mean is over.
         rows: number of rows.
         per_run: whether these are single runs, and no means.
         aggregation: what an accuracy is.
-        notes: further entries of the protocol: what a reader must know, or cannot know as the files do not tell it.
+        notes: further entries of the protocol: conditions of the trainings, and those that the files do not state.
     """
 
     name: str
@@ -86,7 +86,7 @@ PUBLISHED: dict[tuple[str, bool], PublishedTruth] = {}
 
 
 def register(*items: PublishedTruth | Source) -> None:
-    """Make truths known by their names, and their files by theirs; a file without a truth may stand by itself.
+    """Register truths and their files by name; a file may be registered without a truth.
 
     Raises:
         DuplicateNameError: another truth or file has this name.

@@ -1,4 +1,4 @@
-"""What a table of trained accuracies holds, in a few lines: the text of ``zcbench data show``."""
+"""Summary of a table of trained accuracies in a few lines: the text of ``zcbench data show``."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -17,7 +17,7 @@ _AGREED = ("runs", "counts", "reliability", "ceiling")  # told by `_runs`
 
 
 def summary(name: str | Path, data_dir: str | Path | None = None) -> dict[str, str]:
-    """What the truth of this name holds, and where it comes from: heading to text, in the order to read it.
+    """Content and origin of the truth of this name: heading to text, in order.
 
     Args:
         name: of a truth, or the path of a file of your own, as in `truth`.
@@ -57,7 +57,7 @@ def _spread(table: TruthTable) -> dict[str, str]:
 
 
 def _runs(name: str | Path, data_dir: str | Path | None) -> dict[str, str]:
-    """How well single trainings of an architecture agree, where they are published."""
+    """Agreement of single trainings of an architecture, where they are published."""
     try:
         runs = truth(name, data_dir, per_seed=True)
     except DataError:

@@ -1,4 +1,4 @@
-"""The one schema of trained accuracies, and the compact Parquet file it is stored in."""
+"""Schema of trained accuracies, and the compact Parquet file that stores them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -30,9 +30,9 @@ class TruthTable(pd.DataFrame):
     """Trained accuracies, one row per architecture and run (or mean): a data frame with a protocol.
 
     Columns: ``space, arch, dataset, setting`` (``vanilla``, ``kd``, or ``gain``, their difference), ``split, epochs,
-    seed`` (missing for a mean), ``n_runs`` (missing where the source does not tell), ``accuracy`` (percent, 0 to 100,
-    higher is better; of a gain percentage points, -100 to 100).
-    ``protocol`` says where the numbers come from: name, source, licence, sha256 of each file, space, dataset, setting,
+    seed`` (missing for a mean), ``n_runs`` (missing where the source does not state it), ``accuracy`` (percent, 0 to
+    100, higher is better; of a gain percentage points, -100 to 100).
+    ``protocol`` is the origin of the numbers: name, source, licence, sha256 of each file, space, dataset, setting,
     split, epochs, aggregation, and n, the number of architectures. It is the entry ``protocol`` of ``attrs``: a copy, a
     selection of rows and a sorted table have a copy of it; a table made of several has it only if all parts do, and an
     empty one otherwise.
@@ -174,7 +174,7 @@ class TruthTable(pd.DataFrame):
 
 
 def _file_protocol(file: Path, name: str | None) -> dict[str, object]:
-    """Protocol of a file that brings none: what its name says."""
+    """Protocol of a file without one: the parts of its name."""
     parts = (TruthName.parse(name) if name else TruthName("user", file.stem)).parts()
     about: dict[str, object] = {
         "name": name or str(file),
@@ -209,7 +209,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[float]":
-    """A column as numbers, whole ones where the schema says so; missing stays missing."""
+    """A column as numbers, integers where the schema requires it; missing values stay missing."""
     numbers = pd.to_numeric(frame[column], errors="coerce").astype("Float64")
     unread = numbers.isna() & frame[column].notna()
     if column not in _INTEGERS:

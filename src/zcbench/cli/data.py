@@ -1,4 +1,4 @@
-"""``zcbench data``: the accuracies that rankings are held against."""
+"""``zcbench data``: the accuracies that proxies are evaluated on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +32,7 @@ DataDir = Annotated[
 
 @app.command("list")
 def list_data(data_dir: DataDir = None) -> None:
-    """Every table that is known, its licence, and whether it is here; 'zcbench data show NAME' tells more."""
+    """Every known table, its licence, and whether it is here; 'zcbench data show NAME' has the details."""
     from zcbench.benchmarks.truths import data
     from zcbench.storage import files as folders
 
@@ -51,7 +51,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A table of 'zcbench data list', or a file of your own.")],
     data_dir: DataDir = None,
 ) -> None:
-    """What a table holds: architectures, range, best, runs, how it was made, source and licence."""
+    """Summary of a table: architectures, range, best, runs, how it was made, source and licence."""
     from zcbench.benchmarks.truths.summary import summary
 
     console = table_console()
@@ -66,7 +66,7 @@ def compare(
     draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")] = 1000,
     data_dir: DataDir = None,
 ) -> None:
-    """How two tables order the same architectures, such as with and without a teacher, beside their own noise."""
+    """Agreement of two tables over the same architectures, such as with and without a teacher, and of their seeds."""
     from zcbench.benchmarks.truths.relation import relate
 
     found = relate(first, second, data_dir, draws)

@@ -1,4 +1,4 @@
-"""``zcbench ensembles``: choose a rank aggregation on one half of the architectures, and judge it on the other."""
+"""``zcbench ensembles``: select a rank aggregation on one half of the architectures, and evaluate it on the other."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,13 +38,13 @@ def select(
     seed: Annotated[int, typer.Option(help="Seed of the split into halves.")] = 0,
     given: Annotated[
         str | None,
-        typer.Option(help="Size to hold fixed, such as params: the choice then maximises partial tau given it."),
+        typer.Option(help="Size to control for, such as params: the criterion is then partial tau given it."),
     ] = None,
     pick_from: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Maximise the accuracy to expect of the best-scored of so many random architectures in place of tau: "
+            help="Maximise the expected accuracy of the best-scored of so many random architectures in place of tau: "
             "for a search of so many evaluations.",
         ),
     ] = None,
@@ -61,10 +61,10 @@ def select(
     draws: Draws = 200,
     data_dir: DataDir = None,
 ) -> None:
-    """Choose the log-rank ensemble that ranks one half of the architectures best, and judge it on the other half.
+    """Select the log-rank ensemble that ranks one half of the architectures best, and evaluate it on the other half.
 
     Halves are of isomorphism classes. The choice maximises the mean Kendall tau over the truths that
-    are given, what is left of it given a size, or the accuracy of a search's pick.
+    are given, the partial tau given a size, or the expected accuracy of a search.
     """
     from zcbench.benchmarks.ranking.selection import SelectionOptions
     from zcbench.benchmarks.ranking.study import select_run
