@@ -177,14 +177,12 @@ def select_ensemble(
             [_criterion(target, size, options.pick_from) for target in targets],
         )
 
-    best = _beam_search(half(training), options.max_members, options.beam)
-    measured = half(judging)
-    judged = [[len(members), members, *measured(members)] for _, members, *_ in best]
+    best, judge = _beam_search(half(training), options.max_members, options.beam), half(judging)
     columns = ["size", "members", "mean", *accuracies.columns]
     return Selection(
         options=replace(options, candidates=tuple(names)),
-        trace=pd.DataFrame(best, columns=columns),
-        judged=pd.DataFrame(judged, columns=columns),
+        trace=pd.DataFrame([[len(members), members, *figures] for members, figures in best], columns=columns),
+        judged=pd.DataFrame([[len(members), members, *judge(members)] for members, _ in best], columns=columns),
         training=tuple(training),
         judging=tuple(judging),
     )
@@ -229,14 +227,14 @@ class _Half(NamedTuple):
         return [float(np.mean(found)) if np.isfinite(found).all() else -np.inf, *found]
 
 
-def _beam_search(training: _Half, max_members: int, beam: int) -> list[list[object]]:
-    """Per size the best ensemble: size, members, mean and value of each criterion; equal ones in alphabetical order."""
+def _beam_search(training: _Half, max_members: int, beam: int) -> list[tuple[Members, list[float]]]:
+    """Per size the best ensemble, and its mean and value of each criterion; equal ones in alphabetical order."""
     kept: list[Members] = [()]
-    best: list[list[object]] = []
-    for size in range(1, min(max_members, len(training.columns)) + 1):
+    best = []
+    for _ in range(min(max_members, len(training.columns))):
         grown = sorted({tuple(sorted((*some, name))) for some in kept for name in training.columns if name not in some})
         found = [training(members) for members in grown]
         order = sorted(range(len(grown)), key=lambda i: (-found[i][0], grown[i]))
         kept = [grown[i] for i in order[:beam]]
-        best.append([size, grown[order[0]], *found[order[0]]])
+        best.append((grown[order[0]], found[order[0]]))
     return best

@@ -71,7 +71,7 @@ class TruthTable(pd.DataFrame):
             >>> table[["space", "arch", "split", "accuracy"]].values.tolist()
             [['mine', 'a', 'test', 91.5]]
         """
-        about = dict(protocol) | {key: protocol.get(key, value) for key, value in _DEFAULTS.items()}
+        about: dict[str, Any] = dict(protocol) | {key: protocol.get(key, value) for key, value in _DEFAULTS.items()}
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
         _require(frame)
         defaults = {key: about.get(key) for key in COLUMNS if key not in frame and key not in ("arch", "accuracy")}
@@ -208,7 +208,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(_TEXTS, str))
 
 
-def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[float]":
+def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[float] | pd.Series[int]":
     """A column as numbers, integers where the schema requires it; missing values stay missing."""
     numbers = pd.to_numeric(frame[column], errors="coerce").astype("Float64")
     unread = numbers.isna() & frame[column].notna()

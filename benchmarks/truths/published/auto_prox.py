@@ -23,30 +23,15 @@ from zcbench.storage import pickles
 
 _Configuration = Mapping[str, Any]  # as the file holds it
 _REPOSITORY = ("lilujunai/Auto-Prox-AAAI24", "90ed458eff6948a6f0d23e440a8d21bbec50d091")
-_AUTOFORMER = Source(
-    "auto-prox-vit:autoformer",
-    *_REPOSITORY,
-    "gt_results/gt_autoformer.pth",
-    "712ad277546d9f7f565ce07885be7e0b98dcd8d0724fdd1120f595b517436eca",
-    26671,
-    "Apache-2.0",
-)
-_AUTOFORMER_2 = Source(
-    "auto-prox-vit:autoformer_2",
-    *_REPOSITORY,
-    "gt_results/gt_autoformer_2.pth",
-    "05f5df6a41f338fb5f47eafebfc8758c75e451606856b278ccda1c60b26e7bca",
-    23983,
-    "Apache-2.0",
-)
-_PIT = Source(
-    "auto-prox-vit:pit",
-    *_REPOSITORY,
-    "gt_results/gt_pit.pth",
-    "bdda89841d4105f99ab759e3243e7a2402929ba7a8430dac12a50256aa533bb2",
-    12271,
-    "Apache-2.0",
-)
+
+
+def _file(name: str, sha256: str, size: int) -> Source:
+    return Source(f"auto-prox-vit:{name}", *_REPOSITORY, f"gt_results/gt_{name}.pth", sha256, size, "Apache-2.0")
+
+
+_AUTOFORMER = _file("autoformer", "712ad277546d9f7f565ce07885be7e0b98dcd8d0724fdd1120f595b517436eca", 26671)
+_AUTOFORMER_2 = _file("autoformer_2", "05f5df6a41f338fb5f47eafebfc8758c75e451606856b278ccda1c60b26e7bca", 23983)
+_PIT = _file("pit", "bdda89841d4105f99ab759e3243e7a2402929ba7a8430dac12a50256aa533bb2", 12271)
 
 
 def auto_prox(*paths: Path, space: str, column: str) -> pd.DataFrame:

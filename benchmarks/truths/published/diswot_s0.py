@@ -17,22 +17,14 @@ from zcbench.benchmarks.truths.sources import (
 from zcbench.errors import DataError
 
 _REPOSITORY = ("lliai/DisWOT-CVPR2023", "dffe4e6118a2ab6a5ed89c9495e1ee2b6c808afa")
-_ALONE = Source(
-    "diswot-s0:cls",
-    *_REPOSITORY,
-    "exps/s1-gt-cls.txt",
-    "465d61399626e3b6abe08b2dbabcd2a09026b6ed5e83510d3ef87b14822317ad",
-    768,
-    "Apache-2.0",
-)
-_UNDER = Source(
-    "diswot-s0:kd",
-    *_REPOSITORY,
-    "exps/s1-gt-kd.txt",
-    "48d218437e37318b6685c8c489a380011e964cfe0584228d8a9bd530911705b6",
-    768,
-    "Apache-2.0",
-)
+
+
+def _file(kind: str, sha256: str) -> Source:
+    return Source(f"diswot-s0:{kind}", *_REPOSITORY, f"exps/s1-gt-{kind}.txt", sha256, 768, "Apache-2.0")
+
+
+_ALONE = _file("cls", "465d61399626e3b6abe08b2dbabcd2a09026b6ed5e83510d3ef87b14822317ad")
+_UNDER = _file("kd", "48d218437e37318b6685c8c489a380011e964cfe0584228d8a9bd530911705b6")
 
 
 def s0(path: Path) -> pd.DataFrame:

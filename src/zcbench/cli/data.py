@@ -20,8 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_SINGLE = {"first": "within the first", "second": "within the second", "between": "one of each"}
-
 FOLDED = ("path", "file", "reason", "licence")
 
 DataDir = Annotated[
@@ -71,7 +69,7 @@ def compare(
 
     found = relate(first, second, data_dir, draws)
     one, other = ("none" if value != value else f"{value:.3f}" for value in found.reliability)
-    single = ", ".join(f"{_figure(getattr(found.single, key))} {what}" for key, what in _SINGLE.items())
+    runs = [_figure(value) for value in (found.single.first, found.single.second, found.single.between)]
     for heading, text in {
         "architectures": f"{found.n:,}",
         "Kendall's τ": "{:.3f} [{:.3f}, {:.3f}]".format(*found.tau),
@@ -79,7 +77,7 @@ def compare(
         "other order": f"{100 * found.discordant:.1f} % of the pairs",
         "τ | params": _figure(found.given_params),
         "ceiling of ρ": f"{_figure(found.ceiling)}, from the reliabilities {one} and {other}",
-        "τ of two runs": f"{single} (other seeds)",
+        "τ of two runs": "{} within the first, {} within the second, {} one of each (other seeds)".format(*runs),
     }.items():
         typer.echo(f"{heading + ':':<15}{text}")
 

@@ -12,6 +12,7 @@ from scipy import stats as scipy_stats
 
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.evidence import SIZES, ProxyFacts
+from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.ranking import COLUMNS, Ranking, rank
 from zcbench.benchmarks.statistics.bootstrap import bootstrap
 from zcbench.errors import DataError, RankingError, UnknownNameError
@@ -415,6 +416,17 @@ def test_bad_input_is_a_clear_error(scores: pd.DataFrame, truths: dict[str, pd.D
     for *frames, options, message in cases:
         with pytest.raises(RankingError, match=message):
             rank(*frames, **options)
+
+
+def test_options_as_a_record_and_by_name(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Invariance: a field by name is that of the record; a name without a field is refused."""
+    options = RankingOptions(draws=5, k=7, confidence=0.8)
+    one = rank(scores, truths, sizes, options=options)
+    other = rank(scores, truths, sizes, options=RankingOptions(k=7, confidence=0.8), draws=5)
+    pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
+    assert one.protocol == other.protocol and (one.table["k"] == 7).any()
+    with pytest.raises(TypeError, match="drws"):
+        rank(scores, truths, sizes, drws=5)
 
 
 def test_nothing_given_is_changed(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):

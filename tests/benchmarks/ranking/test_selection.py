@@ -1,6 +1,7 @@
 """The choice of an ensemble: what it finds, and what it must not see."""
 
 import itertools
+import json
 
 import numpy as np
 import pandas as pd
@@ -109,6 +110,19 @@ def test_the_judging_half_is_never_looked_at(evidence):
     again = select_ensemble(values, other, classes)
     assert again.members == found.members
     pd.testing.assert_frame_equal(again.trace, found.trace)
+
+
+def test_what_is_written_of_a_selection(evidence, tmp_path):
+    """Round trip: the choice, both halves and the figures of each size, as JSON and as text."""
+    found = select_ensemble(*evidence, SelectionOptions(max_members=2, seed=5))
+    found.save(tmp_path)
+    kept = json.loads((tmp_path / "selection.json").read_text())
+    assert kept["chosen"] == list(found.members) and kept["candidates"] == ["a", "b", "c", "d"]
+    assert kept["split"] == "halves of the classes, seed 5"
+    assert [row["mean"] for row in kept["best of each size"]] == found.trace["mean"].tolist()
+    assert [row["one"] for row in kept["on the judging half"]] == found.judged["one"].tolist()
+    for half in ("training", "judging"):
+        assert (tmp_path / f"{half}.txt").read_text().split() == list(getattr(found, half))
 
 
 def test_classes_are_not_divided(evidence):
