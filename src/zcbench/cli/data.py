@@ -14,11 +14,16 @@ from zcbench.cli.output import table_console
 if TYPE_CHECKING:
     import pandas as pd
 
+    from zcbench.benchmarks.truths.summary import RunSummary, TruthSummary
+
 app = typer.Typer(
     help="List, show, compare, fetch, import and verify trained accuracies.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+_SHOWN = ("name", "space", "dataset", "split", "setting", "epochs", "aggregation", "n", "source", "licence", "sha256")
+_OF_RUNS = ("runs", "counts", "reliability", "ceiling")  # entries of a protocol that the lines about runs contain
 
 FOLDED = ("path", "file", "reason", "licence")
 
@@ -53,8 +58,41 @@ def show(
     from zcbench.benchmarks.truths.summary import summary
 
     console = table_console()
-    for heading, text in summary(name, data_dir).items():
+    for heading, text in _shown(summary(name, data_dir)).items():
         console.print(f"{heading + ':':<15}{text}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _shown(found: "TruthSummary") -> dict[str, str]:
+    """Heading and text of each line about a truth."""
+    told = {key: found.protocol.get(key) for key in _SHOWN}
+    rest = {key: str(value) for key, value in found.protocol.items() if key not in (*_SHOWN, *_OF_RUNS)}
+    return {
+        "name": str(told["name"]),
+        "space": str(told["space"]),
+        "data set": f"{told['dataset']}, {told['split']} images",
+        "setting": f"{told['setting']}, {told['epochs']} epochs" if told["epochs"] else str(told["setting"]),
+        "architectures": f"{told['n']:,}",
+        "lowest": "{:.2f} ({})".format(*found.lowest),
+        "median": f"{found.median:.2f}",
+        "highest": "{:.2f} ({})".format(*found.highest),
+        "values": str(told["aggregation"]),
+        **(_shown_runs(found.runs) if found.runs else {}),
+        **rest,
+        "source": str(told["source"]),
+        "licence": str(told["licence"]),
+        "sha256": ", ".join(f"{file} {digest}" for file, digest in (told["sha256"] or {}).items()),
+    }
+
+
+def _shown_runs(runs: "RunSummary") -> dict[str, str]:
+    from zcbench.benchmarks.statistics import agreed
+
+    texts = {"runs": ", ".join(f"{trained:,} architectures with {count}" for count, trained in runs.counts.items())}
+    if runs.rho == runs.rho:
+        between = f"Spearman {runs.rho:.3f} between two runs"
+        texts["reliability"] = f"{between}; standard deviation {runs.spread:.2f} within an architecture"
+        texts |= {"of the mean": agreed(runs.protocol)} if "reliability" in runs.protocol else {}
+    return texts | {"runs from": str(runs.protocol["source"])}
 
 
 @app.command()

@@ -198,12 +198,12 @@ def test_every_transformer_is_of_its_space(data_dir: Path) -> None:
 def test_summary_says_what_is_known_and_what_is_not(data_dir: Path) -> None:
     """Published numbers: the best distilled network of S0; and the teacher, which the file does not tell."""
     told = summary("s0/cifar100/kd", data_dir)
-    assert told["highest"] == "74.86 (557)"
-    assert told["setting"] == "kd"
-    assert told["teacher"].startswith("not stated")
-    assert told["source"] == "lliai/DisWOT-CVPR2023@dffe4e6:exps/s1-gt-kd.txt"
-    assert "percentage points" in summary("s0/cifar100/gain", data_dir)["quantity"]
-    assert "runs" not in told
+    assert told.highest == (74.86, "557")
+    assert told.protocol["setting"] == "kd"
+    assert told.protocol["teacher"].startswith("not stated")
+    assert told.protocol["source"] == "lliai/DisWOT-CVPR2023@dffe4e6:exps/s1-gt-kd.txt"
+    assert "percentage points" in summary("s0/cifar100/gain", data_dir).protocol["quantity"]
+    assert told.runs is None
 
 
 def test_summary_of_runs(tmp_path: Path) -> None:
@@ -214,6 +214,5 @@ def test_summary_of_runs(tmp_path: Path) -> None:
         + "".join(f"{arch},{seed},{80 + i + 2 * seed}\n" for i, arch in enumerate("abc") for seed in (0, 1))
     )
     told = summary(file)
-    assert told["runs"] == "3 architectures with 2"
-    assert told["reliability"] == "Spearman 1.000 between two runs; standard deviation 1.41 within an architecture"
-    assert (told["lowest"], told["median"], told["highest"]) == ("81.00 (a)", "82.00", "83.00 (c)")
+    assert (told.runs.counts, told.runs.rho, told.runs.spread) == ({2: 3}, 1.0, pytest.approx(2**0.5))
+    assert (told.lowest, told.median, told.highest) == ((81.0, "a"), 82.0, (83.0, "c"))
