@@ -130,7 +130,7 @@ def _subset_table(evidence: Evidence, subset: str, archs: list[str], how: Rankin
     found = rows(evidence, archs, how.k)
     for (t, p), row in found.items():
         low_high = {name: end[p, t] for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}
-        row |= dict.fromkeys(low_high, statistics.NAN) if pd.isna(row["tau"]) else low_high
+        row |= dict.fromkeys(low_high, statistics.NAN) if row["tau"] != row["tau"] else low_high
         row |= {"subset": subset, "reliability": reliabilities[str(row["proxy"])]}
     return pd.DataFrame([found[place] for place in sorted(found)])
 
