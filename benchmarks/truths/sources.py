@@ -15,10 +15,6 @@ import pandas as pd
 
 from zcbench.errors import ChecksumError, DataError, DuplicateNameError
 
-AS_PUBLISHED = "values as published; over how many runs is not stated"
-DIFFERENCES = "differences of published values; over how many runs is not stated"
-GAIN = ("quantity", "accuracy with distillation minus accuracy without, in percentage points")
-
 BASE_URL = "https://raw.githubusercontent.com"
 
 
@@ -76,6 +72,26 @@ class PublishedTruth:
     per_run: bool = False
     aggregation: str = "mean over runs"
     notes: tuple[tuple[str, str], ...] = ()
+
+
+Part = tuple[tuple[Source, ...], Callable[..., pd.DataFrame], int]
+"""Files of a truth, the function that reads them, and the number of rows."""
+
+
+def three_settings(
+    name: str, alone: Part, under: Part, gain: Part, notes: tuple[tuple[str, str], ...], teacher: str
+) -> tuple[PublishedTruth, ...]:
+    """The truths of networks that were trained alone, and under a teacher, and the difference of both."""
+    taught = (("teacher", teacher), *notes)
+    quantity = ("quantity", "accuracy with distillation minus accuracy without, in percentage points")
+    unstated = "over how many runs is not stated"
+    return (
+        PublishedTruth(name, *alone, aggregation=f"values as published; {unstated}", notes=notes),
+        PublishedTruth(f"{name}/kd", *under, aggregation=f"values as published; {unstated}", notes=taught),
+        PublishedTruth(
+            f"{name}/gain", *gain, aggregation=f"differences of published values; {unstated}", notes=(quantity, *taught)
+        ),
+    )
 
 
 SOURCES: dict[str, Source] = {}

@@ -1,5 +1,6 @@
 """Summary of a table of trained accuracies: the content of ``zcbench data show``."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -79,10 +80,10 @@ def _runs(name: str | Path, data_dir: str | Path | None) -> RunSummary | None:
     except DataError:
         return None
     wide = runs.pivot(index="arch", columns="seed", values="accuracy")
-    counts = wide.notna().sum(axis=1).value_counts().sort_index()
+    counts = Counter(wide.notna().sum(axis=1).tolist())
     correlations = list(_between_runs(wide))
     return RunSummary(
-        counts={int(count): int(trained) for count, trained in counts.items()},
+        counts=dict(sorted(counts.items())),
         rho=float(np.mean(correlations)) if correlations else NAN,
         spread=float(np.sqrt(np.nanmean(wide.var(axis=1, ddof=1)))) if correlations else NAN,
         protocol=runs.protocol,

@@ -8,15 +8,7 @@ from typing import Any, cast
 import pandas as pd
 
 from zcbench import spaces
-from zcbench.benchmarks.truths.sources import (
-    AS_PUBLISHED,
-    DIFFERENCES,
-    GAIN,
-    PublishedTruth,
-    Source,
-    difference,
-    register,
-)
+from zcbench.benchmarks.truths.sources import Source, difference, register, three_settings
 from zcbench.errors import ArchitectureError, DataError
 from zcbench.spaces import ProductSpace
 from zcbench.storage import pickles
@@ -99,26 +91,19 @@ _NOTES = (
     ("images", "not stated in the files; the repository's configurations have the test images"),
     ("schedule", "not stated in the files; the repository's configurations have 300 epochs and images of 224x224"),
 )
-_TAUGHT = (
-    ("teacher", "not stated in the files; the repository's configurations have a ResNet-56 on 32x32 images"),
-    *_NOTES,
-)
+_TEACHER = "not stated in the files; the repository's configurations have a ResNet-56 on 32x32 images"
 _DATASETS = {"cifar100": "c100", "flowers": "flower", "chaoyang": "chaoyang"}  # -> the beginning of its columns
 
 
-def _truths(space: str, first: Source, *others: Source) -> list[PublishedTruth]:
+def _register(space: str, first: Source, *others: Source) -> None:
     """The truths of one space; only the networks of the first file were trained without a teacher too."""
-    tables, files = [], (first, *others)
+    files = (first, *others)
     for dataset, column in _DATASETS.items():
-        name = f"{space}/{dataset}/test"
         alone, under = (partial(auto_prox, space=space, column=f"{column}_{kind}_acc") for kind in ("base", "kd"))
         gain = partial(auto_prox_gain, space=space, dataset=column)
-        tables += [
-            PublishedTruth(name, (first,), alone, 100, aggregation=AS_PUBLISHED, notes=_NOTES),
-            PublishedTruth(f"{name}/kd", files, under, 100 * len(files), aggregation=AS_PUBLISHED, notes=_TAUGHT),
-            PublishedTruth(f"{name}/gain", (first,), gain, 100, aggregation=DIFFERENCES, notes=(GAIN, *_TAUGHT)),
-        ]
-    return tables
+        parts = ((first,), alone, 100), (files, under, 100 * len(files)), ((first,), gain, 100)
+        register(*three_settings(f"{space}/{dataset}/test", *parts, notes=_NOTES, teacher=_TEACHER))
 
 
-register(*_truths("autoformer", _AUTOFORMER, _AUTOFORMER_2), *_truths("pit", _PIT))
+_register("autoformer", _AUTOFORMER, _AUTOFORMER_2)
+_register("pit", _PIT)

@@ -5,15 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from zcbench import spaces
-from zcbench.benchmarks.truths.sources import (
-    AS_PUBLISHED,
-    DIFFERENCES,
-    GAIN,
-    PublishedTruth,
-    Source,
-    difference,
-    register,
-)
+from zcbench.benchmarks.truths.sources import Source, difference, register, three_settings
 from zcbench.errors import DataError
 
 _REPOSITORY = ("lliai/DisWOT-CVPR2023", "dffe4e6118a2ab6a5ed89c9495e1ee2b6c808afa")
@@ -54,21 +46,16 @@ def _s0_row(path: Path, number: int, line: str) -> tuple[str, float]:
         ) from error
 
 
-_NOTES = (
-    ("images", "not stated in the files; taken for the test images"),
-    ("schedule", "not stated in the files"),
-)
-_TAUGHT = (("teacher", "not stated in the files; the paper names a ResNet-56 and a ResNet-110"), *_NOTES)
-
 register(
-    PublishedTruth("s0/cifar100/test", (_ALONE,), s0, 64, aggregation=AS_PUBLISHED, notes=_NOTES),
-    PublishedTruth("s0/cifar100/test/kd", (_UNDER,), s0, 64, aggregation=AS_PUBLISHED, notes=_TAUGHT),
-    PublishedTruth(
-        "s0/cifar100/test/gain",
-        (_UNDER, _ALONE),
-        s0_gain,
-        64,
-        aggregation=DIFFERENCES,
-        notes=(GAIN, *_TAUGHT),
-    ),
+    *three_settings(
+        "s0/cifar100/test",
+        ((_ALONE,), s0, 64),
+        ((_UNDER,), s0, 64),
+        ((_UNDER, _ALONE), s0_gain, 64),
+        notes=(
+            ("images", "not stated in the files; taken for the test images"),
+            ("schedule", "not stated in the files"),
+        ),
+        teacher="not stated in the files; the paper names a ResNet-56 and a ResNet-110",
+    )
 )
