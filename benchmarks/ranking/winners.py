@@ -141,11 +141,7 @@ def _made_of_sizes(name: str) -> bool:
 
 
 def _check_known(names: Iterable[str], run: str) -> None:
-    """Refuse names without a definition here.
-
-    Raises:
-        RankingError: there is such a name; the message has its plug-in.
-    """
+    """Refuse names without a definition here."""
     needed = dict.fromkeys(member for name in names for member in _members(name))
     lacking = [name for name in needed if name not in SIZES and name not in REGISTRY]
     if lacking:
@@ -194,11 +190,7 @@ def _ranking(run: str, truth: str | None, data_dir: Path | None) -> Ranking:
 
 
 def _folder(run: str) -> Path | None:
-    """Folder of a finished ranking.
-
-    Raises:
-        StoreError: nothing can be named so.
-    """
+    """Folder of a finished ranking; None if there is none."""
     try:
         return next((one for one in (Path(run) / "ranking", Path(run)) if (one / "protocol.json").is_file()), None)
     except (OSError, ValueError) as error:

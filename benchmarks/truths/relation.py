@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from zcbench import spaces
-from zcbench.benchmarks.statistics import NAN, kendall, partial, seed_agreement
+from zcbench.benchmarks.statistics import NAN, kendall, partial, reliability
 from zcbench.benchmarks.statistics.agreement import agreement
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
 from zcbench.benchmarks.truths.lookup import truth
@@ -123,9 +123,8 @@ def _runs(name: str | Path, data_dir: str | Path | None, archs: "pd.Index[str]")
 
 
 def _reliability(wide: pd.DataFrame) -> float:
-    rows = wide.reset_index(names="arch").melt("arch", var_name="seed", value_name="accuracy").dropna()
-    value = seed_agreement(rows).reliability
-    return NAN if value is None else float(value)
+    """That of the mean over the seeds, over the architectures that all of them have."""
+    return round(reliability(wide.dropna(axis=1, how="all").dropna()), 4)
 
 
 def _ceiling(reliable: tuple[float, ...]) -> float:
@@ -134,9 +133,7 @@ def _ceiling(reliable: tuple[float, ...]) -> float:
 
 
 def _between(one: pd.DataFrame | None, other: pd.DataFrame | None) -> float:
-    if one is None or other is None:
-        return NAN
-    found = list(_taus(one, other))
+    found = [] if one is None or other is None else list(_taus(one, other))
     return float(np.mean(found)) if found else NAN
 
 
