@@ -17,9 +17,9 @@ import pandas as pd
 
 import zcbench
 from zcbench import spaces
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.ranking import UNITS
 from zcbench.benchmarks.scoring import bundled
-from zcbench.benchmarks.statistics import statistics
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
 from zcbench.reports import to_markdown
 

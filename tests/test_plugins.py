@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 import zcbench
+from zcbench.benchmarks.ranking.evidence import ProxyFacts
 from zcbench.benchmarks.ranking.ranking import rank
-from zcbench.benchmarks.ranking.study import directions, rank_run
+from zcbench.benchmarks.ranking.study import known_facts, rank_run
 from zcbench.benchmarks.scoring.folder import load_run
 from zcbench.benchmarks.scoring.packing import pack
 from zcbench.errors import UnknownNameError
@@ -63,7 +64,6 @@ def commands(home: Path, out: Path) -> dict[str, list[object]]:
     return {
         "bench": ["bench", *BATCH, "--image-size", 8, *ranked, *scored, "--out", out],
         "search": ["search", *BATCH, "--proxies", "less_is_more", "--evaluations", 4, "--no-report", "--out", out],
-        "similarity": ["similarity", *BATCH, "--students", first, "--teacher", second, "--out", out / "figure.png"],
         "truth": [
             *("truth", "build", *TRAINING, "--archs", home / "archs.txt", "--settings", "vanilla", "--seeds", 1),
             *("--workers", 1, "--out", out),
@@ -76,7 +76,7 @@ def commands(home: Path, out: Path) -> dict[str, list[object]]:
     }
 
 
-@pytest.mark.parametrize("name", ["bench", "search", "similarity", "truth", "distill", "evolve"])
+@pytest.mark.parametrize("name", ["bench", "search", "truth", "distill", "evolve"])
 def test_a_space_of_a_plugin_file(home: Path, tmp_path: Path, name: str) -> None:
     """By construction: every command that has --space takes one of a plug-in, in its workers too."""
     words = [*commands(home, tmp_path / "out")[name], "--space", "own_space(channels=4)"]
@@ -99,7 +99,7 @@ def test_every_command_with_a_space_takes_plugins() -> None:
         names = {parameter.name for parameter in getattr(command, "params", [])}
         with_space += "space" in names
         assert "plugin" in names or "space" not in names, command
-    assert with_space == 6
+    assert with_space == 5
 
 
 def test_ranking_without_the_plugin_of_the_space_names_it(
@@ -183,7 +183,8 @@ def _forget(name: str) -> None:
 def test_the_registry_goes_before_what_a_run_noted() -> None:
     """By construction: snip is registered as higher, whatever a run says; a stranger is as the last run says."""
     made = [{"requests": [{"higher_is_better": {"snip": False, "odd": True}}, {"higher_is_better": {"odd": False}}]}]
-    assert directions(["snip", "odd"], made) == {"snip": (True, "proxy"), "odd": (False, "proxy")}
+    expected = {"snip": ProxyFacts(True, "proxy"), "odd": ProxyFacts(False, "proxy")}
+    assert known_facts(["snip", "odd"], made) == expected
 
 
 def test_rank_takes_directions_of_the_registry(home: Path) -> None:
@@ -200,7 +201,7 @@ def test_rank_takes_directions_of_the_registry(home: Path) -> None:
     truth = pd.DataFrame({"arch": archs, "accuracy": [50.0 + i for i in range(6)]})
     table = rank(scores, {"t": truth}, sizes, draws=2).table.set_index("proxy")
     assert table.loc["lower", "tau"] == pytest.approx(1)
-    assert rank(scores, {"t": truth}, sizes, draws=2, directions={"lower": True}).table.set_index("proxy").loc[
+    assert rank(scores, {"t": truth}, sizes, draws=2, facts={"lower": ProxyFacts(True)}).table.set_index("proxy").loc[
         "lower", "tau"
     ] == pytest.approx(-1)
 

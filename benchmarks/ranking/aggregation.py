@@ -1,10 +1,9 @@
-"""Ensembles among the evidence of a ranking: their values, their seeds, and what they are attempts of."""
+"""Ensembles in the evidence of a ranking: their values, seeds and attempts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import and_
-from typing import Any
 
 import pandas as pd
 
@@ -17,7 +16,7 @@ def with_ensembles(evidence: Evidence, ensembles: Sequence[Ensemble]) -> Evidenc
     """Evidence with one more column per ensemble.
 
     The value is the rule applied to the members' means over their seeds. The trials, which only reliability and
-    coverage look at, are the rule applied to each seed that all members have; a size is the same in every seed. An
+    coverage use, are the rule applied to each seed that all members have; a size is the same in every seed. An
     attempt at the ensemble is one at every member. Its seconds are the sum of the members', an upper bound where they
     share a pass.
 
@@ -67,7 +66,7 @@ def _shared_seeds(item: Ensemble, evidence: Evidence) -> list[int]:
 
 
 def _row(item: Ensemble, evidence: Evidence, value: pd.Series) -> pd.DataFrame:
-    """What the ranking says about the ensemble itself."""
+    """Kind, direction, seconds and note of the ensemble."""
     seconds = evidence.about.loc[list(item.members), "seconds"].sum(min_count=1)
     note = f"{item.formula} over {value.notna().sum():,} architectures"
     note = f"baseline of the ensembles; {note}" if item.baseline else note
@@ -75,7 +74,7 @@ def _row(item: Ensemble, evidence: Evidence, value: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(columns, index=[item.name])
 
 
-def cards(ensembles: Sequence[Ensemble], values: pd.DataFrame) -> Mapping[str, dict[str, Any]]:
+def cards(ensembles: Sequence[Ensemble], values: pd.DataFrame) -> Mapping[str, Mapping[str, object]]:
     """For the protocol: rule, members and population of each ensemble."""
     return {
         item.name: {

@@ -1,6 +1,6 @@
 r"""Ensembles: the ranks that several proxies give to one population of architectures, aggregated.
 
-An ensemble is no proxy: its value for an architecture depends on which other architectures are ranked with it. The
+The value of an ensemble for an architecture depends on the other architectures, so an ensemble is not a proxy. The
 population is every architecture of the run that has all the members. Members are oriented so that higher is better;
 rank 1 is the worst, rank m the best of m, and equal values share their mean rank.
 
@@ -27,7 +27,7 @@ _DIGITS = 12  # sums that differ only by the order of their terms are equal
 
 
 def log_rank(shares: pd.DataFrame) -> pd.Series:
-    r"""Sum of the logarithms of the ranks: an architecture must be good by every member, one bad rank costs most.
+    r"""Sum of the logarithms of the ranks; one low rank lowers the sum most.
 
     .. math::  s_i = \sum_{k} \log \frac{r_{ik}}{m}
 
@@ -46,7 +46,7 @@ def log_rank(shares: pd.DataFrame) -> pd.Series:
 
 
 def rank_sum(shares: pd.DataFrame) -> pd.Series:
-    r"""Sum of the ranks: what one member takes, another may give.
+    r"""Sum of the ranks; a low rank by one member can be offset by another.
 
     .. math::  s_i = \sum_{k} \frac{r_{ik}}{m}
 
@@ -76,7 +76,7 @@ class Ensemble:
         members: proxies, or sizes of `zcbench.benchmarks.ranking.evidence.SIZES`.
         summary: one sentence for people.
         source: the paper.
-        baseline: whether it costs next to nothing, so that other ensembles have to beat it.
+        baseline: whether it is a baseline of low cost for other ensembles.
 
     Raises:
         UnknownNameError: no rule is called ``rule``.
@@ -172,7 +172,7 @@ def ensemble(name: str, formula: str, *, summary: str = "", source: str = "", ba
         formula: rule and members.
         summary: one sentence for people.
         source: the paper.
-        baseline: whether others have to beat it.
+        baseline: whether it is a baseline for other ensembles.
 
     Raises:
         RegistrationError: the name is that of a proxy, has other characters than letters, digits, ``_``, ``-`` and
@@ -234,7 +234,7 @@ def _closes(name: str) -> bool:
 
 
 def choose(given: str | Sequence[str | Ensemble], known: Collection[str], scored: Collection[str]) -> list[Ensemble]:
-    """The ensembles that somebody asked for.
+    """The ensembles that were asked for.
 
     Args:
         given: ``"all"``, every registered one whose members were all scored; ``"none"``; or some, as a sequence or in
@@ -260,7 +260,7 @@ def require(item: Ensemble, scored: Collection[str]) -> None:
     """Refuse an ensemble with a member that is not among ``scored``.
 
     Raises:
-        RankingError: as the sentence says.
+        RankingError: a member has no scores.
     """
     lacking = [name for name in item.members if name not in scored]
     if lacking:

@@ -1,4 +1,4 @@
-"""What a ranking rests on: scores, sizes, classes and accuracies, checked and brought to one row per architecture."""
+"""Input of a ranking: scores, sizes, classes and accuracies, checked, with one row per architecture."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,27 @@ SIZES = ("params", "macs", "n_convs", "depth")
 """Columns of a sizes table; all of them are always ranked, as baselines."""
 
 CONTROLS = SIZES[:3]
-"""Sizes that partial correlations hold fixed."""
+"""Sizes that partial correlations are given."""
 
 COVERED = 0.9
-"""Least share of the architectures that a figure rests on, where the best are chosen by it."""
+"""Least share of the architectures with a value that a proxy needs to be chosen by a figure."""
 
 _ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
+
+
+@dataclass(frozen=True)
+class ProxyFacts:
+    """Direction, kind and remark of a proxy.
+
+    Attributes:
+        higher_is_better: whether it is; None for as registered, and true for an unknown proxy.
+        kind: ``"proxy"`` or ``"baseline"``; a size is a baseline, the rest are proxies, if omitted.
+        note: remark for its rows.
+    """
+
+    higher_is_better: bool | None = None
+    kind: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,7 @@ class Evidence:
         sizes: the columns `SIZES`.
         classes: class of each architecture.
         about: per proxy ``kind, higher_is_better, seconds, note``.
-        learned: the truth that a supervised column learned, and the only one it is judged on.
+        learned: the truth that a supervised column was trained on, the only one that it is evaluated on.
         tried: per proxy where `trials` has an attempt; everywhere, for a proxy that is not in it.
     """
 
@@ -51,11 +66,9 @@ def gather(
     truths: Mapping[str, pd.DataFrame],
     sizes: pd.DataFrame,
     clusters: Mapping[str, str] | None,
-    directions: Mapping[str, bool],
-    kinds: Mapping[str, str],
-    notes: Mapping[str, str] | None = None,
+    facts: Mapping[str, ProxyFacts],
 ) -> Evidence:
-    """Check what a ranking is given, and bring it to one row per scored architecture.
+    """Check the input of a ranking, and reduce it to one row per scored architecture.
 
     Args:
         scores: attempts, older versions included.
@@ -63,9 +76,7 @@ def gather(
         truths: accuracies by name.
         sizes: columns `SIZES` per architecture.
         clusters: class of each architecture; each by itself if None.
-        directions: whether higher is better, by proxy; yes where it does not say.
-        kinds: ``"proxy"``, ``"baseline"`` or ``"ensemble"``, by proxy.
-        notes: remarks, by proxy.
+        facts: direction, kind and remarks, by proxy.
 
     Raises:
         RankingError: a column, size, class or accuracy is missing, or there is one too many.
@@ -76,7 +87,7 @@ def gather(
     for what, column in (("size", size_of["macs"]), ("class", classes)):
         _check_complete(what, column)
     trials, tried = _trials(attempts, size_of), _tried(attempts, size_of)
-    about = _about(scores, attempts, list(trials), directions, kinds, notes or {})
+    about = _about(scores, attempts, {name: facts.get(name, ProxyFacts()) for name in trials})
     signs = {name: 1.0 if about.loc[name, "higher_is_better"] else -1.0 for name in trials}
     values = pd.DataFrame({name: signs[name] * trial.mean(axis=1) for name, trial in trials.items()})
     return Evidence(trials, values, _accuracies(truths, archs), size_of, classes, about, tried=tried)
@@ -85,8 +96,7 @@ def gather(
 def with_failures_last(evidence: Evidence) -> Evidence:
     """Evidence in which a proxy's failures, attempted architectures without a value, share its worst score.
 
-    They stand just below the smallest value: last in every ranking, and as good as equal to it where values count. A
-    proxy without any value keeps none.
+    Their value is the next float below the smallest one. A proxy without any value stays without.
     """
     values, notes = evidence.values.copy(), dict(evidence.about["note"])
     for name, tried in evidence.tried.items():
@@ -189,22 +199,15 @@ def _tried(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFram
     return {name: table.reindex(sizes.index).notna() for name, table in tables.items() if name not in SIZES}
 
 
-def _about(
-    scores: pd.DataFrame,
-    attempts: pd.DataFrame,
-    proxies: list[str],
-    directions: Mapping[str, bool],
-    kinds: Mapping[str, str],
-    notes: Mapping[str, str],
-) -> pd.DataFrame:
+def _about(scores: pd.DataFrame, attempts: pd.DataFrame, facts: Mapping[str, ProxyFacts]) -> pd.DataFrame:
     several = scores.groupby("proxy")["version"].nunique() > 1
-    older = {name: "older versions left out" if several.get(name, False) else "" for name in proxies}
+    older = {name: "older versions left out" if several.get(name, False) else "" for name in facts}
     return pd.DataFrame(
         {
-            "kind": [kinds.get(name, "baseline" if name in SIZES else "proxy") for name in proxies],
-            "higher_is_better": [directions.get(name, True) for name in proxies],
-            "seconds": attempts.groupby("proxy")["seconds"].mean().reindex(proxies).to_numpy(),
-            "note": ["; ".join(filter(None, (notes.get(name), older[name]))) for name in proxies],
+            "kind": [known.kind or ("baseline" if name in SIZES else "proxy") for name, known in facts.items()],
+            "higher_is_better": [known.higher_is_better is not False for known in facts.values()],
+            "seconds": attempts.groupby("proxy")["seconds"].mean().reindex(list(facts)).to_numpy(),
+            "note": ["; ".join(filter(None, (known.note, older[name]))) for name, known in facts.items()],
         },
-        index=proxies,
+        index=list(facts),
     )

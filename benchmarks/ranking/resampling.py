@@ -1,11 +1,11 @@
-"""What a study of few architectures would have reported: correlations over repeated small samples."""
+"""Correlations over repeated small samples: the result of a study with few architectures."""
 
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.evidence import COVERED
 from zcbench.benchmarks.ranking.ranking import Ranking
-from zcbench.benchmarks.statistics import statistics
 from zcbench.errors import RankingError, unknown
 from zcbench.streams import numpy_stream
 

@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.evidence import CONTROLS, Evidence, common, coverage
 from zcbench.benchmarks.scoring.resamples import tau_spread
-from zcbench.benchmarks.statistics import statistics
+
+Row = dict[str, object]
+"""One row of the ranking table, by column."""
 
 
-def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int], dict[str, Any]]:
+def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int], Row]:
     """All rows of a set of architectures, by the places of truth and proxy, without intervals and reliability.
 
-    One proxy comes after the other, because its truths share work.
+    The truths of one proxy follow each other, since they share computations.
 
     Args:
         evidence: scores, accuracies and sizes.
@@ -31,10 +33,8 @@ def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int]
     }
 
 
-def _row(
-    evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float, shared: "pd.Index[str]"
-) -> dict[str, Any]:
-    """One row of the table, without what needs the bootstrap or several seeds."""
+def _row(evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float, shared: "pd.Index[str]") -> Row:
+    """One row of the table, without intervals and reliability."""
     accuracy = evidence.accuracies.loc[archs, truth].dropna()
     score = evidence.values.loc[accuracy.index, proxy].dropna()
     x, y = score.to_numpy(), accuracy[score.index].to_numpy()
@@ -57,7 +57,7 @@ def _tau_over(shared: "pd.Index[str]", score: pd.Series, accuracy: pd.Series) ->
     return _correlation("tau", score[shared].to_numpy(), accuracy[shared].to_numpy())
 
 
-def _statistics(x: statistics.Array, y: statistics.Array, macs: statistics.Array, k: float) -> dict[str, Any]:
+def _statistics(x: statistics.Array, y: statistics.Array, macs: statistics.Array, k: float) -> dict[str, float]:
     best, worst = statistics.ranks_at_k(x, y, k)
     return {
         "tau": _correlation("tau", x, y),
@@ -86,7 +86,7 @@ def _partials(x: statistics.Array, y: statistics.Array, sizes: Mapping[str, stat
 
 
 def _correlation(label: str, one: statistics.Array, other: statistics.Array) -> float:
-    """Tau-b or rho of two columns, computed once for all rows that ask for it one after the other."""
+    """Tau-b or rho of two columns, cached for the rows that follow each other."""
     return _of_bytes(label, one.tobytes(), other.tobytes())
 
 
@@ -96,8 +96,8 @@ def _of_bytes(label: str, one: bytes, other: bytes) -> float:
     return correlation(np.frombuffer(one), np.frombuffer(other))
 
 
-def _notes(x: statistics.Array, y: statistics.Array, row: Mapping[str, Any]) -> list[str]:
-    """Why a number of the row is missing."""
+def _notes(x: statistics.Array, y: statistics.Array, row: Mapping[str, float]) -> list[str]:
+    """Reasons of missing numbers."""
     if len(x) < 3:
         return ["fewer than 3 values"]
     if statistics.constant(x, y):

@@ -1,43 +1,120 @@
-"""Choose an ensemble on one half of the architectures, so that it can be judged on the other."""
+"""Selection of an ensemble on one half of the architectures, and its evaluation on the other half."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.statistics import statistics
-from zcbench.errors import RankingError
+from zcbench.benchmarks import statistics
+from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.errors import RankingError, unknown
 from zcbench.streams import numpy_stream
 
 Members = tuple[str, ...]
 Criterion = Callable[[statistics.Array], float]
 
 
-class Selection(NamedTuple):
-    """What was chosen, and how.
+@dataclass(frozen=True)
+class SelectionOptions:
+    """What an ensemble is chosen from, and by which criterion.
 
     Attributes:
-        members: of the chosen ensemble, in alphabetical order.
-        trace: the best ensemble of each size, columns ``size, members, mean`` and one column per truth: the criterion
-            over the training half.
-        judged: the same ensembles over the judging half, computed once they were chosen.
-        training: architectures that the choice looked at.
-        judging: the others.
-        protocol: rule, search and split in words, JSON-able.
+        candidates: proxies to choose from; all if omitted.
+        max_members: largest ensemble.
+        beam: ensembles of each size that the search carries on.
+        seed: names the stream of the split.
+        given: a size, such as ``params``, that is controlled for: the criterion is then the partial tau-b given it.
+        pick_from: architectures that a search would score: the criterion is then the expected accuracy of the
+            best-scored of as many random ones.
+
+    Raises:
+        RankingError: a value is out of range, or both ``given`` and ``pick_from`` are there.
+        UnknownNameError: ``given`` is no size.
     """
 
-    members: Members
+    candidates: tuple[str, ...] | None = None
+    max_members: int = 4
+    beam: int = 30
+    seed: int = 0
+    given: str | None = None
+    pick_from: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.given not in (None, *SIZES):
+            raise unknown("size", str(self.given), SIZES)
+        if self.given is not None and self.pick_from is not None:
+            raise RankingError("Both a size to control for and pick_from were given. Expected one of them or none.")
+        for option, value in (("max_members", self.max_members), ("beam", self.beam)):
+            if value < 1:
+                raise RankingError(f"{option}={value} was given. Expected a whole number of at least 1, such as 4.")
+
+    @property
+    def measure(self) -> str:
+        """The criterion for one truth, in words."""
+        if self.pick_from is not None:
+            return f"accuracy of the best-scored of {self.pick_from:,}"
+        return "tau-b" if self.given is None else f"partial tau-b given {self.given}"
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The chosen ensemble, and how it was chosen.
+
+    Attributes:
+        options: with the candidates in alphabetical order.
+        trace: the best ensemble of each size, columns ``size, members, mean`` and one column per truth: the criterion
+            over the training half.
+        judged: the same ensembles over the judging half, computed after the selection.
+        training: architectures that the selection used.
+        judging: the others.
+    """
+
+    options: SelectionOptions
     trace: pd.DataFrame
     judged: pd.DataFrame
     training: tuple[str, ...]
     judging: tuple[str, ...]
-    protocol: dict[str, Any]
+
+    @property
+    def members(self) -> Members:
+        """Members of the chosen ensemble, in alphabetical order."""
+        return tuple(self.trace["members"].iloc[int(self.trace["mean"].argmax())])
+
+    @property
+    def truths(self) -> list[str]:
+        """The truths, whose mean is maximised."""
+        return list(map(str, self.trace.columns[3:]))
+
+    def to_json(self) -> dict[str, object]:
+        """What was chosen from what, and how, for ``selection.json``."""
+        how = self.options
+        return {
+            "rule": "log_rank",
+            "measure": how.measure,
+            "criterion": f"mean {how.measure} over {', '.join(self.truths)} on the training half",
+            "candidates": list(how.candidates or ()),
+            "search": f"beam search, width {how.beam}, up to {how.max_members} members",
+            "split": f"halves of the classes, seed {how.seed}",
+            "architectures": {"training": len(self.training), "judging": len(self.judging)},
+            "chosen": list(self.members),
+            "best of each size": self.trace.to_dict("records"),
+            "on the judging half": self.judged.to_dict("records"),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write ``selection.json`` and the two halves, ``training.txt`` and ``judging.txt``."""
+        (folder / "selection.json").write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        for half, archs in (("training", self.training), ("judging", self.judging)):
+            (folder / f"{half}.txt").write_text("".join(f"{arch}\n" for arch in archs), encoding="utf-8")
 
 
 def split_classes(classes: pd.Series, seed: int) -> tuple[list[str], list[str]]:
-    """Two halves of the architectures; a class of equal networks is never divided between them.
+    """Two halves of the architectures; a class of equal networks is in one of them.
 
     Args:
         classes: class of each architecture, by architecture.
@@ -53,13 +130,8 @@ def select_ensemble(
     values: pd.DataFrame,
     accuracies: pd.DataFrame,
     classes: pd.Series,
-    *,
-    candidates: Sequence[str] | None = None,
-    max_members: int = 4,
-    beam: int = 30,
-    seed: int = 0,
-    given: pd.Series | None = None,
-    pick_from: int | None = None,
+    options: SelectionOptions | None = None,
+    sizes: pd.DataFrame | None = None,
 ) -> Selection:
     r"""Search for the log-rank ensemble with the highest mean tau-b on a training half.
 
@@ -70,86 +142,54 @@ def select_ensemble(
     half of them. A beam search adds one member at a time to the best ensembles of the size before; up to the beam width
     it sees every ensemble of that size. The accuracies of the judging half are read when all is chosen.
 
-    A high tau is no good pick: it counts all pairs alike, a search wants the best. With ``pick_from`` the mean of
+    Tau counts all pairs alike, and a search looks for the best. With ``pick_from`` the mean of
     `statistics.expected_pick` takes the place of tau.
 
     Args:
         values: oriented scores, one column per proxy, by architecture.
         accuracies: one column per truth, by architecture.
         classes: class of each architecture, by architecture.
-        candidates: columns to choose from; all if omitted.
-        max_members: largest ensemble.
-        beam: ensembles of each size that are carried on.
-        seed: names the stream of the split.
-        given: a size by architecture; then it is the partial tau-b given this size that counts.
-        pick_from: architectures that a search would score; then it is the accuracy to expect of the best-scored among
-            as many random ones that counts.
-
-    Returns:
-        A `Selection`.
+        options: candidates, criterion, search and split; the default ones if omitted.
+        sizes: sizes by architecture, where ``options.given`` names one of them.
 
     Raises:
-        RankingError: an option is out of range, ``given`` and ``pick_from`` are both there, or fewer than six
-            architectures have every value and accuracy.
+        RankingError: a candidate has no scores, ``pick_from`` is out of range, or fewer than six architectures have
+            every value and accuracy.
     """
-    names = sorted(values.columns if candidates is None else candidates)
-    _check(names, values, max_members, beam)
-    if given is not None and pick_from is not None:
-        raise RankingError("Both a size to hold fixed and picks to look at were given. Expected one of them or none.")
+    options = options or SelectionOptions()
+    names = sorted(values.columns if options.candidates is None else options.candidates)
+    _check_names(names, values)
     complete = values[names].dropna().index.intersection(accuracies.dropna().index)
     if len(complete) < 6:
         raise RankingError(
             f"{len(complete)} architectures have a value of every candidate and every accuracy. Expected at least 6; "
             f"leave out the candidates that fail often."
         )
-    training, judging = split_classes(classes[complete], seed)
-    if pick_from is not None and not 1 <= pick_from <= min(len(training), len(judging)):
-        raise RankingError(
-            f"pick_from={pick_from} was given. Expected at least 1 and at most the {len(training)} architectures of "
-            f"the training half and the {len(judging)} of the judging half."
-        )
+    training, judging = split_classes(classes[complete], options.seed)
+    _check_picks(options.pick_from, len(training), len(judging))
     shares = values.loc[complete, names].rank() / len(complete)
 
     def half(archs: list[str]) -> _Half:
-        size = None if given is None else given.loc[archs].to_numpy(float)
+        size = None if options.given is None or sizes is None else sizes.loc[archs, options.given].to_numpy(float)
         targets = (accuracies[name].loc[archs].to_numpy(float) for name in accuracies)
         return _Half(
             {name: np.log(shares.loc[archs, name].to_numpy()) for name in names},
-            [_criterion(target, size, pick_from) for target in targets],
+            [_criterion(target, size, options.pick_from) for target in targets],
         )
 
-    best = _beam_search(half(training), max_members, beam)
-    measured = half(judging)
-    judged = [[len(members), members, *measured(members)] for _, members, *_ in best]
+    best, judge = _beam_search(half(training), options.max_members, options.beam), half(judging)
     columns = ["size", "members", "mean", *accuracies.columns]
-    measure = _measure(given, pick_from)
-    protocol = {
-        "rule": "log_rank",
-        "measure": measure,
-        "criterion": f"mean {measure} over {', '.join(map(str, accuracies.columns))} on the training half",
-        "candidates": names,
-        "search": f"beam search, width {beam}, up to {max_members} members",
-        "split": f"halves of the classes, seed {seed}",
-        "architectures": {"training": len(training), "judging": len(judging)},
-    }
     return Selection(
-        members=max(best, key=lambda row: row[2])[1],
-        trace=pd.DataFrame(best, columns=columns),
-        judged=pd.DataFrame(judged, columns=columns),
+        options=replace(options, candidates=tuple(names)),
+        trace=pd.DataFrame([[len(members), members, *figures] for members, figures in best], columns=columns),
+        judged=pd.DataFrame([[len(members), members, *judge(members)] for members, _ in best], columns=columns),
         training=tuple(training),
         judging=tuple(judging),
-        protocol=protocol,
     )
 
 
-def _measure(given: pd.Series | None, pick_from: int | None) -> str:
-    if pick_from is not None:
-        return f"accuracy of the best-scored of {pick_from:,}"
-    return "tau-b" if given is None else f"partial tau-b given {given.name}"
-
-
 def _criterion(target: statistics.Array, size: statistics.Array | None, pick_from: int | None) -> Criterion:
-    """Tau-b with the accuracies, what is left of it when a size is held fixed, or the accuracy of a pick."""
+    """Tau-b with the accuracies, partial tau-b given a size, or the expected accuracy of the result."""
     if pick_from is not None:
         return partial(statistics.expected_pick, accuracy=target, drawn=pick_from)
     if size is None:
@@ -158,19 +198,24 @@ def _criterion(target: statistics.Array, size: statistics.Array | None, pick_fro
     return lambda x: statistics.partial(statistics.kendall(x, target), statistics.kendall(x, size), yz)
 
 
-def _check(names: Sequence[str], values: pd.DataFrame, max_members: int, beam: int) -> None:
-    if unknown := [name for name in names if name not in values]:
+def _check_names(names: Sequence[str], values: pd.DataFrame) -> None:
+    if lacking := [name for name in names if name not in values]:
         there = ", ".join(map(str, values.columns))
-        raise RankingError(f"No scores of {', '.join(unknown)}. Expected names among {there}.")
-    for option, value in (("max_members", max_members), ("beam", beam)):
-        if value < 1:
-            raise RankingError(f"{option}={value} was given. Expected a whole number of at least 1, such as 4.")
+        raise RankingError(f"No scores of {', '.join(lacking)}. Expected names among {there}.")
     if not names:
         raise RankingError("No candidates are left to choose from. Expected at least one proxy.")
 
 
+def _check_picks(pick_from: int | None, training: int, judging: int) -> None:
+    if pick_from is not None and not 1 <= pick_from <= min(training, judging):
+        raise RankingError(
+            f"pick_from={pick_from} was given. Expected at least 1 and at most the {training} architectures of the "
+            f"training half and the {judging} of the judging half."
+        )
+
+
 class _Half(NamedTuple):
-    """Logarithms of rank shares by candidate, and what is asked of their sums, one criterion per truth."""
+    """Logarithms of rank shares by candidate, and the criteria of their sums, one per truth."""
 
     columns: Mapping[str, statistics.Array]
     criteria: Sequence[Criterion]
@@ -182,14 +227,14 @@ class _Half(NamedTuple):
         return [float(np.mean(found)) if np.isfinite(found).all() else -np.inf, *found]
 
 
-def _beam_search(training: _Half, max_members: int, beam: int) -> list[list[Any]]:
-    """Per size the best ensemble: size, members, mean and value of each criterion; equal ones in alphabetical order."""
+def _beam_search(training: _Half, max_members: int, beam: int) -> list[tuple[Members, list[float]]]:
+    """Per size the best ensemble, and its mean and value of each criterion; equal ones in alphabetical order."""
     kept: list[Members] = [()]
     best = []
-    for size in range(1, min(max_members, len(training.columns)) + 1):
+    for _ in range(min(max_members, len(training.columns))):
         grown = sorted({tuple(sorted((*some, name))) for some in kept for name in training.columns if name not in some})
         found = [training(members) for members in grown]
         order = sorted(range(len(grown)), key=lambda i: (-found[i][0], grown[i]))
         kept = [grown[i] for i in order[:beam]]
-        best.append([size, grown[order[0]], *found[order[0]]])
+        best.append((grown[order[0]], found[order[0]]))
     return best

@@ -1,6 +1,7 @@
-"""From names to a study: which architectures are scored, and how a finished run is ranked."""
+"""Which architectures are scored, and the ranking of a finished run."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pandas as pd
 
 from zcbench import spaces
 from zcbench.benchmarks.ranking.ensembles import Ensemble, choose
-from zcbench.benchmarks.ranking.evidence import COVERED, SIZES
-from zcbench.benchmarks.ranking.ranking import Ranking, rank
-from zcbench.benchmarks.ranking.selection import Selection, select_ensemble
+from zcbench.benchmarks.ranking.evidence import COVERED, ProxyFacts
+from zcbench.benchmarks.ranking.options import RankingOptions
+from zcbench.benchmarks.ranking.ranking import rank
+from zcbench.benchmarks.ranking.result import Ranking
+from zcbench.benchmarks.ranking.selection import Selection, SelectionOptions, select_ensemble
 from zcbench.benchmarks.ranking.supervised import folds
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.merging import join
@@ -22,9 +25,9 @@ from zcbench.spaces import Space
 from zcbench.storage.files import is_file
 from zcbench.streams import numpy_stream
 
-UNSTATED = "user"  # what a truth from a file without a space says
+UNSTATED = "user"  # space of a truth from a file that names none
 _DIGITS = 18  # of a number of architectures
-KNOWN = "known"  # the subset of what the truths know
+KNOWN = "known"  # the subset of the architectures in every truth
 
 
 def choose_architectures(
@@ -34,7 +37,7 @@ def choose_architectures(
     seed: int = 0,
     truths: Mapping[str, pd.DataFrame] | None = None,
 ) -> tuple[list[str], str]:
-    """Architectures, and a sentence that says which.
+    """Architectures, and a sentence that describes the choice.
 
     Args:
         space: where they are from.
@@ -110,7 +113,8 @@ def rank_run(
     beside: Sequence[str | Path] = (),
     subsets: Collection[str] | Mapping[str, Collection[str]] | None = None,
     ensembles: str | Sequence[str | Ensemble] = "all",
-    **options: Any,
+    options: RankingOptions | None = None,
+    **fields: object,
 ) -> Ranking:
     """Rank the proxies of a run, over all its architectures and over subsets of them.
 
@@ -118,20 +122,20 @@ def rank_run(
     where some were scored on less than all.
 
     Args:
-        run: folder of a run, packed file, or name of scores that ship with the package.
+        run: folder of a run, packed file, or name of bundled scores.
         truths: trained accuracies by name.
         batches: runs that differ from ``run`` in the batch alone; a proxy's value is its mean over all of them.
-        beside: others, of whose proxies those that the run lacks are ranked too, on the architectures of the run.
+        beside: other scores, merged with those of the run: on its architectures, of the proxies that it lacks.
         subsets: names of subsets, or the architectures of each by name; all that there are if omitted.
         ensembles: ``"all"`` named ones whose members were scored, ``"none"``, or names and formulas such as
             ``"az_nas,log_rank(macs,jacov)"``.
-        options: of `rank`: ``draws``, ``confidence``, ``k``, ``seed``, ``unit``,
-            ``failures_last``, ``supervised``, ``supervised_train``.
+        options: how scores are compared with accuracies; the default ones if omitted.
+        fields: other values of fields of ``options``, such as ``draws=200``.
 
     Raises:
         RankingError: the truth is of another space or of other architectures, or there are fewer than three.
         StoreError: there are no scores at ``run``.
-        ProtocolError: scores to be ranked beside were made under a protocol that gives other numbers, or the plug-in of
+        ProtocolError: scores to be merged were made under a protocol that gives other numbers, or the plug-in of
             the space was edited.
         UnknownNameError: the space is not known here, or there is a proxy that is neither known here nor described by
             the run; give its plug-in. An ensemble or subset is unknown.
@@ -145,19 +149,18 @@ def rank_run(
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)
     shape = (protocol.image_shape[0], protocol.image_shape[1], protocol.image_shape[2])
-    about = directions(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
+    taken = {name: source.to_json() for name, source in joined.sources.items()}
+    facts = known_facts(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
     return rank(
         scores,
         truths,
         space.costs(archs, num_classes=protocol.num_classes, image_shape=shape),
         clusters={arch: space.canonical(arch) for arch in archs},
         subsets=_chosen(_subsets(space, scores, archs, truths), subsets),
-        directions={name: higher for name, (higher, _) in about.items()},
-        kinds={name: kind for name, (_, kind) in about.items()},
-        ensembles=choose(ensembles, {*REGISTRY.names(), *about}, about),
-        notes=joined.notes,
-        protocol={"scores": _card(protocol, own, description), **({"beside": joined.sources} if beside else {})},
-        **options,
+        facts={name: replace(known, note=joined.notes.get(name, "")) for name, known in facts.items()},
+        ensembles=choose(ensembles, {*REGISTRY.names(), *facts}, facts),
+        options=RankingOptions.of(options, fields),
+        protocol={"scores": _card(protocol, own, description), **({"beside": taken} if beside else {})},
     )
 
 
@@ -175,32 +178,32 @@ def _space(protocol: Protocol, run: str, requests: Iterable[Any]) -> Space:
     return space
 
 
-def directions(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]]) -> dict[str, tuple[bool, str]]:
-    """Whether higher is better, and the kind of every proxy: as it is registered here, or else as the run noted it.
+def known_facts(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]]) -> dict[str, ProxyFacts]:
+    """Direction and kind of every proxy: as it is registered, or else as the run recorded it.
 
     Args:
         names: the proxies.
         descriptions: those of the runs and packed files that the scores are from.
 
     Raises:
-        UnknownNameError: a proxy is known neither here nor there.
+        UnknownNameError: a proxy is neither registered nor described by a run.
     """
     requests = [request for made in descriptions for request in made["requests"] if isinstance(request, Mapping)]
-    noted: dict[str, tuple[bool, str]] = {}
+    noted: dict[str, ProxyFacts] = {}
     for request in requests:
         baselines = set(request.get("baselines", ()))
         for name, higher in dict(request.get("higher_is_better", {})).items():
-            noted[name] = bool(higher), "baseline" if name in baselines else "proxy"
+            noted[name] = ProxyFacts(bool(higher), "baseline" if name in baselines else "proxy")
     return {name: noted[name] if name in noted and name not in REGISTRY else _registered(name) for name in names}
 
 
-def _registered(name: str) -> tuple[bool, str]:
+def _registered(name: str) -> ProxyFacts:
     item = REGISTRY.get(name)
-    return item.higher_is_better, "baseline" if item.baseline else "proxy"
+    return ProxyFacts(item.higher_is_better, "baseline" if item.baseline else "proxy")
 
 
 def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:
-    """What was scored and how, for people; the truths and the way of ranking are added by the ranking itself."""
+    """Protocol of the scores; `rank` adds the truths and its options."""
     last = description["requests"][-1] if description["requests"] else {}
     origins = [request.get("notes", {}).get("architectures") for request in description["requests"]]
     return {
@@ -218,7 +221,7 @@ def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, An
 def _subsets(
     space: Space, scores: pd.DataFrame, archs: list[str], truths: Mapping[str, pd.DataFrame]
 ) -> dict[str, list[str]]:
-    """The subsets that hold at least three of ``archs`` that each truth knows."""
+    """The subsets that hold at least three of ``archs`` in each truth."""
     members = {name: set(archs) if name == "all" else set(space.subset(name)) for name in space.subsets}
     tried = scores[["arch", "proxy"]].drop_duplicates().groupby("arch")["proxy"].size()
     if (lacking := tried < scores["proxy"].nunique()).any():
@@ -241,10 +244,10 @@ def _chosen(
 
 
 def check_truths(space: Space, truths: Mapping[str, pd.DataFrame], archs: Collection[str]) -> None:
-    """Refuse a truth of another space, or one that knows fewer than three of ``archs``; best before anything is scored.
+    """Check, before anything is scored, that every truth is of the space and has at least three of ``archs``.
 
     Raises:
-        RankingError: as the sentence says.
+        RankingError: one is not, or has not.
     """
     for name, truth in truths.items():
         stated = set(truth["space"].dropna()) if "space" in truth else set()
@@ -264,10 +267,10 @@ def check_truths(space: Space, truths: Mapping[str, pd.DataFrame], archs: Collec
 def require_enough(
     space: Space, truths: Mapping[str, pd.DataFrame], archs: Collection[str], learners: Collection[str]
 ) -> None:
-    """Refuse regressions that would have too few accuracies to learn from; best before anything is scored.
+    """Check, before anything is scored, that the regressions have enough accuracies to learn from.
 
     Raises:
-        RankingError: as `zcbench.benchmarks.ranking.supervised.folds` says.
+        RankingError: they have not, as in `zcbench.benchmarks.ranking.supervised.folds`.
     """
     for truth in truths.values() if learners else ():
         known = sorted(set(truth["arch"]) & set(archs))
@@ -280,68 +283,44 @@ def select_run(
     *,
     batches: Sequence[str | Path] = (),
     beside: Sequence[str | Path] = (),
-    candidates: Collection[str] | None = None,
-    max_members: int = 4,
-    beam: int = 30,
-    seed: int = 0,
-    given: str | None = None,
-    pick_from: int | None = None,
+    options: SelectionOptions | None = None,
     draws: int = 1000,
 ) -> tuple[Selection, Ranking]:
-    """Choose an ensemble on half of the architectures of a run, and rank it on the other half beside all else.
+    """Choose an ensemble on half of the architectures of a run, and rank it on the other half with all other scores.
 
     Args:
-        run: folder of a run, packed file, or name of scores that ship with the package.
+        run: folder of a run, packed file, or name of bundled scores.
         truths: trained accuracies by name.
         batches: runs on other batches, as in `rank_run`.
         beside: other scores, as in `rank_run`.
-        candidates: proxies to choose from; by default those with a value for at least nine in ten of the architectures
-            that every truth knows.
-        max_members: largest ensemble.
-        beam: ensembles of each size that the search carries on.
-        seed: names the stream of the split.
-        given: a size, such as ``params``, that is held fixed: partial tau-b is what the choice maximises.
-        pick_from: architectures that a search would score: the accuracy of its pick is what the choice maximises.
+        options: what to choose from, and by which criterion; without ``candidates`` they are the proxies with a value
+            for at least nine in ten of the architectures in every truth.
         draws: bootstrap draws of the ranking.
 
     Returns:
-        The selection, and a ranking with the subsets ``training`` and ``judging``, in which the best ensemble of every
-        size stands beside the named ensembles and the proxies.
+        The selection, and a ranking with the subsets ``training`` and ``judging``, which has the best ensemble of every
+        size, the named ensembles and the proxies.
 
     Raises:
-        UnknownNameError: ``given`` is no size.
-        RankingError: as `rank_run` and `zcbench.benchmarks.ranking.selection.select_ensemble` say.
+        RankingError: as in `rank_run` and `zcbench.benchmarks.ranking.selection.select_ensemble`.
     """
-    if given not in (None, *SIZES):
-        raise unknown("size", str(given), SIZES)
     whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none", draws=1)
-    single = whole.table.loc[whole.table["kind"] != "supervised", "proxy"].unique()
-    share = whole.scores.loc[whole.accuracies.dropna().index, list(single)].notna().mean()
-    able = share.index[share >= COVERED]
+    share = whole.scores.loc[whole.accuracies.dropna().index].notna().mean()
+    able = tuple(map(str, share.index[share >= COVERED]))
     space = spaces.get(whole.protocol["scores"]["space"])
     classes = pd.Series([space.canonical(arch) for arch in whole.scores.index], whole.scores.index)
-    found = select_ensemble(
-        whole.scores,
-        whole.accuracies,
-        classes,
-        candidates=sorted(able if candidates is None else candidates),
-        max_members=max_members,
-        beam=beam,
-        seed=seed,
-        given=None if given is None else whole.sizes[given],
-        pick_from=pick_from,
-    )
+    chosen = options or SelectionOptions()
+    chosen = chosen if chosen.candidates is not None else replace(chosen, candidates=able)
+    found = select_ensemble(whole.scores, whole.accuracies, classes, chosen, whole.sizes)
     known = set(map(str, whole.scores))
     best = [f"log_rank({','.join(members)})" for members in found.trace["members"] if len(members) > 1]
-    named = choose("all", known, known)
     ranking = rank_run(
         run,
         truths,
         batches=batches,
         beside=beside,
         subsets={"training": found.training, "judging": found.judging},
-        ensembles=[*named, *best],
-        draws=draws,
-        unit="classes",  # whole classes were drawn for the halves
+        ensembles=[*choose("all", known, known), *best],
+        options=RankingOptions(draws=draws, unit="classes"),  # whole classes were drawn for the halves
     )
     return found, ranking

@@ -1,13 +1,12 @@
-r"""Supervised columns: a small regression from scores to accuracies, to be shown apart from what needs no training.
+r"""Supervised predictors: regressions from scores to accuracies, shown apart from zero-cost proxies.
 
-A regression that has seen trained accuracies answers another question than a zero-cost proxy: what a few trained
-architectures add. So it is a class of its own, it is judged only on the truth that it learned, and every prediction is
-made by a model that saw neither the architecture nor any other of its isomorphism class.
+A regression is fitted to trained accuracies, so its figures are not comparable with those of a zero-cost proxy. It is a
+kind of its own and is evaluated only on the truth that it was fitted to. Each prediction is made by a model that was
+fitted without the architecture and without its isomorphism class.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,16 +22,16 @@ Array = NDArray[np.float64]
 
 FOLDS = 5
 TRAIN = 200
-"""Accuracies that a model sees, unless told otherwise."""
+"""Default number of accuracies that a model is fitted to."""
 
 LEAST = 10
-"""Fewest accuracies that a model may learn from."""
+"""Fewest accuracies that a model may be fitted to."""
 
 _MIDDLE = 0.5  # rank share of an architecture without a score, where the learner needs one
 
 
 def ridge(seen: Array, target: Array, asked: Array, seed: int) -> Array:
-    """Ridge regression, its penalty chosen among 13 by leave-one-out on what it saw; a missing score is middling.
+    """Ridge regression, the penalty chosen among 13 by leave-one-out; a missing score has the middle rank.
 
     Args:
         seen: features of the training architectures, shape (N, F), NaN where missing.
@@ -50,7 +49,7 @@ def ridge(seen: Array, target: Array, asked: Array, seed: int) -> Array:
 
 
 def boosting(seen: Array, target: Array, asked: Array, seed: int) -> Array:
-    """Gradient-boosted trees of at most 8 leaves, which take missing scores as they are; arguments as for `ridge`."""
+    """Gradient-boosted trees of at most 8 leaves, which accept missing scores; arguments as for `ridge`."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     model = HistGradientBoostingRegressor(
@@ -65,7 +64,7 @@ LEARNERS: dict[str, Callable[[Array, Array, Array, int], Array]] = {"ridge": rid
 
 @dataclass(frozen=True)
 class Supervision:
-    """Which regressions to fit, and on how much.
+    """Regressions, and the size of their training samples.
 
     Attributes:
         learners: names of `LEARNERS`.
@@ -112,7 +111,7 @@ def folds(classes: pd.Series, seed: int = 0) -> NDArray[np.intp]:
 def out_of_fold(
     features: pd.DataFrame, accuracy: pd.Series, classes: pd.Series, learner: str, train: int = TRAIN, seed: int = 0
 ) -> pd.Series:
-    r"""Predictions by models that never saw the architecture's class.
+    r"""Predictions by models that were fitted without the architecture's class.
 
     The classes are dealt into five folds. For each fold a model learns from ``train`` architectures drawn from the
     others, and predicts the fold:
@@ -187,8 +186,8 @@ def _predict(
     return found.reindex(features.index)
 
 
-def card(supervision: Supervision, evidence: Evidence) -> Mapping[str, Any]:
-    """For the protocol: what was fitted on what."""
+def card(supervision: Supervision, evidence: Evidence) -> Mapping[str, object]:
+    """Entry of the protocol: regressions, samples, folds and features."""
     features = evidence.about.index[~evidence.about["kind"].isin(("ensemble", "supervised"))]
     return {
         "regressions": list(supervision.learners),

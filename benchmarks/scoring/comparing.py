@@ -1,12 +1,12 @@
-"""Two sets of scores of the same proxies: how far their numbers differ, and whether that moves a ranking."""
+"""Differences between two sets of scores of the same proxies, and their effect on tau."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.scoring.packing import Scores
-from zcbench.benchmarks.statistics import statistics
 from zcbench.errors import RankingError
 
 COLUMNS = ("proxy", "n", "median_difference", "largest_difference", "tau_between")

@@ -1,7 +1,6 @@
-"""Scores of one run beside those of another: what must be equal, what may differ, and who comes first."""
+"""Merging of the scores of several runs: which fields must be equal, which may differ, and the order of precedence."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
@@ -10,25 +9,44 @@ from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.errors import ProtocolError
 from zcbench.proxies import REGISTRY
 
-#: What gives other numbers: two runs that differ here are never held side by side. The fingerprint tells the batch.
+#: Fields that change the numbers: runs that differ here are never merged. The fingerprint identifies the batch.
 ESSENTIAL = (
-    "space",
-    "space_sha256",
-    "dataset",
-    "batch_sha256",
-    "image_shape",
-    "num_classes",
-    "init",
-    "dtype",
-    "schema",
+    *("space", "space_sha256", "dataset", "batch_sha256"),
+    *("image_shape", "num_classes", "init", "dtype", "schema"),
 )
-#: What only proxies that compare with a teacher depend on.
+#: Fields that only proxies with a teacher depend on.
 TEACHER = (
     *("teacher", "teacher_space", "teacher_space_sha256", "teacher_seed", "teacher_init"),
     *("teacher_file_sha256", "teacher_checkpoint_sha256"),
 )
-#: What may change the last digits: said, not refused.
+#: Fields that may change the last digits: stated, not refused.
 ROUNDING = ("torch", "device", "layout")
+
+
+@dataclass(frozen=True)
+class JoinedSource:
+    """Scores that were taken from another run.
+
+    Attributes:
+        proxies: their versions, by name.
+        seeds: all of their seeds.
+        left_out: why the other proxies of that run were left out, by name.
+        differences: fields in which its protocol differs.
+    """
+
+    proxies: dict[str, int]
+    seeds: list[int]
+    left_out: dict[str, str]
+    differences: list[str]
+
+    def to_json(self) -> dict[str, object]:
+        """For the protocol of a ranking."""
+        return {
+            "proxies": self.proxies,
+            "seeds": self.seeds,
+            "left out": self.left_out,
+            "differences": self.differences,
+        }
 
 
 @dataclass(frozen=True)
@@ -38,19 +56,19 @@ class Joined:
     Attributes:
         scores: the rows of all.
         notes: per proxy that is not the run's own, where it is from.
-        sources: per other one, what was taken and left, and how its protocol differs; JSON-able.
+        sources: per other run, what was taken from it.
     """
 
     scores: pd.DataFrame
     notes: dict[str, str]
-    sources: dict[str, dict[str, Any]]
+    sources: dict[str, JoinedSource]
 
 
 def join(mine: Scores, others: dict[str, Scores]) -> Joined:
     """The run's own scores, and on its architectures those of every proxy that it lacks.
 
-    A proxy that both have, at whatever version, is the run's own; of two others the first named has it. A proxy that
-    compares with a teacher is taken only from runs with the same teacher.
+    The run has precedence, whatever the version, then the others in their order. A proxy that needs a teacher is taken
+    only from runs with the same teacher.
 
     Args:
         mine: the run, as `zcbench.benchmarks.scoring.folder.load_run` gives it.
@@ -73,7 +91,7 @@ def _with(joined: Joined, protocol: Protocol, name: str, other: Scores) -> Joine
         differing += protocol.differences(theirs, ("batch",))
     if differing:
         raise ProtocolError(
-            f"The scores of {name!r} cannot stand beside these: {'; '.join(differing)} (these → {name}). Expected "
+            f"The scores of {name!r} cannot be merged with these: {'; '.join(differing)} (these → {name}). Expected "
             f"scores made alike; score these architectures the other way, or leave out --beside {name}."
         )
     teacher = protocol.differences(theirs, TEACHER)
@@ -85,12 +103,8 @@ def _with(joined: Joined, protocol: Protocol, name: str, other: Scores) -> Joine
         left |= {str(p): "another teacher" for p in versions.index if p not in own and REGISTRY.get(p).needs_teacher}
     rows = frame[~frame["proxy"].isin(list(left)) & frame["arch"].isin(set(joined.scores["arch"]))]
     taken = {str(p): int(v) for p, v in versions.items() if p in set(rows["proxy"])}
-    source = {
-        "proxies": taken,
-        "seeds": sorted(set(rows["seed"].tolist())),
-        "left out": left,
-        "differences": [*protocol.differences(theirs, ROUNDING), *teacher],
-    }
+    differences = [*protocol.differences(theirs, ROUNDING), *teacher]
+    source = JoinedSource(taken, sorted(set(rows["seed"].tolist())), left, differences)
     return replace(
         joined,
         scores=pd.concat([joined.scores, rows], ignore_index=True),

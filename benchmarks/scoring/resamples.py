@@ -1,4 +1,4 @@
-"""Scores of one protocol on several batches: who was drawn when, and how far a ranking moves with the draw."""
+"""Scores of one protocol on several batches, and the spread of tau over initialisations and batches."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.scoring.packing import Scores, agreed_contents
 from zcbench.benchmarks.scoring.protocol import Protocol
-from zcbench.benchmarks.statistics import statistics
 from zcbench.errors import ProtocolError
 
 #: Fields in which runs that differ by the batch alone may differ.
@@ -34,7 +34,7 @@ class Draw:
 def pool(runs: Mapping[str, Scores]) -> Scores:
     """One set of scores from runs that differ in the batch alone, whose seeds are then `Draw`.
 
-    The protocol is that of the first, whose fields of the batch tell all of them; the mean of a proxy runs over all
+    The protocol is that of the first, with the fields of all batches; the mean of a proxy is over all
     draws. A single run is returned as it is.
 
     Args:
@@ -66,7 +66,7 @@ def pool(runs: Mapping[str, Scores]) -> Scores:
 
 
 def tau_spread(trials: pd.DataFrame, accuracy: statistics.Array) -> dict[str, float]:
-    r"""How far Kendall's tau-b moves with the initialisation, and with the batch.
+    r"""Standard deviation of Kendall's tau-b over initialisations, and over batches.
 
     .. math::  \mathrm{sd}_s = \sqrt{\tfrac{1}{S-1} \sum_s (\tau_s - \bar\tau)^2}, \qquad
                \tau_s = \tau_b\Bigl(\tfrac1B \sum_b x_{bs},\; y\Bigr)

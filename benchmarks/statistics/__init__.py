@@ -1,1 +1,56 @@
 """Rank correlations, bootstrap intervals and the agreement of rankings."""
+
+from zcbench.benchmarks.statistics.correlations import (
+    NAN,
+    Array,
+    constant,
+    kendall,
+    pearson,
+    spearman,
+    weighted_kendall,
+)
+from zcbench.benchmarks.statistics.seeds import SeedAgreement, agreed, reliability, seed_agreement
+from zcbench.benchmarks.statistics.size_control import (
+    equal_count_bins,
+    information_gain,
+    kendall_per_bin,
+    kendall_within_bins,
+    partial,
+    partial_spearman,
+)
+from zcbench.benchmarks.statistics.top import (
+    count,
+    expected_pick,
+    ndcg,
+    precision_at_k,
+    ranks_at_k,
+    regret,
+    top_kendall,
+)
+
+__all__ = [
+    "NAN",
+    "Array",
+    "SeedAgreement",
+    "agreed",
+    "constant",
+    "count",
+    "equal_count_bins",
+    "expected_pick",
+    "information_gain",
+    "kendall",
+    "kendall_per_bin",
+    "kendall_within_bins",
+    "ndcg",
+    "partial",
+    "partial_spearman",
+    "pearson",
+    "precision_at_k",
+    "ranks_at_k",
+    "regret",
+    "reliability",
+    "seed_agreement",
+    "spearman",
+    "top_kendall",
+    "weighted_kendall",
+]

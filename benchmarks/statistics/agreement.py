@@ -1,4 +1,4 @@
-"""Where two truths disagree: which architectures change places, and which pairs change order."""
+"""Agreement of two truths: places of each architecture, and pairs whose order differs."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.statistics import statistics
+from zcbench.benchmarks.statistics.correlations import kendall, spearman
 
 _ROWS = 500  # compared with all others at once: 8 MB for each of a few comparisons
 
@@ -42,7 +42,7 @@ class Agreement:
 
 
 def agreement(first: pd.Series, second: pd.Series) -> Agreement:
-    r"""Compare two truths over the architectures that both know.
+    r"""Compare two truths over the architectures in both.
 
     A pair (i, j) is discordant if :math:`(y_i - y_j)(z_i - z_j) < 0`; a tie in either is not.
 
@@ -58,12 +58,12 @@ def agreement(first: pd.Series, second: pd.Series) -> Agreement:
     ranks = both.rank(ascending=False).add_prefix("place_")
     return Agreement(
         places=both.join(ranks).assign(discordant=np.concatenate([*counts, np.zeros(0)]) / max(len(both) - 1, 1)),
-        tau=statistics.kendall(y, z),
-        rho=statistics.spearman(y, z),
+        tau=kendall(y, z),
+        rho=spearman(y, z),
     )
 
 
 def _apart(y: np.ndarray, z: np.ndarray, rows: slice) -> np.ndarray:
-    """Which architectures the two put on different sides of those in ``rows``."""
+    """Which architectures the two truths order differently with respect to those in ``rows``."""
     above, below = y[rows, None] > y, z[rows, None] < z
     return (above & below) | ((y[rows, None] < y) & (z[rows, None] > z))

@@ -1,6 +1,6 @@
-"""Confidence intervals of tau-b and rho by a bootstrap that draws architectures, or whole classes of them.
+"""Confidence intervals of tau-b and rho by a bootstrap over architectures, or over whole classes of them.
 
-A replicate draws units with replacement, and all members of a unit come along. The units are what was sampled: each
+A replicate draws units with replacement, each with all its members. The units are those of the sample: each
 architecture by itself where architectures were drawn at random, a class of isomorphic ones where classes were. The
 interval covers the value over the set that was sampled (`examples/interval_coverage.py` measures how often).
 
@@ -109,7 +109,7 @@ def _compact(weights: NDArray[np.int64]) -> Array:
 
 @dataclass(frozen=True)
 class _Margin:
-    """What one column brings to its correlations under weights of shape (n, D).
+    """Ranks and sums of one column under weights of shape (n, D).
 
     Attributes:
         rank: dense rank of each architecture, 0 for the smallest value.
@@ -144,7 +144,7 @@ def _margin(values: Array, weights: Array) -> _Margin:
 
 
 def _blocks(first: Index, last: Index) -> Index:
-    """Block of each rank, given the positions of its first and last architecture: ranks that straddle stand alone."""
+    """Block of each rank, by the positions of its first and last architecture; a rank across two blocks has its own."""
     inside = np.stack([first // _BLOCK, last // _BLOCK])
     return np.concatenate([[0], np.cumsum(np.diff(inside, axis=1).any(axis=0))])
 
@@ -163,7 +163,7 @@ def _rho(x: _Margin, y: _Margin, moment: Array) -> Array:
 def _concordance(x: _Margin, y: _Margin, weights: Array) -> Array:
     """Weighted number of concordant less discordant pairs, shape (D,).
 
-    Each pair is met once, from the side of its larger x: in the same block of x; in other blocks of both; or in another
+    Each pair is counted once, at its larger x: in the same block of x; in other blocks of both; or in another
     block of x but the same block of y.
     """
     total = np.zeros(weights.shape[1])

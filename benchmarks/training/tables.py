@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from zcbench.benchmarks.statistics.statistics import reliability
+from zcbench.benchmarks.statistics import agreed as agreed
+from zcbench.benchmarks.statistics import seed_agreement
 from zcbench.benchmarks.training.workers import VANILLA
 from zcbench.benchmarks.truths.packed import by_setting
 from zcbench.benchmarks.truths.table import TruthTable
@@ -47,28 +49,7 @@ def _card(setting: str, rows: pd.DataFrame, about: Mapping[str, Any]) -> dict[st
         "recipe": ", ".join(f"{name}={value}" for name, value in about["recipe"].items()),
         **({"distillation": about["distillation"], "teacher": about["teacher"]} if taught else {}),
         "counts": counted(rows),
-        **agreement(rows),
-    }
-
-
-def agreement(runs: pd.DataFrame) -> dict[str, Any]:
-    """How far the seeds of a truth agree, over the architectures that all of them have.
-
-    Args:
-        runs: rows with ``arch, seed, accuracy``.
-
-    Returns:
-        ``runs``, how many seeds; ``reliability``, that of the mean over the seeds by Spearman and Brown; and
-        ``ceiling``, its square root: the rank correlation with this mean that a perfect predictor of the expected
-        accuracy would reach. The latter two are None with one seed, or where the reliability would be negative.
-    """
-    wide = runs.pivot(index="arch", columns="seed", values="accuracy").dropna()
-    value = reliability(wide)
-    known = value == value
-    return {
-        "runs": int(wide.shape[1]),
-        "reliability": round(value, 4) if known else None,
-        "ceiling": round(value**0.5, 4) if known else None,
+        **asdict(seed_agreement(rows)),
     }
 
 
@@ -86,11 +67,3 @@ def counted(runs: pd.DataFrame) -> str:
     most, *rest = sorted(seeds, reverse=True)
     parts = [f"{seeds[most]:,} with {most} seeds", *(f"{seeds[number]:,} with {number}" for number in rest)]
     return f"{total}, {', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def agreed(protocol: Mapping[str, Any]) -> str:
-    """Reliability and ceiling of a table's protocol in words; ``none`` where they have no meaning."""
-    value, ceiling = protocol.get("reliability"), protocol.get("ceiling")
-    if value is None or not 0 <= value <= 1:  # tables of older versions hold negative ones
-        return "reliability none"
-    return f"reliability {value:.3f}, ceiling {ceiling:.3f}"

@@ -1,4 +1,4 @@
-"""Files of trained accuracies that ship with the package, by the name of the truth; nothing is read."""
+"""Bundled files of trained accuracies by the name of the truth; nothing is read."""
 
 from importlib.resources import files
 from pathlib import Path

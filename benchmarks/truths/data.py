@@ -1,4 +1,4 @@
-"""What ``zcbench data`` does: list the known truths, fetch them, import local files, verify what is here."""
+"""List the known truths, fetch them, import local files, verify stored files: the functions of ``zcbench data``."""
 
 import logging
 import os
@@ -12,14 +12,15 @@ import pandas as pd
 import pooch
 from requests.exceptions import RequestException
 
-from zcbench.benchmarks.truths import importers, sources
-from zcbench.benchmarks.truths.catalogue import PUBLISHED
+from zcbench.benchmarks.truths import sources
+from zcbench.benchmarks.truths.catalogue import PUBLISHED, SOURCES
+from zcbench.benchmarks.truths.costs import hardware_costs, hardware_sources, training_seconds
 from zcbench.benchmarks.truths.lookup import from_sources, source_paths, table_path, tables_here
 from zcbench.benchmarks.truths.name import TruthName
 from zcbench.benchmarks.truths.official import from_nas_bench_201, from_nats_bench
 from zcbench.benchmarks.truths.packed import bundled
 from zcbench.benchmarks.truths.packed import read as read_packed
-from zcbench.benchmarks.truths.sources import BASE_URL, SOURCES, Source
+from zcbench.benchmarks.truths.sources import BASE_URL, Source
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import ChecksumError, DataError, unknown
 from zcbench.storage import files as folders
@@ -39,12 +40,11 @@ __all__ = [
 
 SHIPS = "ships with zcbench"
 
-_HARDWARE = "hw-nas-bench:"
 _SILENT: Callable[[str], object] = str
 
 
 def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
-    """Every truth known: those of the catalogue, those that ship, and your own.
+    """Every truth known: published, bundled and your own.
 
     Returns:
         Columns ``name, kind`` (mean, single runs, costs), ``source, licence, rows, where``: the path of the stored
@@ -59,7 +59,7 @@ def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
     for name, table in bundled().items():
         if (name, True) not in here:
             rows.append((name, "single runs", *_of_table(table), SHIPS))
-    for source in _hardware_sources():
+    for source in hardware_sources():
         path = root / source.place
         where = str(path) if path.exists() else "not here"
         rows.append((source.name, "costs", source.origin, source.licence, 15625, where))
@@ -86,15 +86,15 @@ def fetch(
     Raises:
         UnknownNameError: a name is neither truth nor source.
         ChecksumError: a download is not the pinned file; nothing of it is kept.
-        DataError: the network or the disk gave up; files that were complete stay, so a second fetch goes on from there.
+        DataError: the network or the disk failed; complete files are kept, and a second fetch continues.
     """
     root = folders.data_folder(data_dir)
     base = base_url or os.environ.get("ZCBENCH_BASE_URL") or BASE_URL
-    wanted = list(dict.fromkeys(name for asked in names for name in _sources_of(asked, progress)))
-    for number, name in enumerate(wanted, 1):
-        progress(f"{number}/{len(wanted)} {name} ({SOURCES[name].size / 1e6:.1f} MB)")
-        _download(SOURCES[name], root, base)
-    return _store({name: root / SOURCES[name].place for name in wanted}, root)
+    wanted = list(dict.fromkeys(source for asked in names for source in _sources_of(asked, progress)))
+    for number, source in enumerate(wanted, 1):
+        progress(f"{number}/{len(wanted)} {source.name} ({source.size / 1e6:.1f} MB)")
+        _download(source, root, base)
+    return _store({source.name: root / source.place for source in wanted}, root)
 
 
 def import_folder(folder: str | Path, data_dir: str | Path | None = None) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def import_folder(folder: str | Path, data_dir: str | Path | None = None) -> pd.
 
     Returns:
         Columns ``file, source, status, tables``: one row per file, its status ``imported``, ``wrong checksum``,
-        ``second copy`` or ``not a known source``, and how many tables it took part in.
+        ``second copy`` or ``not a known source``, and the number of tables that were made of it.
 
     Raises:
         DataError: there is no such folder, or no known file in it, or the data directory cannot be written to.
@@ -116,7 +116,7 @@ def import_folder(folder: str | Path, data_dir: str | Path | None = None) -> pd.
         named = ", ".join(sorted(source.file for source in SOURCES.values()))
         raise DataError(f"No known file in {str(folder)!r}; looked at {len(report)}. Expected any of: {named}.")
     stored = _store({str(name): Path(file) for name, file in found.items()}, root)
-    used = [source for key in zip(stored["name"], stored["kind"] == "single runs") for source in _ingredients(key)]
+    used = [source.name for key in zip(stored["name"], stored["kind"] == "single runs") for source in _ingredients(key)]
     return report.assign(tables=[used.count(source) for source in report["source"]])
 
 
@@ -170,55 +170,9 @@ def verify(data_dir: str | Path | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "path", "status", "reason"])
 
 
-def hardware_costs(dataset: str, data_dir: str | Path | None = None) -> pd.DataFrame:
-    """Measured latency (ms) and energy (mJ) of all NAS-Bench-201 architectures on six devices (HW-NAS-Bench).
-
-    Returns:
-        One row per architecture: ``arch`` and one column per device and measure; NaN where a device could not run it.
-
-    Raises:
-        UnknownNameError: the data set is not one of cifar10, cifar100, imagenet16-120.
-        DataError: the file is not here.
-        ChecksumError: the file is not the published one.
-    """
-    known = [source.name.removeprefix(_HARDWARE) for source in _hardware_sources()]
-    if dataset.lower() not in known:
-        raise unknown("data set of the hardware costs", dataset, known)
-    source = SOURCES[_HARDWARE + dataset.lower()]
-    path = _found(source, data_dir)
-    if path is None:
-        hint = f"Run 'zcbench data fetch {source.name}' to download them."
-        raise DataError(f"The costs for {dataset!r} are not here. {hint}")
-    return importers.hardware(sources.check(path, source))
-
-
-def training_seconds(dataset: str, data_dir: str | Path | None = None) -> pd.Series:
-    """Seconds that training each NAS-Bench-201 architecture for 200 epochs took, by architecture.
-
-    Raises:
-        UnknownNameError: the data set is not one of cifar10, cifar100, imagenet16-120.
-        DataError: the file is not here.
-        ChecksumError: the file is not the published one.
-    """
-    tasks = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "imagenet"}
-    if dataset not in tasks:
-        raise unknown("data set with training times", dataset, tasks)
-    source = SOURCES["constrained-tpe"]
-    path = _found(source, data_dir)
-    if path is None:
-        raise DataError(f"The training times are not here. Run 'zcbench data fetch {source.name}' to download them.")
-    return importers.training_seconds(sources.check(path, source), tasks[dataset])
-
-
-def _found(source: Source, data_dir: str | Path | None) -> Path | None:
-    """The file of ``source``, in the data folder or else in the user's own; None where it is in neither."""
-    places = (folder / source.place for folder in (folders.data_folder(data_dir), folders.user_folder()))
-    return next((path for path in places if path.is_file()), None)
-
-
 def _published_entry(key: tuple[str, bool], root: Path) -> tuple[str, str, int, str]:
     published = PUBLISHED[key]
-    origins = [SOURCES[name] for name in published.sources]
+    origins = published.sources
     where = str(root / "sources") if source_paths(published, root) else "not here"
     licences = dict.fromkeys(origin.licence for origin in origins)
     return " + ".join(origin.origin for origin in origins), " + ".join(licences), published.rows, where
@@ -236,28 +190,24 @@ def _of_table(table: TruthTable) -> tuple[str, str, int]:
     return str(table.protocol["source"]), str(table.protocol["licence"]), len(table)
 
 
-def _hardware_sources() -> list[Source]:
-    return [source for name, source in SOURCES.items() if name.startswith(_HARDWARE)]
-
-
-def _sources_of(asked: str, progress: Callable[[str], object]) -> list[str]:
-    """Sources that a name stands for: itself, those of a truth, or all; none for what ships."""
+def _sources_of(asked: str, progress: Callable[[str], object]) -> list[Source]:
+    """Sources that a name stands for: itself, those of a truth, or all; none for a bundled truth."""
     if asked == "all":
-        return list(SOURCES)
+        return list(SOURCES.values())
     if asked in SOURCES:
-        return [asked]
+        return [SOURCES[asked]]
     own = bundled()
     known = ["all", *SOURCES, *(name for name, _ in PUBLISHED), *own]
     full = str(TruthName.parse(asked)) if "/" in asked else asked
-    names = [source for runs in (False, True) for source in _ingredients((full, runs))]
+    found = [source for runs in (False, True) for source in _ingredients((full, runs))]
     if full in own:
         progress(f"{full} ships with zcbench; there is nothing to download.")
-    elif not names:
+    elif not found:
         raise unknown("truth or source to fetch", asked, known)
-    return names
+    return found
 
 
-def _ingredients(key: tuple[str, bool]) -> tuple[str, ...]:
+def _ingredients(key: tuple[str, bool]) -> tuple[Source, ...]:
     return PUBLISHED[key].sources if key in PUBLISHED else ()
 
 
@@ -314,11 +264,11 @@ def _store(found: dict[str, Path], root: Path) -> pd.DataFrame:
     """Store every table that ``found`` completes, sources that are already in the data directory included."""
     rows = []
     for (name, per_run), published in PUBLISHED.items():
-        paths = {source: found.get(source, root / SOURCES[source].place) for source in published.sources}
+        paths = {source.name: found.get(source.name, root / source.place) for source in published.sources}
         if found.keys() & paths.keys() and all(path.is_file() for path in paths.values()):
             path = from_sources(published, paths).write(table_path(root, name, per_run))
             rows.append((name, "single runs" if per_run else "mean", str(path)))
-    costs = [source for source in _hardware_sources() if source.name in found]
+    costs = [source for source in hardware_sources() if source.name in found]
     rows += [(source.name, "costs", str(_copy(found[source.name], root / source.place))) for source in costs]
     return pd.DataFrame(rows, columns=["name", "kind", "path"])
 

@@ -1,4 +1,4 @@
-"""Look up a truth by name: in the stored tables, else in the sources' own files, else in what ships."""
+"""Look up a truth by name: in the stored tables, else in the files of the sources, else among the bundled ones."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -8,7 +8,7 @@ from zcbench.benchmarks.truths import sources
 from zcbench.benchmarks.truths.catalogue import PUBLISHED
 from zcbench.benchmarks.truths.name import TruthName, unknown_truth
 from zcbench.benchmarks.truths.packed import bundled, bundled_truth
-from zcbench.benchmarks.truths.sources import SOURCES, Published
+from zcbench.benchmarks.truths.sources import PublishedTruth
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError
 from zcbench.storage import files as folders
@@ -21,13 +21,13 @@ def truth(name: str | Path, data_dir: str | Path | None = None, per_seed: bool =
 
     Args:
         name: ``SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]``, such as ``nasbench201/cifar10`` or ``s0/cifar100/kd``, or
-            the path of a ``.csv`` or ``.parquet`` file of your own. ``nasbench201/cifar10-16/kd`` ships.
+            the path of a ``.csv`` or ``.parquet`` file of your own. ``nasbench201/cifar10-16/kd`` is bundled.
         data_dir: where to look; the default is ``ZCBENCH_DATA``, then the user's data directory.
         per_seed: give the single runs (column ``seed``) instead of their mean.
 
     Raises:
         UnknownNameError: no such truth is known; the message has the nearest names.
-        DataError: the truth is known but not here, damaged, or has no single runs; the message says what to do.
+        DataError: the truth is known but not here, damaged, or has no single runs; the message has the command to run.
         ChecksumError: a source file is not the one it should be.
     """
     own = Path(name).suffix in (".csv", ".parquet")
@@ -51,27 +51,25 @@ def tables_here(folder: Path) -> dict[tuple[str, bool], Path]:
     return found
 
 
-def from_sources(published: Published, paths: Mapping[str, Path]) -> TruthTable:
+def from_sources(published: PublishedTruth, paths: Mapping[str, Path]) -> TruthTable:
     """Table of a published truth from its source files, given by source name, once their checksums are right.
 
     Raises:
         ChecksumError: a file is damaged or another version.
     """
-    stamps = tuple((paths[name], paths[name].stat().st_mtime_ns) for name in published.sources)
-    table = _from_sources(published, stamps).copy()
-    table.protocol = dict(table.protocol)
-    return table
+    stamps = tuple((paths[source.name], paths[source.name].stat().st_mtime_ns) for source in published.sources)
+    return _from_sources(published, stamps).copy()
 
 
-def source_paths(published: Published, folder: Path) -> dict[str, Path] | None:
+def source_paths(published: PublishedTruth, folder: Path) -> dict[str, Path] | None:
     """Source files of a published truth under the data directory ``folder``, or nothing if one is not there."""
-    paths = {name: folder / SOURCES[name].place for name in published.sources}
+    paths = {source.name: folder / source.place for source in published.sources}
     return paths if all(path.is_file() for path in paths.values()) else None
 
 
 @lru_cache(maxsize=32)
-def _from_sources(published: Published, stamps: tuple[tuple[Path, int], ...]) -> TruthTable:
-    origins = [SOURCES[name] for name in published.sources]
+def _from_sources(published: PublishedTruth, stamps: tuple[tuple[Path, int], ...]) -> TruthTable:
+    origins = published.sources
     files = [sources.check(path, origin) for (path, _), origin in zip(stamps, origins, strict=True)]
     protocol = {
         "name": published.name,
@@ -86,7 +84,7 @@ def _from_sources(published: Published, stamps: tuple[tuple[Path, int], ...]) ->
 
 
 def _look_up(name: str, root: Path, per_seed: bool) -> TruthTable:
-    """The first table of that name: stored tables, sources, what ships; and means before single runs."""
+    """The first table of that name: stored tables, sources, bundled tables; means before single runs."""
     full = str(TruthName.parse(name))
     places = dict.fromkeys((root, folders.user_folder()))
     for per_run in (True,) if per_seed else (False, True):
@@ -107,7 +105,7 @@ def _look_up(name: str, root: Path, per_seed: bool) -> TruthTable:
 
 
 def _missing(name: str, full: str, known: set[tuple[str, bool]], per_seed: bool, root: Path) -> Exception:
-    """What to say about a truth that was not found: unknown, without single runs, or not downloaded yet."""
+    """Error for a truth that was not found: unknown, without single runs, or not downloaded yet."""
     if full not in {table for table, _ in known}:
         return unknown_truth(name, {table for table, _ in known})
     if per_seed and (full, True) not in known:

@@ -22,7 +22,7 @@ SETTINGS = ("vanilla", "kd", "gain")
 
 
 def labels(names: Iterable[str]) -> dict[str, str]:
-    """What each truth is called, and its name: a file goes by its own name, or by its path where two have the same.
+    """Label of each truth, and its name; the label of a file is its own name, or its path where two have the same.
 
     >>> labels(["s0/cifar100/kd"])
     {'s0/cifar100/kd': 's0/cifar100/kd'}
@@ -92,7 +92,7 @@ _KINDS = {
 
 
 def unknown_truth(name: str, known: Iterable[str]) -> UnknownNameError:
-    """Error that names the first part of ``name`` which nothing known has, with the nearest names for that part."""
+    """Error that names the first unknown part of ``name``, with the nearest names for that part."""
     known = sorted(known)
     asked, names = TruthName.parse(name), [TruthName.parse(table) for table in known]
     scope = ""
@@ -106,7 +106,7 @@ def unknown_truth(name: str, known: Iterable[str]) -> UnknownNameError:
 
 
 def _longest(space: str, dataset: str) -> int | None:
-    """Most epochs that any truth of this data set was trained for, of those that are published or ship."""
+    """Most epochs that any truth of this data set was trained for, of the published and bundled ones."""
     known = [*(name for name, _ in PUBLISHED), *bundled_files()]
     trained = [name.partition("@")[2] for name in known if name.startswith(f"{space}/{dataset}/")]
     epochs = [int(number) for number in trained if number]

@@ -1,9 +1,9 @@
 """Read the benchmark authors' own files through their own packages, ``nas-bench-201`` and ``nats-bench``.
 
 Both packages answer with the 12-epoch recipe and one random run unless told otherwise; here every query names its
-recipe (``hp``) and averages over all runs (``is_random=False``). Both formats are pickles, so a file is read by readers
-that run nothing of it; one that holds more than they admit is only opened when you say that you trust it, or give the
-sha256 that it must have.
+recipe (``hp``) and averages over all runs (``is_random=False``). Both formats are pickles, so files are read by
+readers that run no code. A file with other content is only opened with ``trust=True``, or with the sha256 that it must
+have.
 """
 
 import bz2
@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -23,6 +23,7 @@ from zcbench.errors import ChecksumError, DataError
 from zcbench.storage.pickles import loads
 
 RECIPES = (12, 200)
+_Api = Any  # of the authors' packages, which state no types
 _KEYS = ("meta_archs", "arch2infos", "evaluated_indexes")
 _VIEWS = (  # truth's data set and split; the packages' name for that training, and for its result
     ("cifar10", "valid", "cifar10-valid", "valid-accuracy"),
@@ -37,7 +38,7 @@ _VIEWS = (  # truth's data set and split; the packages' name for that training, 
 
 
 def from_nas_bench_201(
-    source: str | Path | Mapping[str, Any], trust: bool = False, sha256: str | None = None
+    source: str | Path | Mapping[str, object], trust: bool = False, sha256: str | None = None
 ) -> dict[str, TruthTable]:
     """Every truth in an official ``NAS-Bench-201-v1_*.pth`` file, or in the dictionary that it holds.
 
@@ -52,6 +53,7 @@ def from_nas_bench_201(
         ChecksumError: the file does not have the ``sha256`` that was given.
     """
     package = _package("nas_201_api", "nas-bench-201")
+    content: object
     content, about = (source, "a dictionary") if isinstance(source, Mapping) else (None, str(source))
     if content is None:
         content = _load_pth(Path(about), trust, sha256)
@@ -77,22 +79,22 @@ def from_nats_bench(folder: str | Path, trust: bool = False) -> dict[str, TruthT
         raise DataError(f"{str(folder)!r} is no NATS-Bench folder: meta.pickle.pbz2 is missing. Check the path.")
     indexes = sorted(int(path.name[:6]) for path in top.glob("[0-9]" * 6 + ".pickle.pbz2"))
     try:
-        content: Any = str(top) if trust else _plain_folder(top, indexes)
+        content = str(top) if trust else _plain_folder(top, indexes)
         api = package.create(content, "tss", fast_mode=trust, verbose=False)
         return _tables(api, indexes, {"source": f"NATS-Bench: {folder}", "sha256": {}})
     except (OSError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"A file in {str(folder)!r} is damaged: {error}. Unpack the official archive again.") from error
 
 
-def _tables(api: Any, indexes: list[int], about: Mapping[str, Any]) -> dict[str, TruthTable]:
-    rows: dict[str, list[dict[str, Any]]] = {}
+def _tables(api: _Api, indexes: list[int], about: Mapping[str, object]) -> dict[str, TruthTable]:
+    rows: dict[str, list[dict[str, object]]] = {}
     for index in indexes:
         for name, row in _results(api, index):
             rows.setdefault(name, []).append(row)
     return {name: TruthTable.from_rows(found, _protocol(name, about)) for name, found in rows.items()}
 
 
-def _results(api: Any, index: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def _results(api: _Api, index: int) -> Iterator[tuple[str, dict[str, object]]]:
     """The name of a truth and this architecture's row in it, for each result that the benchmark has."""
     for epochs in RECIPES:
         for task in dict.fromkeys(view[2] for view in _VIEWS):
@@ -107,7 +109,7 @@ def _results(api: Any, index: int) -> Iterator[tuple[str, dict[str, Any]]]:
                     yield f"nasbench201/{dataset}/{split}@{epochs}", row
 
 
-def _protocol(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
+def _protocol(name: str, about: Mapping[str, object]) -> dict[str, object]:
     parts = TruthName.parse(name).parts()
     return {"name": name, **about, "licence": "MIT", **parts, "setting": "vanilla", "aggregation": "mean over runs"}
 
@@ -121,17 +123,17 @@ def _package(module: str, distribution: str) -> ModuleType:
         ) from error
 
 
-def _plain_folder(top: Path, indexes: list[int]) -> dict[str, Any]:
+def _plain_folder(top: Path, indexes: list[int]) -> dict[str, object]:
     """What a NATS-Bench folder holds, as the package takes it, read without running anything.
 
     Raises:
         DataError: a file holds more than plain data.
     """
-    content = dict(_plain(top / "meta.pickle.pbz2"))
+    content = dict(cast("Mapping[str, object]", _plain(top / "meta.pickle.pbz2")))
     return {**content, "arch2infos": {index: _plain(top / f"{index:06d}.pickle.pbz2") for index in indexes}}
 
 
-def _plain(path: Path) -> Any:
+def _plain(path: Path) -> object:
     try:
         return loads(bz2.decompress(path.read_bytes()))
     except DataError as error:
@@ -145,7 +147,7 @@ def _untrusted(path: Path, why: str) -> DataError:
     )
 
 
-def _load_pth(path: Path, trust: bool, sha256: str | None) -> Any:
+def _load_pth(path: Path, trust: bool, sha256: str | None) -> object:
     """What a ``.pth`` file holds; only a trusted one may hold more than plain data."""
     if sha256 is not None and (found := checksum(path)) != sha256:
         raise ChecksumError(f"{str(path)!r} has the sha256 {found}. Expected {sha256}. Download the file again.")

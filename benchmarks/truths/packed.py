@@ -1,4 +1,4 @@
-"""Packed truths: every training of a truth builder in one file, its tables' protocols inside; and those that ship.
+"""Packed truths: all trainings of a truth builder and the protocols of its tables in one file; and the bundled ones.
 
 `zcbench.benchmarks.training.packing` writes them.
 """
@@ -43,7 +43,7 @@ def by_setting(trainings: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def card(file: str | Path) -> dict[str, Any]:
-    """What a packed truth says of itself; no accuracy is read.
+    """Card of a packed truth; no accuracy is read.
 
     Returns:
         ``format``; ``protocol`` of the builder; ``tables``, the protocol of the table of each setting; ``requests``;
@@ -101,28 +101,22 @@ def read(file: str | Path) -> dict[str, TruthTable]:
 
 
 def bundled() -> dict[str, TruthTable]:
-    """Every truth that ships, by its full name: tables of single runs."""
+    """Every bundled truth by its full name: tables of single runs."""
     tables = [table for path in bundled_files().values() for table in _kept(path, path.stat().st_mtime_ns).values()]
-    return {str(table.protocol["name"]): _copy(table) for table in tables}
+    return {str(table.protocol["name"]): table.copy() for table in tables}
 
 
 def bundled_truth(name: str) -> TruthTable | None:
-    """Single runs of the truth of this full name, if it ships."""
+    """Single runs of the bundled truth of this full name; None if there is none."""
     asked = TruthName.parse(name)
     path = bundled_files().get(str(TruthName(asked.space, asked.dataset, asked.split, asked.epochs)))
     table = _kept(path, path.stat().st_mtime_ns).get(asked.setting) if path else None
-    return None if table is None else _copy(table)
+    return None if table is None else table.copy()
 
 
 @lru_cache(maxsize=8)
 def _kept(path: Path, stamp: int) -> dict[str, TruthTable]:
     return read(path)
-
-
-def _copy(table: TruthTable) -> TruthTable:
-    own = table.copy()
-    own.protocol = dict(table.protocol)
-    return own
 
 
 def _unreadable(path: Path, why: str) -> DataError:

@@ -1,4 +1,4 @@
-"""How two truths order the same architectures, beside how well each agrees with itself: ``zcbench data compare``."""
+"""Agreement of two truths over the same architectures, and the reliability of each: ``zcbench data compare``."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,15 +9,27 @@ import numpy as np
 import pandas as pd
 
 from zcbench import spaces
+from zcbench.benchmarks.statistics import NAN, kendall, partial, reliability
 from zcbench.benchmarks.statistics.agreement import agreement
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
-from zcbench.benchmarks.statistics.statistics import kendall, partial
-from zcbench.benchmarks.training.tables import agreement as over_seeds
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError, RankingError, UnknownNameError
 
-NAN = float("nan")
+
+@dataclass(frozen=True)
+class SingleRuns:
+    """Mean tau between two runs with different seeds; NaN without single runs.
+
+    Attributes:
+        first: both of the first truth.
+        second: both of the second.
+        between: one of each.
+    """
+
+    first: float
+    second: float
+    between: float
 
 
 @dataclass(frozen=True)
@@ -25,16 +37,15 @@ class Relation:
     """Two accuracies of the same architectures.
 
     Attributes:
-        n: architectures that both know.
+        n: architectures in both.
         tau: Kendall's tau-b between them, with its interval.
         rho: Spearman's rho, with its interval.
         discordant: share of the pairs that they order differently.
-        given_params: partial tau when the number of parameters is held fixed; NaN where the space is not known.
+        given_params: partial tau given the number of parameters; NaN where the space is not known.
         reliability: of the mean over the runs of each, by Spearman and Brown; NaN without single runs.
-        ceiling: the geometric mean of the two, what rho would be if both had one order and noise of their own; one
-            without single runs counts as exact, and without any it is NaN.
-        single: mean tau between a run of one and a run of the other with another seed: ``first`` and ``second``
-            with themselves, and ``between``; NaN without single runs.
+        ceiling: the geometric mean of the two, the expected rho of two truths with equal order and independent noise. A
+            truth without single runs counts as exact; NaN if both are.
+        single: mean tau between single runs.
     """
 
     n: int
@@ -44,17 +55,17 @@ class Relation:
     given_params: float
     reliability: tuple[float, float]
     ceiling: float
-    single: dict[str, float]
+    single: SingleRuns
 
 
 def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = None, draws: int = 1000) -> Relation:
-    r"""Compare two truths over the architectures that both know.
+    r"""Compare two truths over the architectures in both.
 
     .. math::  \rho_{\max} = \sqrt{r_1 r_2}
 
     :math:`r_1, r_2` are the reliabilities of the two means. Runs of one seed may share their noise (``zcbench truth
     build`` gives both settings of a seed one initialisation and one order of images), so the means may agree better
-    than that; ``single`` compares runs of different seeds only, and has no such help.
+    than that; ``single`` compares runs of different seeds only.
 
     Args:
         first: a truth, as in `zcbench.benchmarks.truths.lookup.truth`.
@@ -89,11 +100,7 @@ def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = 
         given_params=NAN if params is None else partial(found.tau, kendall(params, y), kendall(params, z)),
         reliability=(reliable[0], reliable[1]),
         ceiling=_ceiling(reliable),
-        single={
-            "first": _between(runs[0], runs[0]),
-            "second": _between(runs[1], runs[1]),
-            "between": _between(runs[0], runs[1]),
-        },
+        single=SingleRuns(_between(runs[0], runs[0]), _between(runs[1], runs[1]), _between(runs[0], runs[1])),
     )
 
 
@@ -116,9 +123,8 @@ def _runs(name: str | Path, data_dir: str | Path | None, archs: "pd.Index[str]")
 
 
 def _reliability(wide: pd.DataFrame) -> float:
-    rows = wide.reset_index(names="arch").melt("arch", var_name="seed", value_name="accuracy").dropna()
-    value = over_seeds(rows)["reliability"]
-    return NAN if value is None else float(value)
+    """That of the mean over the seeds, over the architectures that all of them have."""
+    return round(reliability(wide.dropna(axis=1, how="all").dropna()), 4)
 
 
 def _ceiling(reliable: tuple[float, ...]) -> float:
@@ -127,9 +133,7 @@ def _ceiling(reliable: tuple[float, ...]) -> float:
 
 
 def _between(one: pd.DataFrame | None, other: pd.DataFrame | None) -> float:
-    if one is None or other is None:
-        return NAN
-    found = list(_taus(one, other))
+    found = [] if one is None or other is None else list(_taus(one, other))
     return float(np.mean(found)) if found else NAN
 
 

@@ -1,24 +1,58 @@
-"""What a table of trained accuracies holds, in a few lines: the text of ``zcbench data show``."""
+"""Summary of a table of trained accuracies: the content of ``zcbench data show``."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.statistics.statistics import spearman
-from zcbench.benchmarks.training.tables import agreed
+from zcbench.benchmarks.statistics import NAN, spearman
 from zcbench.benchmarks.truths.lookup import truth
-from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError
 
-_SHOWN = ("name", "space", "dataset", "split", "setting", "epochs", "aggregation", "n", "source", "licence", "sha256")
-_AGREED = ("runs", "counts", "reliability", "ceiling")  # told by `_runs`
+
+@dataclass(frozen=True)
+class RunSummary:
+    """Agreement of single trainings.
+
+    Attributes:
+        counts: number of architectures by their number of runs.
+        rho: mean of Spearman's rho between two runs; NaN without two.
+        spread: standard deviation within an architecture, in percentage points.
+        protocol: of the table of single runs.
+    """
+
+    counts: dict[int, int]
+    rho: float
+    spread: float
+    protocol: dict[str, Any]
 
 
-def summary(name: str | Path, data_dir: str | Path | None = None) -> dict[str, str]:
-    """What the truth of this name holds, and where it comes from: heading to text, in the order to read it.
+@dataclass(frozen=True)
+class TruthSummary:
+    """Content and origin of a truth.
+
+    Attributes:
+        lowest: least accuracy, and its architecture.
+        median: of the accuracies.
+        highest: largest accuracy, and its architecture.
+        runs: agreement of single trainings; None where they are not published.
+        protocol: of the truth.
+    """
+
+    lowest: tuple[float, str]
+    median: float
+    highest: tuple[float, str]
+    runs: RunSummary | None
+    protocol: dict[str, Any]
+
+
+def summary(name: str | Path, data_dir: str | Path | None = None) -> TruthSummary:
+    """Content and origin of the truth of this name.
 
     Args:
         name: of a truth, or the path of a file of your own, as in `truth`.
@@ -30,50 +64,30 @@ def summary(name: str | Path, data_dir: str | Path | None = None) -> dict[str, s
         ChecksumError: a source file is not the one it should be.
 
     Example:
-        >>> summary("s0/cifar100/kd")["highest"]  # doctest: +SKIP
-        '74.86 (557)'
+        >>> summary("s0/cifar100/kd").highest  # doctest: +SKIP
+        (74.86, '557')
     """
     table = truth(name, data_dir)
-    told = {key: table.protocol.get(key) for key in _SHOWN}
-    return {
-        "name": str(told["name"]),
-        "space": str(told["space"]),
-        "data set": f"{told['dataset']}, {told['split']} images",
-        "setting": f"{told['setting']}, {told['epochs']} epochs" if told["epochs"] else str(told["setting"]),
-        "architectures": f"{told['n']:,}",
-        **_spread(table),
-        "values": str(told["aggregation"]),
-        **_runs(name, data_dir),
-        **{key: str(value) for key, value in table.protocol.items() if key not in (*_SHOWN, *_AGREED)},
-        "source": str(told["source"]),
-        "licence": str(told["licence"]),
-        "sha256": ", ".join(f"{file} {digest}" for file, digest in (told["sha256"] or {}).items()),
-    }
-
-
-def _spread(table: TruthTable) -> dict[str, str]:
     accuracy, archs = table["accuracy"].to_numpy(float), table["arch"].tolist()
-    lowest, highest = (f"{accuracy[row]:.2f} ({archs[row]})" for row in (accuracy.argmin(), accuracy.argmax()))
-    return {"lowest": lowest, "median": f"{np.median(accuracy):.2f}", "highest": highest}
+    lowest, highest = ((float(accuracy[row]), archs[row]) for row in (accuracy.argmin(), accuracy.argmax()))
+    return TruthSummary(lowest, float(np.median(accuracy)), highest, _runs(name, data_dir), table.protocol)
 
 
-def _runs(name: str | Path, data_dir: str | Path | None) -> dict[str, str]:
-    """How well single trainings of an architecture agree, where they are published."""
+def _runs(name: str | Path, data_dir: str | Path | None) -> RunSummary | None:
+    """Agreement of single trainings of an architecture, where they are published."""
     try:
         runs = truth(name, data_dir, per_seed=True)
     except DataError:
-        return {}
+        return None
     wide = runs.pivot(index="arch", columns="seed", values="accuracy")
-    counts = wide.notna().sum(axis=1).value_counts().sort_index()
-    texts = {"runs": ", ".join(f"{trained:,} architectures with {count}" for count, trained in counts.items())}
+    counts = Counter(wide.notna().sum(axis=1).tolist())
     correlations = list(_between_runs(wide))
-    if correlations:
-        spread = float(np.sqrt(np.nanmean(wide.var(axis=1, ddof=1))))
-        between = f"Spearman {np.mean(correlations):.3f} between two runs"
-        texts["reliability"] = f"{between}; standard deviation {spread:.2f} within an architecture"
-        if "reliability" in runs.protocol:
-            texts["of the mean"] = agreed(runs.protocol)
-    return {**texts, "runs from": str(runs.protocol["source"])}
+    return RunSummary(
+        counts=dict(sorted(counts.items())),
+        rho=float(np.mean(correlations)) if correlations else NAN,
+        spread=float(np.sqrt(np.nanmean(wide.var(axis=1, ddof=1)))) if correlations else NAN,
+        protocol=runs.protocol,
+    )
 
 
 def _between_runs(wide: pd.DataFrame) -> Iterator[float]:

@@ -1,4 +1,4 @@
-"""The one schema of trained accuracies, and the compact Parquet file it is stored in."""
+"""Schema of trained accuracies, and the compact Parquet file that stores them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -27,21 +27,30 @@ CARD = b"zcbench trainings"
 
 
 class TruthTable(pd.DataFrame):
-    """Trained accuracies, one row per architecture and run (or mean), as a data frame that carries its protocol.
+    """Trained accuracies, one row per architecture and run (or mean): a data frame with a protocol.
 
     Columns: ``space, arch, dataset, setting`` (``vanilla``, ``kd``, or ``gain``, their difference), ``split, epochs,
-    seed`` (missing for a mean), ``n_runs`` (missing where the source does not tell), ``accuracy`` (percent, 0 to 100,
-    higher is better; of a gain percentage points, -100 to 100).
-    ``protocol`` says where the numbers come from: name, source, licence, sha256 of each file, space, dataset, setting,
-    split, epochs, aggregation, and n, the number of architectures.
+    seed`` (missing for a mean), ``n_runs`` (missing where the source does not state it), ``accuracy`` (percent, 0 to
+    100, higher is better; of a gain percentage points, -100 to 100).
+    ``protocol`` is the origin of the numbers: name, source, licence, sha256 of each file, space, dataset, setting,
+    split, epochs, aggregation, and n, the number of architectures. It is the entry ``protocol`` of ``attrs``: a copy, a
+    selection of rows and a sorted table have a copy of it; a table made of several has it only if all parts do, and an
+    empty one otherwise.
     """
-
-    _metadata = ["protocol"]  # noqa: RUF012 (pandas reads it from the class)
-    protocol: dict[str, Any]
 
     @property
     def _constructor(self) -> type["TruthTable"]:
         return TruthTable
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Origin of the numbers; empty for a table that was made of several."""
+        stated: dict[str, Any] = self.attrs.get("protocol", {})
+        return stated
+
+    @protocol.setter
+    def protocol(self, stated: Mapping[str, object]) -> None:
+        self.attrs["protocol"] = dict(stated)
 
     @property
     def networks(self) -> str:
@@ -49,18 +58,20 @@ class TruthTable(pd.DataFrame):
         return str(self.protocol.get("networks") or self.protocol["space"])
 
     @classmethod
-    def from_rows(cls, rows: pd.DataFrame | Iterable[Mapping[str, Any]], protocol: Mapping[str, Any]) -> "TruthTable":
+    def from_rows(
+        cls, rows: pd.DataFrame | Iterable[Mapping[str, object]], protocol: Mapping[str, object]
+    ) -> "TruthTable":
         """Checked table from rows that have at least ``arch`` and ``accuracy``; the protocol fills in the rest.
 
         Raises:
-            DataError: a column is missing, or a row has no architecture, an accuracy outside 0..100, or a twin.
+            DataError: a column is missing, or a row has no architecture, an accuracy outside 0..100, or a duplicate.
 
         Example:
             >>> table = TruthTable.from_rows([{"arch": "a", "accuracy": 91.5}], {"space": "mine", "dataset": "digits"})
             >>> table[["space", "arch", "split", "accuracy"]].values.tolist()
             [['mine', 'a', 'test', 91.5]]
         """
-        about = dict(protocol) | {key: protocol.get(key, value) for key, value in _DEFAULTS.items()}
+        about: dict[str, Any] = dict(protocol) | {key: protocol.get(key, value) for key, value in _DEFAULTS.items()}
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
         _require(frame)
         defaults = {key: about.get(key) for key in COLUMNS if key not in frame and key not in ("arch", "accuracy")}
@@ -131,9 +142,14 @@ class TruthTable(pd.DataFrame):
         """Store the table as compact Parquet (zstd), protocol included; a file is replaced whole or not at all.
 
         Raises:
-            DataError: the disk is full or cannot be written to.
+            DataError: the table has no protocol, or the disk is full or cannot be written to.
         """
         file = Path(path)
+        if not self.protocol:
+            raise DataError(
+                "The table was made of several truths and has no protocol. Expected one; give it as in "
+                "TruthTable.from_rows(table, protocol)."
+            )
         stored = json.dumps({"format": _FORMAT, "protocol": self.protocol})
         table = pa.Table.from_pandas(pd.DataFrame(self), preserve_index=False)
         table = table.replace_schema_metadata({**table.schema.metadata, b"zcbench": stored.encode()})
@@ -157,10 +173,10 @@ class TruthTable(pd.DataFrame):
         )
 
 
-def _file_protocol(file: Path, name: str | None) -> dict[str, Any]:
-    """Protocol of a file that brings none: what its name says."""
+def _file_protocol(file: Path, name: str | None) -> dict[str, object]:
+    """Protocol of a file without one: the parts of its name."""
     parts = (TruthName.parse(name) if name else TruthName("user", file.stem)).parts()
-    about = {
+    about: dict[str, object] = {
         "name": name or str(file),
         "source": str(file),
         "licence": "not stated",
@@ -192,8 +208,8 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(_TEXTS, str))
 
 
-def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[Any]":
-    """A column as numbers, whole ones where the schema says so; missing stays missing."""
+def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[float] | pd.Series[int]":
+    """A column as numbers, integers where the schema requires it; missing values stay missing."""
     numbers = pd.to_numeric(frame[column], errors="coerce").astype("Float64")
     unread = numbers.isna() & frame[column].notna()
     if column not in _INTEGERS:
@@ -204,7 +220,7 @@ def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[Any]":
 
 
 def _check(frame: pd.DataFrame) -> None:
-    """Every row has its names, an accuracy in percent, and no twin."""
+    """Every row has its names, an accuracy in percent, and no duplicate."""
     for column in _TEXTS:
         _refuse(frame, frame[column].isna() | (frame[column] == ""), column, "a name")
     difference, accuracy = frame["setting"] == "gain", frame["accuracy"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.benchmarks.ranking.study import KNOWN, choose_architectures
-from zcbench.benchmarks.statistics.statistics import kendall, partial
+from zcbench.benchmarks.statistics import kendall, partial
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.distill.errors import MissingOutput
 from zcbench.distill.outputs import Outputs, Shapes

@@ -373,7 +373,7 @@ def command_line(draw: random.Random, run: Path, out: Path) -> list[object]:
             ["proxies", draw.choice(["show", "check"]), odd],
             ["search", "--space", SPACE, "--proxies", odd, "--evaluations", "2", "--no-report", "--out", out],
             ["ensembles", "select", run / "run", *ranked, draw.choice(["--candidates", "--given", "--beam"]), odd],
-            ["similarity", "--students", odd, "--out", out / "figure.png", "--dataset", "noise", "--space", odd],
+            ["resample", odd, "--size", "3"],
             [draw.choice(["", "benhc", "--version=1", "data", "-x"]), odd],
         ]
     )

@@ -9,7 +9,7 @@ import pytest
 
 import zcbench
 from zcbench.benchmarks.ranking.ranking import Ranking
-from zcbench.cli.winners import winners
+from zcbench.benchmarks.ranking.winners import winners
 from zcbench.errors import RankingError
 from zcbench.proxies import REGISTRY
 from zcbench.streams import numpy_stream

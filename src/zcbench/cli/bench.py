@@ -179,7 +179,7 @@ def bench(
     check_truths(where, truths, chosen)
     kinds, names = figure_formats(formats), _proxies(proxies)
     how = _how(draws, confidence, top_k, ensembles, supervised, supervised_train, names)
-    require_enough(where, truths, chosen, how["supervised"])
+    require_enough(where, truths, chosen, how["options"].supervised)
     try:
         choice = read_teacher(asked.teacher, where, teacher_seed, checkpoint=teacher_checkpoint)
     except TeacherError:  # a space too large to be listed has no largest
@@ -324,15 +324,15 @@ def _how(
 ) -> dict[str, Any]:
     """Options of the ranking, checked before anything is scored as far as the names of what is scored are known."""
     from zcbench.benchmarks.ranking.ensembles import choose
-    from zcbench.benchmarks.ranking.ranking import checked_options
-    from zcbench.benchmarks.ranking.supervised import Supervision, names
+    from zcbench.benchmarks.ranking.options import RankingOptions
+    from zcbench.benchmarks.ranking.supervised import names
     from zcbench.proxies import REGISTRY
 
     if scored is not None:
         choose(ensembles, REGISTRY.names(), scored)
-    learners = Supervision(names(supervised), supervised_train).learners
-    options = checked_options(confidence, draws, top_k) | {"ensembles": ensembles}
-    return options | {"supervised": learners, "supervised_train": supervised_train}
+    learners = names(supervised)
+    options = RankingOptions(draws, confidence, top_k, supervised=learners, supervised_train=supervised_train)
+    return {"options": options, "ensembles": ensembles}
 
 
 def _report(ranking: "Ranking", run: Path, formats: tuple[str, ...], title: str | None, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""``zcbench data``: the accuracies that rankings are held against."""
+"""``zcbench data``: the accuracies that proxies are evaluated on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,13 +14,16 @@ from zcbench.cli.output import table_console
 if TYPE_CHECKING:
     import pandas as pd
 
+    from zcbench.benchmarks.truths.summary import RunSummary, TruthSummary
+
 app = typer.Typer(
     help="List, show, compare, fetch, import and verify trained accuracies.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
-_SINGLE = {"first": "within the first", "second": "within the second", "between": "one of each"}
+_SHOWN = ("name", "space", "dataset", "split", "setting", "epochs", "aggregation", "n", "source", "licence", "sha256")
+_OF_RUNS = ("runs", "counts", "reliability", "ceiling")  # entries of a protocol that the lines about runs contain
 
 FOLDED = ("path", "file", "reason", "licence")
 
@@ -32,7 +35,7 @@ DataDir = Annotated[
 
 @app.command("list")
 def list_data(data_dir: DataDir = None) -> None:
-    """Every table that is known, its licence, and whether it is here; 'zcbench data show NAME' tells more."""
+    """Every known table, its licence, and whether it is here; 'zcbench data show NAME' has the details."""
     from zcbench.benchmarks.truths import data
     from zcbench.storage import files as folders
 
@@ -51,12 +54,45 @@ def show(
     name: Annotated[str, typer.Argument(help="A table of 'zcbench data list', or a file of your own.")],
     data_dir: DataDir = None,
 ) -> None:
-    """What a table holds: architectures, range, best, runs, how it was made, source and licence."""
+    """Summary of a table: architectures, range, best, runs, how it was made, source and licence."""
     from zcbench.benchmarks.truths.summary import summary
 
     console = table_console()
-    for heading, text in summary(name, data_dir).items():
+    for heading, text in _shown(summary(name, data_dir)).items():
         console.print(f"{heading + ':':<15}{text}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _shown(found: "TruthSummary") -> dict[str, str]:
+    """Heading and text of each line about a truth."""
+    told = {key: found.protocol.get(key) for key in _SHOWN}
+    rest = {key: str(value) for key, value in found.protocol.items() if key not in (*_SHOWN, *_OF_RUNS)}
+    return {
+        "name": str(told["name"]),
+        "space": str(told["space"]),
+        "data set": f"{told['dataset']}, {told['split']} images",
+        "setting": f"{told['setting']}, {told['epochs']} epochs" if told["epochs"] else str(told["setting"]),
+        "architectures": f"{told['n']:,}",
+        "lowest": "{:.2f} ({})".format(*found.lowest),
+        "median": f"{found.median:.2f}",
+        "highest": "{:.2f} ({})".format(*found.highest),
+        "values": str(told["aggregation"]),
+        **(_shown_runs(found.runs) if found.runs else {}),
+        **rest,
+        "source": str(told["source"]),
+        "licence": str(told["licence"]),
+        "sha256": ", ".join(f"{file} {digest}" for file, digest in (told["sha256"] or {}).items()),
+    }
+
+
+def _shown_runs(runs: "RunSummary") -> dict[str, str]:
+    from zcbench.benchmarks.statistics import agreed
+
+    texts = {"runs": ", ".join(f"{trained:,} architectures with {count}" for count, trained in runs.counts.items())}
+    if runs.rho == runs.rho:
+        between = f"Spearman {runs.rho:.3f} between two runs"
+        texts["reliability"] = f"{between}; standard deviation {runs.spread:.2f} within an architecture"
+        texts |= {"of the mean": agreed(runs.protocol)} if "reliability" in runs.protocol else {}
+    return texts | {"runs from": str(runs.protocol["source"])}
 
 
 @app.command()
@@ -66,12 +102,12 @@ def compare(
     draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")] = 1000,
     data_dir: DataDir = None,
 ) -> None:
-    """How two tables order the same architectures, such as with and without a teacher, beside their own noise."""
+    """Agreement of two tables over the same architectures, such as with and without a teacher, and of their seeds."""
     from zcbench.benchmarks.truths.relation import relate
 
     found = relate(first, second, data_dir, draws)
     one, other = ("none" if value != value else f"{value:.3f}" for value in found.reliability)
-    single = ", ".join(f"{_figure(found.single[key])} {what}" for key, what in _SINGLE.items())
+    runs = [_figure(value) for value in (found.single.first, found.single.second, found.single.between)]
     for heading, text in {
         "architectures": f"{found.n:,}",
         "Kendall's τ": "{:.3f} [{:.3f}, {:.3f}]".format(*found.tau),
@@ -79,7 +115,7 @@ def compare(
         "other order": f"{100 * found.discordant:.1f} % of the pairs",
         "τ | params": _figure(found.given_params),
         "ceiling of ρ": f"{_figure(found.ceiling)}, from the reliabilities {one} and {other}",
-        "τ of two runs": f"{single} (other seeds)",
+        "τ of two runs": "{} within the first, {} within the second, {} one of each (other seeds)".format(*runs),
     }.items():
         typer.echo(f"{heading + ':':<15}{text}")
 

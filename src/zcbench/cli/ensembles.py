@@ -1,6 +1,5 @@
-"""``zcbench ensembles``: choose a rank aggregation on one half of the architectures, and judge it on the other."""
+"""``zcbench ensembles``: select a rank aggregation on one half of the architectures, and evaluate it on the other."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,6 @@ from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
-    from zcbench.benchmarks.ranking.ranking import Ranking
     from zcbench.benchmarks.ranking.selection import Selection
 
 app = typer.Typer(help="Rank aggregations of several proxies.", no_args_is_help=True, rich_markup_mode=None)
@@ -40,13 +38,13 @@ def select(
     seed: Annotated[int, typer.Option(help="Seed of the split into halves.")] = 0,
     given: Annotated[
         str | None,
-        typer.Option(help="Size to hold fixed, such as params: the choice then maximises partial tau given it."),
+        typer.Option(help="Size to control for, such as params: the criterion is then partial tau given it."),
     ] = None,
     pick_from: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Maximise the accuracy to expect of the best-scored of so many random architectures in place of tau: "
+            help="Maximise the expected accuracy of the best-scored of so many random architectures in place of tau: "
             "for a search of so many evaluations.",
         ),
     ] = None,
@@ -63,54 +61,37 @@ def select(
     draws: Draws = 200,
     data_dir: DataDir = None,
 ) -> None:
-    """Choose the log-rank ensemble that ranks one half of the architectures best, and judge it on the other half.
+    """Select the log-rank ensemble that ranks one half of the architectures best, and evaluate it on the other half.
 
     Halves are of isomorphism classes. The choice maximises the mean Kendall tau over the truths that
-    are given, what is left of it given a size, or the accuracy of a search's pick.
+    are given, the partial tau given a size, or the expected accuracy of a search.
     """
+    from zcbench.benchmarks.ranking.selection import SelectionOptions
     from zcbench.benchmarks.ranking.study import select_run
 
-    names = None if candidates is None else split_list(candidates)
+    names = None if candidates is None else tuple(split_list(candidates))
     found, ranking = select_run(
         run,
         resolve_truths(truth, data_dir),
         batches=split_list(batches or ()),
         beside=split_list(beside or ()),
-        candidates=names,
-        max_members=max_members,
-        beam=beam,
-        seed=seed,
-        given=given,
-        pick_from=pick_from,
+        options=SelectionOptions(names, max_members, beam, seed, given, pick_from),
         draws=draws,
     )
     if out is not None:
-        _keep(found, ranking, out)
+        ranking.save(out / "ranking")
+        found.save(out)
     print_ranking(ranking, "judging")
     _print_trace(found)
 
 
-def _keep(found: "Selection", ranking: "Ranking", out: Path) -> None:
-    ranking.save(out / "ranking")
-    record = {
-        **found.protocol,
-        "chosen": list(found.members),
-        "best of each size": found.trace.to_dict("records"),
-        "on the judging half": found.judged.to_dict("records"),
-    }
-    (out / "selection.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    for half, archs in (("training", found.training), ("judging", found.judging)):
-        (out / f"{half}.txt").write_text("".join(f"{arch}\n" for arch in archs), encoding="utf-8")
-
-
 def _print_trace(found: "Selection") -> None:
-    sizes, measure = found.protocol["architectures"], found.protocol["measure"]
+    measure = found.options.measure
     table = Table(
         title=f"Best ensemble of each size, {measure}", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0)
     )
-    truths = list(found.trace.columns[3:])
     decimals = 2 if "accuracy" in measure else 3
-    for heading in ("members", "half", "mean", *truths):
+    for heading in ("members", "half", "mean", *found.truths):
         words = heading in ("members", "half")
         table.add_column(heading, justify="left" if words else "right", no_wrap=heading != "members")
     for chosen, judged in zip(found.trace.itertuples(index=False), found.judged.itertuples(index=False)):
@@ -120,6 +101,6 @@ def _print_trace(found: "Selection") -> None:
     console = table_console()
     console.print(table)
     console.print(
-        f"Chosen on {sizes['training']:,} architectures: log_rank({','.join(found.members)}), "
-        f"judged on {sizes['judging']:,}"
+        f"Chosen on {len(found.training):,} architectures: log_rank({','.join(found.members)}), "
+        f"judged on {len(found.judging):,}"
     )

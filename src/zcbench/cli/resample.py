@@ -22,7 +22,7 @@ def resample(
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
     csv: Annotated[Path | None, typer.Option(help="File for the whole table.")] = None,
 ) -> None:
-    """Mean and spread of tau and rho over small samples of a ranked run: what a study of so few would have reported."""
+    """Mean and spread of tau and rho over small samples of a ranked run, as in a study with few architectures."""
     from zcbench.benchmarks.ranking.ranking import Ranking
     from zcbench.benchmarks.ranking.resampling import resample as resampled
     from zcbench.reports.wording import number

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zcbench.benchmarks.ranking import ensembles
 from zcbench.benchmarks.ranking.ensembles import ENSEMBLES, Ensemble, choose, ensemble, named
-from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.benchmarks.ranking.evidence import SIZES, ProxyFacts
 from zcbench.benchmarks.ranking.ranking import Ranking, rank
 from zcbench.errors import DuplicateNameError, RankingError, UnknownNameError
 
@@ -54,7 +54,7 @@ def scores() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def ranking(scores: pd.DataFrame, truth: dict[str, pd.DataFrame], sizes: pd.DataFrame) -> Ranking:
     chosen = [ENSEMBLES.get(FREE), Ensemble("both", "rank_sum", ("jacov", "loss"))]
-    return rank(scores, truth, sizes, directions={"loss": False}, draws=20, ensembles=chosen)
+    return rank(scores, truth, sizes, facts={"loss": ProxyFacts(False)}, draws=20, ensembles=chosen)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_other_rows_do_not_change(
     ranking: Ranking, scores: pd.DataFrame, truth: dict[str, pd.DataFrame], sizes: pd.DataFrame
 ):
     """Invariance: the same bits with and without ensembles."""
-    alone = rank(scores, truth, sizes, directions={"loss": False}, draws=20).table
+    alone = rank(scores, truth, sizes, facts={"loss": ProxyFacts(False)}, draws=20).table
     both = ranking.table[ranking.table["kind"] != "ensemble"].reset_index(drop=True)
     pd.testing.assert_frame_equal(both, alone, check_exact=True)
 

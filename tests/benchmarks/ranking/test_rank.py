@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.benchmarks import statistics
+from zcbench.benchmarks.ranking.evidence import SIZES, ProxyFacts
+from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.ranking import COLUMNS, Ranking, rank
-from zcbench.benchmarks.statistics import statistics
 from zcbench.benchmarks.statistics.bootstrap import bootstrap
 from zcbench.errors import DataError, RankingError, UnknownNameError
 
@@ -59,7 +60,7 @@ def ranking(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.Dat
         truths,
         sizes,
         subsets={"all": ARCHS, "half": ARCHS[:30]},
-        directions={"loss": False},
+        facts={"loss": ProxyFacts(False)},
         clusters={arch: arch[:6] for arch in ARCHS},
         draws=100,
         protocol={"batch": 64},
@@ -231,7 +232,7 @@ def test_failures_ranked_last(
     more.loc[:3, ["value", "status"]] = [np.nan, "error"]
     never = attempts("never", np.full(N, np.nan), status="error")
     given = pd.concat([scores, gaps, more, never])
-    got = rank(given, truths, sizes, draws=20, directions={"gaps": higher}, failures_last=True)
+    got = rank(given, truths, sizes, draws=20, facts={"gaps": ProxyFacts(higher)}, failures_last=True)
     worst = np.where(np.arange(50) < 4, values.min() - 99, values[:50])
     found = row(got, "gaps")
     assert (found["n"], found["coverage"]) == (50, 0.91)
@@ -262,7 +263,7 @@ def test_what_was_never_asked_for_is_said_and_no_failure(
 
 def test_remarks_stand_in_the_rows(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
     """Closed form: the remark is the note of its proxy and of no other."""
-    got = rank(scores, truths, sizes, draws=20, notes={"loss": "from elsewhere"})
+    got = rank(scores, truths, sizes, draws=20, facts={"loss": ProxyFacts(note="from elsewhere")})
     assert [row(got, name)["note"] for name in ("loss", "noisy")] == ["from elsewhere", ""]
 
 
@@ -415,6 +416,17 @@ def test_bad_input_is_a_clear_error(scores: pd.DataFrame, truths: dict[str, pd.D
     for *frames, options, message in cases:
         with pytest.raises(RankingError, match=message):
             rank(*frames, **options)
+
+
+def test_options_as_a_record_and_by_name(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
+    """Invariance: a field by name is that of the record; a name without a field is refused."""
+    options = RankingOptions(draws=5, k=7, confidence=0.8)
+    one = rank(scores, truths, sizes, options=options)
+    other = rank(scores, truths, sizes, options=RankingOptions(k=7, confidence=0.8), draws=5)
+    pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
+    assert one.protocol == other.protocol and (one.table["k"] == 7).any()
+    with pytest.raises(TypeError, match="drws"):
+        rank(scores, truths, sizes, drws=5)
 
 
 def test_nothing_given_is_changed(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):

@@ -1,6 +1,7 @@
 """The choice of an ensemble: what it finds, and what it must not see."""
 
 import itertools
+import json
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from scipy.stats import kendalltau
 
 import zcbench
-from zcbench.benchmarks.ranking.selection import select_ensemble, split_classes
+from zcbench.benchmarks.ranking.selection import SelectionOptions, select_ensemble, split_classes
 from zcbench.benchmarks.ranking.study import select_run
 from zcbench.benchmarks.scoring import bundled
 from zcbench.errors import RankingError
@@ -29,7 +30,7 @@ def evidence():
 def test_finds_what_trying_everything_finds(evidence):
     """Slow reference: all ensembles of up to three members, with SciPy's tau on the training half."""
     values, truth, classes = evidence
-    found = select_ensemble(values, truth, classes, max_members=3, beam=100)
+    found = select_ensemble(values, truth, classes, SelectionOptions(max_members=3, beam=100))
     logs = np.log(values.rank() / len(values)).loc[list(found.training)]
 
     def tau(members):
@@ -47,7 +48,9 @@ def test_a_size_may_be_held_fixed(evidence):
     values, truth, classes = evidence
     size = (truth["one"] + truth["two"]).rename("params")
     values = values.assign(size=size)
-    found = select_ensemble(values, truth, classes, max_members=2, beam=100, given=size)
+    found = select_ensemble(
+        values, truth, classes, SelectionOptions(max_members=2, beam=100, given="params"), size.to_frame()
+    )
     logs = np.log(values.rank() / len(values)).loc[list(found.training)]
 
     def left(members):
@@ -63,7 +66,7 @@ def test_a_size_may_be_held_fixed(evidence):
     assert found.members == max(every, key=left)
     assert found.trace["mean"].max() == pytest.approx(max(map(left, every)))
     assert found.members != ("size",)
-    assert "partial tau-b given params" in found.protocol["criterion"]
+    assert "partial tau-b given params" in str(found.to_json()["criterion"])
 
 
 def test_a_search_wants_another_ensemble_than_a_ranking():
@@ -75,10 +78,10 @@ def test_a_search_wants_another_ensemble_than_a_ranking():
         {"s": accuracy.where(accuracy < 180, 90 + noise / 10), "top": accuracy.where(accuracy >= 180, 0)}
     )
     truth, classes = accuracy.to_frame("one"), pd.Series(accuracy.index, accuracy.index)
-    assert select_ensemble(values, truth, classes, max_members=1).members == ("s",)
-    found = select_ensemble(values, truth, classes, max_members=1, pick_from=40)
+    assert select_ensemble(values, truth, classes, SelectionOptions(max_members=1)).members == ("s",)
+    found = select_ensemble(values, truth, classes, SelectionOptions(max_members=1, pick_from=40))
     assert found.members == ("top",)
-    assert "accuracy of the best-scored of 40" in found.protocol["criterion"]
+    assert "accuracy of the best-scored of 40" in str(found.to_json()["criterion"])
     for half, table in ((found.training, found.trace), (found.judging, found.judged)):
         best = [max(rng.choice(half, 40, replace=False), key=values["top"].get) for _ in range(2000)]
         assert table["mean"].item() == pytest.approx(accuracy[best].mean(), abs=0.3)
@@ -87,7 +90,7 @@ def test_a_search_wants_another_ensemble_than_a_ranking():
 def test_the_judging_half_is_judged_when_all_is_chosen(evidence):
     """Slow reference: SciPy's tau over the judging half of each ensemble of the trace."""
     values, truth, classes = evidence
-    found = select_ensemble(values, truth, classes, max_members=2)
+    found = select_ensemble(values, truth, classes, SelectionOptions(max_members=2))
     logs = np.log(values.rank() / len(values)).loc[list(found.judging)]
     assert list(found.judged["members"]) == list(found.trace["members"])
     for row in found.judged.itertuples():
@@ -109,6 +112,19 @@ def test_the_judging_half_is_never_looked_at(evidence):
     pd.testing.assert_frame_equal(again.trace, found.trace)
 
 
+def test_what_is_written_of_a_selection(evidence, tmp_path):
+    """Round trip: the choice, both halves and the figures of each size, as JSON and as text."""
+    found = select_ensemble(*evidence, SelectionOptions(max_members=2, seed=5))
+    found.save(tmp_path)
+    kept = json.loads((tmp_path / "selection.json").read_text())
+    assert kept["chosen"] == list(found.members) and kept["candidates"] == ["a", "b", "c", "d"]
+    assert kept["split"] == "halves of the classes, seed 5"
+    assert [row["mean"] for row in kept["best of each size"]] == found.trace["mean"].tolist()
+    assert [row["one"] for row in kept["on the judging half"]] == found.judged["one"].tolist()
+    for half in ("training", "judging"):
+        assert (tmp_path / f"{half}.txt").read_text().split() == list(getattr(found, half))
+
+
 def test_classes_are_not_divided(evidence):
     """By construction: halves of the classes, none on both sides, another seed another split."""
     _, _, classes = evidence
@@ -121,19 +137,19 @@ def test_classes_are_not_divided(evidence):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"candidates": ["b", "zz"]}, "No scores of zz"),
-        ({"candidates": []}, "No candidates"),
+        ({"candidates": ("b", "zz")}, "No scores of zz"),
+        ({"candidates": ()}, "No candidates"),
         ({"max_members": 0}, "max_members=0"),
         ({"beam": 0}, "beam=0"),
         ({"pick_from": 0}, "pick_from=0"),
         ({"pick_from": 31}, "at most the 30 architectures"),
-        ({"pick_from": 5, "given": pd.Series(dtype=float, name="params")}, "one of them or none"),
+        ({"pick_from": 5, "given": "params"}, "one of them or none"),
     ],
 )
 def test_impossible_requests(evidence, options, message):
     """The error says what was given and what was expected."""
     with pytest.raises(RankingError, match=message):
-        select_ensemble(*evidence, **options)
+        select_ensemble(*evidence, SelectionOptions(**options))
 
 
 def test_too_few_complete_architectures(evidence):
@@ -150,16 +166,18 @@ def test_coverage_is_of_what_the_truth_knows(data_dir):
     truth = zcbench.truth("nasbench201/cifar10", data_dir)
     scored = set(bundled.scores("nasbench201")[1]["arch"])
     half = truth[truth["arch"].isin(sorted(scored)[::2])]
-    found, _ = select_run("nasbench201", {"half": half}, max_members=1, draws=1)
-    assert {"snip", "macs", "az_progressivity"} <= set(found.protocol["candidates"])
+    found, _ = select_run("nasbench201", {"half": half}, options=SelectionOptions(max_members=1), draws=1)
+    assert {"snip", "macs", "az_progressivity"} <= set(found.options.candidates or ())
 
 
 @pytest.mark.data
 def test_a_run_is_judged_on_the_other_half(data_dir):
     """By construction: no architecture on both sides, and the chosen ensemble stands beside the free one."""
     truths = {name: zcbench.truth(f"nasbench201/{name}", data_dir) for name in ("cifar10", "cifar100")}
-    names = ["macs", "jacov", "synflow"]
-    found, ranking = select_run("nasbench201", truths, candidates=names, max_members=2, draws=1)
+    names = ("macs", "jacov", "synflow")
+    found, ranking = select_run(
+        "nasbench201", truths, options=SelectionOptions(candidates=names, max_members=2), draws=1
+    )
     assert set(found.training).isdisjoint(found.judging)
     assert set(ranking.subsets) == {"training", "judging"}
     rows = ranking.table[ranking.table["subset"] == "judging"]

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from zcbench import spaces
+from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.ranking import rank
 from zcbench.benchmarks.ranking.study import rank_run
 from zcbench.benchmarks.scoring.bundled import load
 from zcbench.benchmarks.scoring.resamples import Draw, pool, seeds_of, tau_spread
 from zcbench.benchmarks.scoring.run import score_run
-from zcbench.benchmarks.statistics import statistics
 from zcbench.datasets import batch
 from zcbench.datasets import load as load_images
 from zcbench.errors import ProtocolError

@@ -229,12 +229,12 @@ def test_what_cannot_matter_is_said():
     mine = made({"zen": ARCHS})
     other = made({"snip": ARCHS, "diswot_relation": ARCHS}, torch="1.0", device="cuda", teacher_seed=5)
     joined = join(mine, {"other": other})
-    assert joined.sources["other"]["proxies"] == {"snip": 1}
-    assert joined.sources["other"]["left out"] == {"diswot_relation": "another teacher"}
-    differences = joined.sources["other"]["differences"]
+    assert joined.sources["other"].proxies == {"snip": 1}
+    assert joined.sources["other"].left_out == {"diswot_relation": "another teacher"}
+    differences = joined.sources["other"].differences
     assert [line.partition(":")[0] for line in differences] == ["torch", "device", "teacher_seed"]
     same = join(mine, {"other": made({"diswot_relation": ARCHS})})
-    assert same.sources["other"]["proxies"] == {"diswot_relation": 1}
+    assert same.sources["other"].proxies == {"diswot_relation": 1}
 
 
 def test_of_two_others_the_first_has_a_proxy():
@@ -242,4 +242,4 @@ def test_of_two_others_the_first_has_a_proxy():
     first, second = made({"snip": ARCHS}), made({"snip": ARCHS, "naswot": ARCHS})
     joined = join(made({"zen": ARCHS}), {"a": first, "b": second})
     assert joined.notes == {"snip": "from a", "naswot": "from b"}
-    assert joined.sources["b"]["left out"] == {"snip": "here at version 1 already, theirs is 1"}
+    assert joined.sources["b"].left_out == {"snip": "here at version 1 already, theirs is 1"}

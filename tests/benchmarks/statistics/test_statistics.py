@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from sklearn.metrics import ndcg_score
 
-from zcbench.benchmarks.statistics import statistics
+from zcbench.benchmarks import statistics
 
 # Five architectures, worked by hand: true ranks of the scores 5, 4, 3, 2, 1 are 2, 4, 1, 3, 5.
 SCORE = np.array([5.0, 4.0, 3.0, 2.0, 1.0])

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from typer.testing import CliRunner
 from zcbench import spaces
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.sampling import stratified, uniform
+from zcbench.benchmarks.statistics import agreed, seed_agreement
 from zcbench.benchmarks.training.building import TruthInterrupted, TruthResult, build_truth
 from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
 from zcbench.benchmarks.training.packing import pack
 from zcbench.benchmarks.training.protocol import sample_in
-from zcbench.benchmarks.training.tables import agreed, agreement, counted, make_tables
+from zcbench.benchmarks.training.tables import counted, make_tables
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.packed import trainings as packed
 from zcbench.cli import app
@@ -313,10 +314,10 @@ def test_agreement_by_hand() -> None:
     runs = [
         {"arch": str(i), "seed": seed, "accuracy": a} for seed, own in accuracies.items() for i, a in enumerate(own)
     ]
-    found = agreement(pd.DataFrame(runs))
+    found = asdict(seed_agreement(pd.DataFrame(runs)))
     assert found["runs"] == 2 and found["reliability"] == round(1.6 / 1.8, 4)
     assert found["ceiling"] == pytest.approx((1.6 / 1.8) ** 0.5, abs=1e-4)
-    assert agreement(pd.DataFrame(runs[:4])) == {"runs": 1, "reliability": None, "ceiling": None}
+    assert asdict(seed_agreement(pd.DataFrame(runs[:4]))) == {"runs": 1, "reliability": None, "ceiling": None}
 
 
 def test_gain_needs_pairs() -> None:
@@ -407,7 +408,7 @@ def test_a_reliability_without_meaning_is_none() -> None:
         runs = pd.DataFrame(
             [{"arch": str(i), "seed": s, "accuracy": a} for s, own in accuracies.items() for i, a in enumerate(own)]
         )
-        found = agreement(runs)
+        found = asdict(seed_agreement(runs))
         assert found == {"runs": 2, "reliability": None, "ceiling": None} and agreed(found) == "reliability none"
     assert agreed({"reliability": -36.97, "ceiling": 0.0}) == "reliability none"
     assert agreed({"reliability": 0.5, "ceiling": 0.5**0.5}) == "reliability 0.500, ceiling 0.707"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from zcbench import spaces
-from zcbench.benchmarks.truths.sources import SOURCES
+from zcbench.benchmarks.truths.catalogue import PUBLISHED, SOURCES
+from zcbench.benchmarks.truths.sources import Source
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
@@ -38,11 +39,19 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     for name, data in content.items():
         known = replace(SOURCES[name], sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-        monkeypatch.setitem(SOURCES, name, known)
+        _replace_source(monkeypatch, known)
         path = tmp_path / "published" / known.place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return tmp_path / "published"
+
+
+def _replace_source(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
+    """The same file with another checksum, for every truth that is read from it."""
+    monkeypatch.setitem(SOURCES, source.name, source)
+    for key, truth in PUBLISHED.items():
+        files = tuple(source if file.name == source.name else file for file in truth.sources)
+        monkeypatch.setitem(PUBLISHED, key, replace(truth, sources=files))
 
 
 class Site:

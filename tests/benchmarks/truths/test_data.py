@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from zcbench.benchmarks.truths import data
+from zcbench.benchmarks.truths.catalogue import SOURCES
 from zcbench.benchmarks.truths.lookup import truth
-from zcbench.benchmarks.truths.sources import SOURCES
 from zcbench.errors import ChecksumError, DataError, UnknownNameError
 from zcbench.storage import files as folders
 

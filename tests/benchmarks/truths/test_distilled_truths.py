@@ -1,4 +1,4 @@
-"""Accuracies of networks trained under a teacher: the importers, the published values, and what is refused."""
+"""Accuracies of networks trained under a teacher: the readers, the published values, and what is refused."""
 
 import pickle
 import zipfile
@@ -9,8 +9,9 @@ import torch
 from scipy.stats import kendalltau, spearmanr
 
 from zcbench import spaces
-from zcbench.benchmarks.truths import importers
 from zcbench.benchmarks.truths.lookup import truth
+from zcbench.benchmarks.truths.published.auto_prox import auto_prox, auto_prox_gain
+from zcbench.benchmarks.truths.published.diswot_s0 import s0, s0_gain
 from zcbench.benchmarks.truths.summary import summary
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError
@@ -45,8 +46,8 @@ def _saved(path: Path, content: object) -> Path:
 def test_lines_of_s0(texts: tuple[Path, Path]) -> None:
     """Closed form: two lines by hand, and their differences."""
     alone, under = texts
-    assert importers.s0(alone).values.tolist() == [["111", 60.2], ["557", 72.0]]
-    assert importers.s0_gain(under, alone).values.tolist() == [["111", 1.67], ["557", 2.86]]
+    assert s0(alone).values.tolist() == [["111", 60.2], ["557", 72.0]]
+    assert s0_gain(under, alone).values.tolist() == [["111", 1.67], ["557", 2.86]]
 
 
 @pytest.mark.parametrize("line", ["112 60", "111", "111 sixty", "111 60 61", "1111 60"])
@@ -55,15 +56,15 @@ def test_bad_line_of_s0_is_named(tmp_path: Path, line: str) -> None:
     file = tmp_path / "kd.txt"
     file.write_text(f"111 60\n{line}\n")
     with pytest.raises(DataError, match=rf"kd\.txt', line 2: '{line}' was given"):
-        importers.s0(file)
+        s0(file)
 
 
 def test_configurations_become_architectures(tmp_path: Path) -> None:
     """Closed form: one configuration of each space by hand, and strings that the space builds."""
     former, pit = _saved(tmp_path / "a.pth", [AUTOFORMER]), _saved(tmp_path / "p.pth", [PIT])
-    table = importers.auto_prox(former, space="autoformer", column="c100_kd_acc")
+    table = auto_prox(former, space="autoformer", column="c100_kd_acc")
     assert table.values.tolist() == [["216/" + ",".join(["3.5x3", "4x4"] * 6), 76.5]]
-    gain = importers.auto_prox_gain(pit, space="pit", dataset="c100")
+    gain = auto_prox_gain(pit, space="pit", dataset="c100")
     assert gain.values.tolist() == [["16/6/2-8-4/2-4-4", -0.5]]
 
 
@@ -71,8 +72,8 @@ def test_rows_without_an_accuracy_are_left_out(tmp_path: Path) -> None:
     """Closed form: the second of two files has no accuracy without a teacher."""
     bare = AUTOFORMER | {"c100_base_acc": None, "arch": AUTOFORMER["arch"] | {"hidden_dim": 240}}
     files = [_saved(tmp_path / f"{i}.pth", [row]) for i, row in enumerate((AUTOFORMER, bare))]
-    assert len(importers.auto_prox(*files, space="autoformer", column="c100_base_acc")) == 1
-    assert len(importers.auto_prox(*files, space="autoformer", column="c100_kd_acc")) == 2
+    assert len(auto_prox(*files, space="autoformer", column="c100_base_acc")) == 1
+    assert len(auto_prox(*files, space="autoformer", column="c100_kd_acc")) == 2
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_bad_configuration_is_named(tmp_path: Path, change: dict[str, object], m
     """Oracle: the message has the file, the row's number and what is wrong."""
     file = _saved(tmp_path / "a.pth", [AUTOFORMER, AUTOFORMER | change])
     with pytest.raises(DataError, match=rf"a\.pth', row 1: Expected a configuration of autoformer.*{message}"):
-        importers.auto_prox(file, space="autoformer", column="c100_kd_acc")
+        auto_prox(file, space="autoformer", column="c100_kd_acc")
 
 
 class Touch:
@@ -135,7 +136,7 @@ def test_a_checkpoint_of_something_else_is_named(tmp_path: Path) -> None:
     """Oracle: the type that was found and the one that was expected."""
     file = _saved(tmp_path / "a.pth", {"weight": torch.zeros(2)})
     with pytest.raises(DataError, match=r"holds a dict\. Expected a list of rows"):
-        importers.auto_prox(file, space="pit", column="c100_kd_acc")
+        auto_prox(file, space="pit", column="c100_kd_acc")
 
 
 def test_a_gain_may_be_negative_and_an_accuracy_may_not(tmp_path: Path) -> None:
@@ -197,12 +198,12 @@ def test_every_transformer_is_of_its_space(data_dir: Path) -> None:
 def test_summary_says_what_is_known_and_what_is_not(data_dir: Path) -> None:
     """Published numbers: the best distilled network of S0; and the teacher, which the file does not tell."""
     told = summary("s0/cifar100/kd", data_dir)
-    assert told["highest"] == "74.86 (557)"
-    assert told["setting"] == "kd"
-    assert told["teacher"].startswith("not stated")
-    assert told["source"] == "lliai/DisWOT-CVPR2023@dffe4e6:exps/s1-gt-kd.txt"
-    assert "percentage points" in summary("s0/cifar100/gain", data_dir)["quantity"]
-    assert "runs" not in told
+    assert told.highest == (74.86, "557")
+    assert told.protocol["setting"] == "kd"
+    assert told.protocol["teacher"].startswith("not stated")
+    assert told.protocol["source"] == "lliai/DisWOT-CVPR2023@dffe4e6:exps/s1-gt-kd.txt"
+    assert "percentage points" in summary("s0/cifar100/gain", data_dir).protocol["quantity"]
+    assert told.runs is None
 
 
 def test_summary_of_runs(tmp_path: Path) -> None:
@@ -213,6 +214,5 @@ def test_summary_of_runs(tmp_path: Path) -> None:
         + "".join(f"{arch},{seed},{80 + i + 2 * seed}\n" for i, arch in enumerate("abc") for seed in (0, 1))
     )
     told = summary(file)
-    assert told["runs"] == "3 architectures with 2"
-    assert told["reliability"] == "Spearman 1.000 between two runs; standard deviation 1.41 within an architecture"
-    assert (told["lowest"], told["median"], told["highest"]) == ("81.00 (a)", "82.00", "83.00 (c)")
+    assert (told.runs.counts, told.runs.rho, told.runs.spread) == ({2: 3}, 1.0, pytest.approx(2**0.5))
+    assert (told.lowest, told.median, told.highest) == ((81.0, "a"), 82.0, (83.0, "c"))

@@ -1,6 +1,7 @@
 """Two truths of the same architectures, beside how well each agrees with itself."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_correlations(write: Write) -> None:
     params = [SPACE.params(arch) for arch in ARCHS]
     a, b = (kendalltau(params, column).statistic for column in (y, z))
     assert found.given_params == pytest.approx((tau - a * b) / np.sqrt((1 - a * a) * (1 - b * b)))
-    assert np.isnan([found.ceiling, *found.reliability, *found.single.values()]).all()
+    assert np.isnan([found.ceiling, *found.reliability, *astuple(found.single)]).all()
 
 
 def test_noise_of_one_order(write: Write) -> None:
@@ -64,8 +65,8 @@ def test_noise_of_one_order(write: Write) -> None:
     assert found.reliability == pytest.approx(expected, abs=0.03)
     assert found.ceiling == pytest.approx(np.sqrt(np.prod(expected)), abs=0.03)
     assert found.rho[0] == pytest.approx(found.ceiling, abs=0.03)
-    assert found.single["first"] > found.single["between"] > found.single["second"]
-    assert found.single["first"] == pytest.approx(2 / np.pi * np.arcsin(1 / 1.25), abs=0.03)  # tau of a normal pair
+    assert found.single.first > found.single.between > found.single.second
+    assert found.single.first == pytest.approx(2 / np.pi * np.arcsin(1 / 1.25), abs=0.03)  # tau of a normal pair
 
 
 def test_runs_of_different_seeds_only(write: Write) -> None:
@@ -73,7 +74,7 @@ def test_runs_of_different_seeds_only(write: Write) -> None:
     file = write("one", np.linspace(50, 90, 40), 5.0)
     found = relate(file, file, draws=1)
     assert found.tau[0] == 1 and found.discordant == 0
-    assert found.single["between"] == found.single["first"] < 1
+    assert found.single.between == found.single.first < 1
 
 
 def test_too_few_in_common(write: Write) -> None:

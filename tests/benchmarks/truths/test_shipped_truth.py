@@ -78,9 +78,9 @@ def test_what_ships_is_listed_shown_and_needs_no_download(tmp_path: Path) -> Non
     said: list[str] = []
     assert data.fetch([f"{EMBEDDED}/kd"], tmp_path, "http://127.0.0.1:1", said.append).empty
     assert "ships with zcbench" in said[0]
-    text = summary(f"{EMBEDDED}/kd", tmp_path)
-    assert text["networks"] == "nasbench201(channels=8,cells=1)" and "Spearman" in text["reliability"]
-    assert "stratified" in text["sample"] and "kd" in text["distillation"]
+    found = summary(f"{EMBEDDED}/kd", tmp_path)
+    assert found.protocol["networks"] == "nasbench201(channels=8,cells=1)" and found.runs and 0 < found.runs.rho < 1
+    assert "stratified" in found.protocol["sample"] and "kd" in found.protocol["distillation"]
     with pytest.raises(UnknownNameError, match=r"Did you mean 'cifar10-16'"):
         zcbench.truth("nasbench201/cifar10-61")
 

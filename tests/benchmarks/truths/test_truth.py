@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from zcbench import spaces
-from zcbench.benchmarks.truths.catalogue import PUBLISHED
+from zcbench.benchmarks.truths.catalogue import PUBLISHED, SOURCES
 from zcbench.benchmarks.truths.data import hardware_costs
 from zcbench.benchmarks.truths.lookup import TruthName, TruthTable, table_path, truth
-from zcbench.benchmarks.truths.sources import SOURCES
 from zcbench.errors import ChecksumError, DataError, UnknownNameError
 
 

@@ -42,6 +42,26 @@ def test_protocol_survives_pandas() -> None:
         assert other.protocol == table.protocol
 
 
+def test_a_table_made_of_several_has_a_protocol_only_if_they_agree() -> None:
+    """By construction: halves of one table; two tables of different protocols; a table and a plain frame."""
+    table = TruthTable.from_rows(RUNS, ABOUT)
+    other = TruthTable.from_rows(RUNS, ABOUT | {"source": "elsewhere"})
+    assert pd.concat([table.head(2), table.tail(4)]).protocol == table.protocol
+    scores = pd.DataFrame({"arch": list("ab"), "score": [1.0, 2.0]})
+    for made in (pd.concat([table, other]), table.merge(other, on=["arch", "seed"]), table.merge(scores, on="arch")):
+        assert isinstance(made, TruthTable)
+        assert made.protocol == {}
+    with pytest.raises(DataError, match=r"no protocol.*from_rows"):
+        pd.concat([table, other]).write("nowhere.parquet")
+
+
+def test_protocols_are_not_shared() -> None:
+    """Invariance: what is written into the protocol of a selection does not reach the table."""
+    table = TruthTable.from_rows(RUNS, ABOUT)
+    table.head(1).protocol["name"] = "changed"
+    assert table.protocol["name"] == ABOUT["name"]
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

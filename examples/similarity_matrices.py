@@ -1,29 +1,42 @@
-"""What DisWOT compares: how a teacher and its students relate the images of a batch, and the classes, to each other.
+"""Draw the similarity matrices that DisWOT compares: of a teacher, and of students of one space.
 
-Beside its two matrices, which are of maps and weights, stands the correlation of the logits, which says more of
-trained networks.
+    python examples/similarity_matrices.py 177 171 --space s0 --teacher resnet:resnet110 --out figure.png
+
+The figure has three rows of matrices, and under the name of each student its distance to the teacher: images by their
+feature maps, classes by their class activation maps, each matrix divided by its norm as the paper prints the formulas,
+and the correlation of the logits of every two classes. A student ``ARCH@FILE`` has the weights in that file, and
+``LABEL=ARCH@FILE`` a name in the figure; where one is trained, all networks are in evaluation mode.
 """
 
+import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from zcbench import datasets, spaces
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.benchmarks.scoring.teachers import build_teacher, load_weights
+from zcbench.benchmarks.scoring.teachers import build_teacher, load_weights, read_teacher
 from zcbench.datasets import Batch
 from zcbench.distill.losses.diswot import class_products
 from zcbench.distill.losses.geometry import direction, image_products
 from zcbench.distill.reading import Reader
 from zcbench.errors import ArchitectureError
+from zcbench.reports.style import LABEL_SIZE, add_heading, panels, render, styled
+from zcbench.reports.wording import number, shorten
 from zcbench.spaces import Space
 from zcbench.streams import seeded
 
 Matrix = NDArray[np.float64]
+_READS = frozenset({"features", "classifier", "logits"})
+#: Matrices of a `Similarity`, and the field with the distance to the teacher's.
+_ROWS = (("images", "relation"), ("classes", "semantic"), ("logits", "logit"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +124,33 @@ def logit_correlation(logits: Tensor) -> Tensor:
     return classes @ classes.T
 
 
-def _similarity(name: str, network: nn.Module, batch: Batch, seed: int) -> Similarity:
-    order = batch.labels.argsort(stable=True)
-    images = batch.images[order]
-    with seeded("similarity", seed):
-        outputs = Reader(network, _READS, "float32", images[:1]).without_gradient(images)
-    correlation = _array(logit_correlation(outputs.logits))
-    return Similarity(name, _normed(image_products(outputs)), _normed(class_products(outputs)), correlation)
+@styled
+def similarity_matrices(networks: Sequence[Similarity], about: str = "") -> Figure:
+    """One column per network, the teacher first: similarities of images, of classes, correlations of their logits.
+
+    All matrices of a row share one scale; its colours end at the 99th percentile of their values, because the diagonal
+    stands far above the rest.
+
+    Args:
+        networks: the teacher's matrices and those of at least one student.
+        about: what the heading says.
+    """
+    count = len(networks)
+    figure, axes = panels(
+        len(_ROWS) * count, count, (1.9, 1.9), margins=(0.35, 0.1, 0.45, 0.25), header=0.25, footer=0, side=0.7
+    )
+    add_heading(figure, about)
+    for place, (kind, distance) in enumerate(_ROWS):
+        row = axes[place * count : (place + 1) * count]
+        matrices = [getattr(one, kind) for one in networks]
+        low, high = np.percentile(np.concatenate([matrix.ravel() for matrix in matrices]), (1, 99))
+        for axis, matrix, one in zip(row, matrices, networks):
+            _draw(axis, matrix, float(low), float(high))
+            told = "" if one is networks[0] else f"\ndistance {number(getattr(one, distance))}"
+            axis.set_title(f"{shorten(one.name)}{told}", fontsize=7.5)
+        row[0].set_ylabel(kind)
+        _bar(figure, row[-1])
+    return figure
 
 
 def read_labelled(student: str, space: Space) -> tuple[str, str, str]:
@@ -140,6 +173,15 @@ def read_labelled(student: str, space: Space) -> tuple[str, str, str]:
     raise errors[0]
 
 
+def _similarity(name: str, network: nn.Module, batch: Batch, seed: int) -> Similarity:
+    order = batch.labels.argsort(stable=True)
+    images = batch.images[order]
+    with seeded("similarity", seed):
+        outputs = Reader(network, _READS, "float32", images[:1]).without_gradient(images)
+    correlation = _array(logit_correlation(outputs.logits))
+    return Similarity(name, _normed(image_products(outputs)), _normed(class_products(outputs)), correlation)
+
+
 def _compared(student: Similarity, teacher: Similarity) -> Similarity:
     relation, semantic = (
         float(np.linalg.norm(one - other))
@@ -157,4 +199,49 @@ def _array(matrix: Tensor) -> Matrix:
     return np.asarray(matrix.detach().cpu().numpy(), dtype=np.float64)
 
 
-_READS = frozenset({"features", "classifier", "logits"})
+def _draw(axis: Axes, matrix: Matrix, low: float, high: float) -> None:
+    """The matrix in shades; in two colours around zero if it has values of both signs."""
+    most = max(-low, high)
+    cmap, low, high = ("RdBu_r", -most, most) if low < 0 < high else ("magma", low, high)
+    axis.imshow(matrix, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+
+
+def _bar(figure: Figure, last: Axes) -> None:
+    place = last.get_position()
+    axis = figure.add_axes(
+        (place.x1 + 0.15 / figure.get_figwidth(), place.y0, 0.1 / figure.get_figwidth(), place.height)
+    )
+    figure.colorbar(last.images[0], cax=axis).ax.tick_params(labelsize=LABEL_SIZE - 1)
+
+
+def main() -> None:
+    """Compute the matrices, print the distances, and draw the figure."""
+    given = _arguments()
+    space = spaces.get(given.space)
+    teacher = read_teacher(given.teacher, space, given.teacher_seed)
+    batch = datasets.batch(datasets.load(given.dataset), given.batch_size, 0)
+    found = similarities(space, given.students, teacher, batch, given.seed)
+    for one in found[1:]:
+        print(f"{one.name}: relation {one.relation:.4f}, semantic {one.semantic:.4f}, logits {one.logit:.4f}")
+    about = f"{space.spec}, seed {given.seed}, default init; {batch.description}"
+    given.out.write_bytes(render(similarity_matrices(found, about), given.out.suffix.removeprefix(".")))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("students", nargs="+", help="ARCH, ARCH@FILE or LABEL=ARCH@FILE")
+    parser.add_argument("--space", default="nasbench201", help="space of the students")
+    parser.add_argument("--teacher", default="largest", help="as in 'zcbench bench'")
+    parser.add_argument("--teacher-seed", type=int, default=1000, help="initialisation of the teacher")
+    parser.add_argument("--dataset", default="cifar10", help="images of the batch, as in 'zcbench bench'")
+    parser.add_argument("--batch-size", type=int, default=64, help="images in the batch")
+    parser.add_argument("--seed", type=int, default=0, help="initialisation of the students")
+    parser.add_argument("--out", type=Path, required=True, help="figure to write: .png, .svg or .pdf")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,8 @@
-"""The matrices that DisWOT compares, and the figure of them."""
+"""The example that draws the matrices of DisWOT: each matrix, the distances, and the figure."""
+
+import importlib.util
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,10 +10,15 @@ import torch
 
 import zcbench
 from zcbench import datasets, spaces
-from zcbench.benchmarks.ranking.similarity import similarities
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.errors import ArchitectureError
-from zcbench.reports.ranking.similarities import similarity_matrices
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "similarity_matrices.py"
+_SPEC = importlib.util.spec_from_file_location("similarity_matrices", EXAMPLE)
+_MODULE = importlib.util.module_from_spec(_SPEC)
+sys.modules["similarity_matrices"] = _MODULE
+_SPEC.loader.exec_module(_MODULE)
+similarities, similarity_matrices = _MODULE.similarities, _MODULE.similarity_matrices
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +110,22 @@ def test_an_architecture_with_a_sign_of_its_own(setting, tmp_path):
     assert (own.name, own.relation) == ("mine", 0)
     with pytest.raises(ArchitectureError, match="nonsense"):
         similarities(space, ["mine=nonsense"], teacher, batch)
+
+
+def test_the_script(setting, tmp_path, monkeypatch, capsys):
+    """End to end: a line for each student, and a picture."""
+    given = [
+        *setting[1],
+        "--space",
+        setting[0].spec,
+        "--dataset",
+        "digits",
+        "--batch-size",
+        "16",
+        "--out",
+        tmp_path / "f.png",
+    ]
+    monkeypatch.setattr(sys, "argv", ["similarity_matrices.py", *map(str, given)])
+    _MODULE.main()
+    assert capsys.readouterr().out.count(": relation ") == 2
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,184 @@
+"""A finished ranking: its tables, its best names, and the folder that it is stored in."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zcbench.benchmarks.ranking.evidence import COVERED
+from zcbench.errors import DataError, shortened, unknown
+
+COLUMNS = (
+    *("truth", "subset", "proxy", "kind", "higher_is_better", "n", "coverage"),
+    *("tau", "tau_low", "tau_high", "rho", "rho_low", "rho_high", "tau_common", "n_common"),
+    *("pearson", "weighted_tau", "ndcg"),
+    *("precision_at_k", "k", "best_rank_at_k", "worst_rank_at_k", "regret", "tau_top10"),
+    *("tau_given_params", "tau_given_macs", "tau_given_n_convs"),
+    *("rho_given_params", "rho_given_macs", "rho_given_n_convs", "rho_given_sizes"),
+    *("tau_within_macs_bins", "reliability", "tau_sd_seeds", "tau_sd_batches", "information_gain", "seconds", "note"),
+)
+"""Columns of the ranking table, in order."""
+
+LOWER_IS_BETTER = frozenset(
+    {"best_rank_at_k", "worst_rank_at_k", "regret", "seconds", "tau_sd_seeds", "tau_sd_batches"}
+)
+"""Columns of the ranking table in which lower is better."""
+
+SAME = 0.999
+"""Absolute tau between two proxies from which on they count as one."""
+
+_KEYS = ("truth", "subset", "proxy", "kind", "n")  # columns without which a table is no ranking
+_FRAMES = ("table", "scores", "accuracies", "sizes", "failures")
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Tables of a finished ranking, from which figures and pages are made.
+
+    Attributes:
+        table: one row per (truth, subset, proxy). ``n`` architectures have a value; ``coverage`` is the share of the
+            attempts made (architecture, seed) that are ok; ``[tau_low, tau_high]`` and ``[rho_low, rho_high]`` are
+            bootstrap intervals; ``tau_common`` is tau over the ``n_common`` architectures that all proxies of at least
+            `COVERED` have in common, NaN for a proxy that lacks one of them; ``note`` has
+            the reason of a missing number, and the number of scored architectures if not all were. The statistics are
+            those of `zcbench.benchmarks.statistics`, NaN where undefined. A supervised row is under the
+            truth that it was trained on only.
+        scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**; one per
+            ensemble and per supervised regression too.
+        accuracies: index arch, one column per truth, in percent.
+        sizes: index arch, columns ``params, macs, n_convs, depth``.
+        correlations: per subset, Kendall's tau-b between every two proxies.
+        failures: columns ``proxy, status, count, example_arch, reason``; empty when every attempt was ok.
+        protocol: everything needed to repeat the numbers, JSON-able.
+        subsets: the architectures of each subset.
+    """
+
+    table: pd.DataFrame
+    scores: pd.DataFrame
+    accuracies: pd.DataFrame
+    sizes: pd.DataFrame
+    correlations: dict[str, pd.DataFrame]
+    failures: pd.DataFrame
+    protocol: dict[str, Any]
+    subsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def top(
+        self, n: int, truth: str | None = None, by: str = "tau", subset: str | None = None, kind: str | None = None
+    ) -> list[str]:
+        """Names of the ``n`` best proxies by one column of the table, best first.
+
+        A proxy's figure is its mean over the truths, or that of one ``truth``; equal figures are ordered by name. Left
+        out are proxies without a figure under one of the truths, and those with values for less than nine in ten of
+        the architectures of the subset in that truth. Baselines count too, unless ``kind`` excludes them; supervised
+        regressions count only with ``kind="supervised"``.
+
+        Args:
+            n: how many at most.
+            truth: one truth; all if omitted.
+            by: a numeric column of the table.
+            subset: one subset; the table's first if omitted.
+            kind: ``"proxy"``, ``"baseline"``, ``"ensemble"`` or ``"supervised"``; all but the last if omitted.
+
+        Raises:
+            UnknownNameError: the table has no such truth, subset, kind or column.
+        """
+        numeric = self.table.select_dtypes("number").columns
+        if by not in numeric:
+            raise unknown("column of the ranking", by, numeric)
+        rows = self.table
+        wanted = {"truth": truth, "subset": subset or str(rows["subset"].iloc[0]), "kind": kind}
+        for column, name in wanted.items():
+            if name is not None and name not in set(self.table[column]):
+                raise unknown(f"{column} of the ranking", name, set(self.table[column]))
+            rows = rows if name is None else rows[rows[column] == name]
+        rows = rows if kind else rows[rows["kind"] != "supervised"]
+        known = self.accuracies.loc[list(self.subsets[str(wanted["subset"])])].notna().sum()
+        figures = rows[by].where(rows["n"] >= COVERED * rows["truth"].map(known))
+        means = figures.groupby(rows["proxy"]).mean()
+        means = means[figures.notna().groupby(rows["proxy"]).all()].sort_index()
+        return list(means.sort_values(ascending=by in LOWER_IS_BETTER, kind="stable").index[:n])
+
+    def distinct(self, names: Sequence[str], subset: str | None = None) -> list[str]:
+        """The names without those with the same order of architectures as an earlier one, or the reverse order.
+
+        These have an absolute tau of at least `SAME` with the earlier one, as a distance and the loss made of it.
+
+        Args:
+            names: proxies of the ranking, the one to keep before the others.
+            subset: one subset; the table's first if omitted.
+        """
+        between = self.correlations[subset or str(self.table["subset"].iloc[0])].abs()
+        between = between.reindex(index=list(names), columns=list(names))
+        kept: list[str] = []
+        for name in names:
+            if not (between.loc[name, kept] >= SAME).any():
+                kept.append(name)
+        return kept
+
+    def save(self, folder: str | Path) -> None:
+        """Write the ranking to ``folder``: Parquet tables and ``protocol.json``; existing files are replaced.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        home = Path(folder)
+        long = [frame.assign(subset=subset) for subset, frame in self.correlations.items()]
+        frames = {name: getattr(self, name) for name in _FRAMES} | {"correlations": pd.concat(long)}
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            for name, frame in frames.items():
+                frame.to_parquet(home / f"{name}.parquet", write_page_checksum=True)
+            notes = {"protocol": self.protocol, "subsets": self.subsets}
+            (home / "protocol.json").write_text(json.dumps(notes, indent=1), encoding="utf-8")
+        except OSError as error:
+            raise DataError(
+                f"The ranking cannot be written to {str(folder)!r}: {error}. Expected a folder with room that you may "
+                "write to; name another one."
+            ) from error
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Ranking":
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        home = Path(folder)
+        try:
+            files = {name: home / f"{name}.parquet" for name in (*_FRAMES, "correlations")}
+            frames = {name: pd.read_parquet(file, page_checksum_verification=True) for name, file in files.items()}
+            notes = json.loads((home / "protocol.json").read_text(encoding="utf-8"))
+            long = frames.pop("correlations")
+            parts = {str(name): part.drop(columns="subset") for name, part in long.groupby("subset", sort=False)}
+            subsets = {name: tuple(archs) for name, archs in notes["subsets"].items()}
+            found = cls(**frames, correlations=parts, protocol=dict(notes["protocol"]), subsets=subsets)
+            found._check()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            told = shortened(" ".join(str(error).split()), 500)
+            raise DataError(
+                f"No ranking can be read from {str(folder)!r}: {told}. Expected the files that Ranking.save writes; "
+                "rank the run again."
+            ) from error
+        return found
+
+    def _check(self) -> None:
+        """Check that the tables are of one ranking.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if lacking := [name for name in _KEYS if name not in self.table]:
+            raise ValueError(f"the table lacks {', '.join(lacking)}")
+        if not len(self.table) or not {*self.table["subset"]} <= self.subsets.keys() & self.correlations.keys():
+            raise ValueError("the table is empty, or about other subsets")
+        if not self.scores.index.equals(self.accuracies.index) or not self.scores.index.equals(self.sizes.index):
+            raise ValueError("scores, accuracies and sizes are of different architectures")
+        if not {*self.table["truth"]} <= {*self.accuracies} or not {*self.table["proxy"]} <= {*self.scores}:
+            raise ValueError("the table is about other proxies or truths than the scores")
+        if any(not {*archs} <= {*self.scores.index} for archs in self.subsets.values()):
+            raise ValueError("a subset has architectures without scores")
+        if not isinstance(self.protocol.get("scores", {}), dict):
+            raise ValueError("the protocol has no entry of the scores")

@@ -1,0 +1,123 @@
+"""Correlation and information that remain when the size of the architectures is controlled for."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
+
+from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall, pearson
+
+
+def partial(xy: float, xz: float, yz: float) -> float:
+    r"""Partial correlation of x and y given z.
+
+    .. math::  r_{xy \cdot z} = \frac{r_{xy} - r_{xz} r_{yz}}{\sqrt{(1 - r_{xz}^2)(1 - r_{yz}^2)}}
+
+    For Kendall's tau this is Kendall's partial tau, for Spearman's rho the partial correlation of the ranks.
+
+    Returns:
+        In [-1, 1]; NaN where z orders the architectures exactly as x or y does (\|r\| = 1) or a term is undefined.
+
+    Example:
+        >>> round(partial(0.6, 0.5, 0.4), 3)
+        0.504
+
+    Source: M. G. Kendall, "Partial rank correlation", 1942.
+    """
+    if not max(abs(xz), abs(yz)) < 1 - 1e-12:
+        return NAN
+    return (xy - xz * yz) / math.sqrt((1 - xz**2) * (1 - yz**2))
+
+
+def partial_spearman(x: Array, y: Array, *controls: Array) -> float:
+    r"""Partial Spearman correlation of x and y given several quantities.
+
+    .. math::  r\bigl(R_x - \hat R_x,\; R_y - \hat R_y\bigr)
+
+    R are ranks, equal values at their mean rank, and the hatted ones their least-squares fit by the ranks of the
+    controls. With one control this is `partial` of the three rank correlations.
+
+    Args:
+        x: scores.
+        y: accuracies.
+        controls: sizes; one that orders as another does adds nothing.
+
+    Returns:
+        In [-1, 1]; NaN where the controls order the architectures exactly as x or y does, or x or y is constant.
+    """
+    ranks = [stats.rankdata(values) for values in (x, y, *controls)]
+    if len(x) < 3:
+        return NAN
+    design = np.column_stack([np.ones(len(x)), *ranks[2:]])
+    left = [rank - design @ np.linalg.lstsq(design, rank, rcond=None)[0] for rank in ranks[:2]]
+    floor = 1e-8 * np.linalg.norm(ranks[0])
+    return pearson(*left) if min(map(np.linalg.norm, left)) > floor else NAN
+
+
+def kendall_per_bin(score: Array, accuracy: Array, size: Array, bins: int = 10) -> pd.DataFrame:
+    """Tau-b within each of at most ``bins`` equal-count bins of a size such as MACs.
+
+    Below 10 architectures a bin there are fewer bins, but at least two.
+
+    Returns:
+        Columns ``low, high`` (smallest and largest size in the bin), ``n, tau`` (NaN where undefined).
+    """
+    bin_of = equal_count_bins(size, min(bins, max(2, size.size // 10)))
+    members = [bin_of == label for label in np.unique(bin_of)]
+    return pd.DataFrame(
+        [(size[m].min(), size[m].max(), int(m.sum()), kendall(score[m], accuracy[m])) for m in members],
+        columns=["low", "high", "n", "tau"],
+    )
+
+
+def kendall_within_bins(score: Array, accuracy: Array, size: Array, bins: int = 10) -> float:
+    """Mean over size bins of the tau-b within them, each weighted by its number of pairs n(n-1)/2.
+
+    Bins where tau is undefined are left out.
+
+    Returns:
+        In [-1, 1]; higher is better. It measures the order among architectures of similar size.
+    """
+    if constant(score, accuracy):
+        return NAN
+    table = kendall_per_bin(score, accuracy, size, bins).dropna()
+    return float(np.average(table["tau"], weights=table["n"] * (table["n"] - 1))) if len(table) else NAN
+
+
+def information_gain(score: Array, accuracy: Array, size: Array) -> float:
+    r"""Conditional mutual information of score and accuracy given a size, in bits, corrected for chance.
+
+    .. math::  H(A \mid Z) - H(A \mid Z, S) - \text{chance}
+
+    Accuracy A, size Z and score S are cut into b equal-count bins, :math:`b = \max(2, [(n/5)^{1/3}])`, so that a cell
+    of the three-way table holds about five architectures.
+
+    Returns:
+        In bits; about 0 for a score without further information, and possibly a little below; higher is better.
+
+    Source: arXiv:2210.03230 (NAS-Bench-Suite-Zero), conditional entropy. Our deviation: from that plug-in difference
+    we subtract its expected value when the scores are shuffled within each size bin (`expected_mutual_information` of
+    scikit-learn), because the plug-in estimate is biased upwards in sparse tables.
+    """
+    if constant(score, accuracy):
+        return NAN
+    bins = max(2, round((score.size / 5) ** (1 / 3)))
+    s, a, z = (equal_count_bins(column, bins) for column in (score, accuracy, size))
+    return sum(float(np.mean(z == label)) * _excess(s[z == label], a[z == label]) for label in np.unique(z)) / math.log(
+        2
+    )
+
+
+def equal_count_bins(values: Array, bins: int) -> NDArray[np.intp]:
+    """Bin of each value, 0 for the smallest: quantile bins, equal values together, so that there may be fewer."""
+    return np.asarray(pd.qcut(values, bins, labels=False, duplicates="drop"), dtype=np.intp)
+
+
+def _excess(one: NDArray[np.intp], other: NDArray[np.intp]) -> float:
+    """Mutual information of two binned columns, in nats, less its expected value under a shuffle."""
+    table = contingency_matrix(one, other)
+    return float(mutual_info_score(None, None, contingency=table) - expected_mutual_information(table, one.size))
