@@ -14,6 +14,7 @@ from zcbench.storage.files import is_file
 _NAME = re.compile(
     r"([a-z0-9][\w.+-]*)/([a-z0-9][\w.+-]*)(?:/([a-z][\w.+-]*))?(?:/([a-z][\w.+-]*))?(?:@([1-9]\d*))?", re.ASCII
 )
+_RENAMED = {"nasbench-macro": "nasbench_macro"}  # names of earlier versions
 _LONGEST = 200  # letters of a name: one that can be a file's
 FORM = "SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]"
 
@@ -65,6 +66,7 @@ class TruthName:
             known = {table for table, _ in PUBLISHED}
             raise UnknownNameError(f"{shortened(name)!r} is no truth. Expected {FORM}. {nearest(name, known)}")
         space, dataset, split, setting, epochs = match.groups()
+        space = _RENAMED.get(space, space)
         if setting is None and split in SETTINGS:
             split, setting = None, split
         if setting is not None and setting not in SETTINGS:

@@ -31,7 +31,8 @@ class TruthTable(pd.DataFrame):
 
     Columns: ``space, arch, dataset, setting`` (``vanilla``, ``kd``, or ``gain``, their difference), ``split, epochs,
     seed`` (missing for a mean), ``n_runs`` (missing where the source does not state it), ``accuracy`` (percent, 0 to
-    100, higher is better; of a gain percentage points, -100 to 100).
+    100, higher is better; of a gain percentage points, -100 to 100; of another ``quantity`` of the protocol any finite
+    number, higher is better).
     ``protocol`` is the origin of the numbers: name, source, licence, sha256 of each file, space, dataset, setting,
     split, epochs, aggregation, and n, the number of architectures. It is the entry ``protocol`` of ``attrs``: a copy, a
     selection of rows and a sorted table have a copy of it; a table made of several has it only if all parts do, and an
@@ -75,7 +76,7 @@ class TruthTable(pd.DataFrame):
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
         _require(frame)
         defaults = {key: about.get(key) for key in COLUMNS if key not in frame and key not in ("arch", "accuracy")}
-        table = cls(_typed(frame.assign(**defaults)))
+        table = cls(_typed(frame.assign(**defaults), stated="quantity" in about))
         table.protocol = about | {"n": int(table["arch"].nunique())}
         return table
 
@@ -195,8 +196,8 @@ def _require(frame: pd.DataFrame) -> None:
             raise DataError(f"The column {column!r} is missing; there are {list(map(str, frame))}. Rename or add it.")
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` with the schema's columns and types, every row checked."""
+def _typed(frame: pd.DataFrame, *, stated: bool) -> pd.DataFrame:
+    """``frame`` with the schema's columns and types, every row checked; ``stated``: the protocol names the quantity."""
     if frame.empty:
         raise DataError("There is no row. Expected at least one architecture.")
     frame = frame[list(COLUMNS)].reset_index(drop=True)
@@ -204,7 +205,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
         frame[column] = _numbers(frame, column)
     frame["accuracy"] = frame["accuracy"].to_numpy(dtype=float, na_value=np.nan)
     frame["n_runs"] = frame["n_runs"].mask(frame["n_runs"].isna() & frame["seed"].notna(), 1)
-    _check(frame)
+    _check(frame, stated=stated)
     return frame.astype(dict.fromkeys(_TEXTS, str))
 
 
@@ -219,15 +220,18 @@ def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[float] | pd.Series[
     return numbers.astype("Int64")
 
 
-def _check(frame: pd.DataFrame) -> None:
-    """Every row has its names, an accuracy in percent, and no duplicate."""
+def _check(frame: pd.DataFrame, *, stated: bool) -> None:
+    """Every row has its names, an accuracy in percent or a finite value of the stated quantity, and no duplicate."""
     for column in _TEXTS:
         _refuse(frame, frame[column].isna() | (frame[column] == ""), column, "a name")
     difference, accuracy = frame["setting"] == "gain", frame["accuracy"]
-    _refuse(frame, ~difference & ~accuracy.between(0, 100), "accuracy", "percent, from 0 to 100")
+    if stated and not difference.any():
+        _refuse(frame, ~np.isfinite(accuracy), "accuracy", "a finite number")
+    else:
+        _refuse(frame, ~difference & ~accuracy.between(0, 100), "accuracy", "percent, from 0 to 100")
     _refuse(frame, difference & ~accuracy.between(-100, 100), "accuracy", "percentage points, from -100 to 100")
     _refuse(frame, frame.duplicated(_KEY), "arch", f"each {', '.join(_KEY)} once")
-    if (highest := accuracy.max()) <= 1 and not difference.any():
+    if (highest := accuracy.max()) <= 1 and not stated and not difference.any():
         raise DataError(f"The highest accuracy is {highest}. Expected percent; multiply fractions by 100.")
 
 

@@ -27,7 +27,7 @@ def macro(path: Path) -> pd.DataFrame:
 
 register(
     PublishedTruth(
-        "nasbench-macro/cifar10/test@50",
+        "nasbench_macro/cifar10/test@50",
         (_FILE,),
         macro,
         19683,

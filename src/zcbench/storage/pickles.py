@@ -125,18 +125,45 @@ class _Index(_Record):
         return pd.Index(_resolve(fields["data"], memo))
 
 
+class _BlockClass(_Class):
+    """pandas' ``new_block``: named by `_Partial`, never called."""
+
+
+class _Block(_Record):
+    """A block of columns: its values, their places, and in some versions its number of axes."""
+
+    @property
+    def parts(self) -> tuple[Any, Any]:
+        """Places and values."""
+        values, places = self.args[:2]
+        return places, values
+
+
+class _Partial(_Record):
+    """``partial(new_block)``, whose call makes a block."""
+
+    def __call__(self, *args: object) -> _Block:
+        if self.args != (_BlockClass,) or self.state != (_BlockClass, (), {"ndim": 2}, None):
+            raise DataError("it makes a partial function of another one than pandas' new_block")
+        return _Block(*args)
+
+
 class _Manager(_Record):
-    """pandas' ``BlockManager``; the layout named 0.14.1 is the one that pandas 0.14 to 1.2 wrote."""
+    """pandas' ``BlockManager``, made of blocks and axes; pandas 0.14 to 1.2 wrote them as a state named 0.14.1."""
 
     def value(self, memo: _Memo) -> object:
         import pandas as pd
 
-        layout = self.state[3]["0.14.1"]
-        columns, index = (_resolve(axis, memo) for axis in layout["axes"])
+        if self.state is None:
+            given, axes = self.args
+            blocks = [block.parts for block in given]
+        else:
+            layout = self.state[3]["0.14.1"]
+            axes, blocks = layout["axes"], [(block["mgr_locs"], block["values"]) for block in layout["blocks"]]
+        columns, index = (_resolve(axis, memo) for axis in axes)
         rows: dict[int, Any] = {}
-        for block in layout["blocks"]:
-            places = range(len(columns))[block["mgr_locs"]]
-            rows |= dict(zip(places, _resolve(block["values"], memo), strict=True))
+        for places, values in blocks:
+            rows |= dict(zip(range(len(columns))[places], _resolve(values, memo), strict=True))
         frame = pd.DataFrame({place: rows[place] for place in range(len(columns))}, index=index)
         return frame.set_axis(columns, axis="columns")
 
@@ -172,6 +199,9 @@ _ADMITTED: dict[tuple[str, str], type] = {
     ("pandas.core.indexes.base", "_new_Index"): _Index,
     ("pandas.core.indexes.range", "RangeIndex"): _RangeClass,
     ("pandas.core.internals.managers", "BlockManager"): _Manager,
+    ("pandas.core.internals.blocks", "new_block"): _BlockClass,
+    ("pandas._libs.internals", "_unpickle_block"): _Block,
+    ("functools", "partial"): _Partial,
 }
 
 

@@ -19,7 +19,7 @@ from zcbench.errors import ChecksumError, DataError, UnknownNameError
         ("nasbench201/ImageNet16-120/valid", "nasbench201/imagenet16-120/valid@200"),
         ("nasbench201/cifar10/test@12", "nasbench201/cifar10/test@12"),
         ("nasbench201/cifar100@12", "nasbench201/cifar100/test@12"),
-        ("nasbench-macro/cifar10", "nasbench-macro/cifar10/test@50"),
+        ("nasbench-macro/cifar10", "nasbench_macro/cifar10/test@50"),
         ("mine/digits", "mine/digits/test"),
         ("s0/cifar100", "s0/cifar100/test"),
         ("s0/cifar100/vanilla", "s0/cifar100/test"),
