@@ -150,7 +150,7 @@ def test_every_published_truth_reads_in_full(data_dir: Path) -> None:
     for (name, per_run), published in PUBLISHED.items():
         table = truth(name, data_dir, per_seed=per_run)
         assert len(table) == published.rows, name
-        assert table.protocol["n"] == (6561 if "macro" in name else table["arch"].nunique()), name
+        assert table.protocol["n"] == (6561 if "nasbench_macro" in name else table["arch"].nunique()), name
         space = name.split("/")[0]
         assert set(table["arch"]) == whole.get(space, set(table["arch"])), name
 
