@@ -4,12 +4,13 @@ import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from torch import nn
 
 from zcbench.distill.errors import CheckpointError
+from zcbench.distill.training.state import Stored
 from zcbench.errors import shortened
 from zcbench.storage.files import replaced
 
@@ -19,19 +20,19 @@ _FORMAT = 2
 CODE = "code of "
 
 
-def save(file: Path, about: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+def save(file: Path, about: Mapping[str, object], state: Stored) -> None:
     """Replace ``file`` by the state of a training; it is on the disk when this returns.
 
     Args:
         file: where to.
-        about: what the training is; `load` compares it.
-        state: tensors, numbers, texts and containers of them.
+        about: identity of the training; `load` compares it.
+        state: its state.
 
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; the file that was there is as it was.
     """
     content = io.BytesIO()
-    torch.save({"format": _FORMAT, "about": dict(about), "state": dict(state)}, content)
+    torch.save({"format": _FORMAT, "about": dict(about), "state": state}, content)
     try:
         with replaced(file) as draft:
             draft.write_bytes(content.getbuffer())
@@ -43,7 +44,7 @@ def save(file: Path, about: Mapping[str, Any], state: Mapping[str, Any]) -> None
         ) from error
 
 
-def load(file: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
+def load(file: Path, about: Mapping[str, object]) -> Stored | None:
     """State of the training that ``about`` describes, on the CPU; None if there is no file.
 
     Nothing in the file is executed.
@@ -57,7 +58,7 @@ def load(file: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-        stored, state = content["about"], dict(content["state"])
+        stored, state = content["about"], cast(Stored, dict(content["state"]))
     except Exception as error:  # a damaged file raises nearly anything
         told = shortened(" ".join(str(error).split()), 1000)
         raise CheckpointError(

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 from torch import nn
 
-Row = dict[str, Any]
+#: One epoch in a history, by column.
+Row = dict[str, float]
 
 
 class Observer(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ class TrainingData:
         return cls(train.images, train.labels, test.images, test.labels, train.num_classes, description, black)
 
     @classmethod
-    def from_dataset(cls, train: Any, test: Any, num_classes: int | None = None) -> "TrainingData":
+    def from_dataset(cls, train: object, test: object, num_classes: int | None = None) -> "TrainingData":
         """All images of two PyTorch data sets, read once, so that random transforms are drawn once.
 
         Args:
@@ -137,10 +137,20 @@ class TrainingData:
         )
 
 
+#: What a training accepts as data: the second is a pair of a training and a test data set.
+DataSource = TrainingData | tuple[object, object]
+
 _PIECE = 1024
 
 
-def _materialised(split: str, dataset: Any) -> tuple[Tensor, Tensor]:
+@runtime_checkable
+class _Indexed(Protocol):
+    def __getitem__(self, index: int) -> object: ...
+
+    def __len__(self) -> int: ...
+
+
+def _materialised(split: str, dataset: object) -> tuple[Tensor, Tensor]:
     """Images and labels of a data set as two tensors."""
     if hasattr(dataset, "batch_sampler") and hasattr(dataset, "dataset"):
         raise BatchError(f"Given a {type(dataset).__name__} of {split} images. Expected its data set: give .dataset.")
@@ -159,9 +169,9 @@ def _materialised(split: str, dataset: Any) -> tuple[Tensor, Tensor]:
     return torch.stack(images), torch.tensor(labels)
 
 
-def _items(split: str, dataset: Any) -> Iterable[Any]:
+def _items(split: str, dataset: object) -> Iterable[object]:
     """Items of a map-style data set by their number, or those of an iterable one."""
-    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+    if isinstance(dataset, _Indexed):
         return (dataset[number] for number in range(len(dataset)))
     if not isinstance(dataset, Iterable):
         raise BatchError(
@@ -170,7 +180,7 @@ def _items(split: str, dataset: Any) -> Iterable[Any]:
     return dataset
 
 
-def _pair(split: str, number: int, item: Any) -> tuple[Tensor, int]:
+def _pair(split: str, number: int, item: object) -> tuple[Tensor, int]:
     """Image and label of one item."""
     image, label = item[:2] if isinstance(item, tuple | list) and len(item) >= 2 else (item, None)
     if isinstance(label, Tensor) and label.numel() == 1 and not label.is_floating_point():

@@ -1,7 +1,7 @@
 """The loop that trains a student under a teacher, a network alone, or several that teach each other."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+from typing import Unpack
 
 import torch
 from torch import nn
@@ -9,7 +9,7 @@ from torch import nn
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.course import Running, TrainingResult
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.images import DataSource, TrainingData
 from zcbench.distill.training.objective import CE, TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import Teacher
@@ -19,7 +19,7 @@ from zcbench.distill.training.training import Training
 def train(
     student: nn.Module,
     teacher: nn.Module | Teacher | Sequence[nn.Module | Teacher] | None,
-    data: TrainingData | tuple[Any, Any],
+    data: DataSource,
     recipe: Recipe | None = None,
     *,
     distillers: Sequence[Loss] = (),
@@ -80,7 +80,7 @@ def train(
 
 def train_together(
     students: Sequence[nn.Module],
-    data: TrainingData | tuple[Any, Any],
+    data: DataSource,
     recipe: Recipe | None = None,
     *,
     distillers: Sequence[Loss] = ("kd(temperature=1)",),

@@ -5,7 +5,6 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -26,7 +25,7 @@ class Logbook:
         about: what the training is, kept in ``log.json``.
     """
 
-    def __init__(self, folder: str | Path, about: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: str | Path, about: Mapping[str, object] | None = None) -> None:
         self._folder, self._about = Path(folder), dict(about or {})
         self._rows: list[Row] = []
 

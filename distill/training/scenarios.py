@@ -8,7 +8,6 @@ networks of falling size the ones between are teacher assistants (Mirzadeh et al
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +15,7 @@ from torch import nn
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.functions import Loss
 from zcbench.distill.training.course import Running, TrainingResult
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.images import DataSource, TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_apart
@@ -34,7 +33,7 @@ SCENARIOS: dict[str, str] = {
 def train_in_turn(
     networks: Sequence[nn.Module],
     teacher: nn.Module | Teacher | None,
-    data: TrainingData | tuple[Any, Any],
+    data: DataSource,
     recipe: Recipe | None = None,
     *,
     distillers: Sequence[Loss] = ("kd",),
