@@ -1,22 +1,16 @@
 """``zcbench distill``: train a student under a teacher."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.bench import DataDir
-from zcbench.cli.distilling import Distillation
-from zcbench.cli.students import read_distillers, read_student
+from zcbench.cli.students import read_distillers
 from zcbench.specification import split_list, split_readable
-
-if TYPE_CHECKING:
-    from zcbench.distill.training.course import TrainingResult
 
 NONE = "none"
 
@@ -114,26 +108,16 @@ def distill(
 
     from zcbench import datasets
     from zcbench.benchmarks.scoring.teachers import read_teacher
-    from zcbench.distill.errors import WeightError
+    from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
     from zcbench.distill.training.balancing import BALANCED
-    from zcbench.distill.training.export import EXPORTS
     from zcbench.distill.training.images import TrainingData
-    from zcbench.distill.training.objective import MIXTURES, TrainingObjective
     from zcbench.distill.training.recipe import Recipe
-    from zcbench.distill.training.scenarios import SCENARIOS
-    from zcbench.errors import unknown
+    from zcbench.reports.training.curves import write_curves
 
     plugins = recipes.load_plugins(plugin or ())
-    for given, known, what in (
-        ([scenario], SCENARIOS, "scenario"),
-        ([mixture], MIXTURES, "mixture of teachers"),
-        (split_list(export), EXPORTS, "file of a student"),
-    ):
-        for name in given:
-            if name not in known:
-                raise unknown(what, name, known)
     if threads is not None:
         torch.set_num_threads(threads)
+    files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, tensorboard)
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -152,66 +136,33 @@ def distill(
     losses, origins = read_distillers(
         recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir
     )
-    balanced = weights == BALANCED
-    if balanced and (scenario != "teacher" or teacher == NONE):
-        raise WeightError(
-            "Given: weights 'balanced' without a teacher from outside. Expected '--scenario teacher' and '--teacher', "
-            "whose losses can be measured before the training; or give the weights as numbers."
-        )
-    numbers = {} if balanced else recipes.read_weights(weights)
-    TrainingObjective(losses, numbers)  # refuses what is unknown before anything is read or trained
-    if scenario == "teacher" and teacher == NONE:
-        recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
-    images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
-    job = Distillation(
-        student=who,
-        data=images,
-        recipe=recipe,
-        out=out,
-        teachers=[] if teacher == NONE else split_readable(teacher, lambda name: read_teacher(name, who.space)),
-        checkpoints=list(teacher_checkpoint or ()),
-        teacher_recipe=recipe if teacher_epochs is None else replace(recipe, epochs=teacher_epochs, warmup=None),
+    teachers = [] if teacher == NONE else split_readable(teacher, lambda name: read_teacher(name, who.space))
+    teaching = Teaching(
+        scenario=scenario,
+        teachers=teachers,
+        checkpoints=teacher_checkpoint or (),
+        recipe=None if teacher_epochs is None else replace(recipe, epochs=teacher_epochs, warmup=None),
         losses=losses,
-        weights=numbers,
-        balanced=balanced,
+        weights=BALANCED if weights == BALANCED else recipes.read_weights(weights),
         mixture=mixture,
         generations=generations,
+    )
+    if scenario == "teacher" and not teachers:
+        recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
+    result = train_student(
+        who,
+        TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test"))),
+        out,
+        recipe,
+        teaching=teaching,
         init=init,
-        checkpoint_every=checkpoint_every,
-        evaluate_every=evaluate_every,
         device=device,
-        tensorboard=tensorboard,
+        files=files,
+        origin={"data set": dataset, "top": origins, "plugins": plugins},
         console=Console(stderr=True),
     )
-    result = job.carry_out(scenario)
-    _write(job, result, scenario, split_list(export), {"data set": dataset, "top": origins, "plugins": plugins})
-
-
-def _write(
-    job: Distillation, result: "TrainingResult", scenario: str, exports: Sequence[str], origin: dict[str, Any]
-) -> None:
-    """Weights, program, curves and ``result.json``."""
-    from zcbench.distill.training.export import save_program, save_weights
-    from zcbench.reports.training.curves import write_curves
-    from zcbench.storage.files import replaced
-
-    content = {
-        **job.record(scenario),
-        "data": job.data.description,
-        **origin,
-        "test_accuracy": result.accuracy,
-        "test_loss": result.loss,
-        "train_accuracy": result.train_accuracy,
-        "steps": result.steps,
-        "seconds": result.seconds,
-    }
-    if "pt" in exports:
-        save_weights(result.network, job.out / "student.pt")
-    if "pt2" in exports:
-        save_program(result.network, job.data.image_shape, job.out / "student.pt2")
-    write_curves(result.history, job.out, f"{job.student.arch}, {scenario}")
-    with replaced(job.out / "result.json") as draft:
-        draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_curves(result.training.history, out, f"{who.arch}, {scenario}")
     typer.echo(
-        f"Test accuracy {result.accuracy:.2f} %, loss {result.loss:.4f}, after {result.steps:,} steps: {job.out}"
+        f"Test accuracy {result.accuracy:.2f} %, loss {result.training.loss:.4f}, after {result.training.steps:,} "
+        f"steps: {out}"
     )
