@@ -268,6 +268,7 @@ def distiller(
         own_hyperparameters(function)
         made = Distiller(name, function, outputs, words, source, version, as_proxy, min_images, min_stages, projector)
         REGISTRY.add(name, made, defined_at(function), own=is_own(function))
+        function.__globals__.setdefault("__test__", {})[function.__name__] = function  # doctest runs its example
         return made
 
     return register

@@ -25,6 +25,13 @@ def at(student: Outputs, teacher: Outputs) -> Tensor:
     Returns:
         Dimensionless, mean over the batch, from 0 for equal maps to 2 per stage; the scale of a map does not matter.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(stages=[torch.tensor([[[[1.0, 0.0]]]])])
+        >>> teacher = Outputs(stages=[torch.tensor([[[[0.0, 5.0]]]])])
+        >>> at(student, teacher).item()  # two unit vectors at a right angle
+        2.0
+
     Note:
         The paper's distance is not squared; the released code squares it and averages over the H·W positions as well,
         so that each stage is this one divided by H·W. A dead map counts as a zero vector.

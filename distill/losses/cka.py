@@ -32,6 +32,13 @@ def cka_gap(student: Outputs, teacher: Outputs) -> Tensor:
     Raises:
         TooFewImages: one image, of which nothing is left after centring.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(embedding=torch.tensor([[1.0], [-1.0], [0.0], [0.0]]))
+        >>> teacher = Outputs(embedding=torch.tensor([[0.0], [0.0], [1.0], [-1.0]]))
+        >>> cka_gap(student, teacher).item(), round(abs(cka_gap(student, student).item()), 4)
+        (1.0, 0.0)
+
     Note:
         This is the biased estimate, which grows as the batch gets small beside the width.
     """

@@ -62,6 +62,11 @@ def crd(student: Outputs, teacher: Outputs, *, temperature: Positive = 0.07) -> 
     Raises:
         TooFewImages: one image, which has no negatives.
 
+    Example:
+        >>> outputs = Outputs(embedding=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> round(crd.configured(temperature=1)(outputs, outputs).item(), 4)  # 2 log(1 + 1/e)
+        0.6265
+
     Note:
         InfoNCE with the other images of the batch as negatives, those of the same class included; the paper estimates
         the same objective by NCE against 16,384 negatives of other classes from a memory.

@@ -30,6 +30,13 @@ def cwd(student: Outputs, teacher: Outputs, *, temperature: Positive = 4.0) -> T
         Nats times :math:`T^2`, mean over batch and channels, from 0, which it is for maps that are equal up to a shift
         of each channel.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[[[0.0, 0.0]]]]))
+        >>> teacher = Outputs(features=torch.tensor([[[[3.0, 1.0]]]]).log())
+        >>> round(cwd.configured(temperature=1)(student, teacher).item(), 4)  # 3/4 log(3/2) + 1/4 log(1/2)
+        0.1308
+
     Note:
         With 1×1 maps it is zero for any two networks, and has no use.
     """

@@ -35,6 +35,13 @@ def dist(
     Raises:
         TooFewImages: one image, which correlates with nothing.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(logits=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> teacher = Outputs(logits=torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        >>> round(dist(student, teacher).item(), 4)  # every correlation is -1
+        4.0
+
     Note:
         The factor :math:`T^2` and the defaults are those of the released code; its CIFAR-100 runs use 2, 2 and 4. A
         constant row or column counts as correlation 0.

@@ -37,6 +37,13 @@ def diswot_relation(student: Outputs, teacher: Outputs) -> Tensor:
     Raises:
         TooFewImages: one image.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[1.0, 0.0], [0.0, 1.0]]).view(2, 2, 1, 1))
+        >>> teacher = Outputs(features=torch.tensor([[1.0, 0.0], [1.0, 0.0]]).view(2, 2, 1, 1))
+        >>> round(diswot_relation(student, teacher).item(), 4)  # rows (1, 0) and (1, 1) / sqrt(2): (2 - sqrt(2)) / 2
+        0.2929
+
     Note:
         The paper's own formula is `diswot_relation_paper`.
     """
@@ -59,6 +66,13 @@ def diswot_relation_paper(student: Outputs, teacher: Outputs) -> Tensor:
 
     Raises:
         TooFewImages: one image.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[1.0, 0.0], [0.0, 1.0]]).view(2, 2, 1, 1))
+        >>> teacher = Outputs(features=torch.tensor([[1.0, 0.0], [1.0, 0.0]]).view(2, 2, 1, 1))
+        >>> round(diswot_relation_paper(student, teacher).item(), 4)  # sqrt(2 - sqrt(2)) / 4
+        0.1913
 
     Note:
         The 1/B² is that of the paper's training loss; its search leaves it out. The distance is not squared, so its
@@ -93,6 +107,14 @@ def diswot_semantic(student: Outputs, teacher: Outputs, labels: Tensor) -> Tenso
     Returns:
         Dimensionless, one number of the batch, from 0 for equal gradients to 4.
 
+    Example:
+        >>> import torch
+        >>> logits, labels = torch.zeros(1, 2), torch.tensor([0])
+        >>> student = Outputs(logits, embedding=torch.tensor([[1.0, 1.0]]))
+        >>> teacher = Outputs(logits, embedding=torch.tensor([[1.0, -1.0]]))
+        >>> round(diswot_semantic(student, teacher, labels).item(), 4)  # 4 for each class, divided by 2 * 2
+        2.0
+
     Note:
         The released code weighs no feature map although the paper speaks of class activation maps; see
         `diswot_semantic_cam`. The loss jumps where an entry of a gradient changes its sign.
@@ -119,6 +141,14 @@ def diswot_semantic_cam(student: Outputs, teacher: Outputs) -> Tensor:
 
     Raises:
         ShapeMismatch: a classifier does not read its network's last feature map, or the class counts differ.
+
+    Example:
+        >>> import torch
+        >>> maps = torch.eye(2).view(1, 2, 1, 2)
+        >>> student = Outputs(features=maps, classifier=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> teacher = Outputs(features=maps, classifier=torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+        >>> round(diswot_semantic_cam(student, teacher).item(), 4)  # sqrt(2 - sqrt(2)) / 4
+        0.1913
 
     Note:
         Plain class activation maps, as the paper's formula has them, not Grad-CAM, of which its abstract speaks. Since
@@ -150,6 +180,15 @@ def diswot(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
     Raises:
         TooFewImages: one image.
 
+    Example:
+        >>> import torch
+        >>> logits, labels = torch.zeros(2, 2), torch.tensor([0, 1])
+        >>> student = Outputs(logits, torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.ones(2, 2, 1, 1))
+        >>> teacher = Outputs(logits, torch.tensor([[1.0, 0.0], [0.0, -1.0]]), torch.eye(2).view(2, 2, 1, 1))
+        >>> terms = diswot_semantic(student, teacher, labels), diswot_relation(student, teacher)
+        >>> torch.equal(diswot(student, teacher, labels), sum(terms))
+        True
+
     Note:
         The paper adds the two without weights. :math:`M_s` is about a hundred times :math:`M_r` at initialisation, so
         the sum ranks as :math:`M_s` does.
@@ -178,6 +217,14 @@ def diswot_distillation(student: Outputs, teacher: Outputs) -> Tensor:
     Raises:
         ShapeMismatch: a classifier does not read its network's last feature map, or the class counts differ.
         TooFewImages: one image.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.eye(2).view(2, 2, 1, 1), classifier=torch.eye(2))
+        >>> teacher = Outputs(features=torch.ones(2, 2, 1, 1), classifier=torch.eye(2))
+        >>> loss = diswot_distillation(student, teacher)
+        >>> torch.equal(loss, diswot_semantic_cam(student, teacher) + diswot_relation_paper(student, teacher))
+        True
 
     Note:
         `diswot_semantic_cam` plus `diswot_relation_paper`.

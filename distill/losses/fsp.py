@@ -30,6 +30,14 @@ def fsp(student: Outputs, teacher: Outputs) -> Tensor:
     Raises:
         ShapeMismatch: one stage, or different channels.
 
+    Example:
+        >>> import torch
+        >>> deep = torch.tensor([3.0, 1.0]).view(1, 2, 1, 1)
+        >>> student = Outputs(stages=[torch.full((1, 1, 1, 1), 2.0), deep])
+        >>> teacher = Outputs(stages=[torch.ones(1, 1, 1, 1), torch.ones(1, 2, 1, 1)])
+        >>> fsp(student, teacher).item()  # the Gram matrices are (6, 2) and (1, 1)
+        26.0
+
     Note:
         Stages of one network that differ in size are pooled to the smaller (adaptive average); the paper takes the
         maximum, and pairs the first and last layer inside each module instead of consecutive stages. Common code takes
@@ -56,6 +64,14 @@ def fsp_mean(student: Outputs, teacher: Outputs) -> Tensor:
 
     Raises:
         ShapeMismatch: one stage, or different channels.
+
+    Example:
+        >>> import torch
+        >>> deep = torch.tensor([3.0, 1.0]).view(1, 2, 1, 1)
+        >>> student = Outputs(stages=[torch.full((1, 1, 1, 1), 2.0), deep])
+        >>> teacher = Outputs(stages=[torch.ones(1, 1, 1, 1), torch.ones(1, 2, 1, 1)])
+        >>> fsp_mean(student, teacher).item()  # the Gram matrices are (6, 2) and (1, 1)
+        13.0
 
     Note:
         The form of RepDistiller and of the code made from it. The late stages, which have the most channels, weigh

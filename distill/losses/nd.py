@@ -29,6 +29,13 @@ def nd(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
         Dimensionless, mean over the batch, from 0 to 2. For equal embeddings it does not vanish unless every image of a
         class points in one direction.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(embedding=torch.tensor([[1.0, 0.0]]))
+        >>> teacher = Outputs(embedding=torch.tensor([[2.0, 0.0]]))
+        >>> nd(student, teacher, torch.tensor([0])).item()  # one direction, half the length
+        0.5
+
     Note:
         The paper takes the class means over the training set; here they are those of the batch, so a class with one
         image points where the teacher's embedding does.

@@ -34,6 +34,13 @@ def ofa(
         Nats, mean over the batch, from 0. For equal logits it does not vanish; with ``eps`` 1 it is then the entropy of
         the soft labels, its minimum.
 
+    Example:
+        >>> import torch
+        >>> outputs = Outputs(logits=torch.zeros(1, 2))
+        >>> loss = ofa.configured(eps=2)(outputs, outputs, torch.tensor([0]))
+        >>> round(loss.item(), 4)  # (1.5^2 - 1 + 0.5^2) log 2
+        1.0397
+
     Note:
         The formula is the released code's; the paper writes the exponent on the target term only. The code's
         default exponent 1 takes no notice of the labels; 1.5 is that of its published example. The paper reads the

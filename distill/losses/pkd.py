@@ -28,6 +28,12 @@ def pkd(student: Outputs, teacher: Outputs) -> Tensor:
         Dimensionless, mean over all entries, from 0, which it is for channels that agree up to a positive factor and a
         shift, to 2. Constant channels of both networks agree; a constant against a varying one counts ½.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[[[1.0, 2.0]]]]))
+        >>> round(pkd(student, Outputs(features=torch.tensor([[[[2.0, 1.0]]]]))).item(), 4)  # the correlation is -1
+        2.0
+
     Note:
         The released code divides by the unbiased deviation plus :math:`10^{-6}` and resizes maps bilinearly; here it is
         the biased variance plus :math:`\epsilon = 10^{-12}`, so that the identity above is exact.

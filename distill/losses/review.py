@@ -92,6 +92,12 @@ def review(student: Outputs, teacher: Outputs) -> Tensor:
     Returns:
         Squared activation, mean over batch, channels and positions, sum over the stages, from 0 for equal maps.
 
+    Example:
+        >>> student = Outputs(stages=[torch.zeros(1, 1, 2, 2)])
+        >>> teacher = Outputs(stages=[torch.tensor([[[[4.0, 0.0], [0.0, 0.0]]]])])
+        >>> review(student, teacher).item()  # (16 / 4 + 1 / 2) / (1 + 1 / 2)
+        3.0
+
     Note:
         The released code adds the pooled embedding as one more 1×1 stage for CIFAR networks and warms the weight up
         over 20 epochs. Without the projector this is the bare context loss.

@@ -23,6 +23,12 @@ def sharpness_gap(student: Outputs, teacher: Outputs) -> Tensor:
     Returns:
         Nats, mean over the batch, unbounded on both sides; 0 for equal logits.
 
+    Example:
+        >>> import torch
+        >>> student, teacher = Outputs(logits=torch.zeros(1, 2)), Outputs(logits=torch.tensor([[3.0, 1.0]]).log())
+        >>> round(sharpness_gap(student, teacher).item(), 4)  # log 2 - log 4
+        -0.6931
+
     Note:
         A difference, not a distance: minimised by itself it falls without end. A shift of the logits counts.
     """
@@ -41,6 +47,12 @@ def sharpness_gap_abs(student: Outputs, teacher: Outputs) -> Tensor:
 
     Returns:
         Nats, from 0, which it is also for networks that are equally sharp on average.
+
+    Example:
+        >>> import torch
+        >>> student, teacher = Outputs(logits=torch.zeros(1, 2)), Outputs(logits=torch.tensor([[3.0, 1.0]]).log())
+        >>> round(sharpness_gap_abs(student, teacher).item(), 4)  # log 4 - log 2
+        0.6931
 
     Note:
         The absolute value is taken after the mean, so that differences of single images may cancel.

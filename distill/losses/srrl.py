@@ -61,6 +61,13 @@ def srrl(student: Outputs, teacher: Outputs, *, feature: float = 1.0, regression
     Raises:
         ShapeMismatch: the teacher's classifier does not read its last feature map.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.ones(1, 1, 1, 1))
+        >>> teacher = Outputs(features=torch.full((1, 1, 1, 1), 3.0), classifier=torch.tensor([[1.0], [2.0]]))
+        >>> srrl(student, teacher).item()  # 4 + (4 + 16) / 2
+        14.0
+
     Note:
         :math:`z^T = W^T f^T + b^T`, so the second term is computed as :math:`W^T (f' - f^T)`: neither the bias nor the
         logits are needed. It is exact where the classifier reads the pooled feature map. Pooling before the first
