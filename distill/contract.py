@@ -170,7 +170,7 @@ class Distiller:
     def _adapted_outputs(self) -> list[str]:
         return [name for word in sorted(self.adapts) for name in _ADAPTED.get(word, ()) if name in self.reads]
 
-    def _function_hyperparameters(self) -> dict[str, Any]:
+    def _function_hyperparameters(self) -> dict[str, object]:
         return {name: value for name, value in self.hyperparameters.items() if name not in ADAPTER_HYPERPARAMETERS}
 
     def _check(self, student: Outputs, teacher: Outputs) -> None:

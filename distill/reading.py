@@ -1,6 +1,6 @@
 """Reads the outputs that distillation losses need off a network, with their gradient."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -61,7 +61,7 @@ class Reader:
         with torch.no_grad():
             return self(images)
 
-    def _recorder(self, images: Tensor) -> Any:
+    def _recorder(self, images: Tensor) -> AbstractContextManager[object]:
         if self._reads == {"logits"}:
             return nullcontext()
         return Recorder(named_state(self.network), images, copies=self._copies)

@@ -22,10 +22,7 @@ from zcbench.distill.outputs import Outputs
 def diswot_relation(student: Outputs, teacher: Outputs) -> Tensor:
     r"""Squared distance of the image-to-image similarities: the same loss as `sp`.
 
-    .. math::  M_r = \frac{1}{B^2} \lVert \mathcal{A}^T - \mathcal{A}^S \rVert_F^2, \qquad
-               \mathcal{A} = \operatorname{rownorm}(\tilde A \tilde A^\top)
-
-    :math:`\tilde A` is the feature map flattened to ``(B, C*H*W)``.
+    .. math::  M_r = L_{\mathrm{sp}}
 
     Args:
         student: needs ``features`` ``(B, C, H, W)``.
@@ -56,6 +53,8 @@ def diswot_relation_paper(student: Outputs, teacher: Outputs) -> Tensor:
 
     .. math::  L = \frac{1}{B^2} \lVert \mathcal{A}^T - \mathcal{A}^S \rVert_F, \qquad
                \mathcal{A} = \tilde A \tilde A^\top / \lVert \tilde A \tilde A^\top \rVert_F
+
+    :math:`\tilde A` is the feature map flattened to ``(B, C*H*W)``.
 
     Args:
         student: needs ``features`` ``(B, C, H, W)``.

@@ -51,12 +51,13 @@ def fsp(student: Outputs, teacher: Outputs) -> Tensor:
 def fsp_mean(student: Outputs, teacher: Outputs) -> Tensor:
     r"""`fsp` with the mean over the entries of each Gram matrix in place of their sum, as common code has it.
 
-    .. math::  L = \frac1B \sum_i \sum_l \frac{1}{C_l C_{l+1}} \lVert G^S_{il} - G^T_{il} \rVert_F^2, \qquad
-               (G_{il})_{cc'} = \frac{1}{HW} \sum_{hw} F_{ilchw} F_{i,l+1,c'hw}
+    .. math::  L = \frac1B \sum_i \sum_l \frac{1}{C_l C_{l+1}} \lVert G^S_{il} - G^T_{il} \rVert_F^2
+
+    :math:`G` are the Gram matrices of `fsp`.
 
     Args:
-        student: needs ``stages``, ``(B, C_l, H_l, W_l)`` each, at least two.
-        teacher: needs as many, of as many channels each; H and W may differ between the networks.
+        student: needs ``stages``, at least two, as for `fsp`.
+        teacher: needs as many, of as many channels each.
 
     Returns:
         Activation to the fourth power, mean over the batch and over channel pairs, sum over stages, from 0 for equal

@@ -33,15 +33,23 @@ def save(file: Path, about: Mapping[str, object], state: Stored) -> None:
     """
     content = io.BytesIO()
     torch.save({"format": _FORMAT, "about": dict(about), "state": state}, content)
+    kept = f"The checkpoint before it is as it was in {file}." if file.exists() else "No checkpoint is there yet."
+    write_file(file, content.getbuffer(), f"a checkpoint of {len(content.getbuffer()):,} bytes", kept)
+
+
+def write_file(file: Path, content: bytes | memoryview, what: str, kept: str = "") -> None:
+    """Replace a file, whole or not at all.
+
+    Raises:
+        CheckpointError: the disk is full or the folder cannot be written; the message names ``what`` and ends with
+            ``kept`` and the advice.
+    """
     try:
         with replaced(file) as draft:
-            draft.write_bytes(content.getbuffer())
+            draft.write_bytes(content)
     except OSError as error:
-        kept = f"The checkpoint before it is as it was in {file}." if file.exists() else "No checkpoint is there yet."
-        raise CheckpointError(
-            f"Cannot write a checkpoint of {len(content.getbuffer()):,} bytes to {file.parent}: "
-            f"{error.strerror or error}. {kept} Make room on the disk, or name another folder, and start again."
-        ) from error
+        advice = f"{kept} Make room on the disk, or name another folder, and start again.".strip()
+        raise CheckpointError(f"Cannot write {what} to {file.parent}: {error.strerror or error}. {advice}") from error
 
 
 def load(file: Path, about: Mapping[str, object]) -> Stored | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -114,8 +114,7 @@ class TrainingData:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Shape ``(C, H, W)`` of one image."""
-        channels, height, width = self.images.shape[1:]
-        return channels, height, width
+        return cast(tuple[int, int, int], tuple(self.images.shape[1:]))
 
     @cached_property
     def sha256(self) -> str:

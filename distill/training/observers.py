@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zcbench.distill.errors import CheckpointError, RecipeError
+from zcbench.distill.errors import RecipeError
+from zcbench.distill.training.checkpoint import write_file
 from zcbench.distill.training.course import Row
-from zcbench.storage.files import replaced
 
 
 class Logbook:
@@ -56,15 +56,8 @@ class Logbook:
         lines.writeheader()
         lines.writerows(self._rows)
         content = json.dumps({**self._about, "history": self._rows}, indent=2, ensure_ascii=False) + "\n"
-        try:
-            for name, text in (("log.csv", table.getvalue()), ("log.json", content)):
-                with replaced(self._folder / name) as draft:
-                    draft.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise CheckpointError(
-                f"Cannot write the log to {self._folder}: {error.strerror or error}. Make room on the disk, or name "
-                f"another folder, and start again."
-            ) from error
+        for name, text in (("log.csv", table.getvalue()), ("log.json", content)):
+            write_file(self._folder / name, text.encode(), "the log")
 
 
 class StepBar:

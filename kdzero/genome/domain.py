@@ -12,15 +12,7 @@ from zcbench.kdzero.genome.errors import GenomeError
 from zcbench.kdzero.genome.fitting import after, compares, input_shape, trouble
 from zcbench.kdzero.genome.formula import number
 from zcbench.kdzero.genome.genome import Genome
-from zcbench.kdzero.genome.tables import (
-    CALIBRATIONS,
-    DISTANCES,
-    INPUTS,
-    PARTS,
-    TEMPERATURES,
-    TRANSFORMS,
-    WEIGHTS,
-)
+from zcbench.kdzero.genome.tables import CALIBRATIONS, DISTANCES, INPUTS, PARTS, TEMPERATURES, TRANSFORMS, WEIGHTS
 
 Probabilities = Mapping[str, Mapping[str, float]]
 

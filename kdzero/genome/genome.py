@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
@@ -138,7 +137,7 @@ class Genome:
 class GenomeDistiller(Distiller):
     """A genome as a distiller; its hyperparameters are the formula and, where it needs one, the adapter."""
 
-    def configured(self, **hyperparameters: Any) -> Distiller:
+    def configured(self, **hyperparameters: object) -> Distiller:
         """The loss of another formula, or with another adapter.
 
         Raises:
@@ -148,7 +147,7 @@ class GenomeDistiller(Distiller):
         """
         if "formula" not in hyperparameters:
             return super().configured(**hyperparameters)
-        made: Distiller = Genome.parse(hyperparameters.pop("formula")).distiller
+        made: Distiller = Genome.parse(str(hyperparameters.pop("formula"))).distiller
         kept = {name: value for name, value in self.settings if name in made.hyperparameters and name != "formula"}
         return made.configured(**kept | hyperparameters) if kept or hyperparameters else made
 
@@ -176,7 +175,7 @@ class GenomeDistiller(Distiller):
     def _defaults(self) -> dict[str, object]:
         return {"formula": ""} | super()._defaults
 
-    def _function_hyperparameters(self) -> dict[str, Any]:
+    def _function_hyperparameters(self) -> dict[str, object]:
         return {}
 
 

@@ -23,7 +23,7 @@ def read_distillers(given: str, space: str, data_dir: Path | None) -> tuple[list
         HyperparameterError: a file names no distiller, or is of another version.
     """
     from zcbench import distill
-    from zcbench.distill.documents import name_in
+    from zcbench.distill.documents import read_best
 
     names, origins = list[str](), list[dict[str, object]]()
     for entry in split_list(given):
@@ -32,7 +32,7 @@ def read_distillers(given: str, space: str, data_dir: Path | None) -> tuple[list
             origins.append(about)
             names += [name.removeprefix(_RECAST) for name in best]
         elif entry.endswith(".json"):
-            names.append(distill.get(name_in(entry)).name)
+            names.append(distill.get(read_best(entry).name).name)
             origins.append({"asked": entry, "names": names[-1:]})
         else:
             names.append(entry.removeprefix(_RECAST))
