@@ -1,4 +1,4 @@
-"""What one network gives for one batch: all that a distillation loss may read."""
+"""The outputs of one network for one batch that a distillation loss may read."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple, TypeVar, cast
@@ -10,7 +10,7 @@ from zcbench.distill.errors import MissingOutput, ShapeMismatch
 
 T = TypeVar("T")
 
-#: Every output and what it is, in the order of the documentation.
+#: Description of every output, in the order of the documentation.
 OUTPUTS: dict[str, str] = {
     "logits": "output of the network, (B, N)",
     "embedding": "input of the last linear layer, (B, C)",

@@ -1,4 +1,4 @@
-"""Reads the outputs that distillation losses need off a network, with their gradient."""
+"""Reads the outputs of a network that distillation losses need, with their gradient."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -18,9 +18,9 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Reader:
-    """Runs a network and gives what it puts out; the definitions are those of the proxies' signals.
+    """Runs a network and returns its outputs; the definitions are those of the proxies' signals.
 
-    What is not read costs nothing: for the logits alone the network is just called.
+    Only outputs that are read are recorded: for the logits alone the network is just called.
 
     Args:
         network: gives logits ``(B, N)`` for images.

@@ -1,4 +1,4 @@
-"""AT: where does the network look?
+"""AT: attention maps of the stages.
 
 Zagoruyko, Komodakis, "Paying More Attention to Attention", ICLR 2017, arXiv:1612.03928, equation 2.
 """

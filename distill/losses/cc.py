@@ -1,4 +1,4 @@
-"""CC: the correlation between the images, in the space of a Gaussian kernel.
+"""CC: correlation between the images, with a Gaussian kernel.
 
 Peng et al., "Correlation Congruence for Knowledge Distillation", ICCV 2019, arXiv:1904.01802, section 3.
 """

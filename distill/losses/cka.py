@@ -1,4 +1,4 @@
-"""CKA gap: two embeddings of the batch compared as a whole.
+"""CKA gap: alignment of the embeddings of a batch.
 
 Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019, arXiv:1905.00414, section 3; as a
 part of the fitness of KD-Zero, NeurIPS 2023.
@@ -30,7 +30,7 @@ def cka_gap(student: Outputs, teacher: Outputs) -> Tensor:
         where the embeddings of a network are all equal.
 
     Raises:
-        TooFewImages: one image, of which nothing is left after centring.
+        TooFewImages: one image, which is zero after centring.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""CRD: tell the teacher's view of the same image from its views of the others.
+"""CRD: contrastive loss between the embeddings of student and teacher.
 
 Tian, Krishnan, Isola, "Contrastive Representation Distillation", ICLR 2020, arXiv:1910.10699, section 3.2.
 """

@@ -1,4 +1,4 @@
-"""DIST: keep the relations between probabilities, not the probabilities.
+"""DIST: correlations of the predicted probabilities.
 
 Huang et al., "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022, arXiv:2205.10536, section 4.
 """

@@ -1,10 +1,10 @@
-"""DisWOT: does the student see the batch, and the classes, as the teacher does?
+"""DisWOT: similarities between the images, and between the classes.
 
 Dong et al., "DisWOT: Student Architecture Search for Distillation WithOut Training", CVPR 2023, arXiv:2303.15678,
-sections 3.1 to 3.3. Paper and released code differ in both parts. Under the paper's own names (``diswot_relation``,
-``diswot_semantic`` and their sum ``diswot``) stands the released code, which its rankings were made with;
-``diswot_relation_paper`` and ``diswot_semantic_cam`` are the formulas that are printed, and their sum
-``diswot_distillation`` is what the paper adds to KD when it trains.
+sections 3.1 to 3.3. Paper and released code differ in both parts. ``diswot_relation``, ``diswot_semantic`` and their
+sum ``diswot`` are the released code, with which the rankings of the paper were made. ``diswot_relation_paper`` and
+``diswot_semantic_cam`` are the printed formulas; their sum ``diswot_distillation`` is the loss that the paper adds to
+KD.
 """
 
 from torch import Tensor
@@ -115,7 +115,7 @@ def diswot_semantic(student: Outputs, teacher: Outputs, labels: Tensor) -> Tenso
         2.0
 
     Note:
-        The released code weighs no feature map although the paper speaks of class activation maps; see
+        The released code uses no feature map, although the paper describes class activation maps; see
         `diswot_semantic_cam`. The loss jumps where an entry of a gradient changes its sign.
     """
     return gradient_distance(_classifier_gradient(student, labels), _classifier_gradient(teacher, labels))
@@ -202,7 +202,7 @@ def diswot(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
     source="arXiv:2303.15678, section 3.3, without the KD term",
 )
 def diswot_distillation(student: Outputs, teacher: Outputs) -> Tensor:
-    r"""What DisWOT† adds to KD: both distances as they are printed.
+    r"""The loss that DisWOT† adds to KD: the sum of both distances as printed.
 
     .. math::  L = \frac{1}{N^2} \lVert \Delta \mathcal{G} \rVert_F + \frac{1}{B^2} \lVert \Delta \mathcal{A} \rVert_F
 

@@ -1,4 +1,4 @@
-"""DKD: target class and other classes apart.
+"""DKD: separate terms for the target class and for the other classes.
 
 Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022, arXiv:2203.08679, equations 5 to 7.
 """
@@ -22,7 +22,7 @@ def dkd(
     beta: float = 8.0,
     temperature: Positive = 4.0,
 ) -> Tensor:
-    r"""KD split into how sure the networks are of the target, and how they see the other classes.
+    r"""KD split into the probability of the target class and the distribution over the other classes.
 
     .. math::  L = \frac{T^2}{B} \sum_i \alpha \operatorname{KL}(b^T_i \Vert b^S_i)
                + \beta \operatorname{KL}(\hat p^T_i \Vert \hat p^S_i)

@@ -1,4 +1,4 @@
-"""FitNets: the student imitates the teacher's features.
+"""FitNets: distance of the feature maps.
 
 Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, arXiv:1412.6550, equation 3.
 """

@@ -1,4 +1,4 @@
-"""FSP: the flow of the solution from stage to stage.
+"""FSP: Gram matrices between consecutive stages.
 
 Yim et al., "A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer Learning",
 CVPR 2017, section 3.

@@ -1,4 +1,4 @@
-"""The few constructions that several papers share: directions, similarities, and maps of one size."""
+"""Operations that several losses share: unit vectors, similarities, and maps of one size."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""ICKD: which channels fire together?
+"""ICKD: correlations between the channels.
 
 Liu et al., "Exploring Inter-Channel Correlation for Diversity-preserved Knowledge Distillation", ICCV 2021,
 arXiv:2202.03680, section 3 (ICKD-C).

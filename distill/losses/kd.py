@@ -1,4 +1,4 @@
-"""KD: the student learns the teacher's softened probabilities.
+"""KD: divergence of softened probabilities.
 
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531, section 2.
 """

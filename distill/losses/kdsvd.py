@@ -1,4 +1,4 @@
-"""KD-SVD: how the principal directions of the maps change from stage to stage.
+"""KD-SVD: singular vectors of the maps of consecutive stages.
 
 Lee et al., "Self-supervised Knowledge Distillation Using Singular Value Decomposition", ECCV 2018, arXiv:1807.06819,
 section 3.

@@ -1,4 +1,4 @@
-"""ND: long embeddings in the direction of the class.
+"""ND: norm and direction of the embeddings.
 
 Wang et al., "Improving Knowledge Distillation via Regularizing Feature Norm and Direction", 2023, arXiv:2305.17007,
 section 4.
@@ -14,7 +14,7 @@ from zcbench.distill.outputs import Outputs
 
 @distiller("nd", reads="embedding", adapts="width", source="arXiv:2305.17007, section 4, class means of the batch")
 def nd(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-    r"""How far the student's embedding falls short along the direction of its class.
+    r"""One minus the projection of the student's embedding on the direction of its class, relative to its norm.
 
     .. math::  L = \frac1B \sum_i 1 - \frac{\langle f^S_i, \hat e_{y_i} \rangle}
                {\max(\lVert f^S_i \rVert, \lVert f^T_i \rVert)}, \qquad

@@ -1,4 +1,4 @@
-"""NST: what patterns are the channels selective to?
+"""NST: distributions of the normalised channels.
 
 Huang, Wang, "Like What You Like: Knowledge Distill via Neuron Selectivity Transfer", 2017, arXiv:1707.01219,
 section 4 with the polynomial kernel.

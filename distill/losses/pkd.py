@@ -1,4 +1,4 @@
-"""PKD: features that agree up to scale and shift.
+"""PKD: features compared up to scale and shift.
 
 Cao et al., "PKD: General Distillation Framework for Object Detectors via Pearson Correlation Coefficient",
 NeurIPS 2022, arXiv:2207.02039, section 3.

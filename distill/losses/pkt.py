@@ -1,4 +1,4 @@
-"""PKT: the probability that one image is a neighbour of another.
+"""PKT: probabilities that two images are neighbours.
 
 Passalis, Tefas, "Learning Deep Representations with Probabilistic Knowledge Transfer", ECCV 2018, arXiv:1803.10837,
 section 3.

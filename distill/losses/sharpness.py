@@ -1,4 +1,4 @@
-"""Sharpness gap: how much more sure of itself is the student than the teacher?
+"""Sharpness gap: difference of the log-sum-exp of the logits.
 
 Rao et al., "Parameter-Efficient and Student-Friendly Knowledge Distillation", arXiv:2205.15308; as a part of the
 fitness of KD-Zero, NeurIPS 2023.
@@ -30,7 +30,7 @@ def sharpness_gap(student: Outputs, teacher: Outputs) -> Tensor:
         -0.6931
 
     Note:
-        A difference, not a distance: minimised by itself it falls without end. A shift of the logits counts.
+        A difference, not a distance: it is unbounded below. It is not invariant to a shift of the logits.
     """
     return (student.logits.logsumexp(1) - teacher.logits.logsumexp(1)).mean()
 

@@ -1,4 +1,4 @@
-"""SP: images that look alike to the teacher should look alike to the student.
+"""SP: similarities between the images.
 
 Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv:1907.09682, section 3.
 """

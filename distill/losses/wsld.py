@@ -1,4 +1,4 @@
-"""WSLD: soft labels weigh less where the student already knows the answer.
+"""WSLD: soft labels with a weight for each image.
 
 Zhou et al., "Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff Perspective", ICLR 2021,
 arXiv:2102.00650, section 4.
@@ -15,7 +15,7 @@ from zcbench.distill.outputs import Outputs
 
 @distiller("wsld", reads="logits", source="arXiv:2102.00650, section 4")
 def wsld(student: Outputs, teacher: Outputs, labels: Tensor, *, temperature: Positive = 2.0) -> Tensor:
-    r"""Cross-entropy with the teacher's soft labels, weighed per image.
+    r"""Cross-entropy with the teacher's soft labels, with a weight for each image.
 
     .. math::  L = \frac{T^2}{B} \sum_i \left(1 - e^{-\ell^S_i / \ell^T_i}\right)
                \operatorname{CE}\!\left(\sigma(z^T_i / T),\, \sigma(z^S_i / T)\right)

@@ -1,4 +1,4 @@
-"""The state of a training on disk: written whole or not at all, and read only by the training that wrote it."""
+"""Checkpoint files of trainings: written atomically, and read only by the same training."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ from zcbench.storage.files import replaced
 
 _FORMAT = 2
 
-#: What the keys of fingerprints of code begin with.
+#: Prefix of the keys of code fingerprints.
 CODE = "code of "
 
 
@@ -58,7 +58,7 @@ def load(file: Path, about: Mapping[str, object]) -> Stored | None:
     Nothing in the file is executed.
 
     Raises:
-        CheckpointError: the file is damaged or of another training; the message says what differs.
+        CheckpointError: the file is damaged or of another training; the message lists the differences.
     """
     for draft in file.parent.glob(f".{file.name}.*.tmp"):
         draft.unlink(missing_ok=True)  # left by a process that was killed while it wrote

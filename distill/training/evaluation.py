@@ -1,4 +1,4 @@
-"""How good a trained network is."""
+"""Accuracy and loss of a trained network."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class Quality(NamedTuple):
 
 @torch.no_grad()
 def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
-    """Accuracy and loss in evaluation mode and float32; the modes of the modules are given back.
+    """Accuracy and loss in evaluation mode and float32; the modes of the modules are restored.
 
     Args:
         network: gives logits ``(B, N)``.

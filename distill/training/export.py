@@ -1,4 +1,4 @@
-"""A trained student as a file: weights alone, or the whole program."""
+"""Export of a trained student: its weights, or a `torch.export` program."""
 
 import io
 from pathlib import Path

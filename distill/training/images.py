@@ -1,4 +1,4 @@
-"""The images that a training sees, as whole tensors in memory."""
+"""Training and test images as tensors in memory."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -86,7 +86,7 @@ class TrainingData:
 
     @classmethod
     def taken(cls, data: object) -> "TrainingData":
-        """What a training accepts as data: `TrainingData`, or a pair of a training and a test data set.
+        """The data of a training: `TrainingData` itself, or made of a pair of a training and a test data set.
 
         Raises:
             BatchError: something else, such as one data set alone.

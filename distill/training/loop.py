@@ -1,4 +1,4 @@
-"""The loop that trains a student under a teacher, a network alone, or several that teach each other."""
+"""Train a student under a teacher, a network alone, or several students that teach each other."""
 
 from collections.abc import Mapping, Sequence
 from typing import Unpack
@@ -30,9 +30,9 @@ def train(
 ) -> TrainingResult:
     """Train ``student`` in place: alone, or under one or several teachers.
 
-    The weights are a pure function of the arguments on one machine and build, whatever was drawn before; global random
-    states are left as they were. A training that finds its checkpoint goes on from there, to the same bits. An
-    incomplete last batch of an epoch is left out, so that every step sees as many images.
+    On one machine and build the weights are a pure function of the arguments; global random states are left unchanged.
+    A training with a checkpoint is resumed from it, to the same bits. An incomplete last batch of an epoch is left out,
+    so that all batches have the same size.
 
     Args:
         student: gives logits ``(B, N)``; it is moved to ``device``. Parts in evaluation mode, such as a frozen batch
@@ -49,17 +49,17 @@ def train(
         running: checkpoints, observers and the like, see `Running`.
 
     Returns:
-        The network of the last epoch; none is chosen by the test images.
+        The network of the last epoch; no epoch is selected by the test images.
 
     Raises:
         BatchError: labels and classes of the networks do not fit, or a network returns no logits.
         RecipeError: a recipe that cannot be carried out, distillers without a teacher, or a teacher without distillers;
             a teacher that shares parts with the student; nothing to train; or NaN in a network.
-        WeightError: weights that make no sense.
+        WeightError: weights are out of range or of unknown terms.
         DistillError: an output that a distiller reads is missing, or shapes do not fit.
         DivergedLoss: a loss is NaN or infinite.
         CheckpointError: a checkpoint cannot be written or is of another training.
-        TrainingStopped: ``stop`` said so.
+        TrainingStopped: ``stop`` returned True.
 
     Example:
         >>> from zcbench import datasets, spaces
@@ -101,7 +101,7 @@ def train_together(
         distillers: losses between every two students; the teacher's side has no gradient.
         weights: of ``ce`` and of each distiller; 1 where not given.
         device: where to train.
-        running: as in `train`; observers are told of the first student.
+        running: as in `train`; observers receive the rows of the first student.
 
     Returns:
         Each student; the rows of a history are about that student.

@@ -1,4 +1,4 @@
-"""What a training minimises: a weighted sum of cross-entropy and distillation losses."""
+"""The objective of a training: a weighted sum of cross-entropy and distillation losses."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from zcbench.errors import ZcbenchError, nearest, unknown
 
 CE = "ce"
 
-#: How several teachers are weighed: all alike, or by how well each one knows the labels of the batch.
+#: Weights of several teachers: equal, or by the cross-entropy of each with the labels of the batch.
 MIXTURES = ("average", "adaptive")
 
 

@@ -1,4 +1,4 @@
-"""How a network is trained: all that decides the weights but the network, its teacher, the data and the losses."""
+"""The training recipe: all settings of a training but network, teacher, data and losses."""
 
 import math
 from dataclasses import asdict, dataclass, fields

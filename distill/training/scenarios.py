@@ -1,4 +1,4 @@
-"""Who teaches whom: trainings in turn, each network under the one before it.
+"""Scenarios of distillation, and trainings in turn, each network under the previous one.
 
 With networks of one architecture these are born-again networks (Furlanello et al., ICML 2018, arXiv:1805.04770, section
 3.1): the first is trained alone, each further one under its predecessor from a fresh start. With a large teacher and
@@ -21,7 +21,7 @@ from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_apart
 from zcbench.distill.training.teaching import Teacher
 
-#: What the command line calls them.
+#: Names of the scenarios on the command line.
 SCENARIOS: dict[str, str] = {
     "teacher": "one teacher, or several at once",
     "self": "born-again: the student's own architecture, generation after generation",

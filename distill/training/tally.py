@@ -1,4 +1,4 @@
-"""What an epoch adds up: losses and right answers; and the watch for a loss that is no longer finite."""
+"""Sums of losses and correct predictions over an epoch, and the check that all losses are finite."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zcbench.distill.errors import DivergedLoss
 
-_EVERY = {"cpu": 1}  # steps between two looks at the losses; a look makes a GPU wait
+_EVERY = {"cpu": 1}  # steps between two checks of the losses; a check synchronises a GPU
 _EVERY_ELSEWHERE = 50
 
 
@@ -26,7 +26,7 @@ class Tally:
     """Sums over the steps of one epoch, and the time since it began.
 
     Args:
-        terms: names of what each student's losses are, the total first.
+        terms: names of the losses of each student, the total first.
         students: how many there are.
         device: where they are trained.
         per_epoch: steps of an epoch.

@@ -1,4 +1,4 @@
-"""A trained network that teaches, and the memory of what it said about each image."""
+"""A trained network as a teacher, with its outputs for all images kept in memory."""
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ class Teacher:
         self._measured: tuple[object, Quality] | None = None
 
     def reader(self, reads: frozenset[str], precision: str, image: Tensor) -> Reader:
-        """What reads these outputs off the network, which goes to the device and the layout of ``image``."""
+        """A reader of these outputs; the network is moved to the device and the layout of ``image``."""
         memory = torch.channels_last if _is_channels_last(image) else torch.contiguous_format
         self.network.eval().to(image.device, memory_format=memory)  # type: ignore[call-overload]
         return Reader(self.network, reads, precision, image)

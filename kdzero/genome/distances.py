@@ -41,8 +41,8 @@ def _kl(student: Tensor, teacher: Tensor) -> Tensor:
     .. math::  \operatorname{KL}(\sigma(t) \,\Vert\, \sigma(s)), \qquad \sigma = \operatorname{softmax}_{row}
 
     Note:
-        The softmax is part of the distance, so that it is defined for whatever the transforms give; log-probabilities
-        pass through it unchanged.
+        The softmax is part of the distance, so that it is defined for any result of the transforms; log-probabilities
+        are unchanged by it.
     """
     one, other = (log_softmax(rows(tensor), -1) for tensor in (student, teacher))
     return per_image(kl_div(one, other, reduction="none", log_target=True).sum(-1))
@@ -83,9 +83,9 @@ def _correlation(student: Tensor, teacher: Tensor) -> Tensor:
     :math:`\hat s_{\cdot d}` is entry d of all images, centred and at unit length.
 
     Note:
-        That it runs over the images, where the Pearson distance runs within one, is what other public code of the
-        authors does; without calibration it is the second term of DIST. An entry that is constant over the batch in
-        both networks counts 0, in one of them 1/2; DIST counts 1 for both.
+        It runs over the images, as in other public code of the authors, and the Pearson distance within one image.
+        Without calibration it is the second term of DIST. An entry that is constant over the batch in both networks
+        counts 0, in one of them 1/2; DIST counts 1 for both.
     """
     one, other = (direction(tensor - tensor.mean(0), 0) for tensor in (student, teacher))
     return len(one) / 2 * per_image((one - other).square())

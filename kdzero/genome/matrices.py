@@ -1,4 +1,4 @@
-"""Transforms that multiply or average, and the one that does nothing."""
+"""Matrix products, the mean over the channels, and the identity."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from zcbench.kdzero.genome.operations import SPATIAL, Transform
 
 
 def _no(tensor: Tensor) -> Tensor:
-    r"""Nothing.
+    r"""Identity.
 
     .. math::  x
     """

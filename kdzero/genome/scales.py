@@ -19,7 +19,7 @@ def _scale(tensor: Tensor) -> Tensor:
     .. math::  (x + 1) / 2
 
     Note:
-        The paper names it only; this is what other public code of the authors calls so.
+        The paper only names it; this is the definition in other public code of the authors.
     """
     return (tensor + 1) / 2
 
@@ -31,7 +31,7 @@ def _multi_scale(tensor: Tensor) -> Tensor:
                \in \mathbb{R}^{B \times C \times \frac{21}{16} HW}
 
     Note:
-        The paper names it only, beside the single scales r1 and r2, so it is read as several at once.
+        The paper only names it, next to the single scales r1 and r2; it is interpreted as several scales at once.
     """
     return torch.cat([rows(max_pool2d(tensor, size)) for size in _PYRAMID], 2)
 
@@ -42,7 +42,7 @@ def _scale_r(tensor: Tensor, size: int) -> Tensor:
     .. math::  \max_{p \in \text{square}} x_p
 
     Note:
-        With r = 1 nothing changes; the table of the paper lists it.
+        With r = 1 it is the identity; the table of the paper lists it.
     """
     return max_pool2d(tensor, size)
 

@@ -19,14 +19,14 @@ def distill(
     student: Annotated[
         str,
         typer.Option(
-            help="An architecture, SPACE:ARCH, or the search.json of 'zcbench search', whose best it is.",
+            help="An architecture, SPACE:ARCH, or the search.json of 'zcbench search', for its best architecture.",
             show_default=False,
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of the training; one that is there is resumed.", show_default=False)
+        Path, typer.Option(help="Folder of the training; an existing training is resumed.", show_default=False)
     ],
-    space: Annotated[str, typer.Option(help="Space of architectures that name none.")] = "nasbench201",
+    space: Annotated[str, typer.Option(help="Space of architectures without a space.")] = "nasbench201",
     teacher: Annotated[
         str,
         typer.Option(
@@ -45,8 +45,8 @@ def distill(
         str | None,
         typer.Option(
             help="Losses with hyperparameters, separated by commas, as kd(temperature=2),at; top:2@RUN takes the "
-            "two best kd: proxies of a ranking, by tau unless top:2@RUN:COLUMN says otherwise; FILE.json the best that "
-            "'zcbench evolve-distiller' found.",
+            "two best kd: proxies of a ranking, by tau or, as top:2@RUN:COLUMN, by another column; FILE.json the best "
+            "distiller of 'zcbench evolve-distiller'.",
             show_default=recipes.DISTILLERS,
         ),
     ] = None,
@@ -54,7 +54,7 @@ def distill(
         str | None,
         typer.Option(
             help="Weights of the cross-entropy and of the losses, as ce=.1,kd=.9; or 'balanced': each loss then has a "
-            "gradient as long as that of the cross-entropy in the first step.",
+            "gradient of the length of that of the cross-entropy in the first step.",
             show_default="1 each; ce=.1,kd=.9 for kd alone under a teacher",
         ),
     ] = None,
@@ -62,13 +62,13 @@ def distill(
         str,
         typer.Option(
             help="teacher (one or several at once), self (born-again generations), mutual (students that teach each "
-            "other) or assistant (the teachers in a chain, each taught by the one before)."
+            "other) or assistant (the teachers in a chain, each taught by the previous one)."
         ),
     ] = "teacher",
     mixture: Annotated[
-        str, typer.Option(help="Of the scenario teacher: weights of several teachers, average or adaptive.")
+        str, typer.Option(help="Weights of several teachers in the scenario teacher: average or adaptive.")
     ] = "average",
-    generations: Annotated[int, typer.Option(min=2, help="Of 'self': networks in turn; of 'mutual': students.")] = 2,
+    generations: Annotated[int, typer.Option(min=2, help="Number of networks of 'self' and 'mutual'.")] = 2,
     dataset: Annotated[
         str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
     ] = "cifar10",
@@ -83,26 +83,26 @@ def distill(
     augmentation: recipes.Augmentation = "crop_flip",
     precision: recipes.Precision = "float32",
     layout: recipes.Layout = "channels_last",
-    seed: Annotated[int, typer.Option(min=0, help="Of initialisation, order of images and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of initialisation, order of images and augmentation.")] = 0,
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads on a CPU; part of what gives the same bits.")
+        int | None, typer.Option(min=1, help="Threads on a CPU; another number may give other bits.")
     ] = None,
     checkpoint_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between two checkpoints.", show_default="an epoch")
     ] = None,
-    evaluate_every: Annotated[int, typer.Option(min=1, help="Epochs between two looks at the test images.")] = 1,
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Epochs between two evaluations on the test images.")] = 1,
     export: Annotated[
         str, typer.Option(help="Files of the student: pt (weights), pt2 (torch.export), or both.")
     ] = "pt",
-    tensorboard: Annotated[bool, typer.Option(help="Write a log for TensorBoard too.")] = False,
+    tensorboard: Annotated[bool, typer.Option(help="Also write a log for TensorBoard.")] = False,
     plugin: recipes.Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Train a student, alone or under a teacher; the folder gets weights, log, curves and result.json.
+    """Train a student, alone or under a teacher; write weights, log, curves and result.json to a folder.
 
-    A training that was stopped or killed goes on where it was when the same command is run again.
+    If a training is stopped or killed, the same command resumes it.
     """
     import torch
 

@@ -16,7 +16,9 @@ WeightDecay = Annotated[float, typer.Option(help="Weight decay of all parameters
 Schedule = Annotated[str, typer.Option(help="one_cycle, cosine, step or constant.")]
 Warmup = Annotated[
     float | None,
-    typer.Option(help="Epochs in which the rate rises.", show_default="three tenths of one_cycle, none of the others"),
+    typer.Option(
+        help="Epochs in which the learning rate rises.", show_default="three tenths of one_cycle, none of the others"
+    ),
 ]
 Smoothing = Annotated[float, typer.Option("--label-smoothing", help="Share of a label spread over all classes.")]
 Augmentation = Annotated[str, typer.Option(help="none, or crop_flip.")]
