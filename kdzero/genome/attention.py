@@ -41,6 +41,10 @@ def _satt(tensor: Tensor) -> Tensor:
 
     .. math::  HW \operatorname{softmax}_{HW}(\operatorname{mean}_c |x| / 0.5)
 
+    Example:
+        >>> round(_satt(torch.rand(1, 3, 4, 4)).mean().item(), 4)  # mean 1 over the positions
+        1.0
+
     Note:
         The attention itself with one channel, not the map times its attention.
     """

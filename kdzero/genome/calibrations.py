@@ -42,6 +42,11 @@ def _focal(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
 
     :math:`\ell` is the cross-entropy with the label.
 
+    Example:
+        >>> outputs = Outputs(logits=torch.tensor([[0.0, 0.0]]))
+        >>> round(_focal(outputs, outputs, torch.tensor([0])).item(), 4)  # 1 - 1/e
+        0.6321
+
     Note:
         The paper cites WSLD (arXiv:2102.00650) for it, whose weight this is. It lies between 0 and 1, is 0.63 where
         both have the same cross-entropy, and is not scaled to mean 1, so that WSLD is in the space.
@@ -69,6 +74,11 @@ def _conf(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
     r"""Larger weights for images of which the teacher is certain.
 
     .. math::  w_i = m_i / \bar m, \qquad m_i = \max_c p^T_{ic}
+
+    Example:
+        >>> teacher = Outputs(logits=torch.tensor([[3.0, 1.0], [1.0, 1.0]]).log())
+        >>> [round(value, 4) for value in _conf(teacher, teacher, None).tolist()]  # 3/4 and 1/2 over their mean
+        [1.2, 0.8]
     """
     return _mean_one(teacher.logits.softmax(1).amax(1))
 
