@@ -29,10 +29,10 @@ def read_best(path: str | Path) -> BestDistiller:
         version = content["version"]
         if version == VERSION:
             best = content["best"]
-            formula = str(best["formula"])
-            return BestDistiller(
-                formula, str(best.get("distiller") or write_specification("genome", {"formula": formula}))
-            )
+            formula, name = best["formula"], best.get("distiller")
+            if not isinstance(formula, str):
+                raise TypeError(f"the formula is of type {type(formula).__name__}")
+            return BestDistiller(formula, str(name or write_specification("genome", {"formula": formula})))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise HyperparameterError(
             f"{path} holds no distiller: {type(error).__name__}: {error}. Expected the distiller.json of "

@@ -106,7 +106,7 @@ class Teaching:
         if self.balanced and not (self.scenario == "teacher" and self.teachers):
             raise WeightError(
                 "Given: weights 'balanced' without a teacher from outside. Expected the scenario 'teacher' and a "
-                "teacher, whose losses can be measured before the training; or give the weights as numbers."
+                "teacher (--teacher), whose losses can be measured before the training; or give the weights as numbers."
             )
         TrainingObjective(self.distillers, self.given_weights)  # refuses unknown names and wrong weights
 

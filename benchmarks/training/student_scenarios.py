@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
+from typing import Unpack
 
 from rich.console import Console
 from torch import nn
@@ -14,8 +15,10 @@ from zcbench.distill.errors import DivergedLoss
 from zcbench.distill.training.balancing import balanced_weights
 from zcbench.distill.training.course import Observer, Running, TrainingResult
 from zcbench.distill.training.export import save_weights
+from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loop import train, train_together
 from zcbench.distill.training.observers import Logbook, StepBar, TensorBoard
+from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.scenarios import train_in_turn
 from zcbench.distill.training.teaching import near_chance
 from zcbench.storage.run_folder import RunFolder
@@ -50,14 +53,15 @@ class StudentTraining:
         teaching = self._job.teaching
         if teaching.teachers and not teaching.checkpoints:
             self._rehearse()
-        ways = {
-            "teacher": self._under_teachers,
-            "self": self._born_again,
-            "mutual": self._mutual,
-            "assistant": self._in_a_chain,
-        }
-        result = ways[teaching.scenario]()
-        self._warn_of_worse_teachers(result.accuracy)
+        ways = {"self": self._born_again, "mutual": self._mutual, "assistant": self._in_a_chain}
+        result = ways.get(teaching.scenario, self._under_teachers)()
+        for teacher in self.teachers:
+            if teacher.test_accuracy < result.accuracy:
+                _tell(
+                    self._console,
+                    f"Warning: the teacher {teacher.name} ({teacher.test_accuracy:.2f} %) is worse than the student "
+                    f"({result.accuracy:.2f} %) on the test images.",
+                )
         return result
 
     def _rehearse(self) -> None:
@@ -66,57 +70,44 @@ class StudentTraining:
         teachers = [self._networks.teacher(name) for name in teaching.teachers]
         student = self._networks.student()
         few, recipe = job.data.first(job.recipe.batch_size), replace(job.recipe, epochs=1, warmup=None)
-        chain = teaching.scenario == "assistant"
-        for above, below in pairwise([*teachers, student]) if chain else [(teachers, student)]:
+        chain = [([above], below) for above, below in pairwise([*teachers, student])]
+        for above, below in chain if teaching.scenario == "assistant" else [(teachers, student)]:
             with suppress(DivergedLoss):
-                train(
-                    below,
-                    above,
-                    few,
-                    recipe,
-                    distillers=teaching.distillers,
-                    weights=self.weights,
-                    mixture=teaching.mixture,
-                    device=job.device,
-                )
+                self._train(below, above, few, recipe)
 
     def _under_teachers(self) -> TrainingResult:
-        job, teaching = self._job, self._job.teaching
-        teachers = [self._teacher(number, name) for number, name in enumerate(teaching.teachers)]
+        job = self._job
+        teachers = [self._teacher(number, name) for number, name in enumerate(job.teaching.teachers)]
         student = self._networks.student()
-        if teaching.balanced:
-            self._balance(student, teachers)
+        if job.teaching.balanced:
+            self.weights = _balanced(job, student, teachers)
+            shown = ", ".join(f"{name} {weight:.4g}" for name, weight in self.weights.items())
+            _tell(self._console, f"Weights that balance the gradients: {shown}.")
+        return self._train(student, teachers, job.data, job.recipe, **self._running(STUDENT))
+
+    def _train(
+        self,
+        student: nn.Module,
+        teachers: Sequence[nn.Module],
+        data: TrainingData,
+        recipe: Recipe,
+        **running: Unpack[Running],
+    ) -> TrainingResult:
+        device = self._job.device
+        if not teachers:
+            return train(student, None, data, recipe, device=device, **running)
+        losses, mixture = self._job.teaching.distillers, self._job.teaching.mixture
         return train(
             student,
-            teachers or None,
-            job.data,
-            job.recipe,
-            distillers=teaching.distillers if teachers else (),
-            weights=self.weights if teachers else None,
-            mixture=teaching.mixture,
-            device=job.device,
-            **self._running(STUDENT),
+            teachers,
+            data,
+            recipe,
+            distillers=losses,
+            weights=self.weights,
+            mixture=mixture,
+            device=device,
+            **running,
         )
-
-    def _balance(self, student: nn.Module, teachers: Sequence[nn.Module]) -> None:
-        """Compute the weights, or read those of the training that is resumed."""
-        job, folder = self._job, RunFolder(self._job.folder)
-        resumed = (job.folder / f"{STUDENT}.training").is_file()
-        if resumed and (kept := folder.read_json(_BALANCED_FILE)):
-            self.weights = kept
-        else:
-            self.weights = balanced_weights(
-                student,
-                teachers,
-                job.data,
-                job.teaching.distillers,
-                job.recipe,
-                mixture=job.teaching.mixture,
-                device=job.device,
-            )
-            folder.write_json(_BALANCED_FILE, self.weights, indent=1)
-        shown = ", ".join(f"{name} {weight:.4g}" for name, weight in self.weights.items())
-        self._console.print(f"Weights that balance the gradients: {shown}.", highlight=False)
 
     def _born_again(self) -> TrainingResult:
         return self._in_turn([self._networks.student(number) for number in range(self._job.teaching.generations)], None)
@@ -163,32 +154,19 @@ class StudentTraining:
         checkpoint = checkpoints[number] if checkpoints else None
         network = self._networks.teacher(name, checkpoint)
         if checkpoint is None:
-            self._train_teacher(f"teacher{number}", network)
+            job, own = self._job, f"teacher{number}"
+            self._train(network, [], job.data, job.teacher_recipe, **self._running(own))
+            save_weights(network, job.folder / f"{own}.pt")
         record = self._networks.record(name, network, checkpoint)
         self.teachers.append(record)
-        self._tell(f"Teacher {name}: {record.test_accuracy:.2f} % on the test images.")
+        _tell(self._console, f"Teacher {name}: {record.test_accuracy:.2f} % on the test images.")
         if near_chance(record.test_accuracy, self._job.data):
-            self._tell(
+            _tell(
+                self._console,
                 f"Warning: the teacher {name} is near chance ({100 / self._job.data.num_classes:.2f} %); check its "
-                f"checkpoint, its classes and how its images were normalised."
+                f"checkpoint, its classes and how its images were normalised.",
             )
         return network
-
-    def _train_teacher(self, name: str, network: nn.Module) -> None:
-        job = self._job
-        train(network, None, job.data, job.teacher_recipe, device=job.device, **self._running(name))
-        save_weights(network, job.folder / f"{name}.pt")
-
-    def _warn_of_worse_teachers(self, accuracy: float) -> None:
-        for teacher in self.teachers:
-            if teacher.test_accuracy < accuracy:
-                self._tell(
-                    f"Warning: the teacher {teacher.name} ({teacher.test_accuracy:.2f} %) is worse than the student "
-                    f"({accuracy:.2f} %) on the test images."
-                )
-
-    def _tell(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def _running(self, name: str) -> Running:
         files = self._job.files
@@ -196,11 +174,27 @@ class StudentTraining:
             "checkpoint": self._job.folder / f"{name}.training",
             "checkpoint_every": files.checkpoint_every,
             "evaluate_every": files.evaluate_every,
-            "observers": self._observers(name),
+            "observers": _observers(self._job, name, self._console),
             "stop": self._stop,
         }
 
-    def _observers(self, name: str) -> Sequence[Observer]:
-        folder = self._job.folder if name == STUDENT else self._job.folder / name
-        observers: list[Observer] = [Logbook(folder, {"training": name}), StepBar(self._console, name)]
-        return [*observers, TensorBoard(folder / "tensorboard")] if self._job.files.tensorboard else observers
+
+def _balanced(job: StudentJob, student: nn.Module, teachers: Sequence[nn.Module]) -> dict[str, float]:
+    """Balanced weights; those in the folder if the student's training is resumed."""
+    folder, losses, mixture = RunFolder(job.folder), job.teaching.distillers, job.teaching.mixture
+    resumed = (job.folder / f"{STUDENT}.training").is_file()
+    if resumed and (kept := folder.read_json(_BALANCED_FILE)):
+        return kept
+    weights = balanced_weights(student, teachers, job.data, losses, job.recipe, mixture=mixture, device=job.device)
+    folder.write_json(_BALANCED_FILE, weights, indent=1)
+    return weights
+
+
+def _tell(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def _observers(job: StudentJob, name: str, console: Console) -> Sequence[Observer]:
+    folder = job.folder if name == STUDENT else job.folder / name
+    observers: list[Observer] = [Logbook(folder, {"training": name}), StepBar(console, name)]
+    return [*observers, TensorBoard(folder / "tensorboard")] if job.files.tensorboard else observers

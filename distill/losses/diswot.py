@@ -22,7 +22,10 @@ from zcbench.distill.outputs import Outputs
 def diswot_relation(student: Outputs, teacher: Outputs) -> Tensor:
     r"""Squared distance of the image-to-image similarities: the same loss as `sp`.
 
-    .. math::  M_r = L_{\mathrm{sp}}
+    .. math::  M_r = \frac{1}{B^2} \lVert \mathcal{A}^T - \mathcal{A}^S \rVert_F^2, \qquad
+               \mathcal{A} = \operatorname{rownorm}(\tilde A \tilde A^\top)
+
+    :math:`\tilde A` is the feature map flattened to ``(B, C*H*W)``.
 
     Args:
         student: needs ``features`` ``(B, C, H, W)``.

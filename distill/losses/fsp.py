@@ -68,11 +68,9 @@ def fsp_mean(student: Outputs, teacher: Outputs) -> Tensor:
 
     Example:
         >>> import torch
-        >>> deep = torch.tensor([3.0, 1.0]).view(1, 2, 1, 1)
-        >>> student = Outputs(stages=[torch.full((1, 1, 1, 1), 2.0), deep])
-        >>> teacher = Outputs(stages=[torch.ones(1, 1, 1, 1), torch.ones(1, 2, 1, 1)])
-        >>> fsp_mean(student, teacher).item()  # the Gram matrices are (6, 2) and (1, 1)
-        13.0
+        >>> student, teacher = (Outputs(stages=[torch.full((1, 2, 1, 1), value)] * 2) for value in (3.0, 1.0))
+        >>> fsp_mean(student, teacher).item()  # every entry is 9 against 1
+        64.0
 
     Note:
         The form of RepDistiller and of the code made from it. The late stages, which have the most channels, weigh

@@ -74,7 +74,7 @@ class Genome:
         return self.formula
 
     @classmethod
-    def parse(cls, text: str) -> "Genome":
+    def parse(cls, text: object) -> "Genome":
         """The genome of a formula.
 
         Raises:
@@ -147,7 +147,7 @@ class GenomeDistiller(Distiller):
         """
         if "formula" not in hyperparameters:
             return super().configured(**hyperparameters)
-        made: Distiller = Genome.parse(str(hyperparameters.pop("formula"))).distiller
+        made: Distiller = Genome.parse(hyperparameters.pop("formula")).distiller
         kept = {name: value for name, value in self.settings if name in made.hyperparameters and name != "formula"}
         return made.configured(**kept | hyperparameters) if kept or hyperparameters else made
 

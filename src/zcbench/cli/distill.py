@@ -111,27 +111,13 @@ def distill(
     from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
     from zcbench.distill.training.balancing import BALANCED
     from zcbench.distill.training.images import TrainingData
-    from zcbench.distill.training.recipe import Recipe
     from zcbench.reports.training.curves import write_curves
 
     plugins = recipes.load_plugins(plugin or ())
     if threads is not None:
         torch.set_num_threads(threads)
     files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, tensorboard)
-    recipe = Recipe(
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        lr=lr,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        label_smoothing=label_smoothing,
-        augmentation=augmentation,
-        seed=seed,
-        precision=precision,
-        layout=layout,
-    )
+    recipe = recipes.recipe_of(locals())
     who = read_student(student, space)
     losses, origins = read_distillers(
         recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir

@@ -1,12 +1,16 @@
 """Options of a training recipe, shared by the commands that train."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zcbench.specification import split_list
+
+if TYPE_CHECKING:
+    from zcbench.distill.training.recipe import Recipe
 
 Epochs = Annotated[int, typer.Option(min=1, help="Epochs of each training.")]
 BatchSize = Annotated[int, typer.Option(help="Images in a step.")]
@@ -44,6 +48,18 @@ Weights = Annotated[
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines distillers. May be repeated.")
 ]
+
+
+def recipe_of(options: Mapping[str, object]) -> "Recipe":
+    """The recipe of those options of a command that are fields of `Recipe`.
+
+    Raises:
+        RecipeError: a value out of range.
+        UnknownNameError: a word that is not known.
+    """
+    from zcbench.distill.training.recipe import Recipe
+
+    return Recipe(**{item.name: options[item.name] for item in fields(Recipe) if item.name in options})  # type: ignore[arg-type]
 
 
 def load_plugins(files: Iterable[Path]) -> dict[str, str]:
