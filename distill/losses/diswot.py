@@ -257,7 +257,8 @@ def class_map_distance(student: Outputs, teacher: Outputs) -> Tensor:
 
 def matrix_distance(one: Tensor, other: Tensor) -> Tensor:
     """Frobenius norm of the difference of two matrices, each divided by its own norm."""
-    return vector_norm(direction(one.flatten(), 0) - direction(other.flatten(), 0))
+    distance: Tensor = vector_norm(direction(one.flatten(), 0) - direction(other.flatten(), 0))
+    return distance
 
 
 def _classifier_gradient(outputs: Outputs, labels: Tensor) -> Tensor:

@@ -43,5 +43,5 @@ def nd(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
     one, other = student.embedding, teacher.embedding
     classmates = (labels[:, None] == labels).to(other)
     along = (one * direction(classmates @ other)).sum(1)
-    longer = vector_norm(one, dim=1).maximum(vector_norm(other, dim=1))
+    longer: Tensor = vector_norm(one, dim=1).maximum(vector_norm(other, dim=1))
     return (1 - along / longer.clamp(min=TINY)).mean()

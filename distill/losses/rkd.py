@@ -56,7 +56,7 @@ def _relations(outputs: Outputs) -> tuple[Tensor, Tensor]:
 
 
 def _distances(differences: Tensor) -> Tensor:
-    lengths = vector_norm(differences, dim=2)
+    lengths: Tensor = vector_norm(differences, dim=2)
     positive = (lengths > TINY).sum().clamp(min=1)
     return lengths / (lengths.sum() / positive).clamp(min=TINY)
 

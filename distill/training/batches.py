@@ -78,7 +78,7 @@ class TrainingBatches:
         if not bool(images.isfinite().all()):
             return DivergedLoss(f"{error.what} The training images hold NaN or infinity; mend or leave them out.")
         for reader in self._readers:
-            parts = (_not_finite(reader.without_gradient(part)) for part in images.split(_CHUNK))
+            parts = (_not_finite(reader.without_gradient(part)) for part in torch.split(images, _CHUNK))
             if wrong := next(filter(None, parts), None):
                 return DivergedLoss(f"{error.what} The teacher gives NaN or infinity as {wrong}; check its weights.")
         return error

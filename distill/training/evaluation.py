@@ -28,7 +28,7 @@ def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
         labels: ``(M,)``.
     """
     with evaluating(network):
-        logits = torch.cat([network(part) for part in images.split(_CHUNK)])
+        logits = torch.cat([network(part) for part in torch.split(images, _CHUNK)])
     hits = int((logits.argmax(1) == labels).sum())
     return Quality(100 * hits / len(labels), cross_entropy(logits, labels).item())
 

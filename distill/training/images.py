@@ -195,9 +195,9 @@ def _pair(split: str, number: int, item: object) -> tuple[Tensor, int]:
 
 
 def _check_finite(split: str, images: Tensor) -> None:
-    if all(bool(part.isfinite().all()) for part in images.split(_PIECE)):
+    if all(bool(part.isfinite().all()) for part in torch.split(images, _PIECE)):
         return
-    wrong = sum(int((~part.isfinite()).flatten(1).any(1).sum()) for part in images.split(_PIECE))
+    wrong = sum(int((~part.isfinite()).flatten(1).any(1).sum()) for part in torch.split(images, _PIECE))
     raise BatchError(
         f"{wrong:,} of {len(images):,} {split} images hold NaN or infinity. Expected finite numbers; mend or leave out "
         f"those images, and look for a division by zero in their normalisation."
