@@ -1,4 +1,4 @@
-"""Adapters: small modules that bring a student's outputs to the shapes of its teacher.
+"""Adapters: small modules that map a student's outputs to the shapes of its teacher.
 
 An adapter maps ``(student, teacher)`` to ``(student, teacher)``, both `Outputs`. Its weights come from the stream of a
 seed, so a loss with a random adapter is reproducible; they can be trained along with the student.

@@ -1,4 +1,4 @@
-"""Do the outputs of student and teacher belong together, and is the loss one that can be trained with?"""
+"""Checks of the outputs of student and teacher, and of the value of a loss."""
 
 from collections.abc import Iterable
 
@@ -81,7 +81,7 @@ def check_stages(name: str, student: Outputs, teacher: Outputs, fewest: int) -> 
 
 
 def check_channels(name: str, outputs: Iterable[str], student: Outputs, teacher: Outputs, hint: str) -> None:
-    """Raise `ShapeMismatch` unless each of ``outputs`` has equal channel counts; ``hint`` says what to give."""
+    """Raise `ShapeMismatch` unless each of ``outputs`` has equal channel counts; ``hint`` is the advice."""
     for output in outputs:
         own, other = channels(student.shapes, output), channels(teacher.shapes, output)
         if own is not None and other is not None and own != other:

@@ -1,4 +1,4 @@
-"""Fingerprints of user code: what a training depends on besides numbers.
+"""Fingerprints of the user's code in a training: losses and networks.
 
 The code of PyTorch, NumPy, the standard library and zcbench itself is left out; versions stand for it.
 """

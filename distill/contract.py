@@ -1,4 +1,4 @@
-"""What a distiller is, and the registry of all of them."""
+"""The distiller, a distillation loss with its hyperparameters, and the registry of all distillers."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ from zcbench.registry import Registry, defined_at, import_package, is_own
 from zcbench.specification import SpecificationError, read_specification, write_specification
 from zcbench.streams import seeded
 
-#: What a loss may need to have brought together between student and teacher.
+#: Shapes of student and teacher that a loss may need to agree.
 ADAPTS: dict[str, str] = {
     "spatial": "maps of different sizes are pooled to the smaller inside the loss",
     "channels": "maps need equal channel counts, or an adapter",
@@ -40,16 +40,16 @@ _ADAPTED = {"channels": ("features", "stages"), "width": ("embedding",)}
 
 @dataclass(frozen=True)
 class Distiller:
-    """A distillation loss of two networks' outputs, with its hyperparameters and what it needs.
+    """A distillation loss of two networks' outputs, its hyperparameters and its requirements.
 
     Attributes:
-        name: what the registry and every table call it; with hyperparameters, the whole specification.
+        name: name in the registry and in tables; with hyperparameters, the whole specification.
         function: from student and teacher (`Outputs`), and the labels if it takes them, to a scalar tensor.
         reads: the outputs it may read.
-        adapts: what must be brought together, words of `ADAPTS`; empty if any two shapes will do.
-        source: the paper and where in it.
+        adapts: which shapes must agree, words of `ADAPTS`; empty if any two shapes are accepted.
+        source: paper and equation.
         version: raised whenever its numbers change.
-        as_proxy: whether it says something about untrained networks.
+        as_proxy: whether it is a proxy for untrained networks.
         min_images: the smallest batch that it is defined for.
         min_stages: the fewest stages that it is defined for.
         projector: builds the paper's own modules for the shapes of student and teacher.
@@ -85,10 +85,10 @@ class Distiller:
             teacher: outputs of the teacher for the same batch; they are detached here.
             labels: class indices ``(B,)``; needed only if `uses_labels`.
             adapter: a module from `projectors`, or a name: ``"conv1x1"``, ``"conv1x1_bn"``, ``"linear"`` or
-                ``"projector"``, built afresh with the seed of the hyperparameter ``adapter_seed``.
+                ``"projector"``, initialised with the seed ``adapter_seed``, a hyperparameter.
 
         Raises:
-            MissingOutput: a network did not give what the loss reads.
+            MissingOutput: a network lacks an output that the loss reads.
             ShapeMismatch: batches, classes, stages, channels or widths differ, or labels are missing or wrong.
             TooFewImages: the batch is smaller than ``min_images``.
             BadLoss: the function returned no scalar, or one without gradient for a student that wants it.
@@ -123,11 +123,11 @@ class Distiller:
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
     def configured(self, **hyperparameters: object) -> "Distiller":
-        """The same loss with other hyperparameters; its name is the specification that gives it again.
+        """The same loss with other hyperparameters; `get` returns it by its name, the whole specification.
 
         Raises:
-            UnknownNameError: it has no such hyperparameter; the message has the nearest ones.
-            HyperparameterError: a value of the wrong type or out of range.
+            UnknownNameError: it has no such hyperparameter; the message suggests similar ones.
+            HyperparameterError: a value has the wrong type or is out of range.
         """
         defaults = self._defaults
         for name in hyperparameters:
@@ -170,7 +170,7 @@ class Distiller:
     def _adapted_outputs(self) -> list[str]:
         return [name for word in sorted(self.adapts) for name in _ADAPTED.get(word, ()) if name in self.reads]
 
-    def _function_hyperparameters(self) -> dict[str, Any]:
+    def _function_hyperparameters(self) -> dict[str, object]:
         return {name: value for name, value in self.hyperparameters.items() if name not in ADAPTER_HYPERPARAMETERS}
 
     def _check(self, student: Outputs, teacher: Outputs) -> None:
@@ -240,17 +240,17 @@ def distiller(
     Args:
         name: a name that no other distiller has.
         reads: the outputs it reads, one name or several.
-        adapts: what must be brought together, one word of `ADAPTS` or several.
+        adapts: which shapes must agree, one word of `ADAPTS` or several.
         source: paper and equation.
         version: raise it when its numbers change.
-        as_proxy: whether it says something about untrained networks.
+        as_proxy: whether it is a proxy for untrained networks.
         min_images: the smallest batch that it is defined for.
         min_stages: the fewest stages that it is defined for.
         projector: builds the paper's own modules.
 
     Raises:
         UnknownNameError: ``reads`` or ``adapts`` has a word that is not known.
-        HyperparameterError: a hyperparameter without default.
+        HyperparameterError: a hyperparameter has no default.
         RegistrationError: the name has other characters than letters, digits, ``_``, ``-`` and ``.``, or is reserved.
         DuplicateNameError: the name is taken by a definition from elsewhere.
 
@@ -268,6 +268,7 @@ def distiller(
         own_hyperparameters(function)
         made = Distiller(name, function, outputs, words, source, version, as_proxy, min_images, min_stages, projector)
         REGISTRY.add(name, made, defined_at(function), own=is_own(function))
+        function.__globals__.setdefault("__test__", {})[function.__name__] = function  # doctest runs its example
         return made
 
     return register
@@ -285,10 +286,10 @@ def get(name: str, **hyperparameters: object) -> Distiller:
 
     Args:
         name: a registered name, with hyperparameters in parentheses or not.
-        hyperparameters: they go before those of the specification.
+        hyperparameters: take precedence over those of the specification.
 
     Raises:
-        UnknownNameError: no distiller has this name, or it has no such hyperparameter; the message has the nearest
+        UnknownNameError: no distiller has this name, or it has no such hyperparameter; the message suggests similar
             ones.
         HyperparameterError: the specification cannot be read, or a hyperparameter has a wrong value.
 

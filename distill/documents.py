@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from zcbench.distill.errors import HyperparameterError
 from zcbench.specification import write_specification
@@ -11,8 +11,15 @@ from zcbench.specification import write_specification
 VERSION = 1
 
 
-def read_best(path: str | Path) -> dict[str, Any]:
-    """Entry ``best`` of a result file: a JSON object with ``version`` and ``best``.
+class BestDistiller(NamedTuple):
+    """The best distiller of a result file: its formula, and its name with hyperparameters, as `get` takes it."""
+
+    formula: str
+    name: str
+
+
+def read_best(path: str | Path) -> BestDistiller:
+    """The best distiller of a result file: a JSON object with ``version`` and ``best``.
 
     Raises:
         HyperparameterError: the file cannot be read, is of another version, or has no such entry.
@@ -21,8 +28,12 @@ def read_best(path: str | Path) -> dict[str, Any]:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         version = content["version"]
         if version == VERSION:
-            return {"formula": content["best"]["formula"], **content["best"]}
-    except (OSError, ValueError, LookupError, TypeError) as error:
+            best = content["best"]
+            formula, name = best["formula"], best.get("distiller")
+            if not isinstance(formula, str):
+                raise TypeError(f"the formula is of type {type(formula).__name__}")
+            return BestDistiller(formula, str(name or write_specification("genome", {"formula": formula})))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise HyperparameterError(
             f"{path} holds no distiller: {type(error).__name__}: {error}. Expected the distiller.json of "
             f"'zcbench evolve-distiller', JSON with 'version' and, under 'best', 'formula'."
@@ -31,13 +42,3 @@ def read_best(path: str | Path) -> dict[str, Any]:
         f"{path} is a distiller file of version {version!r}. Expected version {VERSION}; search again with this "
         f"zcbench, or read it with the one that wrote it."
     )
-
-
-def name_in(path: str | Path) -> str:
-    """Name of the best distiller of a result file, with its hyperparameters, as `get` takes it.
-
-    Raises:
-        HyperparameterError: as `read_best`.
-    """
-    best = read_best(path)
-    return str(best.get("distiller") or write_specification("genome", {"formula": str(best["formula"])}))

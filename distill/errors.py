@@ -1,4 +1,4 @@
-"""What can be wrong with a distillation loss or with what it is given."""
+"""Errors of distillation losses and of trainings."""
 
 from zcbench.errors import Interrupted, ZcbenchError
 
@@ -8,7 +8,7 @@ class DistillError(ZcbenchError):
 
 
 class MissingOutput(DistillError, LookupError):
-    """A loss reads an output that a network did not give."""
+    """A loss reads an output that a network does not have."""
 
 
 class ShapeMismatch(DistillError, ValueError):
@@ -20,7 +20,7 @@ class TooFewImages(DistillError, ValueError):
 
 
 class BadLoss(DistillError, TypeError):
-    """A loss that is no scalar tensor, or that no gradient leads from to the student."""
+    """A loss that is no scalar tensor, or that has no gradient for the student."""
 
 
 class HyperparameterError(DistillError, ValueError):
@@ -32,11 +32,11 @@ class RecipeError(DistillError, ValueError):
 
 
 class WeightError(DistillError, ValueError):
-    """Weights of loss terms that are negative, all zero, or of terms that are not there."""
+    """Weights of loss terms that are negative, all zero, or of unknown terms."""
 
 
 class DivergedLoss(DistillError, ArithmeticError):
-    """A loss that turned NaN or infinite; the message names the step and the term.
+    """A loss that is NaN or infinite; the message names the step and the term.
 
     Args:
         what: what happened, a sentence.
@@ -53,4 +53,4 @@ class CheckpointError(DistillError):
 
 
 class TrainingStopped(DistillError, Interrupted):
-    """A training that was asked to stop; what it has done is in its checkpoint, if it has one."""
+    """A training that was stopped; its state is in its checkpoint, if it has one."""

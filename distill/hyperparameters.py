@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from zcbench.distill.errors import HyperparameterError
 
@@ -17,7 +17,7 @@ Count = Annotated[int, "at least 1"]
 ADAPTER_HYPERPARAMETERS: dict[str, object] = {"adapter": None, "adapter_seed": 0}
 
 
-def own_hyperparameters(function: Callable[..., Any]) -> dict[str, object]:
+def own_hyperparameters(function: Callable[..., object]) -> dict[str, object]:
     """Hyperparameters of ``function`` and their defaults, in its order.
 
     Raises:
@@ -32,7 +32,7 @@ def own_hyperparameters(function: Callable[..., Any]) -> dict[str, object]:
     return {parameter.name: parameter.default for parameter in parameters}
 
 
-def checked_hyperparameter(function: Callable[..., Any], name: str, value: object) -> object:
+def checked_hyperparameter(function: Callable[..., object], name: str, value: object) -> object:
     """``value`` in the type of the hyperparameter's default.
 
     Raises:
@@ -44,11 +44,11 @@ def checked_hyperparameter(function: Callable[..., Any], name: str, value: objec
     return float(value) if isinstance(value, int) and isinstance(_default(function, name), float) else value
 
 
-def _default(function: Callable[..., Any], name: str) -> object:
+def _default(function: Callable[..., object], name: str) -> object:
     return (own_hyperparameters(function) | ADAPTER_HYPERPARAMETERS)[name]
 
 
-def _range(function: Callable[..., Any], name: str, value: object) -> tuple[str, bool]:
+def _range(function: Callable[..., object], name: str, value: object) -> tuple[str, bool]:
     default, parameter = _default(function, name), inspect.signature(function).parameters.get(name)
     annotation = parameter.annotation if parameter is not None else None
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,7 +1,7 @@
-"""What one network gives for one batch: all that a distillation loss may read."""
+"""The outputs of one network for one batch that a distillation loss may read."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from zcbench.distill.errors import MissingOutput, ShapeMismatch
 
 T = TypeVar("T")
 
-#: Every output and what it is, in the order of the documentation.
+#: Description of every output, in the order of the documentation.
 OUTPUTS: dict[str, str] = {
     "logits": "output of the network, (B, N)",
     "embedding": "input of the last linear layer, (B, C)",
@@ -56,11 +56,11 @@ class Outputs:
         stages: Sequence[Tensor] | None = None,
         classifier: Tensor | None = None,
         *,
-        memory: dict[Hashable, Any] | None = None,
+        memory: dict[Hashable, object] | None = None,
     ) -> None:
         given = {"logits": logits, "embedding": embedding, "features": features, "classifier": classifier}
         values = {name: (value,) for name, value in given.items() if value is not None}
-        self._memory: dict[Hashable, Any] = {} if memory is None else memory
+        self._memory: dict[Hashable, object] = {} if memory is None else memory
         self._values: dict[str, tuple[Tensor, ...]] = values | ({} if stages is None else {"stages": tuple(stages)})
         for name, tensor in self.tensors():
             _check(name, tensor)
@@ -130,7 +130,7 @@ class Outputs:
             return work(self, *details)
         if (work, details) not in self._memory:
             self._memory[work, details] = work(self, *details)
-        return self._memory[work, details]
+        return cast(T, self._memory[work, details])
 
     def read(self, name: str) -> tuple[Tensor, ...]:
         """The tensors of an output: one, or one for each stage.

@@ -1,6 +1,6 @@
-"""Reads the outputs that distillation losses need off a network, with their gradient."""
+"""Reads the outputs of a network that distillation losses need, with their gradient."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -18,9 +18,9 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Reader:
-    """Runs a network and gives what it puts out; the definitions are those of the proxies' signals.
+    """Runs a network and returns its outputs; the definitions are those of the proxies' signals.
 
-    What is not read costs nothing: for the logits alone the network is just called.
+    Only outputs that are read are recorded: for the logits alone the network is just called.
 
     Args:
         network: gives logits ``(B, N)`` for images.
@@ -61,7 +61,7 @@ class Reader:
         with torch.no_grad():
             return self(images)
 
-    def _recorder(self, images: Tensor) -> Any:
+    def _recorder(self, images: Tensor) -> AbstractContextManager[object]:
         if self._reads == {"logits"}:
             return nullcontext()
         return Recorder(named_state(self.network), images, copies=self._copies)

@@ -13,7 +13,6 @@ from rich.table import Table
 from zcbench.cli import recipes
 from zcbench.cli.bench import DataDir, Formats, Plugins, figure_formats
 from zcbench.cli.output import table_console
-from zcbench.cli.students import read_student
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -126,6 +125,7 @@ def evolve_distiller(
     command continues a search that was stopped or killed.
     """
     from zcbench import datasets
+    from zcbench.benchmarks.training.student import read_student
     from zcbench.distill.training.images import TrainingData
     from zcbench.distill.training.recipe import Recipe
     from zcbench.errors import unknown

@@ -1,4 +1,4 @@
-"""AT: where does the network look?
+"""AT: attention maps of the stages.
 
 Zagoruyko, Komodakis, "Paying More Attention to Attention", ICLR 2017, arXiv:1612.03928, equation 2.
 """
@@ -24,6 +24,13 @@ def at(student: Outputs, teacher: Outputs) -> Tensor:
 
     Returns:
         Dimensionless, mean over the batch, from 0 for equal maps to 2 per stage; the scale of a map does not matter.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(stages=[torch.tensor([[[[1.0, 0.0]]]])])
+        >>> teacher = Outputs(stages=[torch.tensor([[[[0.0, 5.0]]]])])
+        >>> at(student, teacher).item()  # two unit vectors at a right angle
+        2.0
 
     Note:
         The paper's distance is not squared; the released code squares it and averages over the H·W positions as well,

@@ -1,4 +1,4 @@
-"""CC: the correlation between the images, in the space of a Gaussian kernel.
+"""CC: correlation between the images, with a Gaussian kernel.
 
 Peng et al., "Correlation Congruence for Knowledge Distillation", ICCV 2019, arXiv:1904.01802, section 3.
 """
@@ -34,6 +34,13 @@ def cc(student: Outputs, teacher: Outputs, *, gamma: Positive = 0.4, order: Coun
 
     Raises:
         TooFewImages: one image.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(embedding=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> teacher = Outputs(embedding=torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+        >>> round(cc.configured(gamma=0.5, order=1)(student, teacher).item(), 4)  # 2 of 4 entries differ by 1/e
+        0.0677
 
     Note:
         The paper brings both embeddings to one width by a trained linear layer first; the kernel needs none.
@@ -71,6 +78,12 @@ def cc_neighbours(student: Outputs, teacher: Outputs) -> Tensor:
 
     Raises:
         TooFewImages: one image.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(embedding=torch.tensor([[1.0], [2.0], [4.0]]))
+        >>> cc_neighbours(student, Outputs(embedding=torch.zeros(3, 1))).item()  # (1 * 2 + 2 * 4) / 2
+        5.0
 
     Note:
         This is what the widely used RepDistiller, and DisWOT after it, call CC. It is not the paper's loss: it depends

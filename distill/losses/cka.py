@@ -1,4 +1,4 @@
-"""CKA gap: two embeddings of the batch compared as a whole.
+"""CKA gap: alignment of the embeddings of a batch.
 
 Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019, arXiv:1905.00414, section 3; as a
 part of the fitness of KD-Zero, NeurIPS 2023.
@@ -30,7 +30,14 @@ def cka_gap(student: Outputs, teacher: Outputs) -> Tensor:
         where the embeddings of a network are all equal.
 
     Raises:
-        TooFewImages: one image, of which nothing is left after centring.
+        TooFewImages: one image, which is zero after centring.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(embedding=torch.tensor([[1.0], [-1.0], [0.0], [0.0]]))
+        >>> teacher = Outputs(embedding=torch.tensor([[0.0], [0.0], [1.0], [-1.0]]))
+        >>> cka_gap(student, teacher).item(), round(abs(cka_gap(student, student).item()), 4)
+        (1.0, 0.0)
 
     Note:
         This is the biased estimate, which grows as the batch gets small beside the width.

@@ -1,4 +1,4 @@
-"""CRD: tell the teacher's view of the same image from its views of the others.
+"""CRD: contrastive loss between the embeddings of student and teacher.
 
 Tian, Krishnan, Isola, "Contrastive Representation Distillation", ICLR 2020, arXiv:1910.10699, section 3.2.
 """
@@ -61,6 +61,11 @@ def crd(student: Outputs, teacher: Outputs, *, temperature: Positive = 0.07) -> 
 
     Raises:
         TooFewImages: one image, which has no negatives.
+
+    Example:
+        >>> outputs = Outputs(embedding=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> round(crd.configured(temperature=1)(outputs, outputs).item(), 4)  # 2 log(1 + 1/e)
+        0.6265
 
     Note:
         InfoNCE with the other images of the batch as negatives, those of the same class included; the paper estimates

@@ -1,4 +1,4 @@
-"""CWD: each channel as a distribution over the image.
+"""CWD: each channel as a distribution over the positions.
 
 Shu et al., "Channel-wise Knowledge Distillation for Dense Prediction", ICCV 2021, arXiv:2011.13256, section 3.
 """
@@ -14,7 +14,7 @@ from zcbench.distill.outputs import Outputs
 
 @distiller("cwd", reads="features", adapts=("channels", "spatial"), source="arXiv:2011.13256, section 3")
 def cwd(student: Outputs, teacher: Outputs, *, temperature: Positive = 4.0) -> Tensor:
-    r"""Divergence of where each of the student's channels fires from where the teacher's does.
+    r"""Divergence of the spatial distribution of each channel of the student from that of the teacher.
 
     .. math::  L = \frac{T^2}{BC} \sum_{ic}
                \operatorname{KL}\!\left(\sigma(F^T_{ic} / T) \,\Vert\, \sigma(F^S_{ic} / T)\right)
@@ -30,8 +30,15 @@ def cwd(student: Outputs, teacher: Outputs, *, temperature: Positive = 4.0) -> T
         Nats times :math:`T^2`, mean over batch and channels, from 0, which it is for maps that are equal up to a shift
         of each channel.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[[[0.0, 0.0]]]]))
+        >>> teacher = Outputs(features=torch.tensor([[[[3.0, 1.0]]]]).log())
+        >>> round(cwd.configured(temperature=1)(student, teacher).item(), 4)  # 3/4 log(3/2) + 1/4 log(1/2)
+        0.1308
+
     Note:
-        With 1×1 maps it is zero for any two networks, and has no use.
+        With 1×1 maps it is zero for any two networks.
     """
     one, other = (maps.flatten(2) / temperature for maps in at_one_size(student.features, teacher.features))
     divergence = kl_div(log_softmax(one, 2), log_softmax(other, 2), reduction="sum", log_target=True)

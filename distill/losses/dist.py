@@ -1,4 +1,4 @@
-"""DIST: keep the relations between probabilities, not the probabilities.
+"""DIST: correlations of the predicted probabilities.
 
 Huang et al., "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022, arXiv:2205.10536, section 4.
 """
@@ -34,6 +34,13 @@ def dist(
 
     Raises:
         TooFewImages: one image, which correlates with nothing.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(logits=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> teacher = Outputs(logits=torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        >>> round(dist(student, teacher).item(), 4)  # every correlation is -1
+        4.0
 
     Note:
         The factor :math:`T^2` and the defaults are those of the released code; its CIFAR-100 runs use 2, 2 and 4. A

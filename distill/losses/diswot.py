@@ -1,10 +1,10 @@
-"""DisWOT: does the student see the batch, and the classes, as the teacher does?
+"""DisWOT: similarities between the images, and between the classes.
 
 Dong et al., "DisWOT: Student Architecture Search for Distillation WithOut Training", CVPR 2023, arXiv:2303.15678,
-sections 3.1 to 3.3. Paper and released code differ in both parts. Under the paper's own names (``diswot_relation``,
-``diswot_semantic`` and their sum ``diswot``) stands the released code, which its rankings were made with;
-``diswot_relation_paper`` and ``diswot_semantic_cam`` are the formulas that are printed, and their sum
-``diswot_distillation`` is what the paper adds to KD when it trains.
+sections 3.1 to 3.3. Paper and released code differ in both parts. ``diswot_relation``, ``diswot_semantic`` and their
+sum ``diswot`` are the released code, with which the rankings of the paper were made. ``diswot_relation_paper`` and
+``diswot_semantic_cam`` are the printed formulas; their sum ``diswot_distillation`` is the loss that the paper adds to
+KD.
 """
 
 from torch import Tensor
@@ -37,6 +37,13 @@ def diswot_relation(student: Outputs, teacher: Outputs) -> Tensor:
     Raises:
         TooFewImages: one image.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[1.0, 0.0], [0.0, 1.0]]).view(2, 2, 1, 1))
+        >>> teacher = Outputs(features=torch.tensor([[1.0, 0.0], [1.0, 0.0]]).view(2, 2, 1, 1))
+        >>> round(diswot_relation(student, teacher).item(), 4)  # rows (1, 0) and (1, 1) / sqrt(2): (2 - sqrt(2)) / 2
+        0.2929
+
     Note:
         The paper's own formula is `diswot_relation_paper`.
     """
@@ -50,6 +57,8 @@ def diswot_relation_paper(student: Outputs, teacher: Outputs) -> Tensor:
     .. math::  L = \frac{1}{B^2} \lVert \mathcal{A}^T - \mathcal{A}^S \rVert_F, \qquad
                \mathcal{A} = \tilde A \tilde A^\top / \lVert \tilde A \tilde A^\top \rVert_F
 
+    :math:`\tilde A` is the feature map flattened to ``(B, C*H*W)``.
+
     Args:
         student: needs ``features`` ``(B, C, H, W)``.
         teacher: needs ``features``; C, H and W may differ.
@@ -59,6 +68,13 @@ def diswot_relation_paper(student: Outputs, teacher: Outputs) -> Tensor:
 
     Raises:
         TooFewImages: one image.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[1.0, 0.0], [0.0, 1.0]]).view(2, 2, 1, 1))
+        >>> teacher = Outputs(features=torch.tensor([[1.0, 0.0], [1.0, 0.0]]).view(2, 2, 1, 1))
+        >>> round(diswot_relation_paper(student, teacher).item(), 4)  # sqrt(2 - sqrt(2)) / 4
+        0.1913
 
     Note:
         The 1/B² is that of the paper's training loss; its search leaves it out. The distance is not squared, so its
@@ -93,8 +109,16 @@ def diswot_semantic(student: Outputs, teacher: Outputs, labels: Tensor) -> Tenso
     Returns:
         Dimensionless, one number of the batch, from 0 for equal gradients to 4.
 
+    Example:
+        >>> import torch
+        >>> logits, labels = torch.zeros(1, 2), torch.tensor([0])
+        >>> student = Outputs(logits, embedding=torch.tensor([[1.0, 1.0]]))
+        >>> teacher = Outputs(logits, embedding=torch.tensor([[1.0, -1.0]]))
+        >>> round(diswot_semantic(student, teacher, labels).item(), 4)  # 4 for each class, divided by 2 * 2
+        2.0
+
     Note:
-        The released code weighs no feature map although the paper speaks of class activation maps; see
+        The released code uses no feature map, although the paper describes class activation maps; see
         `diswot_semantic_cam`. The loss jumps where an entry of a gradient changes its sign.
     """
     return gradient_distance(_classifier_gradient(student, labels), _classifier_gradient(teacher, labels))
@@ -119,6 +143,14 @@ def diswot_semantic_cam(student: Outputs, teacher: Outputs) -> Tensor:
 
     Raises:
         ShapeMismatch: a classifier does not read its network's last feature map, or the class counts differ.
+
+    Example:
+        >>> import torch
+        >>> maps = torch.eye(2).view(1, 2, 1, 2)
+        >>> student = Outputs(features=maps, classifier=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> teacher = Outputs(features=maps, classifier=torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+        >>> round(diswot_semantic_cam(student, teacher).item(), 4)  # sqrt(2 - sqrt(2)) / 4
+        0.1913
 
     Note:
         Plain class activation maps, as the paper's formula has them, not Grad-CAM, of which its abstract speaks. Since
@@ -150,6 +182,15 @@ def diswot(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
     Raises:
         TooFewImages: one image.
 
+    Example:
+        >>> import torch
+        >>> logits, labels = torch.zeros(2, 2), torch.tensor([0, 1])
+        >>> student = Outputs(logits, torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.ones(2, 2, 1, 1))
+        >>> teacher = Outputs(logits, torch.tensor([[1.0, 0.0], [0.0, -1.0]]), torch.eye(2).view(2, 2, 1, 1))
+        >>> terms = diswot_semantic(student, teacher, labels), diswot_relation(student, teacher)
+        >>> torch.equal(diswot(student, teacher, labels), sum(terms))
+        True
+
     Note:
         The paper adds the two without weights. :math:`M_s` is about a hundred times :math:`M_r` at initialisation, so
         the sum ranks as :math:`M_s` does.
@@ -164,7 +205,7 @@ def diswot(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
     source="arXiv:2303.15678, section 3.3, without the KD term",
 )
 def diswot_distillation(student: Outputs, teacher: Outputs) -> Tensor:
-    r"""What DisWOT† adds to KD: both distances as they are printed.
+    r"""The loss that DisWOT† adds to KD: the sum of both distances as printed.
 
     .. math::  L = \frac{1}{N^2} \lVert \Delta \mathcal{G} \rVert_F + \frac{1}{B^2} \lVert \Delta \mathcal{A} \rVert_F
 
@@ -178,6 +219,14 @@ def diswot_distillation(student: Outputs, teacher: Outputs) -> Tensor:
     Raises:
         ShapeMismatch: a classifier does not read its network's last feature map, or the class counts differ.
         TooFewImages: one image.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.eye(2).view(2, 2, 1, 1), classifier=torch.eye(2))
+        >>> teacher = Outputs(features=torch.ones(2, 2, 1, 1), classifier=torch.eye(2))
+        >>> loss = diswot_distillation(student, teacher)
+        >>> torch.equal(loss, diswot_semantic_cam(student, teacher) + diswot_relation_paper(student, teacher))
+        True
 
     Note:
         `diswot_semantic_cam` plus `diswot_relation_paper`.
@@ -208,7 +257,8 @@ def class_map_distance(student: Outputs, teacher: Outputs) -> Tensor:
 
 def matrix_distance(one: Tensor, other: Tensor) -> Tensor:
     """Frobenius norm of the difference of two matrices, each divided by its own norm."""
-    return vector_norm(direction(one.flatten(), 0) - direction(other.flatten(), 0))
+    distance: Tensor = vector_norm(direction(one.flatten(), 0) - direction(other.flatten(), 0))
+    return distance
 
 
 def _classifier_gradient(outputs: Outputs, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""FitNets: the student imitates the teacher's features.
+"""FitNets: distance of the feature maps.
 
 Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, arXiv:1412.6550, equation 3.
 """
@@ -26,6 +26,12 @@ def fitnet(student: Outputs, teacher: Outputs) -> Tensor:
     Returns:
         Squared activation, mean over batch, channels and positions, from 0 for equal maps.
 
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.zeros(1, 1, 1, 2))
+        >>> fitnet(student, Outputs(features=torch.tensor([[[[1.0, 3.0]]]]))).item()  # (1 + 9) / 2
+        5.0
+
     Note:
         The paper has ½‖·‖² for hints taken from the middle of the networks, and trains the lower half with it first.
         The mean instead of half the sum is that of the widely used re-implementations.
@@ -47,6 +53,12 @@ def fitnet_embedding(student: Outputs, teacher: Outputs) -> Tensor:
 
     Returns:
         Squared activation, mean over batch and channels, from 0 for equal embeddings.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(embedding=torch.zeros(1, 2))
+        >>> fitnet_embedding(student, Outputs(embedding=torch.tensor([[1.0, 3.0]]))).item()  # (1 + 9) / 2
+        5.0
 
     Note:
         This is the form that DisWOT (arXiv:2303.15678) uses as a zero-cost proxy.

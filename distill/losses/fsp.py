@@ -1,4 +1,4 @@
-"""FSP: the flow of the solution from stage to stage.
+"""FSP: Gram matrices between consecutive stages.
 
 Yim et al., "A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer Learning",
 CVPR 2017, section 3.
@@ -30,6 +30,14 @@ def fsp(student: Outputs, teacher: Outputs) -> Tensor:
     Raises:
         ShapeMismatch: one stage, or different channels.
 
+    Example:
+        >>> import torch
+        >>> deep = torch.tensor([3.0, 1.0]).view(1, 2, 1, 1)
+        >>> student = Outputs(stages=[torch.full((1, 1, 1, 1), 2.0), deep])
+        >>> teacher = Outputs(stages=[torch.ones(1, 1, 1, 1), torch.ones(1, 2, 1, 1)])
+        >>> fsp(student, teacher).item()  # the Gram matrices are (6, 2) and (1, 1)
+        26.0
+
     Note:
         Stages of one network that differ in size are pooled to the smaller (adaptive average); the paper takes the
         maximum, and pairs the first and last layer inside each module instead of consecutive stages. Common code takes
@@ -43,12 +51,13 @@ def fsp(student: Outputs, teacher: Outputs) -> Tensor:
 def fsp_mean(student: Outputs, teacher: Outputs) -> Tensor:
     r"""`fsp` with the mean over the entries of each Gram matrix in place of their sum, as common code has it.
 
-    .. math::  L = \frac1B \sum_i \sum_l \frac{1}{C_l C_{l+1}} \lVert G^S_{il} - G^T_{il} \rVert_F^2, \qquad
-               (G_{il})_{cc'} = \frac{1}{HW} \sum_{hw} F_{ilchw} F_{i,l+1,c'hw}
+    .. math::  L = \frac1B \sum_i \sum_l \frac{1}{C_l C_{l+1}} \lVert G^S_{il} - G^T_{il} \rVert_F^2
+
+    :math:`G` are the Gram matrices of `fsp`.
 
     Args:
-        student: needs ``stages``, ``(B, C_l, H_l, W_l)`` each, at least two.
-        teacher: needs as many, of as many channels each; H and W may differ between the networks.
+        student: needs ``stages``, at least two, as for `fsp`.
+        teacher: needs as many, of as many channels each.
 
     Returns:
         Activation to the fourth power, mean over the batch and over channel pairs, sum over stages, from 0 for equal
@@ -56,6 +65,12 @@ def fsp_mean(student: Outputs, teacher: Outputs) -> Tensor:
 
     Raises:
         ShapeMismatch: one stage, or different channels.
+
+    Example:
+        >>> import torch
+        >>> student, teacher = (Outputs(stages=[torch.full((1, 2, 1, 1), value)] * 2) for value in (3.0, 1.0))
+        >>> fsp_mean(student, teacher).item()  # every entry is 9 against 1
+        64.0
 
     Note:
         The form of RepDistiller and of the code made from it. The late stages, which have the most channels, weigh

@@ -1,4 +1,4 @@
-"""The few constructions that several papers share: directions, similarities, and maps of one size."""
+"""Operations that several losses share: unit vectors, similarities, and maps of one size."""
 
 import math
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ def total(terms: Iterable[Tensor]) -> Tensor:
 
 def direction(vectors: Tensor, dim: int = 1) -> Tensor:
     """Vectors along ``dim`` at unit length; a zero vector stays zero and gets no gradient."""
-    lengths = vector_norm(vectors, dim=dim, keepdim=True)
+    lengths: Tensor = vector_norm(vectors, dim=dim, keepdim=True)
     return vectors / lengths.where(lengths > TINY, math.inf)
 
 

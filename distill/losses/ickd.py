@@ -1,4 +1,4 @@
-"""ICKD: which channels fire together?
+"""ICKD: correlations between the channels.
 
 Liu et al., "Exploring Inter-Channel Correlation for Diversity-preserved Knowledge Distillation", ICCV 2021,
 arXiv:2202.03680, section 3 (ICKD-C).
@@ -27,6 +27,13 @@ def ickd(student: Outputs, teacher: Outputs) -> Tensor:
     Returns:
         Dimensionless, mean over batch and channels, from 0 for equal correlations to 4; a rotation of the positions
         and the scale do not matter.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]]))
+        >>> teacher = Outputs(features=torch.tensor([[[[1.0, 0.0]], [[1.0, 0.0]]]]))
+        >>> round(ickd(student, teacher).item(), 4)  # rows (1, 0) and (1, 1) / sqrt(2): 2 - sqrt(2)
+        0.5858
 
     Note:
         The row normalisation and the divisor are the released code's; there the student always passes through a 1×1

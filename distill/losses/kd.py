@@ -1,4 +1,4 @@
-"""KD: the student learns the teacher's softened probabilities.
+"""KD: divergence of softened probabilities.
 
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531, section 2.
 """
@@ -26,6 +26,13 @@ def kd(student: Outputs, teacher: Outputs, *, temperature: Positive = 4.0) -> Te
 
     Returns:
         Nats times :math:`T^2`, mean over the batch, from 0, which it is for equal logits up to a shift per image.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(logits=torch.tensor([[0.0, 0.0]]))
+        >>> teacher = Outputs(logits=torch.tensor([[3.0, 1.0]]).log())
+        >>> round(kd.configured(temperature=1)(student, teacher).item(), 4)  # 3/4 log(3/2) + 1/4 log(1/2)
+        0.1308
 
     Note:
         The paper minimises the cross-entropy with the soft targets; the KL divergence differs from it by the teacher's

@@ -1,4 +1,4 @@
-"""KD-SVD: how the principal directions of the maps change from stage to stage.
+"""KD-SVD: singular vectors of the maps of consecutive stages.
 
 Lee et al., "Self-supervised Knowledge Distillation Using Singular Value Decomposition", ECCV 2018, arXiv:1807.06819,
 section 3.
@@ -41,6 +41,12 @@ def kdsvd(student: Outputs, teacher: Outputs, *, rank: Count = 1) -> Tensor:
 
     Raises:
         ShapeMismatch: one stage, or different channels.
+
+    Example:
+        >>> stages = [torch.eye(4).view(1, 4, 2, 2) * torch.arange(1.0, 5.0).view(1, 4, 1, 1) for _ in range(2)]
+        >>> scaled = Outputs(stages=[2 * maps for maps in stages])
+        >>> round(kdsvd(Outputs(stages=stages), scaled).item(), 4)  # the singular vectors are the same
+        0.0
 
     Note:
         The sign of a singular vector is arbitrary, and the kernel depends on the signs of two stages; the teacher's are

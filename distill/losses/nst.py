@@ -1,4 +1,4 @@
-"""NST: what patterns are the channels selective to?
+"""NST: distributions of the normalised channels.
 
 Huang, Wang, "Like What You Like: Knowledge Distill via Neuron Selectivity Transfer", 2017, arXiv:1707.01219,
 section 4 with the polynomial kernel.
@@ -28,6 +28,13 @@ def nst(student: Outputs, teacher: Outputs) -> Tensor:
     Returns:
         Dimensionless, mean over the batch, from 0 for channels of one distribution to 2 per stage; the order and the
         scale of the channels do not matter.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(stages=[torch.tensor([[[[1.0, 0.0]]]])])
+        >>> teacher = Outputs(stages=[torch.tensor([[[[0.0, 5.0]]]])])
+        >>> nst(student, teacher).item()  # channels at a right angle: 1 + 1 - 2 * 0
+        2.0
 
     Note:
         The kernel is :math:`(x^\top y)^d` with d = 2 and no constant. The teacher's own term has no gradient but

@@ -1,4 +1,4 @@
-"""PKD: features that agree up to scale and shift.
+"""PKD: features compared up to scale and shift.
 
 Cao et al., "PKD: General Distillation Framework for Object Detectors via Pearson Correlation Coefficient",
 NeurIPS 2022, arXiv:2207.02039, section 3.
@@ -27,6 +27,12 @@ def pkd(student: Outputs, teacher: Outputs) -> Tensor:
     Returns:
         Dimensionless, mean over all entries, from 0, which it is for channels that agree up to a positive factor and a
         shift, to 2. Constant channels of both networks agree; a constant against a varying one counts ½.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[[[1.0, 2.0]]]]))
+        >>> round(pkd(student, Outputs(features=torch.tensor([[[[2.0, 1.0]]]]))).item(), 4)  # the correlation is -1
+        2.0
 
     Note:
         The released code divides by the unbiased deviation plus :math:`10^{-6}` and resizes maps bilinearly; here it is

@@ -1,4 +1,4 @@
-"""PKT: the probability that one image is a neighbour of another.
+"""PKT: probabilities that two images are neighbours.
 
 Passalis, Tefas, "Learning Deep Representations with Probabilistic Knowledge Transfer", ECCV 2018, arXiv:1803.10837,
 section 3.
@@ -30,6 +30,13 @@ def pkt(student: Outputs, teacher: Outputs) -> Tensor:
 
     Raises:
         TooFewImages: one image.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(embedding=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> teacher = Outputs(embedding=torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+        >>> round(pkt(student, teacher).item(), 4)  # a quarter of log(9/8): rows (2/3, 1/3) against (1/2, 1/2)
+        0.0294
 
     Note:
         The paper sums over the rows; the mean over all entries, the image itself among its neighbours and

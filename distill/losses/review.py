@@ -1,4 +1,4 @@
-"""ReviewKD: shallow stages of the teacher guide the student's deep ones.
+"""ReviewKD: stages of the student, fused from deep to shallow, compared with those of the teacher.
 
 Chen et al., "Distilling Knowledge via Knowledge Review", CVPR 2021, arXiv:2104.09044, sections 3.2 and 3.3.
 """
@@ -14,7 +14,7 @@ from zcbench.distill.outputs import Outputs, Shapes
 
 
 class Fusion(nn.Module):
-    """Attention-based fusion of a stage with what the deeper stages gave.
+    """Attention-based fusion of a stage with the fused deeper stages.
 
     Args:
         own: channels of the stage.
@@ -32,7 +32,7 @@ class Fusion(nn.Module):
             nn.init.kaiming_uniform_(convolution.weight, a=1)
 
     def forward(self, stage: Tensor, deeper: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The stage at the teacher's channels, and what goes on to the next shallower one."""
+        """The stage at the teacher's channels, and the input of the next shallower fusion."""
         fused = self.enter(stage)
         if deeper is not None:
             deeper = interpolate(deeper, fused.shape[-2:], mode="nearest")
@@ -91,6 +91,12 @@ def review(student: Outputs, teacher: Outputs) -> Tensor:
 
     Returns:
         Squared activation, mean over batch, channels and positions, sum over the stages, from 0 for equal maps.
+
+    Example:
+        >>> student = Outputs(stages=[torch.zeros(1, 1, 2, 2)])
+        >>> teacher = Outputs(stages=[torch.tensor([[[[4.0, 0.0], [0.0, 0.0]]]])])
+        >>> review(student, teacher).item()  # (16 / 4 + 1 / 2) / (1 + 1 / 2)
+        3.0
 
     Note:
         The released code adds the pooled embedding as one more 1×1 stage for CIFAR networks and warms the weight up

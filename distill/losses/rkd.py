@@ -34,6 +34,13 @@ def rkd(student: Outputs, teacher: Outputs, *, distance: float = 25.0, angle: fl
     Raises:
         TooFewImages: one image.
 
+    Example:
+        >>> import torch
+        >>> student, teacher = Outputs(embedding=torch.tensor([[0.0], [1.0], [2.0]])), Outputs(embedding=torch.eye(3))
+        >>> loss = rkd.configured(distance=1, angle=0)(student, teacher)
+        >>> round(loss.item(), 4)  # distances (3/4, 3/4, 3/2) against (1, 1, 1): (1/16 + 1/16 + 1/4) / 9
+        0.0417
+
     Note:
         The means run over all B² pairs and B³ triples, those with equal images included, as in the released code. It
         holds B²·C numbers in memory.
@@ -49,7 +56,7 @@ def _relations(outputs: Outputs) -> tuple[Tensor, Tensor]:
 
 
 def _distances(differences: Tensor) -> Tensor:
-    lengths = vector_norm(differences, dim=2)
+    lengths: Tensor = vector_norm(differences, dim=2)
     positive = (lengths > TINY).sum().clamp(min=1)
     return lengths / (lengths.sum() / positive).clamp(min=TINY)
 

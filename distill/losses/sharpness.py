@@ -1,4 +1,4 @@
-"""Sharpness gap: how much more sure of itself is the student than the teacher?
+"""Sharpness gap: difference of the log-sum-exp of the logits.
 
 Rao et al., "Parameter-Efficient and Student-Friendly Knowledge Distillation", arXiv:2205.15308; as a part of the
 fitness of KD-Zero, NeurIPS 2023.
@@ -23,8 +23,14 @@ def sharpness_gap(student: Outputs, teacher: Outputs) -> Tensor:
     Returns:
         Nats, mean over the batch, unbounded on both sides; 0 for equal logits.
 
+    Example:
+        >>> import torch
+        >>> student, teacher = Outputs(logits=torch.zeros(1, 2)), Outputs(logits=torch.tensor([[3.0, 1.0]]).log())
+        >>> round(sharpness_gap(student, teacher).item(), 4)  # log 2 - log 4
+        -0.6931
+
     Note:
-        A difference, not a distance: minimised by itself it falls without end. A shift of the logits counts.
+        A difference, not a distance: it is unbounded below. It is not invariant to a shift of the logits.
     """
     return (student.logits.logsumexp(1) - teacher.logits.logsumexp(1)).mean()
 
@@ -41,6 +47,12 @@ def sharpness_gap_abs(student: Outputs, teacher: Outputs) -> Tensor:
 
     Returns:
         Nats, from 0, which it is also for networks that are equally sharp on average.
+
+    Example:
+        >>> import torch
+        >>> student, teacher = Outputs(logits=torch.zeros(1, 2)), Outputs(logits=torch.tensor([[3.0, 1.0]]).log())
+        >>> round(sharpness_gap_abs(student, teacher).item(), 4)  # log 4 - log 2
+        0.6931
 
     Note:
         The absolute value is taken after the mean, so that differences of single images may cancel.

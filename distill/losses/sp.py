@@ -1,4 +1,4 @@
-"""SP: images that look alike to the teacher should look alike to the student.
+"""SP: similarities between the images.
 
 Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv:1907.09682, section 3.
 """
@@ -28,6 +28,13 @@ def sp(student: Outputs, teacher: Outputs) -> Tensor:
 
     Raises:
         TooFewImages: one image, which is similar to itself.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.tensor([[1.0, 0.0], [0.0, 1.0]]).view(2, 2, 1, 1))
+        >>> teacher = Outputs(features=torch.tensor([[1.0, 0.0], [1.0, 0.0]]).view(2, 2, 1, 1))
+        >>> round(sp(student, teacher).item(), 4)  # rows (1, 0) and (1, 1) / sqrt(2): (2 - sqrt(2)) / 2
+        0.2929
 
     Note:
         The paper sums over pairs of layers; here the last feature map is the only pair.

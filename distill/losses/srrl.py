@@ -1,4 +1,4 @@
-"""SRRL: the teacher's classifier should read the student's features as it reads its own.
+"""SRRL: features, and the teacher's classifier applied to them.
 
 Yang et al., "Knowledge Distillation via Softmax Regression Representation Learning", ICLR 2021, section 3.
 """
@@ -42,7 +42,7 @@ def connector(student: Shapes, teacher: Shapes) -> nn.Module:
     source="Yang et al., ICLR 2021, section 3, released code",
 )
 def srrl(student: Outputs, teacher: Outputs, *, feature: float = 1.0, regression: float = 1.0) -> Tensor:
-    r"""Distance of the pooled features, and of what the teacher's classifier makes of them.
+    r"""Distance of the pooled features, and of the logits that the teacher's classifier gives for them.
 
     .. math::  L = \frac{\lambda_f}{BC} \sum_i \lVert f'_i - f^T_i \rVert^2
                + \frac{\lambda_r}{BN} \sum_i \lVert (W^T f'_i + b^T) - z^T_i \rVert^2
@@ -60,6 +60,13 @@ def srrl(student: Outputs, teacher: Outputs, *, feature: float = 1.0, regression
 
     Raises:
         ShapeMismatch: the teacher's classifier does not read its last feature map.
+
+    Example:
+        >>> import torch
+        >>> student = Outputs(features=torch.ones(1, 1, 1, 1))
+        >>> teacher = Outputs(features=torch.full((1, 1, 1, 1), 3.0), classifier=torch.tensor([[1.0], [2.0]]))
+        >>> srrl(student, teacher).item()  # 4 + (4 + 16) / 2
+        14.0
 
     Note:
         :math:`z^T = W^T f^T + b^T`, so the second term is computed as :math:`W^T (f' - f^T)`: neither the bias nor the

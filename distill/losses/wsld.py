@@ -1,4 +1,4 @@
-"""WSLD: soft labels weigh less where the student already knows the answer.
+"""WSLD: soft labels with a weight for each image.
 
 Zhou et al., "Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff Perspective", ICLR 2021,
 arXiv:2102.00650, section 4.
@@ -15,7 +15,7 @@ from zcbench.distill.outputs import Outputs
 
 @distiller("wsld", reads="logits", source="arXiv:2102.00650, section 4")
 def wsld(student: Outputs, teacher: Outputs, labels: Tensor, *, temperature: Positive = 2.0) -> Tensor:
-    r"""Cross-entropy with the teacher's soft labels, weighed per image.
+    r"""Cross-entropy with the teacher's soft labels, with a weight for each image.
 
     .. math::  L = \frac{T^2}{B} \sum_i \left(1 - e^{-\ell^S_i / \ell^T_i}\right)
                \operatorname{CE}\!\left(\sigma(z^T_i / T),\, \sigma(z^S_i / T)\right)
@@ -31,6 +31,12 @@ def wsld(student: Outputs, teacher: Outputs, labels: Tensor, *, temperature: Pos
     Returns:
         Nats times :math:`T^2`, mean over the batch, from 0. For equal logits it does not vanish: it is
         :math:`(1 - 1/e)\,T^2` times the entropy of the soft labels, with a gradient of zero.
+
+    Example:
+        >>> outputs = Outputs(logits=torch.zeros(1, 2))
+        >>> loss = wsld.configured(temperature=1)(outputs, outputs, torch.tensor([0]))
+        >>> round(loss.item(), 4)  # (1 - 1/e) log 2
+        0.4382
 
     Note:
         As in the released code, :math:`10^{-7}` is added to :math:`\ell^T`. The published weight is 2.5.

@@ -1,4 +1,4 @@
-"""Weights for losses whose sizes are worlds apart: each pulls as hard as the cross-entropy when training begins."""
+"""Weights that give each loss a gradient of the length of that of the cross-entropy in the first step."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -16,7 +16,7 @@ from zcbench.distill.training.teaching import Teacher
 from zcbench.distill.training.training import Training
 from zcbench.streams import seeded
 
-#: What stands in the place of weights that are to be computed.
+#: Value of the weights that requests balanced ones.
 BALANCED = "balanced"
 
 
@@ -43,7 +43,7 @@ def balanced_weights(
         data: training images.
         distillers: losses by name, specification or as objects.
         recipe: how the student will be trained.
-        mixture: how several teachers are weighed.
+        mixture: weighting of several teachers.
         device: where to compute.
 
     Returns:

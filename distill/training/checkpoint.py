@@ -1,55 +1,64 @@
-"""The state of a training on disk: written whole or not at all, and read only by the training that wrote it."""
+"""Checkpoint files of trainings: written atomically, and read only by the same training."""
 
 import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from torch import nn
 
 from zcbench.distill.errors import CheckpointError
+from zcbench.distill.training.state import Stored
 from zcbench.errors import shortened
 from zcbench.storage.files import replaced
 
 _FORMAT = 2
 
-#: What the keys of fingerprints of code begin with.
+#: Prefix of the keys of code fingerprints.
 CODE = "code of "
 
 
-def save(file: Path, about: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+def save(file: Path, about: Mapping[str, object], state: Stored) -> None:
     """Replace ``file`` by the state of a training; it is on the disk when this returns.
 
     Args:
         file: where to.
-        about: what the training is; `load` compares it.
-        state: tensors, numbers, texts and containers of them.
+        about: identity of the training; `load` compares it.
+        state: its state.
 
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; the file that was there is as it was.
     """
     content = io.BytesIO()
-    torch.save({"format": _FORMAT, "about": dict(about), "state": dict(state)}, content)
+    torch.save({"format": _FORMAT, "about": dict(about), "state": state}, content)
+    kept = f"The checkpoint before it is as it was in {file}." if file.exists() else "No checkpoint is there yet."
+    write_file(file, content.getbuffer(), f"a checkpoint of {len(content.getbuffer()):,} bytes", kept)
+
+
+def write_file(file: Path, content: bytes | memoryview, what: str, kept: str = "") -> None:
+    """Replace a file, whole or not at all.
+
+    Raises:
+        CheckpointError: the disk is full or the folder cannot be written; the message names ``what`` and ends with
+            ``kept`` and the advice.
+    """
     try:
         with replaced(file) as draft:
-            draft.write_bytes(content.getbuffer())
+            draft.write_bytes(content)
     except OSError as error:
-        kept = f"The checkpoint before it is as it was in {file}." if file.exists() else "No checkpoint is there yet."
-        raise CheckpointError(
-            f"Cannot write a checkpoint of {len(content.getbuffer()):,} bytes to {file.parent}: "
-            f"{error.strerror or error}. {kept} Make room on the disk, or name another folder, and start again."
-        ) from error
+        advice = f"{kept} Make room on the disk, or name another folder, and start again.".strip()
+        raise CheckpointError(f"Cannot write {what} to {file.parent}: {error.strerror or error}. {advice}") from error
 
 
-def load(file: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
+def load(file: Path, about: Mapping[str, object]) -> Stored | None:
     """State of the training that ``about`` describes, on the CPU; None if there is no file.
 
     Nothing in the file is executed.
 
     Raises:
-        CheckpointError: the file is damaged or of another training; the message says what differs.
+        CheckpointError: the file is damaged or of another training; the message lists the differences.
     """
     for draft in file.parent.glob(f".{file.name}.*.tmp"):
         draft.unlink(missing_ok=True)  # left by a process that was killed while it wrote
@@ -57,7 +66,7 @@ def load(file: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-        stored, state = content["about"], dict(content["state"])
+        stored, state = content["about"], cast(Stored, dict(content["state"]))
     except Exception as error:  # a damaged file raises nearly anything
         told = shortened(" ".join(str(error).split()), 1000)
         raise CheckpointError(

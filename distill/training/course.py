@@ -1,40 +1,42 @@
-"""What a training leaves behind, and who may look on."""
+"""Results, options and observers of a training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 from torch import nn
 
-Row = dict[str, Any]
+#: One epoch in a history, by column.
+Row = dict[str, float]
 
 
 class Observer(Protocol):
-    """Looks on while a network is trained."""
+    """Methods that a training calls while it runs."""
 
     def start(self, steps: int, done: int, history: Sequence[Row]) -> None:
-        """The training begins, or goes on after ``done`` of its ``steps``, with the rows it has so far."""
+        """The training starts, or resumes after ``done`` of its ``steps`` with the rows of the finished epochs."""
 
     def step(self) -> None:
-        """One more step is done."""
+        """A step is finished."""
 
     def epoch(self, row: Row) -> None:
-        """One more epoch is done."""
+        """An epoch is finished."""
 
     def finish(self) -> None:
-        """The training is over, however it ended."""
+        """The training has ended, with or without an error."""
 
 
 class Running(TypedDict, total=False):
-    """What may be said about a training without a change of its weights; each may be left out.
+    """Options of a training that do not change its weights; each may be omitted.
 
     Attributes:
         checkpoint: file for the state of the training; none is kept if omitted.
         checkpoint_every: steps between two checkpoints; those of one epoch if omitted.
-        evaluate_every: epochs between two looks at the test images; 1 if omitted, and the last epoch always has one.
-        observers: are told of every step and epoch.
-        stop: asked before each step; the training then keeps a checkpoint and ends.
+        evaluate_every: epochs between two evaluations on the test images; 1 if omitted. The last epoch is always
+            evaluated.
+        observers: called after every step and epoch.
+        stop: called before each step; if it returns True, the training writes a checkpoint and ends.
     """
 
     checkpoint: str | Path | None
@@ -46,7 +48,7 @@ class Running(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained network and how it came about.
+    """A trained network and its history.
 
     Attributes:
         network: the trained one, in evaluation mode.
@@ -55,7 +57,7 @@ class TrainingResult:
             accuracy are means over the epoch, in training mode; accuracies are in percent.
         accuracy: on the test images after the last epoch, in percent.
         loss: cross-entropy there.
-        steps: how many there were.
+        steps: number of steps.
     """
 
     network: nn.Module = field(repr=False)

@@ -1,4 +1,4 @@
-"""How good a trained network is."""
+"""Accuracy and loss of a trained network."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class Quality(NamedTuple):
 
 @torch.no_grad()
 def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
-    """Accuracy and loss in evaluation mode and float32; the modes of the modules are given back.
+    """Accuracy and loss in evaluation mode and float32; the modes of the modules are restored.
 
     Args:
         network: gives logits ``(B, N)``.
@@ -28,7 +28,7 @@ def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
         labels: ``(M,)``.
     """
     with evaluating(network):
-        logits = torch.cat([network(part) for part in images.split(_CHUNK)])
+        logits = torch.cat([network(part) for part in torch.split(images, _CHUNK)])
     hits = int((logits.argmax(1) == labels).sum())
     return Quality(100 * hits / len(labels), cross_entropy(logits, labels).item())
 

@@ -1,4 +1,4 @@
-"""A trained student as a file: weights alone, or the whole program."""
+"""Export of a trained student: its weights, or a `torch.export` program."""
 
 import io
 from pathlib import Path
@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from zcbench.distill.errors import CheckpointError
+from zcbench.distill.training.checkpoint import write_file
 from zcbench.errors import shortened
 from zcbench.storage.files import replaced
 
@@ -23,15 +24,9 @@ def save_weights(network: nn.Module, file: str | Path) -> Path:
         CheckpointError: the file cannot be written; one that was there is as it was.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    try:
-        content = io.BytesIO()
-        torch.save(weights, content)
-        with replaced(Path(file)) as draft:
-            draft.write_bytes(content.getbuffer())
-    except OSError as error:
-        raise CheckpointError(
-            f"Cannot write the weights to {file}: {error.strerror or error}. Make room, or name another file."
-        ) from error
+    content = io.BytesIO()
+    torch.save(weights, content)
+    write_file(Path(file), content.getbuffer(), f"the weights {Path(file).name}")
     return Path(file)
 
 

@@ -1,10 +1,10 @@
-"""The images that a training sees, as whole tensors in memory."""
+"""Training and test images as tensors in memory."""
 
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -66,7 +66,7 @@ class TrainingData(LabelledImages):
         return cls(train.images, train.labels, test.images, test.labels, train.num_classes, description, black)
 
     @classmethod
-    def from_dataset(cls, train: Any, test: Any = None, num_classes: int | None = None) -> "TrainingData":
+    def from_dataset(cls, train: object, test: object = None, num_classes: int | None = None) -> "TrainingData":
         """All images of one or two PyTorch data sets, read once, so that random transforms are drawn once.
 
         Args:
@@ -137,6 +137,9 @@ class TrainingData(LabelledImages):
         )
 
 
+#: What a training accepts as data: all that `TrainingData.taken` does.
+DataSource = TrainingData | object
+
 _PIECE = 1024
 _SHARE = 5  # of so many images of one data set one is held out
 
@@ -152,7 +155,14 @@ def _classes(labels: Tensor) -> int:
     return 1 + int(labels.max())
 
 
-def _materialised(split: str, dataset: Any) -> tuple[Tensor, Tensor]:
+@runtime_checkable
+class _Indexed(Protocol):
+    def __getitem__(self, index: int) -> object: ...
+
+    def __len__(self) -> int: ...
+
+
+def _materialised(split: str, dataset: object) -> tuple[Tensor, Tensor]:
     """Images and labels of a data set as two tensors."""
     if hasattr(dataset, "batch_sampler") and hasattr(dataset, "dataset"):
         raise BatchError(f"Given a {type(dataset).__name__} of {split} images. Expected its data set: give .dataset.")
@@ -171,9 +181,9 @@ def _materialised(split: str, dataset: Any) -> tuple[Tensor, Tensor]:
     return torch.stack(images), torch.tensor(labels)
 
 
-def _items(split: str, dataset: Any) -> Iterable[Any]:
+def _items(split: str, dataset: object) -> Iterable[object]:
     """Items of a map-style data set by their number, or those of an iterable one."""
-    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+    if isinstance(dataset, _Indexed):
         return (dataset[number] for number in range(len(dataset)))
     if not isinstance(dataset, Iterable):
         raise BatchError(
@@ -182,7 +192,7 @@ def _items(split: str, dataset: Any) -> Iterable[Any]:
     return dataset
 
 
-def _pair(split: str, number: int, item: Any) -> tuple[Tensor, int]:
+def _pair(split: str, number: int, item: object) -> tuple[Tensor, int]:
     """Image and label of one item."""
     image, label = item[:2] if isinstance(item, tuple | list) and len(item) >= 2 else (item, None)
     if isinstance(label, Tensor) and label.numel() == 1 and not label.is_floating_point():
@@ -198,9 +208,9 @@ def _pair(split: str, number: int, item: Any) -> tuple[Tensor, int]:
 
 
 def _check_finite(split: str, images: Tensor) -> None:
-    if all(bool(part.isfinite().all()) for part in images.split(_PIECE)):
+    if all(bool(part.isfinite().all()) for part in torch.split(images, _PIECE)):
         return
-    wrong = sum(int((~part.isfinite()).flatten(1).any(1).sum()) for part in images.split(_PIECE))
+    wrong = sum(int((~part.isfinite()).flatten(1).any(1).sum()) for part in torch.split(images, _PIECE))
     raise BatchError(
         f"{wrong:,} of {len(images):,} {split} images hold NaN or infinity. Expected finite numbers; mend or leave out "
         f"those images, and look for a division by zero in their normalisation."

@@ -1,7 +1,7 @@
-"""The loop that trains a student under a teacher, a network alone, or several that teach each other."""
+"""Train a student under a teacher, a network alone, or several students that teach each other."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+from typing import Unpack
 
 import torch
 from torch import nn
@@ -9,7 +9,7 @@ from torch import nn
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.course import Running, TrainingResult
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.images import DataSource, TrainingData
 from zcbench.distill.training.objective import CE, TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import Teacher
@@ -19,7 +19,7 @@ from zcbench.distill.training.training import Training
 def train(
     student: nn.Module,
     teacher: nn.Module | Teacher | Sequence[nn.Module | Teacher] | None,
-    data: TrainingData | tuple[Any, Any],
+    data: DataSource,
     recipe: Recipe | None = None,
     *,
     distillers: Sequence[Loss] = (),
@@ -30,9 +30,9 @@ def train(
 ) -> TrainingResult:
     """Train ``student`` in place: alone, or under one or several teachers.
 
-    The weights are a pure function of the arguments on one machine and build, whatever was drawn before; global random
-    states are left as they were. A training that finds its checkpoint goes on from there, to the same bits. An
-    incomplete last batch of an epoch is left out, so that every step sees as many images.
+    On one machine and build the weights are a pure function of the arguments; global random states are left unchanged.
+    A training with a checkpoint is resumed from it, to the same bits. An incomplete last batch of an epoch is left out,
+    so that all batches have the same size.
 
     Args:
         student: gives logits ``(B, N)``; it is moved to ``device``. Parts in evaluation mode, such as a frozen batch
@@ -49,17 +49,17 @@ def train(
         running: checkpoints, observers and the like, see `Running`.
 
     Returns:
-        The network of the last epoch; none is chosen by the test images.
+        The network of the last epoch; no epoch is selected by the test images.
 
     Raises:
         BatchError: labels and classes of the networks do not fit, or a network returns no logits.
         RecipeError: a recipe that cannot be carried out, distillers without a teacher, or a teacher without distillers;
             a teacher that shares parts with the student; nothing to train; or NaN in a network.
-        WeightError: weights that make no sense.
+        WeightError: weights are out of range or of unknown terms.
         DistillError: an output that a distiller reads is missing, or shapes do not fit.
         DivergedLoss: a loss is NaN or infinite.
         CheckpointError: a checkpoint cannot be written or is of another training.
-        TrainingStopped: ``stop`` said so.
+        TrainingStopped: ``stop`` returned True.
 
     Example:
         >>> from zcbench import datasets, spaces
@@ -80,7 +80,7 @@ def train(
 
 def train_together(
     students: Sequence[nn.Module],
-    data: TrainingData | tuple[Any, Any],
+    data: DataSource,
     recipe: Recipe | None = None,
     *,
     distillers: Sequence[Loss] = ("kd(temperature=1)",),
@@ -101,7 +101,7 @@ def train_together(
         distillers: losses between every two students; the teacher's side has no gradient.
         weights: of ``ce`` and of each distiller; 1 where not given.
         device: where to train.
-        running: as in `train`; observers are told of the first student.
+        running: as in `train`; observers receive the rows of the first student.
 
     Returns:
         Each student; the rows of a history are about that student.

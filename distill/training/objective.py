@@ -1,8 +1,7 @@
-"""What a training minimises: a weighted sum of cross-entropy and distillation losses."""
+"""The objective of a training: a weighted sum of cross-entropy and distillation losses."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from zcbench.errors import ZcbenchError, nearest, unknown
 
 CE = "ce"
 
-#: How several teachers are weighed: all alike, or by how well each one knows the labels of the batch.
+#: Weights of several teachers: equal, or by the cross-entropy of each with the labels of the batch.
 MIXTURES = ("average", "adaptive")
 
 
@@ -72,7 +71,7 @@ class TrainingObjective(nn.Module):
         """Names of what `forward` returns: the total, the cross-entropy, and each loss."""
         return ("loss", CE, *(item.name for item in self.active))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Weights by term, and the mixture; ready for JSON."""
         return {"weights": self.weights, "mixture": self.mixture}
 
@@ -111,6 +110,18 @@ class TrainingObjective(nn.Module):
             return [1 / count] * count
         errors = torch.stack([cross_entropy(teacher.logits.detach().float(), labels) for teacher in teachers])
         return list((1 - errors.softmax(0)) / (count - 1))
+
+
+def all_terms(
+    objectives: Sequence[TrainingObjective], students: Sequence[Outputs], teachers: Sequence[Outputs], labels: Tensor
+) -> Tensor:
+    """Terms of each student under the teachers and under the other students, one row for each."""
+    return torch.stack(
+        [
+            objective(own, [*teachers, *students[:index], *students[index + 1 :]], labels)
+            for index, (objective, own) in enumerate(zip(objectives, students, strict=True))
+        ]
+    )
 
 
 def default_weights(distillers: Sequence[str]) -> dict[str, float]:

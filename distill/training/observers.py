@@ -1,37 +1,35 @@
-"""What looks on while a network is trained: a log in files, a progress bar, TensorBoard."""
+"""Observers of a training: a log in files, a progress bar, TensorBoard."""
 
 import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zcbench.distill.errors import CheckpointError, RecipeError
+from zcbench.distill.errors import RecipeError
+from zcbench.distill.training.checkpoint import write_file
 from zcbench.distill.training.course import Row
-from zcbench.storage.files import replaced
 
 
 class Logbook:
-    """Writes the rows of a training into ``log.csv`` and ``log.json``, after every epoch and each file as a whole.
+    """Writes the rows of a training to ``log.csv`` and ``log.json`` after every epoch, each file atomically.
 
-    A training that goes on from a checkpoint writes the rows before it again, so that the files are those of a training
-    that was never stopped.
+    A resumed training writes the earlier rows again, so that the files equal those of an uninterrupted training.
 
     Args:
-        folder: where to.
-        about: what the training is, kept in ``log.json``.
+        folder: of the two files.
+        about: further entries of ``log.json``.
     """
 
-    def __init__(self, folder: str | Path, about: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: str | Path, about: Mapping[str, object] | None = None) -> None:
         self._folder, self._about = Path(folder), dict(about or {})
         self._rows: list[Row] = []
 
     def start(self, steps: int, done: int, history: Sequence[Row]) -> None:
-        """Begin with the rows that are there."""
+        """Write the earlier rows."""
         self._rows = list(history)
         self._write()
 
@@ -48,7 +46,7 @@ class Logbook:
         self._write()
 
     def finish(self) -> None:
-        """All is written already."""
+        """Nothing is left to write."""
 
     def _write(self) -> None:
         columns = list(dict.fromkeys(name for row in self._rows for name in row))
@@ -57,15 +55,8 @@ class Logbook:
         lines.writeheader()
         lines.writerows(self._rows)
         content = json.dumps({**self._about, "history": self._rows}, indent=2, ensure_ascii=False) + "\n"
-        try:
-            for name, text in (("log.csv", table.getvalue()), ("log.json", content)):
-                with replaced(self._folder / name) as draft:
-                    draft.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise CheckpointError(
-                f"Cannot write the log to {self._folder}: {error.strerror or error}. Make room on the disk, or name "
-                f"another folder, and start again."
-            ) from error
+        for name, text in (("log.csv", table.getvalue()), ("log.json", content)):
+            write_file(self._folder / name, text.encode(), "the log")
 
 
 class StepBar:
@@ -73,7 +64,7 @@ class StepBar:
 
     Args:
         console: where to draw.
-        title: what stands before it.
+        title: text before the bar.
     """
 
     def __init__(self, console: Console, title: str = "Training") -> None:
@@ -89,11 +80,11 @@ class StepBar:
         self._progress.start()
 
     def step(self) -> None:
-        """Move it."""
+        """Advance the bar."""
         self._progress.advance(self._task)
 
     def epoch(self, row: Row) -> None:
-        """Say how good the network is."""
+        """Show losses and accuracies of the epoch."""
         tested = f", test accuracy {row['test_accuracy']:.2f} %" if "test_accuracy" in row else ""
         told = f"epoch {row['epoch']}: loss {row['loss']:.4g}, train accuracy {row['train_accuracy']:.2f} %{tested}"
         self._progress.update(self._task, told=told)
@@ -101,7 +92,7 @@ class StepBar:
             self._console.print(f"{self._title}: {told}", highlight=False, soft_wrap=True)
 
     def finish(self) -> None:
-        """Leave the bar as it is."""
+        """Stop the bar."""
         self._progress.stop()
 
 
@@ -126,7 +117,7 @@ class TensorBoard:
         self._writer = SummaryWriter(str(folder))
 
     def start(self, steps: int, done: int, history: Sequence[Row]) -> None:
-        """Write the rows that are there."""
+        """Write the earlier rows."""
         for row in history:
             self.epoch(row)
 

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from zcbench.distill.training.recipe import Recipe
 
-_RISING = 0.3  # share of a one-cycle schedule in which the rate rises, unless the recipe says
+_RISING = 0.3  # share of a one-cycle schedule in which the rate rises, if the recipe has no warm-up
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], recipe: Recipe) -> Optimizer:

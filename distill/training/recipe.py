@@ -1,8 +1,7 @@
-"""How a network is trained: all that decides the weights but the network, its teacher, the data and the losses."""
+"""The training recipe: all settings of a training but network, teacher, data and losses."""
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 from zcbench.distill.errors import RecipeError
 from zcbench.errors import unknown
@@ -91,11 +90,11 @@ class Recipe:
             )
         return images // self.batch_size
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All values, ready for JSON."""
         return {**asdict(self), "milestones": list(self.milestones)}
 
-    def used(self) -> dict[str, Any]:
+    def used(self) -> dict[str, object]:
         """The values that have an effect, ready for JSON: those of another schedule or optimizer are left out."""
         without = {
             *(() if self.optimizer == "sgd" else ("nesterov",)),

@@ -1,4 +1,4 @@
-"""Who teaches whom: trainings in turn, each network under the one before it.
+"""Scenarios of distillation, and trainings in turn, each network under the previous one.
 
 With networks of one architecture these are born-again networks (Furlanello et al., ICML 2018, arXiv:1805.04770, section
 3.1): the first is trained alone, each further one under its predecessor from a fresh start. With a large teacher and
@@ -8,7 +8,6 @@ networks of falling size the ones between are teacher assistants (Mirzadeh et al
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,13 +15,13 @@ from torch import nn
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.functions import Loss
 from zcbench.distill.training.course import Running, TrainingResult
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.images import DataSource, TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_apart
 from zcbench.distill.training.teaching import Teacher
 
-#: What the command line calls them.
+#: Names of the scenarios on the command line.
 SCENARIOS: dict[str, str] = {
     "teacher": "one teacher, or several at once",
     "self": "born-again: the student's own architecture, generation after generation",
@@ -34,7 +33,7 @@ SCENARIOS: dict[str, str] = {
 def train_in_turn(
     networks: Sequence[nn.Module],
     teacher: nn.Module | Teacher | None,
-    data: TrainingData | tuple[Any, Any],
+    data: DataSource,
     recipe: Recipe | None = None,
     *,
     distillers: Sequence[Loss] = ("kd",),

@@ -1,23 +1,32 @@
-"""What an epoch adds up: losses and right answers; and the watch for a loss that is no longer finite."""
+"""Sums of losses and correct predictions over an epoch, and the check that all losses are finite."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from time import perf_counter
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from zcbench.distill.errors import DivergedLoss
 
-_EVERY = {"cpu": 1}  # steps between two looks at the losses; a look makes a GPU wait
+_EVERY = {"cpu": 1}  # steps between two checks of the losses; a check synchronises a GPU
 _EVERY_ELSEWHERE = 50
 
 
+class TallyState(TypedDict):
+    """The sums of a `Tally` in a checkpoint."""
+
+    sums: Tensor
+    hits: Tensor
+    images: int
+
+
 class Tally:
-    """Sums over the steps of one epoch.
+    """Sums over the steps of one epoch, and the time since it began.
 
     Args:
-        terms: names of what each student's losses are, the total first.
+        terms: names of the losses of each student, the total first.
         students: how many there are.
         device: where they are trained.
         per_epoch: steps of an epoch.
@@ -26,11 +35,22 @@ class Tally:
     def __init__(self, terms: Sequence[str], students: int, device: torch.device, per_epoch: int) -> None:
         self._terms, self._per_epoch = tuple(terms), per_epoch
         self._every = _EVERY.get(device.type, _EVERY_ELSEWHERE)
-        self._sums = torch.zeros(students, len(self._terms), dtype=torch.float64)
-        self._hits = torch.zeros(students, dtype=torch.int64, device=device)
+        self._students, self._device = students, device
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin an epoch: all sums are zero."""
+        self._sums = torch.zeros(self._students, len(self._terms), dtype=torch.float64)
+        self._hits = torch.zeros(self._students, dtype=torch.int64, device=self._device)
         self._images = 0
         self._pending: list[Tensor] = []
         self._last = 0
+        self._start, self._before = perf_counter(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Since the epoch began, in this process and in those before a checkpoint."""
+        return self._before + perf_counter() - self._start
 
     def add(self, step: int, terms: Tensor, logits: Sequence[Tensor], labels: Tensor) -> None:
         """Count step number ``step``, from 1.
@@ -70,15 +90,15 @@ class Tally:
         losses = dict(zip(self._terms, (self._sums[student] / self._per_epoch).tolist()))
         return losses | {"train_accuracy": 100 * int(self._hits[student]) / self._images}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> TallyState:
         """What `restore` takes."""
         self.look()
         return {"sums": self._sums, "hits": self._hits, "images": self._images}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from where another tally was."""
-        self._sums, self._images = state["sums"], state["images"]
-        self._hits = state["hits"].to(self._hits.device)
+    def restore(self, state: TallyState, seconds: float) -> None:
+        """Resume from the sums of another tally and the seconds of its epoch."""
+        self._sums, self._images, self._before = state["sums"], state["images"], seconds
+        self._hits = state["hits"].to(self._device)
 
     def _diverged(self, terms: Tensor) -> DivergedLoss:
         """Error about the first step that is not finite: about a single term, or about the total if that alone is."""

@@ -1,4 +1,4 @@
-"""A trained network that teaches, and the memory of what it said about each image."""
+"""A trained network as a teacher, with its outputs for all images kept in memory."""
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ class Teacher:
         self._measured: tuple[object, Quality] | None = None
 
     def reader(self, reads: frozenset[str], precision: str, image: Tensor) -> Reader:
-        """What reads these outputs off the network, which goes to the device and the layout of ``image``."""
+        """A reader of these outputs; the network is moved to the device and the layout of ``image``."""
         memory = torch.channels_last if _is_channels_last(image) else torch.contiguous_format
         self.network.eval().to(image.device, memory_format=memory)  # type: ignore[call-overload]
         return Reader(self.network, reads, precision, image)
@@ -54,7 +54,7 @@ class Teacher:
         one = reader.without_gradient(data.images[:1])
         if sum(tensor.nbytes for _, tensor in one.tensors()) * len(data) > self._most_bytes:
             return None
-        self._kept = (key, _joined([reader.without_gradient(chunk) for chunk in data.images.split(_CHUNK)]))
+        self._kept = (key, _joined([reader.without_gradient(chunk) for chunk in torch.split(data.images, _CHUNK)]))
         return self._kept[1]
 
     def quality(self, data: TrainingData) -> Quality:
@@ -72,7 +72,7 @@ def near_chance(accuracy: float, data: TrainingData) -> bool:
     That is within three standard errors of 100/N %, or within a twentieth of the way from there to 100 %.
     """
     chance, images = 100 / data.num_classes, len(data.test_labels)
-    error = (chance * (100 - chance) / images) ** 0.5
+    error = float((chance * (100 - chance) / images) ** 0.5)
     return accuracy <= chance + max(3 * error, (100 - chance) / 20)
 
 

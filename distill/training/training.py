@@ -1,37 +1,31 @@
-"""One training at work: its networks, its data, its place in the schedule, and what is kept of it."""
+"""A training: its networks, its batches and its loop."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
-from time import perf_counter
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from zcbench.distill.code_identity import network_code_sha256
 from zcbench.distill.errors import DivergedLoss, RecipeError, TrainingStopped
-from zcbench.distill.outputs import Outputs, Shapes
-from zcbench.distill.reading import Reader
 from zcbench.distill.training import checkpoint as checkpoints
-from zcbench.distill.training.augmentation import CropFlip
-from zcbench.distill.training.checkpoint import CODE
+from zcbench.distill.training.batches import TrainingBatches
 from zcbench.distill.training.course import Observer, Row, TrainingResult
-from zcbench.distill.training.evaluation import evaluate, to_training_mode
+from zcbench.distill.training.evaluation import evaluate
+from zcbench.distill.training.identity import initial_identity, training_identity
 from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.objective import TrainingObjective
-from zcbench.distill.training.optimisation import build_optimizer, build_schedule
+from zcbench.distill.training.objective import TrainingObjective, all_terms
+from zcbench.distill.training.opening import open_networks
 from zcbench.distill.training.recipe import Recipe
-from zcbench.distill.training.sharing import frozen_parts, require_usable
-from zcbench.distill.training.tally import Tally
-from zcbench.distill.training.teaching import Teacher, chosen
-from zcbench.errors import BatchError
-from zcbench.hooks.modes import evaluating
-from zcbench.streams import seeded, torch_stream
+from zcbench.distill.training.sharing import require_usable
+from zcbench.distill.training.state import fresh_state
+from zcbench.distill.training.teaching import Teacher
+from zcbench.streams import seeded
 
 
 class Training:
-    """One training: what it is made of, and how far it has come.
+    """A training of one or several students, step by step or as a whole.
 
     Args:
         students: the networks to train; where there are several, each has the others as teachers. Parts in evaluation
@@ -51,8 +45,8 @@ class Training:
 
     def __init__(
         self,
-        students: list[nn.Module],
-        objectives: list[TrainingObjective],
+        students: Sequence[nn.Module],
+        objectives: Sequence[TrainingObjective],
         teachers: Sequence[Teacher],
         data: TrainingData,
         recipe: Recipe,
@@ -63,21 +57,23 @@ class Training:
             raise RecipeError("Given precision='float16' on a CPU. Expected float32, or bfloat16; or name a GPU.")
         require_usable(students, [teacher.network for teacher in teachers])
         self.per_epoch = recipe.steps_per_epoch(len(data))
-        self.total, self.done = recipe.epochs * self.per_epoch, 0
-        self.data = data.to(self.device, recipe.layout)
-        self.students, self.objectives, self.teachers = students, objectives, list(teachers)
-        self._began = [checkpoints.network_sha256(student) for student in students]
-        self._code = self._fingerprints()
-        self.history: list[list[Row]] = [[] for _ in students]
-        self._reads = frozenset[str]().union(*(objective.reads for objective in objectives))
-        self._memory = torch.channels_last if recipe.layout == "channels_last" else torch.contiguous_format
-        self._open_networks()
-        self._optimizer = build_optimizer(self._parameters(), recipe)
-        self._schedule = build_schedule(self._optimizer, recipe, self.per_epoch)
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "float16")
-        self._crop = self._cropping()
-        self._known = None if self._crop else self._remembered()
-        self._begin_epoch()
+        self.total = recipe.epochs * self.per_epoch
+        self.data, self._teachers = data.to(self.device, recipe.layout), teachers
+        self._began = initial_identity(students, objectives, teachers)
+        self._readers, above = open_networks(students, objectives, teachers, self.data, recipe)
+        reads = frozenset[str]().union(*(objective.reads for objective in objectives))
+        self._state = fresh_state(students, objectives, recipe, self.per_epoch, self.device)
+        self._batches = TrainingBatches(self.data, teachers, above, reads, recipe)
+
+    @property
+    def students(self) -> Sequence[nn.Module]:
+        """The networks that are trained."""
+        return self._state.students
+
+    @property
+    def done(self) -> int:
+        """Number of finished steps."""
+        return self._state.done
 
     def run(
         self,
@@ -93,7 +89,7 @@ class Training:
             if file is not None:
                 self._resume(file)
             for observer in observers:
-                observer.start(self.total, self.done, self.history[0])
+                observer.start(self.total, self.done, self._state.history[0])
             while self.done < self.total:
                 if stop is not None and stop():
                     self._stop(file)
@@ -112,145 +108,57 @@ class Training:
         Raises:
             DivergedLoss: a loss is NaN or infinite.
         """
-        terms, logits, labels = self._ahead()
-        self._optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(terms[:, 0].sum()).backward()
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        self.done, self._rate = self.done + 1, self._optimizer.param_groups[0]["lr"]
-        if self.done < self.total:
-            self._schedule.step()
-        self._count(terms, logits, labels)
+        state, (terms, logits, labels) = self._state, self._forward()
+        state.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(state.scaler.scale(terms[:, 0].sum()))
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        state.done, self._rate = state.done + 1, float(state.optimizer.param_groups[0]["lr"])
+        if state.done < self.total:
+            state.schedule.step()
+        with self._explaining():
+            state.tally.add(state.done, terms, logits, labels)
 
     def terms(self) -> Tensor:
-        """Terms of the step to come, one row for each student: total, cross-entropy, and every loss."""
-        return self._ahead()[0]
+        """Terms of the next step, one row for each student: total, cross-entropy, and every loss."""
+        return self._forward()[0]
 
-    def _ahead(self) -> tuple[Tensor, list[Tensor], Tensor]:
-        """What the step to come looks at: terms, logits of each student, and labels."""
-        epoch, place = divmod(self.done, self.per_epoch)
-        first = place * self.recipe.batch_size
-        indices = self._order[first : first + self.recipe.batch_size]
-        images, labels = self._images(indices, epoch, first), self.data.labels[indices]
-        outputs = [reader(images) for reader in self._readers]
-        terms = torch.stack(self._losses(outputs, self._taught(images, indices), labels))
-        return terms, [own.logits for own in outputs], labels
-
-    def _losses(self, outputs: list[Outputs], outside: list[Outputs], labels: Tensor) -> list[Tensor]:
-        """The terms of each student, under the teachers from outside and the other students."""
-        return [
-            objective(own, [*outside, *outputs[:index], *outputs[index + 1 :]], labels)
-            for index, (objective, own) in enumerate(zip(self.objectives, outputs))
-        ]
-
-    def _open_networks(self) -> None:
-        """Networks on the device, their readers, and adapters between them."""
-        probe, precision = self.data.images[:2], self.recipe.precision
-        for student in self.students:
-            student.to(self.device, memory_format=self._memory)  # type: ignore[call-overload]
-            to_training_mode(student)
-        self._readers = [Reader(student, self._reads, precision, probe[:1]) for student in self.students]
-        self._teaching = [teacher.reader(self._reads, precision, probe[:1]) for teacher in self.teachers]
-        own, outside = ([self._shapes(reader, probe) for reader in some] for some in (self._readers, self._teaching))
-        for index, objective in enumerate(self.objectives):
-            objective.adapt(own[index], [*outside, *own[:index], *own[index + 1 :]], self.recipe.seed)
-            objective.to(self.device).train()
-
-    def _shapes(self, reader: Reader, images: Tensor) -> Shapes:
-        with evaluating(reader.network):
-            shapes = reader.without_gradient(images).shapes
-        if (shapes.classes or 0) < self.data.num_classes:
-            raise BatchError(
-                f"The labels have {self.data.num_classes} classes and a network {shapes.classes}. Expected a network "
-                f"with at least as many classes as the data; build it with num_classes={self.data.num_classes}."
-            )
-        return shapes
-
-    def _parameters(self) -> list[nn.Parameter]:
-        modules = nn.ModuleList([*self.students, *self.objectives])
-        return [parameter for parameter in modules.parameters() if parameter.requires_grad]
-
-    def _cropping(self) -> CropFlip | None:
-        recipe = self.recipe
-        if recipe.augmentation == "none":
-            return None
-        padding = self.data.image_shape[1] // 8 if recipe.padding is None else recipe.padding
-        return CropFlip(self.data.images, padding, self.data.black, recipe.seed)
-
-    def _remembered(self) -> list[Outputs] | None:
-        """What the teachers say about every image; None if that of one takes too much memory."""
-        known = [teacher.remembered(self.data, self._reads, self.recipe.precision) for teacher in self.teachers]
-        whole = [outputs for outputs in known if outputs is not None]
-        for number, outputs in enumerate(whole):
-            if wrong := _not_finite(outputs):
-                raise RecipeError(
-                    f"The teacher {number + 1} of {len(known)} gives NaN or infinity as {wrong} for training images. "
-                    f"Expected finite outputs; check its weights and how its images were normalised."
-                )
-        return None if None in known else whole
-
-    def _images(self, indices: Tensor, epoch: int, first: int) -> Tensor:
-        images = self.data.images[indices] if self._crop is None else self._crop(indices, epoch, first)
-        return images.contiguous(memory_format=self._memory)
-
-    def _taught(self, images: Tensor, indices: Tensor) -> list[Outputs]:
-        if self._known is not None:
-            return [chosen(outputs, indices) for outputs in self._known]
-        return [reader.without_gradient(images) for reader in self._teaching]
-
-    def _begin_epoch(self) -> None:
-        stream = torch_stream("order", self.recipe.seed, self.done // self.per_epoch)
-        self._order = torch.randperm(len(self.data), generator=stream).to(self.device)
-        self._tally = Tally(self.objectives[0].terms, len(self.students), self.device, self.per_epoch)
-        self._start, self._before = perf_counter(), 0.0
-
-    def _count(self, terms: Tensor, logits: list[Tensor], labels: Tensor) -> None:
-        """Add the step to the epoch's sums.
-
-        Raises:
-            DivergedLoss: a loss is not finite; the advice is about the cause, as far as that can be told.
-        """
-        try:
-            self._tally.add(self.done, terms, logits, labels)
-        except DivergedLoss as error:
-            raise self._explained(error) from None
-
-    def _explained(self, error: DivergedLoss) -> DivergedLoss:
-        """The error, with other advice than a lower rate where the images or a teacher are the cause."""
-        images = self.data.images
-        if not bool(images.isfinite().all()):
-            return DivergedLoss(f"{error.what} The training images hold NaN or infinity; mend or leave them out.")
-        for reader in self._teaching:
-            wrong = next(filter(None, (_not_finite(reader.without_gradient(part)) for part in images.split(256))), None)
-            if wrong:
-                return DivergedLoss(f"{error.what} The teacher gives NaN or infinity as {wrong}; check its weights.")
-        return error
+    def _forward(self) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Terms, logits of each student, and labels of the next step."""
+        batch = self._batches.at(self.done)
+        outputs = [reader(batch.images) for reader in self._readers]
+        terms = all_terms(self._state.objectives, outputs, self._batches.taught(batch), batch.labels)
+        return terms, [own.logits for own in outputs], batch.labels
 
     def _end_epoch(self, evaluate_every: int, observers: Sequence[Observer]) -> None:
-        try:
-            self._tally.look()
-        except DivergedLoss as error:
-            raise self._explained(error) from None
+        with self._explaining():
+            self._state.tally.look()
         epoch = self.done // self.per_epoch
         tested = epoch % evaluate_every == 0 or self.done == self.total
-        for index, student in enumerate(self.students):
-            row: Row = {"epoch": epoch, "step": self.done, "lr": self._rate}
-            row |= self._tally.means(index)
-            if tested:
-                accuracy, loss = evaluate(student, self.data.test_images, self.data.test_labels)
-                row |= {"test_loss": loss, "test_accuracy": accuracy}
-            self.history[index].append(row | {"seconds": self._seconds()})
+        for index, history in enumerate(self._state.history):
+            history.append(self._row(epoch, index, tested))
         for observer in observers:
-            observer.epoch(self.history[0][-1])
+            observer.epoch(self._state.history[0][-1])
         if self.done < self.total:
-            self._begin_epoch()
+            self._state.tally.reset()
 
-    def _seconds(self) -> float:
-        """Since the epoch began, also where it began in another process."""
-        return self._before + perf_counter() - self._start
+    def _row(self, epoch: int, index: int, tested: bool) -> Row:
+        row: Row = {"epoch": epoch, "step": self.done, "lr": self._rate} | self._state.tally.means(index)
+        if tested:
+            accuracy, loss = evaluate(self.students[index], self.data.test_images, self.data.test_labels)
+            row |= {"test_loss": loss, "test_accuracy": accuracy}
+        return row | {"seconds": self._state.tally.seconds}
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Name the cause of a loss that is not finite, as far as that can be told."""
+        try:
+            yield
+        except DivergedLoss as error:
+            raise self._batches.explained(error) from None
 
     def _trained(self, index: int) -> TrainingResult:
-        history, network = self.history[index], self.students[index].eval()
+        history, network = self._state.history[index], self.students[index].eval()
         return TrainingResult(network, history, history[-1]["test_accuracy"], history[-1]["test_loss"], self.done)
 
     def _stop(self, file: Path | None) -> None:
@@ -260,64 +168,23 @@ class Training:
             kept = f"It is kept in {file}; start it again to go on."
         raise TrainingStopped(f"Stopped after {self.done:,} of {self.total:,} steps. {kept}")
 
-    def _about(self) -> dict[str, Any]:
-        """What makes this training the one it is; compared before it goes on from a checkpoint."""
-        recipe = {f"recipe {name}": value for name, value in self.recipe.to_dict().items()}
-        return recipe | {
-            "data": self.data.sha256,
-            "objective": [objective.to_dict() for objective in self.objectives],
-            "student as it began": self._began,
-            "teacher": [checkpoints.content_sha256(teacher.network) for teacher in self.teachers],
-            "device": self.device.type,
-            **self._code,
-        }
-
-    def _fingerprints(self) -> dict[str, Any]:
-        """Code of losses and networks, and what is frozen of the students, as they are before the first step."""
-        losses = self.objectives[0].active
-        return {
-            **{f"{CODE}the loss {item.name}": [item.version, item.code_sha256] for item in losses},
-            f"{CODE}the student": [network_code_sha256(student) for student in self.students],
-            f"{CODE}the teacher": [network_code_sha256(teacher.network) for teacher in self.teachers],
-            "frozen in the student": [frozen_parts(student) for student in self.students],
-        }
+    @cached_property
+    def _identity(self) -> dict[str, object]:
+        own = training_identity(self.recipe, self.data, self._state.objectives, self._teachers, self.device)
+        return own | self._began
 
     def _save(self, file: Path) -> None:
-        device = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
-        parts = {name: [part.state_dict() for part in parts] for name, parts in self._parts().items()}
-        progress = {"done": self.done, "history": self.history, "seconds": self._seconds()}
-        random = {"random": torch.get_rng_state(), "random_device": device}
-        checkpoints.save(file, self._about(), parts | progress | random | {"tally": self._tally.state()})
+        checkpoints.save(file, self._identity, self._state.stored(self.device))
 
     def _resume(self, file: Path) -> None:
-        state = checkpoints.load(file, self._about())
-        if state is None:
+        stored = checkpoints.load(file, self._identity)
+        if stored is None:
             return
-        self.done, self.history = state["done"], state["history"]
-        for name, parts in self._parts().items():
-            for part, stored in zip(parts, state[name], strict=True):
-                part.load_state_dict(stored)
-        torch.set_rng_state(state["random"])
-        if state["random_device"] is not None:
-            torch.cuda.set_rng_state(state["random_device"], self.device)
+        self._state.restore(stored, self.device)
         if self.done < self.total:
-            self._begin_epoch()
+            self._state.tally.reset()
         if self.done % self.per_epoch:
-            self._tally.restore(state["tally"])
-            self._before = state["seconds"]
-
-    def _parts(self) -> dict[str, Sequence[Any]]:
-        """All that has a state of its own."""
-        return {
-            "students": self.students,
-            "objectives": self.objectives,
-            "moving": [self._optimizer, self._schedule, self._scaler],
-        }
-
-
-def _not_finite(outputs: Outputs) -> str | None:
-    """Name of an output that holds NaN or infinity."""
-    return next((name for name, tensor in outputs.tensors() if not bool(tensor.isfinite().all())), None)
+            self._state.tally.restore(stored["tally"], stored["seconds"])
 
 
 @contextmanager

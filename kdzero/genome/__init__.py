@@ -1,4 +1,4 @@
-"""Genomes: distillation losses put together from primitive operations, as KD-Zero evolves them.
+"""Genomes: distillation losses composed of primitive operations, as KD-Zero evolves them.
 
 Li et al., "KD-Zero: Evolving Knowledge Distiller for Any Teacher-Student Pairs", NeurIPS 2023, section 3.1.
 

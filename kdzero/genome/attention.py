@@ -1,4 +1,4 @@
-"""Transforms that keep some of a tensor, or say where it looks."""
+"""Transforms that drop entries, and attention maps."""
 
 import torch
 from torch import Generator, Tensor
@@ -12,34 +12,38 @@ _SHOWN = 0.35
 
 
 def _drop(tensor: Tensor, stream: Generator) -> Tensor:
-    r"""A tenth of the channels dropped, the others made up for it.
+    r"""A tenth of the channels dropped, the others scaled up.
 
     .. math::  x_{ic} \, m_{ic} / 0.9, \qquad m_{ic} \sim \operatorname{Bernoulli}(0.9)
 
     Note:
-        The draw belongs to the place in the sequence and the shape, and is the same in every step; the images in a
-        place of the batch change from step to step.
+        The random stream is determined by the place in the sequence and the shape, so that the draw is the same in
+        every step; the images at a place of the batch change from step to step.
     """
     kept = torch.rand(tensor.shape[:2], generator=stream) >= _DROPPED
     return tensor * _spread(kept, tensor) / (1 - _DROPPED)
 
 
 def _mask(tensor: Tensor, stream: Generator) -> Tensor:
-    r"""About a third of the positions shown, the others zero, the same for all channels of an image.
+    r"""About a third of the positions kept, the others zero, the same for all channels of an image.
 
     .. math::  x_{icp} \, m_{ip}, \qquad m_{ip} \sim \operatorname{Bernoulli}(0.35)
 
     Note:
-        Nothing is scaled up for what is hidden. The draw is that of `drop`.
+        The kept entries are not scaled up. The draw is that of `drop`.
     """
     shown = torch.rand((len(tensor), 1, *tensor.shape[2:]), generator=stream) < _SHOWN
     return tensor * _spread(shown, tensor)
 
 
 def _satt(tensor: Tensor) -> Tensor:
-    r"""Spatial attention: where the channels are large, mean 1.
+    r"""Spatial attention: a softmax over the positions, mean 1.
 
     .. math::  HW \operatorname{softmax}_{HW}(\operatorname{mean}_c |x| / 0.5)
+
+    Example:
+        >>> round(_satt(torch.rand(1, 3, 4, 4)).mean().item(), 4)  # mean 1 over the positions
+        1.0
 
     Note:
         The attention itself with one channel, not the map times its attention.
@@ -56,7 +60,7 @@ def _natt(tensor: Tensor) -> Tensor:
 
 
 def _catt(tensor: Tensor) -> Tensor:
-    r"""Channel attention: which channels are large, mean 1.
+    r"""Channel attention: a softmax over the channels, mean 1.
 
     .. math::  C \operatorname{softmax}_C(\operatorname{mean}_{hw} |x| / 0.5)
 

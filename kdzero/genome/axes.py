@@ -5,7 +5,7 @@ from math import prod
 
 from torch import Tensor
 
-#: Sizes of a tensor, images first; where no batch is known `IMAGES` stands for it.
+#: Sizes of a tensor, images first; `IMAGES` of them where no batch is known.
 Shape = tuple[int, ...]
 
 IMAGES = 8
@@ -28,11 +28,11 @@ def along(axis: str, tensor: Tensor, work: Callable[[Tensor, int], Tensor]) -> T
 
 
 def per_image(values: Tensor) -> Tensor:
-    """Mean of all that belongs to an image, ``(B,)``."""
+    """Mean over all entries of an image, ``(B,)``."""
     return values.reshape(len(values), -1).mean(1)
 
 
 def extents(shape: Shape) -> dict[str, int]:
-    """How much there is of each of `MEANINGS`."""
+    """Number of each of `MEANINGS`."""
     flat = (*shape[:2], *([prod(shape[2:])] if len(shape) > 2 else []))
     return {"N": flat[0], "C": flat[1], "HW": flat[2] if len(flat) > 2 else 0, "row": flat[-1]}

@@ -14,7 +14,7 @@ _MEAN = "where all are zero, all images weigh 1"
 
 
 def _none(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-    r"""Every image counts alike.
+    r"""Equal weights.
 
     .. math::  w_i = 1
     """
@@ -23,12 +23,12 @@ def _none(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
 
 @torch.no_grad()
 def _entropy(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-    r"""Images of which the teacher is unsure count more.
+    r"""Larger weights for images of which the teacher is uncertain.
 
     .. math::  w_i = H_i / \bar H, \qquad H_i = -\sum_c p^T_{ic} \log p^T_{ic}
 
     Note:
-        The paper names it only. The images that have more to say than their label are taken to matter more.
+        The paper only names it. Uncertain images are weighted more, since their soft labels differ from the label.
     """
     logarithms = teacher.logits.log_softmax(1)
     return _mean_one(-(logarithms.exp() * logarithms).sum(1))
@@ -36,15 +36,20 @@ def _entropy(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tenso
 
 @torch.no_grad()
 def _focal(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-    r"""Images that the student knows better than the teacher count less.
+    r"""Smaller weights for images on which the student has a lower cross-entropy than the teacher.
 
     .. math::  w_i = 1 - e^{-\ell^S_i / (\ell^T_i + 10^{-7})}
 
     :math:`\ell` is the cross-entropy with the label.
 
+    Example:
+        >>> outputs = Outputs(logits=torch.tensor([[0.0, 0.0]]))
+        >>> round(_focal(outputs, outputs, torch.tensor([0])).item(), 4)  # 1 - 1/e
+        0.6321
+
     Note:
         The paper cites WSLD (arXiv:2102.00650) for it, whose weight this is. It lies between 0 and 1, is 0.63 where
-        both know an image equally well, and is not brought to mean 1, so that WSLD is in the space.
+        both have the same cross-entropy, and is not scaled to mean 1, so that WSLD is in the space.
     """
     assert labels is not None
     own, other = (cross_entropy(outputs.logits, labels, reduction="none") for outputs in (student, teacher))
@@ -53,12 +58,12 @@ def _focal(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
 
 @torch.no_grad()
 def _sim(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-    r"""Images on which student and teacher agree count more.
+    r"""Larger weights for images on which student and teacher agree.
 
     .. math::  w_i = a_i / \bar a, \qquad a_i = 1 + \cos(z^S_i, z^T_i)
 
     Note:
-        The paper names it only; 1 is added because a weight below zero would drive them apart.
+        The paper only names it; 1 is added, since a negative weight would increase the distance.
     """
     one, other = (direction(outputs.logits) for outputs in (student, teacher))
     return _mean_one(1 + (one * other).sum(1))
@@ -66,9 +71,14 @@ def _sim(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
 
 @torch.no_grad()
 def _conf(student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-    r"""Images of which the teacher is sure count more.
+    r"""Larger weights for images of which the teacher is certain.
 
     .. math::  w_i = m_i / \bar m, \qquad m_i = \max_c p^T_{ic}
+
+    Example:
+        >>> teacher = Outputs(logits=torch.tensor([[3.0, 1.0], [1.0, 1.0]]).log())
+        >>> [round(value, 4) for value in _conf(teacher, teacher, None).tolist()]  # 3/4 and 1/2 over their mean
+        [1.2, 0.8]
     """
     return _mean_one(teacher.logits.softmax(1).amax(1))
 

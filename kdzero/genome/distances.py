@@ -15,6 +15,12 @@ def _smooth_l1(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Squared where the difference is small, absolute where it is large; mean over all entries.
 
     .. math::  \tfrac12 d^2 \text{ for } |d| < 1, \quad |d| - \tfrac12 \text{ otherwise}
+
+    Example:
+        >>> import torch
+        >>> student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[0.5, 3.0]])
+        >>> _smooth_l1(student, teacher)  # (0.125 + 2.5) / 2
+        tensor([1.3125])
     """
     return per_image(smooth_l1_loss(student, teacher, reduction="none"))
 
@@ -23,6 +29,12 @@ def _l1(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Mean absolute difference.
 
     .. math::  |s - t|
+
+    Example:
+        >>> import torch
+        >>> student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 3.0]])
+        >>> _l1(student, teacher)  # (1 + 3) / 2
+        tensor([2.])
     """
     return per_image((student - teacher).abs())
 
@@ -31,6 +43,12 @@ def _l2(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Mean squared difference.
 
     .. math::  (s - t)^2
+
+    Example:
+        >>> import torch
+        >>> student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 3.0]])
+        >>> _l2(student, teacher)  # (1 + 9) / 2
+        tensor([5.])
     """
     return per_image((student - teacher).square())
 
@@ -40,9 +58,15 @@ def _kl(student: Tensor, teacher: Tensor) -> Tensor:
 
     .. math::  \operatorname{KL}(\sigma(t) \,\Vert\, \sigma(s)), \qquad \sigma = \operatorname{softmax}_{row}
 
+    Example:
+        >>> import torch
+        >>> teacher = torch.tensor([[3.0, 1.0]]).log()
+        >>> round(_kl(torch.zeros(1, 2), teacher).item(), 4)  # 3/4 log(3/2) + 1/4 log(1/2)
+        0.1308
+
     Note:
-        The softmax is part of the distance, so that it is defined for whatever the transforms give; log-probabilities
-        pass through it unchanged.
+        The softmax is part of the distance, so that it is defined for any result of the transforms; log-probabilities
+        are unchanged by it.
     """
     one, other = (log_softmax(rows(tensor), -1) for tensor in (student, teacher))
     return per_image(kl_div(one, other, reduction="none", log_target=True).sum(-1))
@@ -52,6 +76,12 @@ def _hard(student: Tensor, teacher: Tensor) -> Tensor:
     r"""Cross-entropy of the student's row with the largest entry of the teacher's; mean over the rows.
 
     .. math::  -\log \sigma(s)_{\operatorname{argmax} t}
+
+    Example:
+        >>> import torch
+        >>> student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 3.0]])
+        >>> round(_hard(student, teacher).item(), 4)  # log 2
+        0.6931
     """
     largest = rows(teacher).argmax(-1, keepdim=True)
     return per_image(-log_softmax(rows(student), -1).gather(-1, largest))
@@ -61,6 +91,12 @@ def _cosine(student: Tensor, teacher: Tensor) -> Tensor:
     r"""One minus the cosine of the rows, mean over them.
 
     .. math::  1 - \langle s, t \rangle / (\lVert s \rVert \lVert t \rVert)
+
+    Example:
+        >>> import torch
+        >>> student, teacher = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 5.0]])
+        >>> _cosine(student, teacher)  # a right angle
+        tensor([1.])
     """
     one, other = (direction(rows(tensor), -1) for tensor in (student, teacher))
     return per_image(1 - (one * other).sum(-1))
@@ -70,6 +106,12 @@ def _pearson(student: Tensor, teacher: Tensor) -> Tensor:
     r"""One minus the Pearson correlation of the rows, mean over them.
 
     .. math::  1 - \rho(s, t)
+
+    Example:
+        >>> import torch
+        >>> student, teacher = torch.tensor([[1.0, 2.0]]), torch.tensor([[7.0, 3.0]])
+        >>> round(_pearson(student, teacher).item(), 4)  # the correlation is -1
+        2.0
     """
     return per_image(1 - correlation(rows(student), rows(teacher), -1))
 
@@ -82,10 +124,16 @@ def _correlation(student: Tensor, teacher: Tensor) -> Tensor:
 
     :math:`\hat s_{\cdot d}` is entry d of all images, centred and at unit length.
 
+    Example:
+        >>> import torch
+        >>> student, teacher = torch.tensor([[1.0], [2.0]]), torch.tensor([[7.0], [3.0]])
+        >>> round(_correlation(student, teacher).mean().item(), 4)  # the correlation is -1
+        2.0
+
     Note:
-        That it runs over the images, where the Pearson distance runs within one, is what other public code of the
-        authors does; without calibration it is the second term of DIST. An entry that is constant over the batch in
-        both networks counts 0, in one of them 1/2; DIST counts 1 for both.
+        It runs over the images, as in other public code of the authors, and the Pearson distance within one image.
+        Without calibration it is the second term of DIST. An entry that is constant over the batch in both networks
+        counts 0, in one of them 1/2; DIST counts 1 for both.
     """
     one, other = (direction(tensor - tensor.mean(0), 0) for tensor in (student, teacher))
     return len(one) / 2 * per_image((one - other).square())

@@ -20,7 +20,7 @@ def read_distiller(path: str | Path) -> Genome:
         GenomeError: the file cannot be read, is of another version, or has no formula of a genome.
     """
     try:
-        formula = read_best(path)["formula"]
+        formula = read_best(path).formula
     except HyperparameterError as error:
         raise GenomeError(str(error)) from error
     return Genome.parse(formula)

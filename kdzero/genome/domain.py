@@ -1,4 +1,4 @@
-"""The space of genomes: draws, mutations, crossovers and neighbours, none of which ever lacks sense."""
+"""The space of genomes: samples, mutations, crossovers and neighbours, all of them valid genomes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,15 +12,7 @@ from zcbench.kdzero.genome.errors import GenomeError
 from zcbench.kdzero.genome.fitting import after, compares, input_shape, trouble
 from zcbench.kdzero.genome.formula import number
 from zcbench.kdzero.genome.genome import Genome
-from zcbench.kdzero.genome.tables import (
-    CALIBRATIONS,
-    DISTANCES,
-    INPUTS,
-    PARTS,
-    TEMPERATURES,
-    TRANSFORMS,
-    WEIGHTS,
-)
+from zcbench.kdzero.genome.tables import CALIBRATIONS, DISTANCES, INPUTS, PARTS, TEMPERATURES, TRANSFORMS, WEIGHTS
 
 Probabilities = Mapping[str, Mapping[str, float]]
 
@@ -101,7 +93,7 @@ class GenomeDomain:
         """The same space with other probabilities; operations that are not named keep theirs."""
         merged = {
             part: {
-                **dict.fromkeys(_ALL[part], 0.0),  # what the space has not stays out
+                **dict.fromkeys(_ALL[part], 0.0),  # operations that are not in the space stay out
                 **shares,
                 **{_text(name): share for name, share in probabilities.get(part, {}).items()},
             }
@@ -111,7 +103,7 @@ class GenomeDomain:
         return GenomeDomain(merged | rest, pair=self.pair)
 
     def __len__(self) -> int:
-        """How many genomes have a chance to be drawn."""
+        """Number of genomes with a positive probability."""
         others = np.prod([len(self._possible(part)) for part in ("weight", "temperature", "calibration")])
         return int(others) * sum(self._completions(shape, 3) for shape in self._inputs().values())
 
@@ -124,7 +116,7 @@ class GenomeDomain:
         raise GenomeError(f"The space has {len(self):,} genomes and is not listed. Draw from it with sample(rng).")
 
     def everything(self) -> None:
-        """Nothing: the genomes are too many to be listed."""
+        """None: the genomes are too many to be listed."""
 
     def fits(self, genome: Genome) -> bool:
         """Whether a genome can be computed between the pair."""

@@ -1,10 +1,10 @@
-"""What can be wrong with a genome."""
+"""Errors of genomes."""
 
 from zcbench.distill.errors import HyperparameterError, ShapeMismatch
 
 
 class GenomeError(HyperparameterError):
-    """A genome that cannot be read or makes no sense, or a space of genomes with nothing left in it."""
+    """A genome that cannot be read or is not valid, or an empty space of genomes."""
 
 
 class UnfitGenome(GenomeError, ShapeMismatch):

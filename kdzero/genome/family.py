@@ -10,7 +10,7 @@ from zcbench.registry import Derived
 
 
 def _none_by_itself() -> list[str]:
-    """There are millions of genomes, so that none stands in a list of all distillers."""
+    """No names: there are too many genomes for a list of all distillers."""
     return []
 
 

@@ -1,8 +1,8 @@
 """Genomes as text: ``10 4^2 focal l2(no(relu(norm_HW(features/4))))``.
 
 Written as equation 1 of the paper: factor, squared temperature, calibration, and the distance of the input after three
-transforms, the first one innermost. What is 1 or none is left out. The text has no comma, quote or star, so that it
-can stand in a specification and in a list of names.
+transforms, the first one innermost. Factors of 1 and the calibration none are omitted. The text has no comma, quote or
+star, so that it can be part of a specification and of a list of names.
 """
 
 import re
@@ -23,7 +23,7 @@ _FORM = re.compile(
 
 
 class Parts(NamedTuple):
-    """What a formula says, in the order of a genome's arguments."""
+    """The parts of a formula, in the order of a genome's arguments."""
 
     input: str
     transforms: tuple[str, ...]
@@ -34,7 +34,7 @@ class Parts(NamedTuple):
 
 
 def number(value: float) -> str:
-    """A factor or temperature as a formula has it."""
+    """A factor or temperature as written in a formula."""
     return f"{value:g}"
 
 
@@ -50,7 +50,7 @@ def write_formula(parts: Parts) -> str:
 
 
 def read_formula(text: str) -> Parts:
-    """The parts that a formula says; spaces do not matter.
+    """The parts of a formula; spaces are ignored.
 
     Raises:
         GenomeError: the text has another form, or an operation is not known; the message has the place and the nearest.

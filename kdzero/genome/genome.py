@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
@@ -75,7 +74,7 @@ class Genome:
         return self.formula
 
     @classmethod
-    def parse(cls, text: str) -> "Genome":
+    def parse(cls, text: object) -> "Genome":
         """The genome of a formula.
 
         Raises:
@@ -138,7 +137,7 @@ class Genome:
 class GenomeDistiller(Distiller):
     """A genome as a distiller; its hyperparameters are the formula and, where it needs one, the adapter."""
 
-    def configured(self, **hyperparameters: Any) -> Distiller:
+    def configured(self, **hyperparameters: object) -> Distiller:
         """The loss of another formula, or with another adapter.
 
         Raises:
@@ -176,7 +175,7 @@ class GenomeDistiller(Distiller):
     def _defaults(self) -> dict[str, object]:
         return {"formula": ""} | super()._defaults
 
-    def _function_hyperparameters(self) -> dict[str, Any]:
+    def _function_hyperparameters(self) -> dict[str, object]:
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Transforms that multiply or average, and the one that does nothing."""
+"""Matrix products, the mean over the channels, and the identity."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from zcbench.kdzero.genome.operations import SPATIAL, Transform
 
 
 def _no(tensor: Tensor) -> Tensor:
-    r"""Nothing.
+    r"""Identity.
 
     .. math::  x
     """
@@ -18,6 +18,12 @@ def _bmm(tensor: Tensor) -> Tensor:
     r"""Gram matrix of the channels of each image.
 
     .. math::  F_i F_i^\top / (H W) \in \mathbb{R}^{B \times C \times C}
+
+    Example:
+        >>> import torch
+        >>> _bmm(torch.tensor([[[1.0, 2.0], [0.0, 3.0]]]))  # 1 + 4, 6 and 9, divided by 2 positions
+        tensor([[[2.5000, 3.0000],
+                 [3.0000, 4.5000]]])
 
     Note:
         The divisor is ours: it keeps the size of the map.
@@ -30,6 +36,12 @@ def _mm(tensor: Tensor) -> Tensor:
     r"""Gram matrix of the images.
 
     .. math::  X X^\top / D \in \mathbb{R}^{B \times B}, \qquad X \in \mathbb{R}^{B \times D}
+
+    Example:
+        >>> import torch
+        >>> _mm(torch.tensor([[1.0, 2.0], [0.0, 3.0]]))  # 1 + 4, 6 and 9, divided by 2 entries
+        tensor([[2.5000, 3.0000],
+                [3.0000, 4.5000]])
 
     Note:
         The divisor is ours, as for `bmm`.

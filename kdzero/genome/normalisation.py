@@ -45,8 +45,8 @@ def _norm(tensor: Tensor, axis: str) -> Tensor:
     .. math::  x / \lVert x \rVert_2
 
     Note:
-        The paper's figure says "norm"; the Euclidean length is the reading under which AT, SP and ICKD are in the
-        space, and that of other public code of the authors.
+        The paper's figure says "norm"; with the Euclidean norm AT, SP and ICKD are in the space, and other
+        public code of the authors uses it.
     """
     return along(axis, tensor, direction)
 

@@ -15,7 +15,7 @@ ANY = frozenset({2, 3, 4})
 SPATIAL = frozenset({3, 4})
 MAPS = frozenset({4})
 
-#: What a tensor with so many axes is called.
+#: Name of a tensor by its number of axes.
 RANKS: dict[int, str] = {2: "vectors (B, D)", 3: "rows (B, C, L)", 4: "maps (B, C, H, W)"}
 
 
@@ -38,16 +38,16 @@ def _lack(over: str, shape: Shape) -> str:
 
 @dataclass(frozen=True)
 class Transform:
-    """What both networks go through before they are compared; the images stay the first axis.
+    """A transform of the tensors of both networks before the comparison; the images stay the first axis.
 
     Attributes:
-        name: what a formula calls it.
+        name: in formulas.
         function: from a tensor to a tensor; a random one also takes its generator.
         formula: what it computes.
-        guard: what keeps its value and its gradient finite; empty where nothing is needed.
+        guard: measure that keeps its value and its gradient finite; empty where none is needed.
         takes: numbers of axes that it is defined for.
-        gives: from the shape that goes in to the one that comes out.
-        over: what it compares, a word of `MEANINGS`; at least two of them are needed.
+        gives: shape of the result for a shape of the input.
+        over: axis along which it compares, a word of `MEANINGS`; it needs at least two entries.
         side: height and width must be multiples of it.
         random: whether it draws; the draw is the same for both networks.
     """
@@ -70,7 +70,7 @@ class Transform:
 
     @property
     def summary(self) -> str:
-        """What it does, in a line."""
+        """First line of its documentation."""
         return summary(self.function)
 
     def trouble(self, shape: Shape) -> str:
@@ -84,15 +84,15 @@ class Transform:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far the student is from the teacher, image by image.
+    """A distance between student and teacher for each image.
 
     Attributes:
-        name: what a formula calls it.
+        name: in formulas.
         function: from student and teacher of one shape to ``(B,)``.
         formula: what it computes.
-        guard: what keeps it finite.
-        over: what it compares, a word of `MEANINGS`; at least two of them are needed.
-        normalised: whether the scale of what is compared does not matter.
+        guard: measure that keeps it finite.
+        over: axis along which it compares, a word of `MEANINGS`; it needs at least two entries.
+        normalised: whether it is invariant to the scale of its inputs.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Distance:
 
     @property
     def summary(self) -> str:
-        """What it measures, in a line."""
+        """First line of its documentation."""
         return summary(self.function)
 
     def trouble(self, shape: Shape) -> str:
@@ -118,13 +118,13 @@ class Distance:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How much each image counts.
+    """Weights of the images.
 
     Attributes:
-        name: what a formula calls it.
+        name: in formulas.
         function: from student, teacher and labels to weights ``(B,)`` without gradient.
         formula: what it computes.
-        guard: what keeps it finite.
+        guard: measure that keeps it finite.
         reads: outputs that it reads.
         labels: whether it needs the labels.
     """
@@ -142,5 +142,5 @@ class Calibration:
 
     @property
     def summary(self) -> str:
-        """What it weighs by, in a line."""
+        """First line of its documentation."""
         return summary(self.function)

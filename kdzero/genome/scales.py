@@ -19,7 +19,7 @@ def _scale(tensor: Tensor) -> Tensor:
     .. math::  (x + 1) / 2
 
     Note:
-        The paper names it only; this is what other public code of the authors calls so.
+        The paper only names it; this is the definition in other public code of the authors.
     """
     return (tensor + 1) / 2
 
@@ -30,8 +30,12 @@ def _multi_scale(tensor: Tensor) -> Tensor:
     .. math::  [\operatorname{maxpool}_1(x), \operatorname{maxpool}_2(x), \operatorname{maxpool}_4(x)]
                \in \mathbb{R}^{B \times C \times \frac{21}{16} HW}
 
+    Example:
+        >>> _multi_scale(torch.arange(16.0).view(1, 1, 4, 4))[0, 0, 16:]  # largest of the 2x2 squares, and of all
+        tensor([ 5.,  7., 13., 15., 15.])
+
     Note:
-        The paper names it only, beside the single scales r1 and r2, so it is read as several at once.
+        The paper only names it, next to the single scales r1 and r2; it is interpreted as several scales at once.
     """
     return torch.cat([rows(max_pool2d(tensor, size)) for size in _PYRAMID], 2)
 
@@ -42,7 +46,7 @@ def _scale_r(tensor: Tensor, size: int) -> Tensor:
     .. math::  \max_{p \in \text{square}} x_p
 
     Note:
-        With r = 1 nothing changes; the table of the paper lists it.
+        With r = 1 it is the identity; the table of the paper lists it.
     """
     return max_pool2d(tensor, size)
 
@@ -63,6 +67,11 @@ def _local_r(tensor: Tensor, size: int) -> Tensor:
     r"""Every square of r by r positions of every channel as a channel.
 
     .. math::  (B, C, H, W) \to (B, C \cdot \tfrac{H}{r} \cdot \tfrac{W}{r}, r, r)
+
+    Example:
+        >>> _local_r(torch.arange(16.0).view(1, 1, 4, 4), 2)[0, 1]  # the upper right square
+        tensor([[2., 3.],
+                [6., 7.]])
     """
     batch, channels, height, width = tensor.shape
     cut = tensor.reshape(batch, channels, height // size, size, width // size, size)

@@ -1,7 +1,7 @@
-"""Everything that a genome may be made of, by name.
+"""All operations of genomes, by name.
 
 Li et al., "KD-Zero: Evolving Knowledge Distiller for Any Teacher-Student Pairs", NeurIPS 2023, table 1. The paper gives
-the names; the formulas are the best reading of them, and each operation says where there was something to choose.
+the names; the formulas are our interpretation, and each operation notes where the paper leaves a choice.
 """
 
 from collections.abc import Callable

@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 import zcbench
 from zcbench import spaces
 from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.benchmarks.training.student import read_student
 from zcbench.benchmarks.truths.sources import sha256
 from zcbench.cli import app
-from zcbench.cli.students import read_distillers, read_student
+from zcbench.cli.students import read_distillers
 from zcbench.distill.errors import CheckpointError, RecipeError, ShapeMismatch, TrainingStopped
 from zcbench.distill.training.checkpoint import content_sha256
 from zcbench.errors import ArchitectureError, ProtocolError, RankingError, UnknownNameError

@@ -73,8 +73,6 @@ def ours(arch: str, data: TrainingData, teacher: Teacher | None = None) -> Calla
 
     def steps() -> None:
         for _ in range(STEPS):
-            if training.done % training.per_epoch == 0:
-                training._begin_epoch()
             training.step()
 
     return steps

@@ -1,22 +1,16 @@
 """``zcbench distill``: train a student under a teacher."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.bench import DataDir
-from zcbench.cli.distilling import Distillation
-from zcbench.cli.students import read_distillers, read_student
+from zcbench.cli.students import read_distillers
 from zcbench.specification import split_list, split_readable
-
-if TYPE_CHECKING:
-    from zcbench.distill.training.course import TrainingResult
 
 NONE = "none"
 
@@ -25,14 +19,14 @@ def distill(
     student: Annotated[
         str,
         typer.Option(
-            help="An architecture, SPACE:ARCH, or the search.json of 'zcbench search', whose best it is.",
+            help="An architecture, SPACE:ARCH, or the search.json of 'zcbench search', for its best architecture.",
             show_default=False,
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of the training; one that is there is resumed.", show_default=False)
+        Path, typer.Option(help="Folder of the training; an existing training is resumed.", show_default=False)
     ],
-    space: Annotated[str, typer.Option(help="Space of architectures that name none.")] = "nasbench201",
+    space: Annotated[str, typer.Option(help="Space of architectures without a space.")] = "nasbench201",
     teacher: Annotated[
         str,
         typer.Option(
@@ -51,8 +45,8 @@ def distill(
         str | None,
         typer.Option(
             help="Losses with hyperparameters, separated by commas, as kd(temperature=2),at; top:2@RUN takes the "
-            "two best kd: proxies of a ranking, by tau unless top:2@RUN:COLUMN says otherwise; FILE.json the best that "
-            "'zcbench evolve-distiller' found.",
+            "two best kd: proxies of a ranking, by tau or, as top:2@RUN:COLUMN, by another column; FILE.json the best "
+            "distiller of 'zcbench evolve-distiller'.",
             show_default=recipes.DISTILLERS,
         ),
     ] = None,
@@ -60,7 +54,7 @@ def distill(
         str | None,
         typer.Option(
             help="Weights of the cross-entropy and of the losses, as ce=.1,kd=.9; or 'balanced': each loss then has a "
-            "gradient as long as that of the cross-entropy in the first step.",
+            "gradient of the length of that of the cross-entropy in the first step.",
             show_default="1 each; ce=.1,kd=.9 for kd alone under a teacher",
         ),
     ] = None,
@@ -68,13 +62,13 @@ def distill(
         str,
         typer.Option(
             help="teacher (one or several at once), self (born-again generations), mutual (students that teach each "
-            "other) or assistant (the teachers in a chain, each taught by the one before)."
+            "other) or assistant (the teachers in a chain, each taught by the previous one)."
         ),
     ] = "teacher",
     mixture: Annotated[
-        str, typer.Option(help="Of the scenario teacher: weights of several teachers, average or adaptive.")
+        str, typer.Option(help="Weights of several teachers in the scenario teacher: average or adaptive.")
     ] = "average",
-    generations: Annotated[int, typer.Option(min=2, help="Of 'self': networks in turn; of 'mutual': students.")] = 2,
+    generations: Annotated[int, typer.Option(min=2, help="Number of networks of 'self' and 'mutual'.")] = 2,
     dataset: Annotated[
         str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
     ] = "cifar10",
@@ -89,129 +83,72 @@ def distill(
     augmentation: recipes.Augmentation = "crop_flip",
     precision: recipes.Precision = "float32",
     layout: recipes.Layout = "channels_last",
-    seed: Annotated[int, typer.Option(min=0, help="Of initialisation, order of images and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of initialisation, order of images and augmentation.")] = 0,
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads on a CPU; part of what gives the same bits.")
+        int | None, typer.Option(min=1, help="Threads on a CPU; another number may give other bits.")
     ] = None,
     checkpoint_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between two checkpoints.", show_default="an epoch")
     ] = None,
-    evaluate_every: Annotated[int, typer.Option(min=1, help="Epochs between two looks at the test images.")] = 1,
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Epochs between two evaluations on the test images.")] = 1,
     export: Annotated[
         str, typer.Option(help="Files of the student: pt (weights), pt2 (torch.export), or both.")
     ] = "pt",
-    tensorboard: Annotated[bool, typer.Option(help="Write a log for TensorBoard too.")] = False,
+    tensorboard: Annotated[bool, typer.Option(help="Also write a log for TensorBoard.")] = False,
     plugin: recipes.Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Train a student, alone or under a teacher; the folder gets weights, log, curves and result.json.
+    """Train a student, alone or under a teacher; write weights, log, curves and result.json to a folder.
 
-    A training that was stopped or killed goes on where it was when the same command is run again.
+    If a training is stopped or killed, the same command resumes it.
     """
     import torch
 
     from zcbench import datasets
     from zcbench.benchmarks.scoring.teachers import read_teacher
-    from zcbench.distill.errors import WeightError
+    from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
     from zcbench.distill.training.balancing import BALANCED
-    from zcbench.distill.training.export import EXPORTS
     from zcbench.distill.training.images import TrainingData
-    from zcbench.distill.training.objective import MIXTURES, TrainingObjective
-    from zcbench.distill.training.recipe import Recipe
-    from zcbench.distill.training.scenarios import SCENARIOS
-    from zcbench.errors import unknown
+    from zcbench.reports.training.curves import write_curves
 
     plugins = recipes.load_plugins(plugin or ())
-    for given, known, what in (
-        ([scenario], SCENARIOS, "scenario"),
-        ([mixture], MIXTURES, "mixture of teachers"),
-        (split_list(export), EXPORTS, "file of a student"),
-    ):
-        for name in given:
-            if name not in known:
-                raise unknown(what, name, known)
     if threads is not None:
         torch.set_num_threads(threads)
-    recipe = Recipe(
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        lr=lr,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        label_smoothing=label_smoothing,
-        augmentation=augmentation,
-        seed=seed,
-        precision=precision,
-        layout=layout,
-    )
+    files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, tensorboard)
+    recipe = recipes.recipe_of(locals())
     who = read_student(student, space)
     losses, origins = read_distillers(
         recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir
     )
-    balanced = weights == BALANCED
-    if balanced and (scenario != "teacher" or teacher == NONE):
-        raise WeightError(
-            "Given: weights 'balanced' without a teacher from outside. Expected '--scenario teacher' and '--teacher', "
-            "whose losses can be measured before the training; or give the weights as numbers."
-        )
-    numbers = {} if balanced else recipes.read_weights(weights)
-    TrainingObjective(losses, numbers)  # refuses what is unknown before anything is read or trained
-    if scenario == "teacher" and teacher == NONE:
-        recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
-    images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
-    job = Distillation(
-        student=who,
-        data=images,
-        recipe=recipe,
-        out=out,
-        teachers=[] if teacher == NONE else split_readable(teacher, lambda name: read_teacher(name, who.space)),
-        checkpoints=list(teacher_checkpoint or ()),
-        teacher_recipe=recipe if teacher_epochs is None else replace(recipe, epochs=teacher_epochs, warmup=None),
+    teachers = [] if teacher == NONE else split_readable(teacher, lambda name: read_teacher(name, who.space))
+    teaching = Teaching(
+        scenario=scenario,
+        teachers=teachers,
+        checkpoints=teacher_checkpoint or (),
+        recipe=None if teacher_epochs is None else replace(recipe, epochs=teacher_epochs, warmup=None),
         losses=losses,
-        weights=numbers,
-        balanced=balanced,
+        weights=BALANCED if weights == BALANCED else recipes.read_weights(weights),
         mixture=mixture,
         generations=generations,
+    )
+    if scenario == "teacher" and not teachers:
+        recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
+    result = train_student(
+        who,
+        TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test"))),
+        out,
+        recipe,
+        teaching=teaching,
         init=init,
-        checkpoint_every=checkpoint_every,
-        evaluate_every=evaluate_every,
         device=device,
-        tensorboard=tensorboard,
+        files=files,
+        origin={"data set": dataset, "top": origins, "plugins": plugins},
         console=Console(stderr=True),
     )
-    result = job.carry_out(scenario)
-    _write(job, result, scenario, split_list(export), {"data set": dataset, "top": origins, "plugins": plugins})
-
-
-def _write(
-    job: Distillation, result: "TrainingResult", scenario: str, exports: Sequence[str], origin: dict[str, Any]
-) -> None:
-    """Weights, program, curves and ``result.json``."""
-    from zcbench.distill.training.export import save_program, save_weights
-    from zcbench.reports.training.curves import write_curves
-    from zcbench.storage.files import replaced
-
-    content = {
-        **job.record(scenario),
-        "data": job.data.description,
-        **origin,
-        "test_accuracy": result.accuracy,
-        "test_loss": result.loss,
-        "train_accuracy": result.train_accuracy,
-        "steps": result.steps,
-        "seconds": result.seconds,
-    }
-    if "pt" in exports:
-        save_weights(result.network, job.out / "student.pt")
-    if "pt2" in exports:
-        save_program(result.network, job.data.image_shape, job.out / "student.pt2")
-    write_curves(result.history, job.out, f"{job.student.arch}, {scenario}")
-    with replaced(job.out / "result.json") as draft:
-        draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_curves(result.training.history, out, f"{who.arch}, {scenario}")
     typer.echo(
-        f"Test accuracy {result.accuracy:.2f} %, loss {result.loss:.4f}, after {result.steps:,} steps: {job.out}"
+        f"Test accuracy {result.accuracy:.2f} %, loss {result.training.loss:.4f}, after {result.training.steps:,} "
+        f"steps: {out}"
     )

@@ -1,12 +1,16 @@
 """Options of a training recipe, shared by the commands that train."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zcbench.specification import split_list
+
+if TYPE_CHECKING:
+    from zcbench.distill.training.recipe import Recipe
 
 Epochs = Annotated[int, typer.Option(min=1, help="Epochs of each training.")]
 BatchSize = Annotated[int, typer.Option(help="Images in a step.")]
@@ -16,7 +20,9 @@ WeightDecay = Annotated[float, typer.Option(help="Weight decay of all parameters
 Schedule = Annotated[str, typer.Option(help="one_cycle, cosine, step or constant.")]
 Warmup = Annotated[
     float | None,
-    typer.Option(help="Epochs in which the rate rises.", show_default="three tenths of one_cycle, none of the others"),
+    typer.Option(
+        help="Epochs in which the learning rate rises.", show_default="three tenths of one_cycle, none of the others"
+    ),
 ]
 Smoothing = Annotated[float, typer.Option("--label-smoothing", help="Share of a label spread over all classes.")]
 Augmentation = Annotated[str, typer.Option(help="none, or crop_flip.")]
@@ -42,6 +48,18 @@ Weights = Annotated[
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines distillers. May be repeated.")
 ]
+
+
+def recipe_of(options: Mapping[str, object]) -> "Recipe":
+    """The recipe of those options of a command that are fields of `Recipe`.
+
+    Raises:
+        RecipeError: a value out of range.
+        UnknownNameError: a word that is not known.
+    """
+    from zcbench.distill.training.recipe import Recipe
+
+    return Recipe(**{item.name: options[item.name] for item in fields(Recipe) if item.name in options})  # type: ignore[arg-type]
 
 
 def load_plugins(files: Iterable[Path]) -> dict[str, str]:

@@ -1,0 +1,169 @@
+"""Train a student in a folder, alone or under teachers: the function behind ``zcbench distill``."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import nn
+
+import zcbench
+from zcbench.benchmarks.scoring.session import Stop
+from zcbench.benchmarks.training.student_job import Student, StudentFiles, StudentJob, Teaching, read_student
+from zcbench.benchmarks.training.student_networks import TeacherRecord
+from zcbench.benchmarks.training.student_scenarios import StudentTraining
+from zcbench.distill.training.course import TrainingResult
+from zcbench.distill.training.export import save_program, save_weights
+from zcbench.distill.training.images import DataSource, TrainingData
+from zcbench.distill.training.recipe import Recipe
+from zcbench.storage.run_folder import RunFolder, plain
+
+__all__ = ["Student", "StudentFiles", "StudentResult", "Teaching", "read_student", "train_student"]
+
+
+@dataclass(frozen=True)
+class StudentResult:
+    """A trained student.
+
+    Attributes:
+        student: the network, in evaluation mode.
+        accuracy: on the test images after the last epoch, in percent.
+        baseline: that of the same architecture trained alone, where the scenario trains it so: the first generation of
+            ``self``, or the student itself without a teacher; None elsewhere.
+        folder: with ``result.json``, the student's weights, log and checkpoints.
+        training: history, losses and number of steps of the student's training.
+        teachers: with their test accuracies.
+    """
+
+    student: nn.Module = field(repr=False)
+    accuracy: float
+    baseline: float | None
+    folder: Path
+    training: TrainingResult = field(repr=False)
+    teachers: tuple[TeacherRecord, ...] = ()
+
+
+def train_student(
+    student: Student | str,
+    data: DataSource,
+    out: str | Path,
+    recipe: Recipe | None = None,
+    *,
+    teaching: Teaching | None = None,
+    init: str = "default",
+    device: str = "cpu",
+    files: StudentFiles | None = None,
+    origin: Mapping[str, object] | None = None,
+    console: Console | None = None,
+) -> StudentResult:
+    """Train a student; a training that was stopped or killed is resumed by the same call, to the same bits.
+
+    Args:
+        student: an architecture with its space, or a text as `read_student` takes it.
+        data: training and test images, as `zcbench.distill.train` takes them.
+        out: folder of weights, log, checkpoints and ``result.json``.
+        recipe: of the student; the defaults of `Recipe` if omitted.
+        teaching: scenario, teachers and losses; the student is trained alone if omitted.
+        init: initialisation scheme: default, kaiming, xavier or normal.
+        device: where to train.
+        files: which files are written, and how often.
+        origin: noted in ``result.json``.
+        console: for progress and warnings; silent if omitted.
+
+    Raises:
+        StoreError: another process writes to ``out``, or it cannot be written.
+        CheckpointError: ``out`` holds another training.
+        TeacherError: a teacher cannot be built, or its checkpoint does not fit.
+        TrainingStopped: Ctrl-C or SIGTERM; the checkpoint is kept.
+        ZcbenchError: as `zcbench.distill.train`.
+
+    Example:
+        >>> import tempfile
+        >>> from zcbench import datasets
+        >>> digits = datasets.load("digits(images=64,test_images=32)"), datasets.load("digits", split="test")
+        >>> cell = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|none~2|"
+        >>> result = train_student(
+        ...     f"nasbench201(channels=2,cells=1):{cell}", digits, tempfile.mkdtemp(), Recipe(epochs=1, batch_size=32)
+        ... )
+        >>> result.training.steps, result.baseline == result.accuracy
+        (2, True)
+    """
+    job = StudentJob(
+        student=read_student(student) if isinstance(student, str) else student,
+        data=TrainingData.taken(data),
+        folder=Path(out),
+        recipe=recipe or Recipe(),
+        teaching=teaching or Teaching(),
+        init=init,
+        device=device,
+        files=files or StudentFiles(),
+    )
+    folder = RunFolder(job.folder, "a distillation")
+    with folder.locked(), Stop() as stop:
+        training = StudentTraining(job, console or Console(quiet=True), lambda: stop.asked)
+        result = training.run()
+        _export(job, result.network)
+        folder.write_json("result.json", plain({**_record(job, training), **(origin or {}), **_figures(result)}))
+    alone = {"self": training.accuracies[:1], "teacher": [] if job.teaching.teachers else [result.accuracy]}
+    baseline = next(iter(alone.get(job.teaching.scenario, [])), None)
+    return StudentResult(result.network, result.accuracy, baseline, job.folder, result, tuple(training.teachers))
+
+
+def _export(job: StudentJob, network: nn.Module) -> None:
+    if "pt" in job.files.exports:
+        save_weights(network, job.folder / "student.pt")
+    if "pt2" in job.files.exports:
+        save_program(network, job.data.image_shape, job.folder / "student.pt2")
+
+
+def _record(job: StudentJob, training: StudentTraining) -> dict[str, object]:
+    """Student, teachers, losses, recipe and environment, as ``result.json`` has them."""
+    teaching = job.teaching
+    weights = teaching.used_weights(training.weights)
+    return {
+        "student": {
+            "space": job.student.space.spec,
+            "arch": job.student.arch,
+            "seed": job.last_recipe.seed if teaching.scenario == "self" else job.recipe.seed,
+            "init": job.init,
+        },
+        "scenario": teaching.scenario,
+        "teachers": list(teaching.teachers),
+        "teacher_details": [teacher.to_dict() for teacher in training.teachers],
+        "generation_accuracies": training.accuracies,
+        "losses": [
+            {"name": loss.name, "version": loss.version, "code_sha256": loss.code_sha256}
+            for loss in teaching.distillers
+            if weights.get(loss.name)
+        ],
+        "weights": weights,
+        "mixture": teaching.mixture if teaching.scenario == "teacher" and len(teaching.teachers) > 1 else None,
+        "recipe": job.used(job.last_recipe),
+        "environment": environment(job.device),
+        "data": job.data.description,
+    }
+
+
+def _figures(result: TrainingResult) -> dict[str, object]:
+    return {
+        "test_accuracy": result.accuracy,
+        "test_loss": result.loss,
+        "train_accuracy": result.train_accuracy,
+        "steps": result.steps,
+        "seconds": result.seconds,
+    }
+
+
+def environment(device: str) -> dict[str, object]:
+    """Versions, device and threads of this process."""
+    kind = torch.device(device)
+    return {
+        "zcbench": zcbench.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name(kind) if kind.type == "cuda" else str(kind),
+        "threads": torch.get_num_threads(),
+    }

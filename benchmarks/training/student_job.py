@@ -1,0 +1,230 @@
+"""What is asked of a student's training: the student, who teaches it with which losses, and which files are written."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from zcbench import spaces
+from zcbench.distill.contract import Distiller
+from zcbench.distill.errors import WeightError
+from zcbench.distill.functions import Loss, as_distillers
+from zcbench.distill.training.balancing import BALANCED
+from zcbench.distill.training.export import EXPORTS
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.objective import CE, MIXTURES, TrainingObjective, checked_weights
+from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.scenarios import SCENARIOS
+from zcbench.errors import ArchitectureError, ProtocolError, unknown
+from zcbench.spaces import Space
+
+_ELSEWHERE = re.compile(r"(\w+(?:\([^()]*\))?):(.+)")
+_AMONG_STUDENTS = ("self", "mutual")
+
+
+class Student(NamedTuple):
+    """An architecture and its space."""
+
+    space: Space
+    arch: str
+
+
+def read_student(given: str, space: str = "nasbench201") -> Student:
+    """The student that a text names.
+
+    Args:
+        given: an architecture of ``space``, ``SPACE:ARCH``, or a JSON file whose ``best`` has ``arch``, with ``space``
+            in it or next to it, as ``zcbench search`` writes it.
+        space: space of an architecture that names none.
+
+    Raises:
+        ArchitectureError: no architecture of its space, or the file has none.
+        UnknownNameError: no space has this name.
+    """
+    if given.endswith(".json"):
+        return _from_file(Path(given), space)
+    home = spaces.get(space)
+    if given not in home and (match := _ELSEWHERE.fullmatch(given)):
+        home, given = spaces.get(match[1]), match[2]
+    home.index(given)
+    return Student(home, given)
+
+
+def _from_file(file: Path, space: str) -> Student:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        best = content["best"]
+        arch, written = str(best["arch"]), best.get("space") or content.get("space")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ArchitectureError(
+            f"{file} names no student: {type(error).__name__}: {error}. Expected JSON with an architecture under "
+            f"'arch' in 'best', as 'zcbench search' writes it."
+        ) from error
+    home = spaces.get(written if isinstance(written, str) else space)
+    home.index(arch)
+    return Student(home, arch)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """Scenario, teachers and losses of a student's training; by default the student is trained alone.
+
+    Attributes:
+        scenario: a name of `SCENARIOS`.
+        teachers: architectures of the student's space, ``SPACE:ARCH``, ``largest`` or ``FILE.py:FUNCTION``.
+        checkpoints: weights of the teachers; teachers without are trained first.
+        recipe: of teachers that are trained first; that of the student if None.
+        losses: names, objects or functions; without effect where no network teaches another.
+        weights: of ``ce`` and of the losses by name, or ``balanced``, see `balanced_weights`.
+        mixture: how several teachers are weighed, a name of `MIXTURES`.
+        generations: number of networks of the scenarios ``self`` and ``mutual``.
+
+    Raises:
+        UnknownNameError: a scenario, mixture or loss is not known.
+        ProtocolError: the teachers or checkpoints do not fit the scenario.
+        WeightError: weights of unknown terms or out of range, or ``balanced`` without a teacher.
+    """
+
+    scenario: str = "teacher"
+    teachers: Sequence[str] = ()
+    checkpoints: Sequence[Path] = ()
+    recipe: Recipe | None = None
+    losses: Sequence[Loss] = ("kd",)
+    weights: Mapping[str, float] | str = field(default_factory=dict)
+    mixture: str = "average"
+    generations: int = 2
+
+    def __post_init__(self) -> None:
+        _require_known("scenario", [self.scenario], SCENARIOS)
+        _require_known("mixture of teachers", [self.mixture], MIXTURES)
+        _require_teachers(self.scenario, self.teachers, len(self.checkpoints))
+        if isinstance(self.weights, str) and self.weights != BALANCED:
+            raise WeightError(f"Given weights {self.weights!r}. Expected numbers by term, or {BALANCED!r}.")
+        if self.balanced and not (self.scenario == "teacher" and self.teachers):
+            raise WeightError(
+                "Given: weights 'balanced' without a teacher from outside. Expected the scenario 'teacher' and a "
+                "teacher (--teacher), whose losses can be measured before the training; or give the weights as numbers."
+            )
+        TrainingObjective(self.distillers, self.given_weights)  # refuses unknown names and wrong weights
+
+    @cached_property
+    def distillers(self) -> list[Distiller]:
+        """The losses as objects."""
+        return as_distillers(self.losses)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the weights are computed before the training."""
+        return self.weights == BALANCED
+
+    @property
+    def given_weights(self) -> dict[str, float]:
+        """The weights that are given as numbers."""
+        return {} if isinstance(self.weights, str) else dict(self.weights)
+
+    def used_weights(self, given: Mapping[str, float]) -> dict[str, float]:
+        """Weight of every term, with the defaults of the scenario; 1 of the cross-entropy alone without a teacher."""
+        if self.scenario == "teacher" and not self.teachers:
+            return {CE: 1.0}
+        names = [loss.name for loss in self.distillers]
+        ones = dict.fromkeys([CE, *names], 1.0) if self.scenario == "mutual" else {}
+        return checked_weights(names, {**ones, **given})
+
+
+@dataclass(frozen=True)
+class StudentFiles:
+    """Files of a student's training, and how often they are written.
+
+    Attributes:
+        exports: formats of the trained student, names of `EXPORTS`.
+        checkpoint_every: steps between two checkpoints; those of one epoch if None.
+        evaluate_every: epochs between two evaluations on the test images.
+        tensorboard: whether a log for TensorBoard is written.
+
+    Raises:
+        UnknownNameError: a format is not known.
+    """
+
+    exports: Sequence[str] = ("pt",)
+    checkpoint_every: int | None = None
+    evaluate_every: int = 1
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        _require_known("file of a student", self.exports, EXPORTS)
+
+
+@dataclass(frozen=True)
+class StudentJob:
+    """All that decides one student and its folder.
+
+    Attributes:
+        student: architecture and space.
+        data: training and test images.
+        folder: where to.
+        recipe: of the student.
+        teaching: scenario, teachers and losses.
+        init: initialisation scheme of student and teachers.
+        device: where to train.
+        files: which are written.
+    """
+
+    student: Student
+    data: TrainingData
+    folder: Path
+    recipe: Recipe
+    teaching: Teaching
+    init: str
+    device: str
+    files: StudentFiles
+
+    @property
+    def teacher_recipe(self) -> Recipe:
+        """Recipe of teachers that are trained first."""
+        return self.teaching.recipe or self.recipe
+
+    def used(self, recipe: Recipe) -> dict[str, object]:
+        """The values of a recipe that have an effect on these images."""
+        used = recipe.used()
+        if "padding" in used and recipe.padding is None:
+            used["padding"] = self.data.image_shape[1] // 8
+        return used
+
+    @property
+    def last_recipe(self) -> Recipe:
+        """Recipe of the student itself: the seed goes up by one for each network that is trained before it."""
+        last = {"self": self.teaching.generations - 1, "assistant": len(self.teaching.teachers) - 1}
+        return replace(self.recipe, seed=self.recipe.seed + last.get(self.teaching.scenario, 0))
+
+
+def _require_known(what: str, given: Sequence[str], known: Sequence[str] | Mapping[str, str]) -> None:
+    for name in given:
+        if name not in known:
+            raise unknown(what, name, known)
+
+
+def _require_teachers(scenario: str, teachers: Sequence[str], checkpoints: int) -> None:
+    given = len(teachers)
+    if scenario in _AMONG_STUDENTS and given:
+        raise ProtocolError(
+            f"The scenario {scenario!r} was given the teacher {teachers[0]!r}. Expected none: its networks teach each "
+            f"other; leave the teacher out, or take the scenario 'teacher' or 'assistant'."
+        )
+    if scenario == "assistant" and given < 2:
+        raise ProtocolError(
+            f"The scenario 'assistant' was given {given} teachers. Expected a teacher and at least one assistant, "
+            f"from large to small, with commas."
+        )
+    if scenario == "assistant" and checkpoints > 1:
+        raise ProtocolError(
+            f"The scenario 'assistant' was given {checkpoints} checkpoints. Expected that of the first teacher, or "
+            f"none: the assistants are trained."
+        )
+    if scenario == "teacher" and checkpoints not in (0, given):
+        raise ProtocolError(
+            f"{checkpoints} checkpoints were given for {given} teachers. Expected one for each, or none, and they are "
+            f"trained first."
+        )

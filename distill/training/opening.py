@@ -1,0 +1,58 @@
+"""Networks made ready for a training: on the device, with their readers, and with adapters between them."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from zcbench.distill.outputs import Shapes
+from zcbench.distill.reading import Reader
+from zcbench.distill.training.evaluation import to_training_mode
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.objective import TrainingObjective
+from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.teaching import Teacher
+from zcbench.errors import BatchError
+from zcbench.hooks.modes import evaluating
+
+
+def open_networks(
+    students: Sequence[nn.Module],
+    objectives: Sequence[TrainingObjective],
+    teachers: Sequence[Teacher],
+    data: TrainingData,
+    recipe: Recipe,
+) -> tuple[list[Reader], list[Reader]]:
+    """Move all networks to the device of ``data`` and build the adapters of the objectives.
+
+    Returns:
+        A reader for each student, and one for each teacher.
+
+    Raises:
+        BatchError: a network has fewer classes than the labels, or returns no logits.
+        DistillError: an output that a distiller reads is missing, or shapes do not fit.
+    """
+    reads = frozenset[str]().union(*(objective.reads for objective in objectives))
+    memory = torch.channels_last if recipe.layout == "channels_last" else torch.contiguous_format
+    probe, device = data.images[:2], data.images.device
+    for student in students:
+        student.to(device, memory_format=memory)  # type: ignore[call-overload]
+        to_training_mode(student)
+    readers = [Reader(student, reads, recipe.precision, probe[:1]) for student in students]
+    above = [teacher.reader(reads, recipe.precision, probe[:1]) for teacher in teachers]
+    own, outside = ([_shapes(reader, probe, data.num_classes) for reader in some] for some in (readers, above))
+    for index, objective in enumerate(objectives):
+        objective.adapt(own[index], [*outside, *own[:index], *own[index + 1 :]], recipe.seed)
+        objective.to(device).train()
+    return readers, above
+
+
+def _shapes(reader: Reader, images: Tensor, num_classes: int) -> Shapes:
+    with evaluating(reader.network):
+        shapes = reader.without_gradient(images).shapes
+    if (shapes.classes or 0) < num_classes:
+        raise BatchError(
+            f"The labels have {num_classes} classes and a network {shapes.classes}. Expected a network with at least "
+            f"as many classes as the data; build it with num_classes={num_classes}."
+        )
+    return shapes
