@@ -1,6 +1,6 @@
-"""Make ``spaces/tables/nasbench101.parquet``: all cells of NAS-Bench-101 in the order of their fingerprints.
+"""Make ``spaces/nasbench101/tables/cells.parquet``: all cells of NAS-Bench-101 in the order of their fingerprints.
 
-python examples/nasbench101_index.py spaces/tables/nasbench101.parquet     # about a minute
+python examples/nasbench101_index.py spaces/nasbench101/tables/cells.parquet     # about a minute
 """
 
 import sys
@@ -8,7 +8,7 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zcbench.spaces.nasbench101_cell import OPERATIONS, enumerate_cells, fingerprint
+from zcbench.spaces.nasbench101.cell import OPERATIONS, enumerate_cells, fingerprint
 
 
 def main(path: str) -> None:

@@ -10,8 +10,8 @@ import torch
 
 from zcbench.errors import UnknownNameError
 from zcbench.spaces import NASBench201
-from zcbench.spaces import nasbench201_cell as cell
-from zcbench.spaces.nasbench201_network import Cell
+from zcbench.spaces.nasbench201 import cell
+from zcbench.spaces.nasbench201.network import Cell
 
 SHARED = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
 SEPARATE = "|nor_conv_3x3~0|+|none~0|none~1|+|nor_conv_3x3~0|skip_connect~1|none~2|"

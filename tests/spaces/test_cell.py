@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from zcbench.errors import ArchitectureError, ZcbenchError
 from zcbench.spaces import NASBench201
-from zcbench.spaces import nasbench201_cell as cell
+from zcbench.spaces.nasbench201 import cell
 
 operation_tuples = st.tuples(*[st.sampled_from(cell.OPERATIONS)] * 6)
 

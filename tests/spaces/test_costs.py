@@ -11,7 +11,7 @@ from torch import nn
 import zcbench.spaces
 from zcbench.errors import ArchitectureError
 from zcbench.spaces import NASBench201
-from zcbench.spaces import nasbench201_cell as cell
+from zcbench.spaces.nasbench201 import cell
 
 
 class ArraysOnly(pickle.Unpickler):

@@ -11,7 +11,7 @@ from zcbench import spaces
 from zcbench.errors import ArchitectureError
 from zcbench.spaces.measuring import measure
 from zcbench.spaces.nasbench101 import NASBench101
-from zcbench.spaces.nasbench101_cell import enumerate_cells, write
+from zcbench.spaces.nasbench101.cell import enumerate_cells, write
 from zcbench.storage import pickles
 
 #: Row, fingerprint, parameters and MACs at 32x32 with 10 classes, as published.

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import zcbench.spaces
 from zcbench.errors import ArchitectureError, UnknownNameError
 from zcbench.spaces import NASBench201, SpaceError
-from zcbench.spaces import nasbench201_cell as cell
+from zcbench.spaces.nasbench201 import cell
 
 IMAGES = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 

@@ -14,7 +14,7 @@ from torch import nn
 import zcbench.spaces
 from zcbench.errors import ArchitectureError, DuplicateNameError, UnknownNameError
 from zcbench.spaces import NASBench201, ProductSpace, SpaceError
-from zcbench.spaces import nasbench201_cell as cell
+from zcbench.spaces.nasbench201 import cell
 from zcbench.spaces.product import Site
 
 

@@ -12,7 +12,7 @@ import zcbench
 from zcbench import spaces
 from zcbench.errors import ArchitectureError
 from zcbench.spaces.measuring import measure
-from zcbench.spaces.transnas_network import Cell, Step
+from zcbench.spaces.transnas.network import Cell, Step
 
 MICRO, MACRO = spaces.get("transnas_micro"), spaces.get("transnas_macro")
 SHAPE = (3, 256, 256)

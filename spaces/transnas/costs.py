@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.measuring import Cost
-from zcbench.spaces.nasbench201_cell import EDGES
-from zcbench.spaces.transnas_network import STEM, Step, steps
+from zcbench.spaces.nasbench201.cell import EDGES
+from zcbench.spaces.transnas.network import STEM, Step, steps
 
 Convolution = tuple[int, int, int]
 """Kernel, channels before and behind."""

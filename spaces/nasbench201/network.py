@@ -15,7 +15,7 @@ from operator import add
 
 from torch import Tensor, nn
 
-from zcbench.spaces.nasbench201_cell import EDGES, Operations
+from zcbench.spaces.nasbench201.cell import EDGES, Operations
 
 OPERATION_LAYERS: dict[str, Callable[[int], nn.Module]] = {
     "skip_connect": lambda channels: nn.Identity(),

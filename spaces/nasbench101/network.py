@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.spaces.classifying import classifying
-from zcbench.spaces.nasbench101_cell import Graph
+from zcbench.spaces.nasbench101.cell import Graph
 
 STEM, STACKS, CELLS = 128, 3, 3
 KERNELS = {0: 3, 1: 1}  # of the operations that are convolutions

@@ -12,8 +12,8 @@ import numpy as np
 
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.measuring import Cost
-from zcbench.spaces.nasbench101_cell import OPERATIONS, Graph, Sources
-from zcbench.spaces.nasbench101_network import CELLS, KERNELS, STACKS, STEM, Convolution, operations, projections, steps
+from zcbench.spaces.nasbench101.cell import OPERATIONS, Graph, Sources
+from zcbench.spaces.nasbench101.network import CELLS, KERNELS, STACKS, STEM, Convolution, operations, projections, steps
 
 
 class Sums(NamedTuple):

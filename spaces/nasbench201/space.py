@@ -12,11 +12,11 @@ import pandas as pd
 from torch import nn
 
 from zcbench.errors import unknown
-from zcbench.spaces import nasbench201_cell as cell
-from zcbench.spaces import nasbench201_costs as cost
 from zcbench.spaces.base import ImageShape, Space
 from zcbench.spaces.initialisation import check_init, initialise
-from zcbench.spaces.nasbench201_network import network, thin_network
+from zcbench.spaces.nasbench201 import cell
+from zcbench.spaces.nasbench201 import costs as cost
+from zcbench.spaces.nasbench201.network import network, thin_network
 from zcbench.spaces.options import positive
 from zcbench.spaces.registry import space
 from zcbench.streams import seeded

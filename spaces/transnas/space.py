@@ -11,14 +11,14 @@ from itertools import product
 import numpy as np
 from torch import nn
 
-from zcbench.spaces import nasbench201_cell
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.measuring import Cost
-from zcbench.spaces.nasbench201_cell import EDGES
+from zcbench.spaces.nasbench201 import cell as nasbench201_cell
+from zcbench.spaces.nasbench201.cell import EDGES
 from zcbench.spaces.product import ProductSpace, Site
 from zcbench.spaces.registry import space
-from zcbench.spaces.transnas_costs import block_convolutions, cell_convolutions, cell_depth, cost
-from zcbench.spaces.transnas_network import Block, Cell, network
+from zcbench.spaces.transnas.costs import block_convolutions, cell_convolutions, cell_depth, cost
+from zcbench.spaces.transnas.network import Block, Cell, network
 
 MICRO = "41414"
 _PREFIX = f"64-{MICRO}-"

@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow.parquet as pq
 from torch import nn
 
-from zcbench.spaces import nasbench101_cell as cell
 from zcbench.spaces.base import ImageShape, Space
 from zcbench.spaces.measuring import Cost
-from zcbench.spaces.nasbench101_cell import EDGES, OPERATIONS, VERTICES, Graph, Sources
-from zcbench.spaces.nasbench101_costs import cost
-from zcbench.spaces.nasbench101_network import network
+from zcbench.spaces.nasbench101 import cell
+from zcbench.spaces.nasbench101.cell import EDGES, OPERATIONS, VERTICES, Graph, Sources
+from zcbench.spaces.nasbench101.costs import cost
+from zcbench.spaces.nasbench101.network import network
 from zcbench.spaces.registry import space
 
-_INDEX = files("zcbench.spaces") / "tables" / "nasbench101.parquet"
+_INDEX = files("zcbench.spaces.nasbench101") / "tables" / "cells.parquet"
 
 
 @space

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from zcbench.spaces.classifying import classifying
-from zcbench.spaces.nasbench201_cell import EDGES
-from zcbench.spaces.nasbench201_network import relu_conv_bn
+from zcbench.spaces.nasbench201.cell import EDGES
+from zcbench.spaces.nasbench201.network import relu_conv_bn
 
 STEM = 64
 CELLS = 2  # in each module
