@@ -9,13 +9,12 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from zcbench.benchmarks.scoring.folder import locked
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.session import Stop
 from zcbench.benchmarks.scoring.store import TRANSIENT
 from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
-from zcbench.benchmarks.training.protocol import adopt, describe, request
+from zcbench.benchmarks.training.protocol import adopt, describe, home, request
 from zcbench.benchmarks.training.tables import make_tables
 from zcbench.benchmarks.training.workers import (
     KD,
@@ -38,7 +37,6 @@ from zcbench.runtime.parcel import parcel
 from zcbench.runtime.pool import Ending, WorkerPool
 from zcbench.runtime.progress import Bar
 from zcbench.spaces import Space
-from zcbench.storage.files import replaced
 
 _HEARTBEAT = 0.2  # seconds until a request to stop is noticed
 _STATUS = {"died": "worker_died", "timeout": "timeout"}
@@ -159,7 +157,7 @@ def build_truth(
         folder=folder.absolute(),
         plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
     )
-    with locked(folder):
+    with home(folder).locked():
         log = TrainingLog(folder / FILE)
         about = adopt(folder, describe(job, dataset), request(archs, settings, seeds, workers, notes))
         wanted = [Key(arch, setting, seed) for arch in archs for seed in seeds for setting in settings]
@@ -311,10 +309,8 @@ def _result(folder: Path, log: TrainingLog, about: Mapping[str, Any], wanted: Se
     for setting, table in tables.items():
         table.write(folder / f"{setting}.parquet")
     done = [key.arch for key in log.rows if key.setting != TEACHER]
-    with replaced(folder / "archs.txt") as draft:
-        draft.write_text("\n".join(dict.fromkeys([*(key.arch for key in wanted), *done])) + "\n", encoding="utf-8")
+    home(folder).write_text("archs.txt", "\n".join(dict.fromkeys([*(key.arch for key in wanted), *done])) + "\n")
     if len(trainings):
-        with replaced(folder / "trainings.csv") as draft:
-            trainings.to_csv(draft, index=False)
+        home(folder).write_text("trainings.csv", trainings.to_csv(index=False))
     statuses = Counter(log.rows[key]["status"] for key in wanted if key in log.rows)
     return TruthResult(folder, tables, trainings, len(wanted), dict(statuses), fresh)

@@ -1,6 +1,5 @@
 """The protocol of a truth: all that decides its accuracies, one in a folder."""
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +11,10 @@ import zcbench
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.training.workers import TruthJob
 from zcbench.benchmarks.truths.sources import sha256
-from zcbench.errors import ProtocolError, StoreError
-from zcbench.storage.files import replaced
+from zcbench.storage.run_folder import RunFolder, plain
 
 DESCRIPTION = "truth.json"
+_LATER = ("teacher", "distillation")  # what the setting kd brings
 
 
 def describe(job: TruthJob, dataset: str) -> dict[str, Any]:
@@ -75,7 +74,7 @@ def sample_in(folder: Path, chosen: Sequence[str], origin: str) -> list[str]:
     Raises:
         StoreError: the folder cannot be read.
     """
-    requests = _stored(folder / DESCRIPTION).get("requests", [])
+    requests = home(folder).read_json(DESCRIPTION).get("requests", [])
     drawn = [request.get("notes", {}).get("architectures", "") for request in requests if "archs" not in request]
     if origin.partition(" of ")[2] not in [text.partition(" of ")[2] for text in drawn]:
         return list(chosen)
@@ -98,31 +97,16 @@ def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> d
         ProtocolError: another protocol is there; the message names what differs.
         StoreError: the folder cannot be written.
     """
-    file, plain = folder / DESCRIPTION, json.loads(json.dumps(about))
-    stored = _stored(file)
-    before, requests = stored.get("protocol", plain), stored.get("requests", [])
-    free = {name for name in ("teacher", "distillation") if None in (before.get(name), plain[name])}
-    names = [name for name in plain if name not in free and before.get(name) != plain[name]]
-    if names:
-        told = "; ".join(f"{name} was {before.get(name)} and is {plain[name]} now" for name in names)
-        raise ProtocolError(
-            f"{folder} holds trainings of another protocol: {told}. Expected one protocol in a folder; give the same "
-            f"options, or name another folder."
-        )
-    protocol = plain | {name: plain[name] or before.get(name) for name in ("teacher", "distillation")}
+    own, new = home(folder), plain(about)
+    stored = own.read_json(DESCRIPTION)
+    before, requests = stored.get("protocol", new), stored.get("requests", [])
+    own.require_same(before, new, [name for name in _LATER if None in (before.get(name), new[name])])
+    protocol = new | {name: new[name] or before.get(name) for name in _LATER}
     content = {"protocol": protocol, "requests": requests if asked in requests else [*requests, dict(asked)]}
-    try:
-        with replaced(file) as draft:
-            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"Cannot write to {folder}: {error.strerror or error}. Expected a writable folder.") from error
+    own.write_json(DESCRIPTION, content)
     return protocol
 
 
-def _stored(file: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"Cannot read {file}: {error}. Expected what a run before wrote; name another folder."
-        ) from error
+def home(folder: Path) -> RunFolder:
+    """The folder of a truth."""
+    return RunFolder(folder, "trainings")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,11 @@ import pandas as pd
 
 from zcbench.kdzero.evolution.candidates import CandidateJob
 from zcbench.search.algorithms.loop import SearchError
-from zcbench.storage.files import replaced
+from zcbench.storage.run_folder import RunFolder
 
 FILE, TABLE, TIMES, PROTOCOL = "distiller.json", "candidates.csv", "times.json", "protocol.json"
 VERSION = 1
-_MAY_GROW = ("evaluations",)
+_MAY_GROW = ("search.evaluations",)
 
 
 def describe(job: CandidateJob, teacher_recipe: Mapping[str, Any] | None, dataset: str) -> dict[str, Any]:
@@ -46,23 +46,15 @@ def adopt(folder: Path, protocol: Mapping[str, Any], search: Mapping[str, Any]) 
 
     Raises:
         SearchError: another search is there; the message lists what differs.
+        StoreError: the folder cannot be read or written.
     """
-    file = folder / PROTOCOL
-    new = plain({"version": VERSION, "protocol": protocol, "search": search})
-    if file.is_file():
-        old = _content(file)
-        differing = [
-            f"{key}: {old[group].get(key)} → {new[group].get(key)}"
-            for group in ("protocol", "search")
-            for key in {**old[group], **new[group]}
-            if key not in _MAY_GROW and old[group].get(key) != new[group].get(key)
-        ]
-        if differing:
-            raise SearchError(
-                f"{folder} holds another search ({'; '.join(differing)}). Expected a folder of its own for each; give "
-                f"the same options, or name another folder."
-            )
-    write_json(file, new)
+    asked = {"version": VERSION, "protocol": protocol, "search": search}
+    home(folder).adopt(PROTOCOL, asked, free=_MAY_GROW, indent=1)
+
+
+def home(folder: Path) -> RunFolder:
+    """The folder of a search."""
+    return RunFolder(folder, "a search", SearchError)
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -89,39 +81,14 @@ def _content(file: Path) -> dict[str, Any]:
     )
 
 
-def plain(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content as a file gives it back: lists for tuples."""
-    return dict(json.loads(json.dumps(content)))
-
-
-def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a file of JSON, whole or not at all.
+def write_table(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write the history as ``candidates.csv``, one row per candidate.
 
     Raises:
-        SearchError: the folder cannot be written.
-    """
-    _write(file, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_table(file: Path, history: list[dict[str, Any]]) -> None:
-    """Write the history as CSV, one row per candidate.
-
-    Raises:
-        SearchError: the folder cannot be written.
+        StoreError: the folder cannot be written.
     """
     rows = [
         {**{name: value for name, value in row.items() if name not in ("terms", "losses")}, **(row.get("terms") or {})}
         for row in history
     ]
-    _write(file, pd.DataFrame(rows).to_csv(index=False))
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        with replaced(file) as draft:
-            draft.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SearchError(
-            f"Cannot write {file}: {error}. Expected a folder with room that you may write to; make it so and run the "
-            f"same command again: what was evaluated is kept."
-        ) from error
+    home(folder).write_text(TABLE, pd.DataFrame(rows).to_csv(index=False))

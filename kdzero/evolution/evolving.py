@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from zcbench.benchmarks.scoring.folder import locked
 from zcbench.benchmarks.scoring.session import Stop
 from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.benchmarks.training.log import FILE as LOG
@@ -32,6 +31,7 @@ from zcbench.kdzero.genome import Genome, GenomeDomain
 from zcbench.runtime.progress import Bar
 from zcbench.search.algorithms.loop import Algorithm, Evaluated, SearchError, SearchTrace, pick, search
 from zcbench.search.algorithms.random_search import RandomSearch
+from zcbench.storage.run_folder import plain
 from zcbench.streams import numpy_stream
 
 TOP = 10
@@ -97,9 +97,10 @@ def evolve_distiller(
     trained = None if job.teacher.checkpoint is not None else (teacher_recipe or job.recipe)
     protocol = document.describe(job, None if trained is None else trained.to_dict(), dataset)
     asked = asdict(settings) | {"prescreen_by": None if known is None else known.to_dict()}
-    fitness = document.plain(asdict(settings.fitness))
-    analysis.require_comparable(document.plain(protocol), fitness, against or {})
-    with locked(folder):
+    fitness = plain(asdict(settings.fitness))
+    analysis.require_comparable(plain(protocol), fitness, against or {})
+    home = document.home(folder)
+    with home.locked():
         document.adopt(folder, protocol, asked)
         log = TrainingLog(folder / LOG)
         if trained is not None:
@@ -110,7 +111,7 @@ def evolve_distiller(
             with CandidateEvaluation(job, settings.fitness, log, bar, stop, **options) as evaluation:
                 conducted = _Conducted(job, settings, evaluation, folder, known)
                 conducted.run()
-        content = document.plain(
+        content = plain(
             {
                 "version": document.VERSION,
                 **conducted.content(),
@@ -119,8 +120,8 @@ def evolve_distiller(
             }
         )
         times = {"wall_seconds": time.monotonic() - start, "seconds": conducted.seconds}
-        document.write_json(folder / document.FILE, content)
-        document.write_json(folder / document.TIMES, times)
+        home.write_json(document.FILE, content, indent=1)
+        home.write_json(document.TIMES, times, indent=1)
     return DistillerSearchResult(content, times, folder / document.FILE)
 
 
@@ -224,7 +225,7 @@ class _Conducted:
 
     def _after_a_step(self, trace: SearchTrace[Genome]) -> None:
         self._space.learn(trace.history, self._settings.fitness(trace.history))
-        document.write_table(self._folder / document.TABLE, self._history(trace.history))
+        document.write_table(self._folder, self._history(trace.history))
 
     def _history(self, evaluated: Sequence[Evaluated[Genome]]) -> list[dict[str, Any]]:
         """One row per candidate; the fitness is what is minimised, scaled over all of them."""

@@ -277,7 +277,7 @@ def test_a_poor_teacher_is_a_warning(job, tmp_path, monkeypatch):
 def test_another_search_in_the_folder(job, tmp_path):
     """Contract: refused, with what differs; the version of the file too."""
     found(job, tmp_path, replace(SETTINGS, evaluations=1))
-    with pytest.raises(SearchError, match=r"another search.*seed: 0 → 1"):
+    with pytest.raises(SearchError, match=r"a search of another protocol \(search\.seed: 0 → 1"):
         found(job, tmp_path, replace(SETTINGS, seed=1))
     content = read(tmp_path)
     (tmp_path / "distiller.json").write_text(json.dumps(content | {"version": 2}))

@@ -87,7 +87,7 @@ class RunFolder:
         """
         if stored := self.read_json(name):
             self.require_same(stored, asked, free)
-        self.write_json(name, asked, indent=indent)
+        self.write_json(name, plain(asked), indent=indent)
 
     def read_json(self, name: str) -> Json:
         """Content of a file; empty if there is none.
