@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.errors import unknown
+from zcbench.runtime.threads import one_thread
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape

@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 import zcbench
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, load_run, locked
 from zcbench.benchmarks.scoring.protocol import Protocol
-from zcbench.benchmarks.scoring.store import COLUMNS, TRANSIENT, Contents, Row, Store
+from zcbench.benchmarks.scoring.store import COLUMNS, Contents, Row, Store
 from zcbench.errors import DataError, ProtocolError, StoreError, unknown
+from zcbench.runtime.crew import TRANSIENT
 from zcbench.storage.files import replaced
 from zcbench.storage.fingerprint import fingerprint
 

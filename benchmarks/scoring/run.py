@@ -15,16 +15,18 @@ from rich.console import Console
 import zcbench
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, locked
 from zcbench.benchmarks.scoring.protocol import Protocol, TeacherChoice
-from zcbench.benchmarks.scoring.session import Session, Stop
-from zcbench.benchmarks.scoring.store import TRANSIENT, Missing, Row, Store
+from zcbench.benchmarks.scoring.session import Session
+from zcbench.benchmarks.scoring.store import Missing, Row, Store
 from zcbench.benchmarks.scoring.teachers import build_teacher, read_teacher
 from zcbench.benchmarks.scoring.worker import ScoringJob, Unit
 from zcbench.datasets import Batch
 from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.proxies import REGISTRY, NetworkCosts, Proxy, resolve
 from zcbench.registry import load_file
+from zcbench.runtime.crew import TRANSIENT
 from zcbench.runtime.devices import check_device
 from zcbench.runtime.progress import Bar
+from zcbench.runtime.stop import Stop
 from zcbench.spaces import Space
 from zcbench.spaces.initialisation import INITIALISATIONS
 from zcbench.spaces.measuring import Cost

@@ -21,8 +21,6 @@ from zcbench.errors import ProtocolError, StoreError, writable
 STORE_VERSION = 2
 _WITHOUT_CHECKSUMS = 1  # version of stores that have none; a writer adds them
 COLUMNS = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
-#: Failures that another attempt may not meet again.
-TRANSIENT = ("timeout", "out_of_memory", "worker_died")
 
 _SCHEMA = f"""
 BEGIN;

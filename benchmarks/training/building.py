@@ -10,9 +10,6 @@ import pandas as pd
 from rich.console import Console
 
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.benchmarks.scoring.session import Stop
-from zcbench.benchmarks.scoring.store import TRANSIENT
-from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
 from zcbench.benchmarks.training.protocol import adopt, describe, home, request
 from zcbench.benchmarks.training.tables import make_tables
@@ -20,7 +17,6 @@ from zcbench.benchmarks.training.workers import (
     KD,
     SETTINGS,
     TEACHER,
-    TrainingTask,
     TruthJob,
     TruthMaker,
     failed,
@@ -33,13 +29,12 @@ from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import near_chance
 from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.registry import load_file
-from zcbench.runtime.parcel import parcel
-from zcbench.runtime.pool import Ending, WorkerPool
+from zcbench.runtime.crew import TRANSIENT, Crew
+from zcbench.runtime.pool import Ending
 from zcbench.runtime.progress import Bar
+from zcbench.runtime.stop import Stop
+from zcbench.runtime.threads import one_thread
 from zcbench.spaces import Space
-
-_HEARTBEAT = 0.2  # seconds until a request to stop is noticed
-_STATUS = {"died": "worker_died", "timeout": "timeout"}
 
 
 class TruthInterrupted(Interrupted):
@@ -165,7 +160,7 @@ def build_truth(
         missing = set(log.missing(wanted, builder.again))
         before = Counter(log.rows[key]["status"] for key in wanted if key not in missing)
         _measure_teacher(job, log, missing, console)
-        with Bar(console, len(wanted), before, "TrainingTask", "trainings") as bar, Stop() as stop:
+        with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
             finished = builder.carry_out(wanted, workers, timeout, bar, stop)
         result = _result(folder, log, about, wanted, builder.fresh)
     if not finished:
@@ -192,7 +187,7 @@ def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console
 
 
 class _Builder:
-    """One invocation at work: it hands out trainings and keeps what comes back."""
+    """One invocation at work: what its crew of workers gives back is kept in the log."""
 
     def __init__(self, job: TruthJob, log: TrainingLog, retry_failed: bool) -> None:
         self._job, self._log = job, log
@@ -201,65 +196,37 @@ class _Builder:
 
     def carry_out(self, wanted: Sequence[Key], workers: int, timeout: float | None, bar: Bar, stop: Stop) -> bool:
         """Train what is missing, the teacher before all that needs it; whether nothing is left to do."""
-        missing = [TrainingTask(key) for key in self._log.missing(wanted, self.again)]
-        first = self._teacher_first(missing)
-        self._bar = bar
-        if workers == 0:
-            return self._here([*first, *missing], stop)
-        return self._in_workers(deque(first), missing, workers, timeout, stop)
+        self._bar, missing = bar, self._log.missing(wanted, self.again)
+        places = {key: place for place, key in enumerate(missing)}
+        queue, taught = deque(missing), list[Key]()  # the latter wait for the teacher
+        if teacher := self._untrained_teacher(missing):
+            queue = deque([teacher, *(key for key in missing if key.setting != KD)])
+            taught = [key for key in missing if key.setting == KD]
 
-    def _teacher_first(self, missing: Sequence[TrainingTask]) -> list[TrainingTask]:
+        def limit(key: Key) -> float | None:
+            return None if key.setting == TEACHER else timeout
+
+        with Crew(prepare, self._job, workers, stop, limit=limit) as crew:
+            for ending in crew.work(queue):
+                self._keep(ending)
+                if ending.task.setting == TEACHER:
+                    rest = sorted([*queue, *taught], key=places.__getitem__)
+                    queue.clear()
+                    queue.extend(rest)
+        return self.fresh == len(missing)
+
+    def _untrained_teacher(self, missing: Sequence[Key]) -> Key | None:
         """The training of the teacher, where one is needed and not there yet."""
         job = self._job
-        if job.teacher_recipe is None or all(training.key.setting != KD for training in missing):
-            return []
+        if job.teacher_recipe is None or all(key.setting != KD for key in missing):
+            return None
         assert job.teacher is not None
         key = Key(job.teacher.label, TEACHER, job.teacher.seed)
         done = self._log.rows.get(key, {}).get("status") == "ok" and job.teacher_file.exists()
-        return [] if done else [TrainingTask(key)]
+        return None if done else key
 
-    def _here(self, trainings: Sequence[TrainingTask], stop: Stop) -> bool:
-        with one_thread():
-            maker = TruthMaker(self._job)
-            for training in trainings:
-                if stop.asked:
-                    return False
-                self._keep(maker(training))
-        return True
-
-    def _in_workers(
-        self, first: deque[TrainingTask], rest: Sequence[TrainingTask], workers: int, timeout: float | None, stop: Stop
-    ) -> bool:
-        ready, waiting = list(rest), list[TrainingTask]()  # the latter for the teacher
-        if first:
-            ready = [training for training in rest if training.key.setting != KD]
-            waiting = [training for training in rest if training.key.setting == KD]
-        queue, places = first + deque(ready), {training.key: place for place, training in enumerate(rest)}
-        with WorkerPool[TrainingTask](prepare, parcel(self._job), workers) as pool:
-            while (queue or waiting or pool.busy) and not stop.asked:
-                while queue and pool.room:
-                    training = queue.popleft()
-                    pool.give(training, None if training.key.setting == TEACHER else timeout)
-                for ending in pool.poll(_HEARTBEAT):
-                    if again := self._settle(ending):
-                        queue.appendleft(again)
-                    elif ending.task.key.setting == TEACHER:
-                        queue = deque(sorted([*queue, *waiting], key=lambda training: places[training.key]))
-                        waiting = []
-            return not (queue or waiting or pool.busy)
-
-    def _settle(self, ending: Ending[TrainingTask]) -> TrainingTask | None:
-        """Keep the row of what ended; or what to try again, once."""
-        training = ending.task
-        if not ending.failure:
-            self._keep(ending.result)
-        elif ending.failure == "died" and training.attempt == 0:
-            return training._replace(attempt=1)
-        else:
-            self._keep(failed(training.key, _STATUS[ending.failure], ending.reason))
-        return None
-
-    def _keep(self, row: Mapping[str, Any]) -> None:
+    def _keep(self, ending: Ending[Key]) -> None:
+        row = failed(ending.task, ending.failure, ending.reason) if ending.failure else ending.result
         self._log.add(row)
         if row["setting"] != TEACHER:
             self.fresh += 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,13 +26,6 @@ from zcbench.storage.files import replaced
 
 VANILLA, KD, TEACHER = "vanilla", "kd", "teacher"
 SETTINGS = (VANILLA, KD)
-
-
-class TrainingTask(NamedTuple):
-    """One training to do; ``attempt`` counts workers that it has already cost."""
-
-    key: Key
-    attempt: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,13 +73,13 @@ class TruthMaker:
             load_file(plugin)
         self._data = job.data.to(job.device, job.recipe.layout)
 
-    def __call__(self, training: TrainingTask) -> dict[str, Any]:
+    def __call__(self, key: Key) -> dict[str, Any]:
         """The row of one training; a failure is a row with its status and reason.
 
         Raises:
             ZcbenchError: the job cannot be carried out, such as images that do not fit the networks.
         """
-        start, key = perf_counter(), training.key
+        start = perf_counter()
         try:
             result = self._teacher_trained() if key.setting == TEACHER else self._student_trained(key)
         except DivergedLoss as error:

@@ -1,12 +1,11 @@
 """What a worker of the distiller search does: train a student under one genome for a while, and measure it."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -40,13 +39,6 @@ from zcbench.spaces import Space
 CANDIDATE, VANILLA = "candidate", "vanilla"
 REJECTED, UNFIT, DIVERGED, NOT_FINITE = "rejected", "unfit", "diverged", "nan"
 _OWN_FAULT = (GenomeError, BadLoss, MissingOutput, ShapeMismatch, TooFewImages)
-
-
-class CandidateTask(NamedTuple):
-    """One candidate to evaluate; ``attempt`` counts workers that it has already cost."""
-
-    key: Key
-    attempt: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,13 +107,13 @@ class CandidateMaker:
         self._data = job.data.to(job.device, job.recipe.layout)
         self._teachers: dict[frozenset[str], Teacher] = {}
 
-    def __call__(self, task: CandidateTask) -> dict[str, Any]:
+    def __call__(self, key: Key) -> dict[str, Any]:
         """The row of one candidate, or of the student without a teacher; a failure is a row with status and reason.
 
         Raises:
             ZcbenchError: the job cannot be carried out, such as images that do not fit the networks.
         """
-        start, key = perf_counter(), task.key
+        start = perf_counter()
         try:
             found = self._evaluated(None if key.setting == VANILLA else Genome.parse(key.arch))
         except _OWN_FAULT as error:
@@ -196,7 +188,7 @@ class CandidateMaker:
         return _outputs(self._teacher_network, self._in_place_of_training)
 
 
-def prepare(job: CandidateJob) -> Callable[[CandidateTask], dict[str, Any]]:
+def prepare(job: CandidateJob) -> CandidateMaker:
     """Make the present process a worker for ``job``: one thread."""
     torch.set_num_threads(1)
     return CandidateMaker(job)

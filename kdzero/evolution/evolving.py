@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from zcbench.benchmarks.scoring.session import Stop
-from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.benchmarks.training.log import FILE as LOG
 from zcbench.benchmarks.training.log import Key, TrainingLog
-from zcbench.benchmarks.training.workers import TEACHER, TrainingTask, TruthJob, TruthMaker
+from zcbench.benchmarks.training.workers import TEACHER, TruthJob, TruthMaker
 from zcbench.distill.training.recipe import Recipe
 from zcbench.kdzero.evolution import analysis, document
 from zcbench.kdzero.evolution.candidates import CandidateJob, finite
@@ -29,6 +27,8 @@ from zcbench.kdzero.evolution.terms import SHARPNESS
 from zcbench.kdzero.evolution.untrained import KnownAccuracies, RankingValue
 from zcbench.kdzero.genome import Genome, GenomeDomain
 from zcbench.runtime.progress import Bar
+from zcbench.runtime.stop import Stop
+from zcbench.runtime.threads import one_thread
 from zcbench.search.algorithms.loop import Algorithm, Evaluated, SearchError, SearchTrace, pick, search
 from zcbench.search.algorithms.random_search import RandomSearch
 from zcbench.storage.run_folder import plain
@@ -280,7 +280,7 @@ def _trained_teacher(
     if console is not None:
         console.print(f"Training the teacher {job.teacher.label}, {recipe.epochs} epochs.", highlight=False)
     with one_thread():
-        row = TruthMaker(truth)(TrainingTask(key))
+        row = TruthMaker(truth)(key)
     log.add(row)
     if row["status"] != "ok":
         raise SearchError(

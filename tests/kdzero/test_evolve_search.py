@@ -28,7 +28,7 @@ from zcbench.kdzero.evolution import (
     read,
     untrained,
 )
-from zcbench.kdzero.evolution.candidates import CANDIDATE, VANILLA, CandidateTask
+from zcbench.kdzero.evolution.candidates import CANDIDATE, VANILLA
 from zcbench.kdzero.genome import Genome
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.streams import torch_stream
@@ -55,7 +55,7 @@ def maker(job) -> CandidateMaker:
 
 
 def row_of(maker: CandidateMaker, genome: Genome) -> dict:
-    return maker(CandidateTask(Key(genome.formula, CANDIDATE, 0)))
+    return maker(Key(genome.formula, CANDIDATE, 0))
 
 
 def test_terms_are_measured_in_float32(job, maker):
@@ -113,13 +113,13 @@ def test_a_genome_that_cannot_fit_is_refused_before_training(maker):
 
 def test_an_unknown_operation_is_named(maker):
     """Contract: with the nearest one."""
-    found = maker(CandidateTask(Key("kl(no(no(sofmax_C(logits))))", CANDIDATE, 0)))
+    found = maker(Key("kl(no(no(sofmax_C(logits))))", CANDIDATE, 0))
     assert found["status"] == "unfit" and "softmax_C" in found["reason"]
 
 
 def test_the_student_alone_has_no_distillation(maker):
     """Contract: its losses are cross-entropies."""
-    found = maker(CandidateTask(Key("student", VANILLA, 0)))
+    found = maker(Key("student", VANILLA, 0))
     assert all(total == ce and loss == 0 for total, ce, loss in found["losses"])
 
 

@@ -209,7 +209,7 @@ def test_stopped_and_started_again(built: TruthResult, tmp_path: Path, how: sign
 def test_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By construction: what is finished is in the error and in the folder."""
     always = property(lambda self: True, lambda self, value: None)
-    monkeypatch.setattr("zcbench.benchmarks.scoring.session.Stop.asked", always, raising=False)
+    monkeypatch.setattr("zcbench.runtime.stop.Stop.asked", always, raising=False)
     with pytest.raises(TruthInterrupted, match=r"0 of 12 trainings are finished") as caught:
         build(tmp_path / "run")
     assert caught.value.result.total == 12
