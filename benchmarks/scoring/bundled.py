@@ -11,9 +11,10 @@ from typing import Any
 
 from zcbench.benchmarks.scoring import packing
 from zcbench.benchmarks.scoring.folder import load_run
-from zcbench.benchmarks.scoring.packing import SUFFIX, Scores
+from zcbench.benchmarks.scoring.packing import Scores
 from zcbench.errors import StoreError, nearest, shortened, unknown
 from zcbench.storage.files import is_folder
+from zcbench.storage.parquet import SUFFIX
 
 _FOLDER = Path(str(files("zcbench.benchmarks.scoring") / "tables"))
 

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import zcbench
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, load_run, locked
@@ -26,12 +25,15 @@ from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.store import COLUMNS, Contents, Row, Store
 from zcbench.errors import DataError, ProtocolError, StoreError, unknown
 from zcbench.runtime.crew import TRANSIENT
-from zcbench.storage.files import replaced
 from zcbench.storage.fingerprint import fingerprint
+from zcbench.storage.parquet import SUFFIX, CardedParquet, require_suffix
+from zcbench.storage.run_folder import Json
 
-FORMAT = 1
-SUFFIX = ".parquet"
-
+_PARQUET = CardedParquet(
+    b"zcbench scores",
+    "scores",
+    "Expected a file that 'zcbench scores pack' wrote; check the path, or pack the runs again.",
+)
 _KEY = ["arch", "proxy", "version", "seed"]
 _PARTS = ("value", "status", "reason", "seconds")
 _DIGITS = 3  # of the seconds
@@ -87,6 +89,7 @@ def pack(
         StoreError: there is no run in a folder.
         UnknownNameError: none of the runs has a proxy that was asked for.
     """
+    require_suffix(Path(file))
     protocol, frame, description = merged([_open(Path(run), all_versions) for run in runs], [str(run) for run in runs])
     if not all_versions:
         frame = frame[frame["version"] == frame.groupby("proxy")["version"].transform("max")]
@@ -109,15 +112,13 @@ def read(file: str | Path, *, all_versions: bool = False) -> Scores:
         DataError: the file is missing, damaged, of another version, or holds no scores.
     """
     path = Path(file)
-    about = card(path)
+    table, about = _PARQUET.read(path)
+    _check(path, about)
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        if fingerprint(table) != about["sha256"]:
-            raise ValueError("its scores are not those that were packed")
         frame = _long(table, about["proxies"])
         protocol = Protocol.from_json(json.dumps(about["protocol"]))
-    except (OSError, ValueError, LookupError, TypeError, ProtocolError, pa.ArrowException) as error:
-        raise _unreadable(path, " ".join(str(error).split())) from error
+    except (ValueError, LookupError, TypeError, ProtocolError, pa.ArrowException) as error:
+        raise _PARQUET.unreadable(path, error) from error
     if not all_versions:
         frame = frame[frame["version"] == frame.groupby("proxy")["version"].transform("max")]
     frame = frame.sort_values(["arch", "seed", "proxy", "version"], ignore_index=True)
@@ -125,29 +126,19 @@ def read(file: str | Path, *, all_versions: bool = False) -> Scores:
     return protocol, frame, {"requests": about["requests"], **contents}
 
 
-def card(file: str | Path) -> dict[str, Any]:
+def card(file: str | Path) -> Json:
     """The card inside a packed file, see `describe`; no score is read.
 
     Raises:
         DataError: the file is missing, damaged, of another version, or holds no scores.
     """
-    path = Path(file)
-    try:
-        stored = json.loads((pq.read_schema(path).metadata or {}).get(b"zcbench scores", b"null"))
-    except (OSError, ValueError, RecursionError, pa.ArrowException) as error:
-        raise _unreadable(path, " ".join(str(error).split())) from error
-    if not isinstance(stored, dict):
-        raise _unreadable(path, "it has no card of scores")
-    if stored.get("format") == FORMAT and (
-        odd := sorted(key for key, fits in _CARD.items() if not fits(stored.get(key)))
-    ):
-        raise _unreadable(path, f"its card is damaged in {', '.join(odd)}")
-    if stored.get("format") != FORMAT:
-        raise DataError(
-            f"{str(path)!r} has the format {stored.get('format')!r}. Expected {FORMAT}: read it with the zcbench that "
-            f"wrote it, or pack the runs again."
-        )
-    return stored
+    return _check(Path(file), _PARQUET.card(Path(file)))
+
+
+def _check(path: Path, about: Json) -> Json:
+    if odd := sorted(key for key, fits in _CARD.items() if not fits(about.get(key))):
+        raise _PARQUET.unreadable(path, f"its card is damaged in {', '.join(odd)}")
+    return about
 
 
 def describe(protocol: Protocol, frame: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +154,7 @@ def describe(protocol: Protocol, frame: pd.DataFrame, description: Mapping[str, 
     contents = {key: sha256 for key, sha256 in description.get("contents", {}).items() if key in held}
     return {
         **({"contents": contents} if contents else {}),
-        "format": FORMAT,
+        "format": _PARQUET.version,
         "protocol": protocol.to_dict(),
         "protocol_sha256": protocol.hash(),
         "requests": [_public(request) for request in description["requests"]],
@@ -325,32 +316,14 @@ def _rows(frame: pd.DataFrame) -> Iterator[Row]:
         yield Row(*row)._replace(value=None if np.isnan(row[4]) else row[4])
 
 
-def _write(table: pa.Table, about: Mapping[str, Any], file: Path) -> None:
-    if file.suffix != SUFFIX:
-        raise DataError(f"{str(file)!r} was given. Expected a name that ends in {SUFFIX}.")
+def _write(table: pa.Table, about: Json, file: Path) -> None:
     values = [name for entry in about["proxies"] for name in _names(entry)[:1]]
-    table = table.replace_schema_metadata({b"zcbench scores": json.dumps(about).encode()})
-    try:
-        with replaced(file) as draft:
-            pq.write_table(
-                table,
-                draft,
-                compression="zstd",
-                compression_level=_LEVEL,
-                use_dictionary=[name for name in table.column_names if name not in values],
-                column_encoding=dict.fromkeys(values, "BYTE_STREAM_SPLIT"),
-                write_statistics=False,
-                write_page_checksum=True,
-            )
-    except OSError as error:
-        raise DataError(
-            f"Cannot write {str(file)!r}: {error}. Nothing was changed. Expected a folder with room that you may write "
-            f"to; name another one."
-        ) from error
-
-
-def _unreadable(path: Path, why: str) -> DataError:
-    return DataError(
-        f"No scores can be read from {str(path)!r}: {why}. Expected a file that 'zcbench scores pack' wrote; check the "
-        f"path, or pack the runs again."
+    _PARQUET.write(
+        table,
+        about,
+        file,
+        compression_level=_LEVEL,
+        use_dictionary=[name for name in table.column_names if name not in values],
+        column_encoding=dict.fromkeys(values, "BYTE_STREAM_SPLIT"),
+        write_statistics=False,
     )

@@ -12,19 +12,16 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import zcbench
 from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
 from zcbench.benchmarks.training.protocol import DESCRIPTION
 from zcbench.benchmarks.training.tables import make_tables
 from zcbench.benchmarks.training.workers import TEACHER
-from zcbench.benchmarks.truths.bundled import SUFFIX
-from zcbench.benchmarks.truths.packed import FORMAT
-from zcbench.benchmarks.truths.table import CARD
+from zcbench.benchmarks.truths.packed import PARQUET
 from zcbench.errors import DataError
-from zcbench.storage.files import replaced
 from zcbench.storage.fingerprint import fingerprint
+from zcbench.storage.parquet import require_suffix
 
 SCHEMA = pa.schema(
     {
@@ -58,14 +55,13 @@ def pack(folder: str | Path, file: str | Path) -> dict[str, Any]:
         StoreError: the log of the folder is damaged.
     """
     home, goal = Path(folder), Path(file)
-    if goal.suffix != SUFFIX:
-        raise DataError(f"{str(goal)!r} was given. Expected a name that ends in {SUFFIX}.")
+    require_suffix(goal)
     about, log = _description(home), TrainingLog(home / FILE)
     rows, left_out = _finished(log, about["requests"])
     if rows.empty:
         raise DataError(f"{home} has no architecture with all its trainings. Expected at least one; train on.")
     table, content = _content(rows, _with_teacher(about["protocol"], log), about["requests"])
-    _write(table.replace_schema_metadata({CARD: json.dumps(content).encode()}), goal)
+    PARQUET.write(table, content, goal)
     return content | {"left_out": left_out}
 
 
@@ -78,9 +74,9 @@ def _content(
     tables = make_tables(rows, protocol)
     rows = rows.assign(dataset=protocol["dataset"]).reindex(columns=SCHEMA.names).round(_DECIMALS)
     rows = rows.sort_values(["arch", "setting", "seed"])
-    packed = pa.Table.from_pandas(rows, SCHEMA, preserve_index=False)
+    packed = pa.Table.from_pandas(rows, SCHEMA, preserve_index=False).replace_schema_metadata()
     card = {
-        "format": FORMAT,
+        "format": PARQUET.version,
         "protocol": dict(protocol),
         "tables": {setting: table.protocol | note for setting, table in tables.items()},
         "requests": [{key: value for key, value in request.items() if key != "archs"} for request in requests],
@@ -121,14 +117,3 @@ def _with_teacher(protocol: Mapping[str, Any], log: TrainingLog) -> dict[str, An
     if not found or protocol["teacher"] is None:
         return dict(protocol)
     return {**protocol, "teacher": {**protocol["teacher"], "accuracy": found[-1]["accuracy"]}}
-
-
-def _write(table: pa.Table, file: Path) -> None:
-    try:
-        with replaced(file) as draft:
-            pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
-    except OSError as error:
-        raise DataError(
-            f"Cannot write {str(file)!r}: {error}. Nothing was changed. Expected a folder with room that you may write "
-            f"to; name another one."
-        ) from error
