@@ -60,7 +60,7 @@ def distiller_page(content: Content, pictures: Sequence[Picture] = (), formats: 
             "statuses": content["statuses"],
             "evaluated": len(history),
             "proposals": content["proposals"],
-            "twins": len(content["twins"]),
+            "duplicates": len(content["duplicates"]),
             "cost": content["cost"],
             "top": [_line(row, row["formula"]) for row in measured[:_SHOWN]],
             "references": _references(content),

@@ -1,17 +1,16 @@
-"""The truth builder: train architectures with and without a teacher, into tables that rankings are held against."""
+"""The truth builder: train architectures with and without a teacher, into tables that rankings are compared with."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
-from zcbench.benchmarks.training.protocol import adopt, describe, home, request
+from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
+from zcbench.benchmarks.training.protocol import TruthProtocol, TruthRequest, adopt, home
 from zcbench.benchmarks.training.tables import make_tables
 from zcbench.benchmarks.training.workers import (
     KD,
@@ -19,7 +18,6 @@ from zcbench.benchmarks.training.workers import (
     TEACHER,
     TruthJob,
     TruthMaker,
-    failed,
     prepare,
 )
 from zcbench.benchmarks.truths.table import TruthTable
@@ -89,7 +87,7 @@ def build_truth(
     timeout: float | None = None,
     plugins: Sequence[str | Path] = (),
     retry_failed: bool = False,
-    notes: Mapping[str, Any] | None = None,
+    notes: Mapping[str, object] | None = None,
     console: Console | None = None,
 ) -> TruthResult:
     """Train every architecture in every setting with every seed, and keep each result as soon as it is there.
@@ -153,12 +151,13 @@ def build_truth(
         plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
     )
     with home(folder).locked():
-        log = TrainingLog(folder / FILE)
-        about = adopt(folder, describe(job, dataset), request(archs, settings, seeds, workers, notes))
+        log = TrainingLog(folder / FILE, TrainingRow)
+        asked = TruthRequest(archs, settings, seeds, notes or {})
+        about = adopt(folder, TruthProtocol.of(job, dataset), asked, workers)
         wanted = [Key(arch, setting, seed) for arch in archs for seed in seeds for setting in settings]
         builder = _Builder(job, log, retry_failed)
         missing = set(log.missing(wanted, builder.again))
-        before = Counter(log.rows[key]["status"] for key in wanted if key not in missing)
+        before = Counter(log.rows[key].status for key in wanted if key not in missing)
         _measure_teacher(job, log, missing, console)
         with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
             finished = builder.carry_out(wanted, workers, timeout, bar, stop)
@@ -168,7 +167,7 @@ def build_truth(
     return result
 
 
-def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console: Console | None) -> None:
+def _measure_teacher(job: TruthJob, log: TrainingLog[TrainingRow], missing: set[Key], console: Console | None) -> None:
     """A row for a teacher that comes with a checkpoint, if there is none yet; a warning where it is near chance."""
     if job.teacher is None or job.teacher.checkpoint is None or all(key.setting != KD for key in missing):
         return
@@ -176,7 +175,7 @@ def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console
     if key not in log.rows:
         with one_thread():
             log.add(TruthMaker(job).teacher_measured(key))
-    accuracy = log.rows[key]["accuracy"]
+    accuracy = log.rows[key].accuracy or 0.0
     if console is not None and near_chance(accuracy, job.data):
         console.print(
             f"Warning: the teacher {job.teacher.label} reaches {accuracy:.2f} % on the test images, which is near "
@@ -189,7 +188,7 @@ def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console
 class _Builder:
     """One invocation at work: what its crew of workers gives back is kept in the log."""
 
-    def __init__(self, job: TruthJob, log: TrainingLog, retry_failed: bool) -> None:
+    def __init__(self, job: TruthJob, log: TrainingLog[TrainingRow], retry_failed: bool) -> None:
         self._job, self._log = job, log
         self.again = TRANSIENT if retry_failed else ()
         self.fresh = 0
@@ -222,18 +221,17 @@ class _Builder:
             return None
         assert job.teacher is not None
         key = Key(job.teacher.label, TEACHER, job.teacher.seed)
-        done = self._log.rows.get(key, {}).get("status") == "ok" and job.teacher_file.exists()
-        return None if done else key
+        return None if self._log.finished(key) and job.teacher_file.exists() else key
 
     def _keep(self, ending: Ending[Key]) -> None:
-        row = failed(ending.task, ending.failure, ending.reason) if ending.failure else ending.result
+        row = TrainingRow(ending.task, ending.failure, ending.reason) if ending.failure else ending.result
         self._log.add(row)
-        if row["setting"] != TEACHER:
+        if ending.task.setting != TEACHER:
             self.fresh += 1
-            self._bar.add([row["status"]])
-        elif row["status"] != "ok":
+            self._bar.add([row.status])
+        elif not row.ok:
             raise ProtocolError(
-                f"The teacher cannot be trained: {row['status']}: {row['reason']} Expected a trained teacher; change "
+                f"The teacher cannot be trained: {row.status}: {row.reason} Expected a trained teacher; change "
                 f"its recipe, or give one with its checkpoint. What is finished is kept."
             )
 
@@ -269,7 +267,9 @@ def _require(
         space.index(arch)
 
 
-def _result(folder: Path, log: TrainingLog, about: Mapping[str, Any], wanted: Sequence[Key], fresh: int) -> TruthResult:
+def _result(
+    folder: Path, log: TrainingLog[TrainingRow], about: TruthProtocol, wanted: Sequence[Key], fresh: int
+) -> TruthResult:
     """Tables from all that is finished, written into the folder."""
     trainings = log.frame()
     tables = make_tables(trainings, about) if len(trainings) else {}
@@ -279,5 +279,5 @@ def _result(folder: Path, log: TrainingLog, about: Mapping[str, Any], wanted: Se
     home(folder).write_text("archs.txt", "\n".join(dict.fromkeys([*(key.arch for key in wanted), *done])) + "\n")
     if len(trainings):
         home(folder).write_text("trainings.csv", trainings.to_csv(index=False))
-    statuses = Counter(log.rows[key]["status"] for key in wanted if key in log.rows)
+    statuses = Counter(log.rows[key].status for key in wanted if key in log.rows)
     return TruthResult(folder, tables, trainings, len(wanted), dict(statuses), fresh)

@@ -2,8 +2,9 @@
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import torch
 
@@ -11,30 +12,70 @@ import zcbench
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.training.workers import TruthJob
 from zcbench.benchmarks.truths.sources import sha256
-from zcbench.storage.run_folder import RunFolder, plain
+from zcbench.storage.run_folder import Json, RunFolder, plain
 
 DESCRIPTION = "truth.json"
 _LATER = ("teacher", "distillation")  # what the setting kd brings
 
 
-def describe(job: TruthJob, dataset: str) -> dict[str, Any]:
-    """The protocol of a truth: all that decides an accuracy but architecture, setting and seed."""
-    recipe = {name: value for name, value in job.recipe.to_dict().items() if name != "seed"}
-    files = {Path(plugin).name: sha256(Path(plugin)) for plugin in job.plugins}
-    return ({"plugins": files} if files else {}) | {
-        "space": job.space.spec,
-        "dataset": dataset,
-        "data": job.data.description,
-        "data_sha256": job.data.sha256,
-        "recipe": recipe,
-        "init": job.init,
-        "device": job.device,
-        "distillation": None if job.teacher is None else dict(job.weights),
-        "teacher": None if job.teacher is None else _teacher(job.teacher, job),
-    }
+@dataclass(frozen=True)
+class TruthProtocol:
+    """All that decides an accuracy but architecture, setting and seed.
+
+    Attributes:
+        space: specification of the space.
+        dataset: what tables call the images.
+        data: the images, for people.
+        data_sha256: their fingerprint.
+        recipe: of the students, without its seed.
+        init: initialisation scheme of the networks.
+        device: where they are trained.
+        distillation: weights of the losses of the setting ``kd``.
+        teacher: of the setting ``kd``: architecture, space, seed, fingerprints of its files, recipe; and its accuracy,
+            in a packed truth.
+        plugins: fingerprints of the files that define distillers, by name.
+    """
+
+    space: str
+    dataset: str
+    data: str
+    recipe: Json
+    data_sha256: str | None = None
+    init: str = "default"
+    device: str = "cpu"
+    distillation: dict[str, float] | None = None
+    teacher: Json | None = None
+    plugins: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: TruthJob, dataset: str) -> Self:
+        """Protocol of the trainings of ``job``."""
+        return cls(
+            space=job.space.spec,
+            dataset=dataset,
+            data=job.data.description,
+            data_sha256=job.data.sha256,
+            recipe={name: value for name, value in job.recipe.to_dict().items() if name != "seed"},
+            init=job.init,
+            device=job.device,
+            distillation=None if job.teacher is None else dict(job.weights),
+            teacher=None if job.teacher is None else _teacher(job.teacher, job),
+            plugins={Path(plugin).name: sha256(Path(plugin)) for plugin in job.plugins},
+        )
+
+    @classmethod
+    def from_json(cls, content: Json) -> Self:
+        """The protocol that a file has; older ones lack some fields."""
+        return cls(**{item.name: content[item.name] for item in fields(cls) if item.name in content})
+
+    def to_json(self) -> Json:
+        """As the file has it: plug-ins are named where there are any."""
+        content = {"plugins": self.plugins} if self.plugins else {}
+        order = ("space", "dataset", "data", "data_sha256", "recipe", "init", "device", "distillation", "teacher")
+        return plain({**content, **{name: getattr(self, name) for name in order}})
 
 
-def _teacher(choice: TeacherChoice, job: TruthJob) -> dict[str, Any]:
+def _teacher(choice: TeacherChoice, job: TruthJob) -> Json:
     return {
         "arch": choice.label,
         "space": None if choice.file else (choice.space or job.space).spec,
@@ -45,22 +86,53 @@ def _teacher(choice: TeacherChoice, job: TruthJob) -> dict[str, Any]:
     }
 
 
-def request(
-    archs: Sequence[str], settings: Sequence[str], seeds: Sequence[int], workers: int, notes: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """What is asked of a folder, and on which machine."""
-    return {
-        "architectures": len(archs),
-        "archs": list(archs),
-        "settings": list(settings),
-        "seeds": list(seeds),
-        "workers": workers,
-        "notes": dict(notes or {}),
-        "zcbench": zcbench.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
+@dataclass(frozen=True)
+class TruthRequest:
+    """What is asked of a folder: every architecture in every setting with every seed.
+
+    Attributes:
+        archs: architectures; None in a request of an older version, which does not name them.
+        settings: of ``vanilla`` and ``kd``.
+        seeds: one training each.
+        notes: for people; ``architectures`` says how they were chosen.
+    """
+
+    archs: Sequence[str] | None
+    settings: Sequence[str]
+    seeds: Sequence[int]
+    notes: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, content: Json) -> Self:
+        """The request that a file has."""
+        return cls(content.get("archs"), content["settings"], content["seeds"], content.get("notes", {}))
+
+    def to_json(self, workers: int) -> Json:
+        """As the file has it, with the machine that it was asked on."""
+        return plain(
+            {
+                "architectures": len(self.archs or ()),
+                "archs": self.archs,
+                "settings": self.settings,
+                "seeds": self.seeds,
+                "workers": workers,
+                "notes": self.notes,
+                "zcbench": zcbench.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+                "platform": f"{platform.system()} {platform.machine()}",
+            }
+        )
+
+    def asks(self, arch: str) -> set[tuple[str, int]]:
+        """Setting and seed of every training that is asked for an architecture."""
+        asked = self.archs is None or arch in self.archs
+        return {(setting, seed) for setting in self.settings for seed in self.seeds} if asked else set()
+
+
+def home(folder: Path) -> RunFolder:
+    """The folder of a truth."""
+    return RunFolder(folder, "trainings")
 
 
 def sample_in(folder: Path, chosen: Sequence[str], origin: str) -> list[str]:
@@ -85,7 +157,7 @@ def sample_in(folder: Path, chosen: Sequence[str], origin: str) -> list[str]:
     return list(dict.fromkeys([*before, *chosen]))[: len(chosen)]
 
 
-def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def adopt(folder: Path, protocol: TruthProtocol, request: TruthRequest, workers: int) -> TruthProtocol:
     """Write protocol and what is asked for into ``truth.json``, unless another protocol is there.
 
     Teacher and losses may come later, when the setting ``kd`` is added; without a teacher those that are there stay.
@@ -97,16 +169,11 @@ def adopt(folder: Path, about: Mapping[str, Any], asked: Mapping[str, Any]) -> d
         ProtocolError: another protocol is there; the message names what differs.
         StoreError: the folder cannot be written.
     """
-    own, new = home(folder), plain(about)
+    own, new, asked = home(folder), protocol.to_json(), request.to_json(workers)
     stored = own.read_json(DESCRIPTION)
     before, requests = stored.get("protocol", new), stored.get("requests", [])
     own.require_same(before, new, [name for name in _LATER if None in (before.get(name), new[name])])
-    protocol = new | {name: new[name] or before.get(name) for name in _LATER}
-    content = {"protocol": protocol, "requests": requests if asked in requests else [*requests, dict(asked)]}
+    kept = {name: new[name] or before.get(name) for name in _LATER}
+    content = {"protocol": new | kept, "requests": requests if asked in requests else [*requests, asked]}
     own.write_json(DESCRIPTION, content)
-    return protocol
-
-
-def home(folder: Path) -> RunFolder:
-    """The folder of a truth."""
-    return RunFolder(folder, "trainings")
+    return replace(protocol, **kept)

@@ -2,35 +2,35 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from zcbench.kdzero.evolution.candidates import CandidateJob
 from zcbench.search.algorithms.loop import SearchError
-from zcbench.storage.run_folder import RunFolder
+from zcbench.storage.run_folder import Json, RunFolder
 
 FILE, TABLE, TIMES, PROTOCOL = "distiller.json", "candidates.csv", "times.json", "protocol.json"
 VERSION = 1
 _MAY_GROW = ("search.evaluations",)
+_RENAMED = {"twins": "duplicates"}
 
 
-def describe(job: CandidateJob, teacher_recipe: Mapping[str, Any] | None, dataset: str) -> dict[str, Any]:
+def describe(job: CandidateJob) -> Json:
     """All that decides what a candidate is measured to be."""
-    choice = job.teacher
+    choice, recipe = job.teacher, job.teacher_training
     return {
         "student": {"space": job.space.spec, "arch": job.arch, "init": job.init},
         "teacher": {
             "space": None if choice.file else (choice.space or job.space).spec,
             "arch": choice.label,
             "seed": choice.seed,
-            "recipe": None if teacher_recipe is None else dict(teacher_recipe),
+            "recipe": None if recipe is None else recipe.to_dict(),
             "file_sha256": choice.file_sha256,
             "checkpoint_sha256": choice.checkpoint_sha256,
         },
-        "dataset": dataset,
+        "dataset": job.dataset,
         "data": job.data.description,
         "data_sha256": job.data.sha256,
         "recipe": job.recipe.to_dict(),
@@ -41,7 +41,7 @@ def describe(job: CandidateJob, teacher_recipe: Mapping[str, Any] | None, datase
     }
 
 
-def adopt(folder: Path, protocol: Mapping[str, Any], search: Mapping[str, Any]) -> None:
+def adopt(folder: Path, protocol: Json, search: Json) -> None:
     """Write what is asked for into ``protocol.json``, unless another search is there; only evaluations may be added.
 
     Raises:
@@ -57,17 +57,20 @@ def home(folder: Path) -> RunFolder:
     return RunFolder(folder, "a search", SearchError)
 
 
-def read(path: str | Path) -> dict[str, Any]:
+def read(path: str | Path) -> Json:
     """Content of a ``distiller.json``, or of the one in a folder.
+
+    What versions before 0.21 called ``twins`` is under ``duplicates``.
 
     Raises:
         SearchError: there is none, or it is damaged or of another version.
     """
     given = Path(path)
-    return _content(given / FILE if os.path.isdir(given) else given)
+    content = _content(given / FILE if os.path.isdir(given) else given)
+    return {_RENAMED.get(name, name): value for name, value in content.items()}
 
 
-def _content(file: Path) -> dict[str, Any]:
+def _content(file: Path) -> Json:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["version"] == VERSION and "protocol" in content and "search" in content:
@@ -81,7 +84,7 @@ def _content(file: Path) -> dict[str, Any]:
     )
 
 
-def write_table(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
+def write_table(folder: Path, history: Sequence[Json]) -> None:
     """Write the history as ``candidates.csv``, one row per candidate.
 
     Raises:

@@ -2,9 +2,9 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from zcbench.benchmarks.training.log import Key, TrainingLog
 from zcbench.errors import Interrupted
@@ -13,11 +13,11 @@ from zcbench.kdzero.evolution.candidates import (
     VANILLA,
     CandidateJob,
     CandidateMaker,
-    failed,
+    CandidateRow,
     prepare,
 )
 from zcbench.kdzero.evolution.fitness import Fitness
-from zcbench.kdzero.evolution.terms import Metrics, oriented
+from zcbench.kdzero.evolution.terms import oriented
 from zcbench.kdzero.genome import Genome
 from zcbench.runtime.crew import TRANSIENT, Crew
 from zcbench.runtime.pool import Ending
@@ -48,7 +48,7 @@ class CandidateEvaluation:
         self,
         job: CandidateJob,
         fitness: Fitness,
-        log: TrainingLog,
+        log: TrainingLog[CandidateRow],
         bar: Bar,
         stop: Stop,
         *,
@@ -79,13 +79,13 @@ class CandidateEvaluation:
         self._carry_out(keys)
         return [self._entry(genome, self._log.rows[key]) for genome, key in zip(genomes, keys)]
 
-    def vanilla(self) -> Mapping[str, Any]:
+    def vanilla(self) -> CandidateRow:
         """The row of the student that is trained as long, without a teacher."""
         key = Key(self._job.arch, VANILLA, self._job.recipe.seed)
         self._carry_out([key])
         return self._log.rows[key]
 
-    def row(self, genome: Genome) -> Mapping[str, Any]:
+    def row(self, genome: Genome) -> CandidateRow:
         """All that is known of a genome that was evaluated."""
         return self._log.rows[Key(genome.formula, CANDIDATE, self._job.recipe.seed)]
 
@@ -96,18 +96,18 @@ class CandidateEvaluation:
         assert isinstance(own, CandidateMaker)
         return own
 
-    def _entry(self, genome: Genome, row: Mapping[str, Any]) -> Evaluated[Genome]:
+    def _entry(self, genome: Genome, row: CandidateRow) -> Evaluated[Genome]:
         chosen = self._fitness
         values = (math.nan,) * len(chosen.terms)
-        if row["status"] == "ok":
-            values = oriented(Metrics(**row["terms"]), chosen.terms, chosen.sharpness)
-        return Evaluated(genome, values, row["status"], row.get("reason", ""), row["seconds"])
+        if row.ok:
+            values = oriented(row.measured, chosen.terms, chosen.sharpness)
+        return Evaluated(genome, values, row.status, row.reason, row.seconds)
 
     def _carry_out(self, keys: Sequence[Key]) -> None:
         missing = [key for key in self._log.missing(keys, self._again) if key not in self._done]
         known = dict.fromkeys(keys).keys() - set(missing) - self._done.keys()
         self._done |= dict.fromkeys(known)
-        self._bar.find(self._log.rows[key]["status"] for key in known)
+        self._bar.find(self._log.rows[key].status for key in known)
         for ending in self._crew.work(deque(missing)):
             self._keep(ending)
         if any(key not in self._done for key in missing):
@@ -117,8 +117,8 @@ class CandidateEvaluation:
             )
 
     def _keep(self, ending: Ending[Key]) -> None:
-        row = failed(ending.task, ending.failure, ending.reason) if ending.failure else ending.result
+        row = CandidateRow(ending.task, ending.failure, ending.reason) if ending.failure else ending.result
         self._log.add(row)
         self._done[ending.task] = None
         self.fresh += 1
-        self._bar.add([row["status"]])
+        self._bar.add([row.status])
