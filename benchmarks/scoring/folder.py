@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.store import Store
 from zcbench.errors import StoreError
-from zcbench.storage.run_folder import RunFolder, plain
+from zcbench.storage.run_folder import Json, RunFolder, plain
 
 STORE = "scores.sqlite"
 DESCRIPTION = "run.json"
 
 
-def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protocol, pd.DataFrame, dict[str, Any]]:
+def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protocol, pd.DataFrame, Json]:
     """What a run has so far; works while it goes on.
 
     Args:
@@ -45,7 +44,7 @@ def locked(folder: Path) -> AbstractContextManager[None]:
     return RunFolder(folder, "scores").locked()
 
 
-def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -> None:
+def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, object]) -> None:
     """Write ``run.json``: the protocol, and ``request`` after the different ones before it; all of it or nothing.
 
     Raises:
@@ -60,7 +59,7 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, Any]) -
     RunFolder(folder, "scores").write_json(DESCRIPTION, content)
 
 
-def _requests(folder: Path) -> list[Any]:
+def _requests(folder: Path) -> list[Json]:
     try:
         found = RunFolder(folder).read_json(DESCRIPTION)["requests"]
         return [request for request in found if isinstance(request, dict)]

@@ -59,7 +59,7 @@ _CARD: dict[str, Callable[[Any], bool]] = {
 }
 
 #: Protocol, scores as `Store.scores` gives them, and the description of the requests.
-Scores = tuple[Protocol, pd.DataFrame, dict[str, Any]]
+Scores = tuple[Protocol, pd.DataFrame, Json]
 
 
 def pack(
@@ -68,7 +68,7 @@ def pack(
     *,
     proxies: Collection[str] | None = None,
     all_versions: bool = False,
-) -> dict[str, Any]:
+) -> Json:
     """Write the scores of runs of one protocol into one Parquet file; an old one is replaced whole or not at all.
 
     A score that several runs have is kept once, with the seconds of the first; a time-out, lack of memory or dead
@@ -141,7 +141,7 @@ def _check(path: Path, about: Json) -> Json:
     return about
 
 
-def describe(protocol: Protocol, frame: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:
+def describe(protocol: Protocol, frame: pd.DataFrame, description: Json) -> Json:
     """What a table of scores holds, JSON-able.
 
     Returns:
@@ -174,7 +174,7 @@ def describe(protocol: Protocol, frame: pd.DataFrame, description: Mapping[str, 
     }
 
 
-def unpack(file: str | Path, folder: str | Path) -> dict[str, Any]:
+def unpack(file: str | Path, folder: str | Path) -> Json:
     """Make a run folder from a packed file; a run of the same protocol there adds only what is missing.
 
     Returns:
@@ -218,7 +218,7 @@ def merged(parts: Sequence[Scores], names: Sequence[str]) -> Scores:
     return protocol, _joined([frame for _, frame, _ in parts]), {"requests": once, **contents}
 
 
-def agreed_contents(descriptions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+def agreed_contents(descriptions: Mapping[str, Json]) -> dict[str, dict[str, str]]:
     """The ``contents`` of several descriptions of scores, by the name of the place that they are from.
 
     Raises:
@@ -270,11 +270,11 @@ def _refuse_contradictions(first: pd.DataFrame, again: pd.DataFrame) -> None:
         )
 
 
-def _wide(frame: pd.DataFrame, about: Mapping[str, Any]) -> pa.Table:
+def _wide(frame: pd.DataFrame, about: Json) -> pa.Table:
     """One row per (seed, arch), four columns per proxy at a version."""
     keys = frame[["seed", "arch"]].drop_duplicates().sort_values(["seed", "arch"])
     place = pd.MultiIndex.from_frame(keys)
-    columns: dict[str, Any] = {"seed": pa.array(keys["seed"]), "arch": pa.array(keys["arch"], pa.string())}
+    columns: Json = {"seed": pa.array(keys["seed"]), "arch": pa.array(keys["arch"], pa.string())}
     parts = dict(list(frame.groupby(["proxy", "version"])))
     for entry in about["proxies"]:
         found = parts[entry["proxy"], entry["version"]].set_index(["seed", "arch"]).reindex(place)
@@ -284,13 +284,13 @@ def _wide(frame: pd.DataFrame, about: Mapping[str, Any]) -> pa.Table:
     return pa.table(columns)
 
 
-def _names(entry: Mapping[str, Any]) -> list[str]:
+def _names(entry: Json) -> list[str]:
     """The four columns of a proxy at a version, in the order of `_PARTS`."""
     stem = f"{entry['proxy']}@{entry['version']}"
     return [stem, *(f"{stem} {part}" for part in _PARTS[1:])]
 
 
-def _long(table: pa.Table, entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def _long(table: pa.Table, entries: Iterable[Json]) -> pd.DataFrame:
     keys = table.select(["arch", "seed"]).to_pandas()
     parts = []
     for entry in entries:
@@ -306,7 +306,7 @@ def _rounded(seconds: Iterable[float]) -> list[float]:
     return [float(f"{value:.{_DIGITS}g}") for value in seconds]
 
 
-def _public(request: Mapping[str, Any]) -> dict[str, Any]:
+def _public(request: Json) -> Json:
     """A request without the folders of the machine that it ran on."""
     return {**request, "plugins": [Path(plugin).name for plugin in request.get("plugins", ())]}
 

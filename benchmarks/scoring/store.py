@@ -152,7 +152,7 @@ class Store(Database):
         query = f"SELECT {self._columns} {_JOIN} WHERE {_ATTEMPTED} {_ORDER}"
         return list(checked(self._joined(request, query), self.path, marked=self.has_checksums))
 
-    def _joined(self, request: Request, query: str, *values: str) -> list[tuple[Any, ...]]:
+    def _joined(self, request: Request, query: str, *values: str) -> list[Any]:
         """Result of a query over the request's architectures, seeds and proxies, see `_JOIN`."""
         with self.explained(), self._db:
             for name in ("arch", "seed", "proxy"):

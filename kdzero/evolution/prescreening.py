@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Generic
+from typing import Generic
 
 from zcbench.search.algorithms.loop import Algorithm, C, Evaluated, SearchError
+from zcbench.storage.run_folder import Json
 
 
 class Prescreened(Generic[C]):
@@ -40,7 +41,7 @@ class Prescreened(Generic[C]):
         """The algorithm takes note."""
         self._algorithm.tell(evaluated)
 
-    def rows(self) -> list[list[dict[str, Any]]]:
+    def rows(self) -> list[list[Json]]:
         """For each place its candidates with their values, as plain content; the first is the one that was kept."""
         return [
             [{"formula": str(one), "value": value if math.isfinite(value) else None} for one, value in slot]

@@ -5,7 +5,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from zcbench.errors import ZcbenchError
 from zcbench.kdzero.genome import Genome
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.spaces import Space, get
+from zcbench.storage.run_folder import Json
 from zcbench.streams import seeded, torch_stream
 
 PROXY_IMAGES = 64
@@ -165,7 +165,7 @@ class KnownAccuracies:
         accuracies = measured.set_index("arch")["accuracy"]
         return cls(name, space, {arch: float(accuracies[arch]) for arch in archs})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Truth, space and number of architectures, ready for JSON."""
         return {"truth": self.truth, "space": self.space.spec, "architectures": len(self.accuracies)}
 

@@ -407,7 +407,7 @@ def test_losses_may_come_with_the_teacher(tmp_path: Path) -> None:
     assert about(tmp_path / "run")["distillation"] is None
     build(tmp_path / "run", ARCHS[:1], seeds=(0,), distillers=["dist"])
     assert about(tmp_path / "run")["distillation"] == {"ce": 1.0, "dist": 1.0}
-    with pytest.raises(ProtocolError, match="distillation was"):
+    with pytest.raises(ProtocolError, match=r"distillation\.ce: 1\.0 → 0\.1"):
         build(tmp_path / "run", ARCHS[:1], seeds=(0,))
 
 
