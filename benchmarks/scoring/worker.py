@@ -1,4 +1,4 @@
-"""What a worker does: build a network, score it in one shared pass."""
+"""One unit of a scoring run: build a network, score it in one shared pass."""
 
 import math
 from collections.abc import Container, Iterator, Mapping

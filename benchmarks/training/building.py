@@ -48,7 +48,7 @@ class TruthInterrupted(Interrupted):
 
 @dataclass(frozen=True)
 class TruthResult:
-    """What a truth builder has made.
+    """Result of a truth builder.
 
     Attributes:
         folder: where it is kept.

@@ -1,6 +1,6 @@
 """From the folder of a truth builder to one file.
 
-``benchmarks/truths/tables/`` holds the files that ship, each called as its truth. To replace one::
+``benchmarks/truths/tables/`` holds the bundled files, each named after its truth. To replace one::
 
     zcbench truth pack runs/truth --out benchmarks/truths/tables/nasbench201__cifar10-16__test@5.parquet
 """

@@ -25,7 +25,7 @@ class TruthProtocol:
     Attributes:
         space: specification of the space.
         dataset: what tables call the images.
-        data: the images, for people.
+        data: description of the images.
         data_sha256: their fingerprint.
         recipe: of the students, without its seed.
         init: initialisation scheme of the networks.
@@ -33,19 +33,19 @@ class TruthProtocol:
         distillation: weights of the losses of the setting ``kd``.
         teacher: of the setting ``kd``: architecture, space, seed, fingerprints of its files, recipe; and its accuracy,
             in a packed truth.
-        plugins: fingerprints of the files that define distillers, by name.
+        plugins: fingerprints of the files that define distillers, by name, if there are any.
     """
 
     space: str
     dataset: str
     data: str
+    data_sha256: str | None
     recipe: Json
-    data_sha256: str | None = None
-    init: str = "default"
-    device: str = "cpu"
-    distillation: dict[str, float] | None = None
-    teacher: Json | None = None
-    plugins: dict[str, str] = field(default_factory=dict)
+    init: str | None
+    device: str | None
+    distillation: dict[str, float] | None
+    teacher: Json | None
+    plugins: dict[str, str] | None
 
     @classmethod
     def of(cls, job: TruthJob, dataset: str) -> Self:
@@ -60,19 +60,19 @@ class TruthProtocol:
             device=job.device,
             distillation=None if job.teacher is None else dict(job.weights),
             teacher=None if job.teacher is None else _teacher(job.teacher, job),
-            plugins={Path(plugin).name: sha256(Path(plugin)) for plugin in job.plugins},
+            plugins={Path(plugin).name: sha256(Path(plugin)) for plugin in job.plugins} or None,
         )
 
     @classmethod
     def from_json(cls, content: Json) -> Self:
-        """The protocol that a file has; older ones lack some fields."""
-        return cls(**{item.name: content[item.name] for item in fields(cls) if item.name in content})
+        """The protocol that a file has; what an older one lacks is None."""
+        return cls(**{item.name: content.get(item.name) for item in fields(cls)})
 
     def to_json(self) -> Json:
         """As the file has it: plug-ins are named where there are any."""
-        content = {"plugins": self.plugins} if self.plugins else {}
-        order = ("space", "dataset", "data", "data_sha256", "recipe", "init", "device", "distillation", "teacher")
-        return plain({**content, **{name: getattr(self, name) for name in order}})
+        content = dict(vars(self))
+        plugins = content.pop("plugins")
+        return plain(({"plugins": plugins} if plugins else {}) | content)
 
 
 def _teacher(choice: TeacherChoice, job: TruthJob) -> Json:
@@ -94,7 +94,7 @@ class TruthRequest:
         archs: architectures; None in a request of an older version, which does not name them.
         settings: of ``vanilla`` and ``kd``.
         seeds: one training each.
-        notes: for people; ``architectures`` says how they were chosen.
+        notes: comments of the caller; ``architectures`` tells how they were chosen.
     """
 
     archs: Sequence[str] | None

@@ -1,4 +1,4 @@
-"""What a worker of the truth builder does: build a network, train it, look at the test images."""
+"""One training of the truth builder: build a network, train it, evaluate it on the test images."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""What a finished distiller search says: frequencies of operations, curves, and what each term is worth.
+"""Analysis of a finished distiller search: frequencies of operations, curves, correlations of each term.
 
 All functions take the content of ``distiller.json``, or its ``history``, and give plain rows.
 """

@@ -1,4 +1,4 @@
-"""What a worker of the distiller search does: train a student under one genome for a while, and measure it."""
+"""One evaluation of the distiller search: train a student under a genome for a while, and measure it."""
 
 import math
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""What a distiller search leaves behind: ``distiller.json`` and ``candidates.csv``, and its protocol while it runs."""
+"""Files of a distiller search: ``distiller.json``, ``candidates.csv`` and ``protocol.json``."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Evaluates candidates in this process or in workers, each result on the disk before the next is asked for."""
+"""Evaluates candidates in this process or in workers; each result is logged as soon as it is there."""
 
 import math
 from collections import deque
@@ -31,7 +31,7 @@ class SearchInterrupted(Interrupted):
 
 
 class CandidateEvaluation:
-    """From genomes to their terms, oriented so that higher is better; open until it is left.
+    """Evaluates genomes: their terms, oriented so that higher is better. Workers live until it is left.
 
     Args:
         job: what all candidates have in common.

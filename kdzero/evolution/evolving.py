@@ -1,4 +1,4 @@
-"""One distiller search, from its settings to what it found."""
+"""The distiller search."""
 
 import time
 from collections import Counter
@@ -39,7 +39,7 @@ TOP = 10
 
 @dataclass(frozen=True)
 class DistillerSearchResult:
-    """What a distiller search found.
+    """Result of a distiller search.
 
     Attributes:
         content: that of ``distiller.json``; the same search gives the same.
@@ -114,7 +114,7 @@ def evolve_distiller(
 
 
 class _Conducted:
-    """One search: what it proposes from, how far it is, and what it found."""
+    """One search: domain, algorithm and trace."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class _Conducted:
         )
 
     def content(self) -> Json:
-        """What is found, and the whole trace."""
+        """The best genome, and the whole trace."""
         history, trace = self._history(self._trace.history), self._trace
         best = pick(trace.history, self._settings.fitness)
         if best is None:

@@ -38,7 +38,7 @@ class Prescreened(Generic[C]):
         return [self._best(slot) for slot in slots]
 
     def tell(self, evaluated: Sequence[Evaluated[C]]) -> None:
-        """The algorithm takes note."""
+        """Pass the evaluations on to the algorithm."""
         self._algorithm.tell(evaluated)
 
     def rows(self) -> list[list[Json]]:

@@ -1,4 +1,4 @@
-"""What a genome says before any training: its own loss, and how well that ranks architectures of known accuracy."""
+"""Values of a genome before training: its loss, and how well that ranks architectures of known accuracy."""
 
 import math
 from collections.abc import Hashable, Mapping
@@ -27,12 +27,12 @@ from zcbench.streams import seeded, torch_stream
 PROXY_IMAGES = 64
 """Images on which losses at initialisation are taken."""
 
-_FEWEST = 10  # architectures, of which a ranking says anything
+_FEWEST = 10  # architectures, fewest for a ranking
 _OPTIONAL = ("embedding", "features")
 
 
 class Untrained:
-    """The teacher's outputs for one batch of training images, and those of any untrained network beside them.
+    """The teacher's outputs for one batch of training images, and those of untrained networks.
 
     Args:
         student: in training mode, as in the first step.

@@ -197,7 +197,7 @@ class WorkerPool(Generic[Task]):
 
 
 def serve(pipe: Connection, prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
-    """What a worker process does: greet, prepare, then one task after the other until its parent is gone.
+    """Main function of a worker process: prepare, then do one task after the other until the parent exits.
 
     It leads a group of processes, so that what a task has started ends with it. Of two processes that a task makes of
     one, only the old one goes on.
