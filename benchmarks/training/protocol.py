@@ -66,7 +66,8 @@ class TruthProtocol:
     @classmethod
     def from_json(cls, content: Json) -> Self:
         """The protocol that a file has; what an older one lacks is None."""
-        return cls(**{item.name: content.get(item.name) for item in fields(cls)})
+        known: Json = {item.name: content.get(item.name) for item in fields(cls)}
+        return cls(**known)
 
     def to_json(self) -> Json:
         """As the file has it: plug-ins are named where there are any."""

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from zcbench.storage.run_folder import Json
 
 _PLAIN = ("l2", "l1")
 
-Content = Json
+Content = Mapping[str, Any]
 Quantity = Callable[[Json], float | None]
 
 

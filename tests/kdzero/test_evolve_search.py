@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 
 from zcbench import datasets
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.benchmarks.training.log import Key
+from zcbench.benchmarks.training.log import Key, TrainingLog
 from zcbench.distill import Recipe, TrainingData, train
 from zcbench.kdzero.evolution import (
     CandidateJob,
@@ -28,7 +28,7 @@ from zcbench.kdzero.evolution import (
     read,
     untrained,
 )
-from zcbench.kdzero.evolution.candidates import CANDIDATE, VANILLA
+from zcbench.kdzero.evolution.candidates import CANDIDATE, VANILLA, CandidateRow
 from zcbench.kdzero.genome import Genome
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.streams import torch_stream
@@ -283,6 +283,24 @@ def test_another_search_in_the_folder(job, tmp_path):
     (tmp_path / "distiller.json").write_text(json.dumps(content | {"version": 2}))
     with pytest.raises(SearchError, match="its version is 2, not 1"):
         read(tmp_path)
+
+
+def test_files_of_before(tmp_path):
+    """By hand: a line of version 0.20, with a reason that is empty, and a document whose duplicates were twins."""
+    line = '{"arch": "a", "setting": "candidate", "seed": 0, "proxy": -1.5, "steps": 2, "losses": [[2.0, 1.0, 1.0]], '
+    line += '"terms": {"ce": 2.0, "cka": null}, "status": "nan", "reason": "cka is nan", "seconds": 0.5}\n'
+    (tmp_path / "trainings.jsonl").write_text(
+        line + line.replace('"nan", "reason": "cka is nan"', '"ok", "reason": ""')
+    )
+    log = TrainingLog(tmp_path / "trainings.jsonl", CandidateRow)
+    (row,) = log.rows.values()
+    assert row == CandidateRow(
+        Key("a", "candidate", 0), "ok", proxy=-1.5, steps=2, losses=[[2.0, 1.0, 1.0]], terms=row.terms, seconds=0.5
+    )
+    assert row.measured.ce == 2.0 and math.isnan(row.measured.cka) and math.isnan(row.measured.accuracy)
+    assert CandidateRow.from_json(row.to_json()) == row
+    (tmp_path / "distiller.json").write_text('{"version": 1, "protocol": {}, "search": {}, "twins": {"b": "a"}}')
+    assert read(tmp_path) == {"version": 1, "protocol": {}, "search": {}, "duplicates": {"b": "a"}}
 
 
 def test_nothing_is_measured(job, tmp_path):
