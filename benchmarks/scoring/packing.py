@@ -13,7 +13,6 @@ Everything is kept to the bit except ``seconds``, which are rounded to three sig
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +39,7 @@ _DIGITS = 3  # of the seconds
 _LEVEL = 19  # of zstd: it is written once and read often
 
 
-def _entry(value: Any) -> bool:
+def _entry(value: object) -> bool:
     """Whether a value is what a card says of one proxy."""
     if not isinstance(value, dict) or not isinstance(value.get("proxy"), str) or type(value.get("version")) is not int:
         return False
@@ -49,7 +48,7 @@ def _entry(value: Any) -> bool:
 
 
 #: What a card must have, and of which form.
-_CARD: dict[str, Callable[[Any], bool]] = {
+_CARD: dict[str, Callable[[object], bool]] = {
     "protocol": lambda value: isinstance(value, dict),
     "requests": lambda value: isinstance(value, list) and all(isinstance(request, dict) for request in value),
     "architectures": lambda value: type(value) is int,

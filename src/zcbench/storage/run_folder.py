@@ -144,10 +144,11 @@ def plain(content: Mapping[str, object]) -> Json:
     >>> plain({"sizes": (1, 2), "file": Path("a.py"), "limit": math.inf})
     {'sizes': [1, 2], 'file': 'a.py', 'limit': 'inf'}
     """
-    return dict(_written(json.loads(json.dumps(content, default=str))))
+    found: Json = json.loads(json.dumps(content, default=str))
+    return {writable(key): _written(value) for key, value in found.items()}
 
 
-def _written(value: Any) -> Any:
+def _written(value: object) -> object:
     if isinstance(value, str):
         return writable(value)
     if isinstance(value, dict):
