@@ -313,7 +313,7 @@ def test_gain_needs_pairs() -> None:
     log += [("b", "vanilla", 0, "diverged", None), ("b", "kd", 0, "ok", 50.0)]
     frame = pd.DataFrame(log, columns=["arch", "setting", "seed", "status", "accuracy"]).assign(epochs=2)
     about = {"space": "s(cells=1)", "dataset": "d", "data": "", "recipe": {}, "distillation": {}, "teacher": {}}
-    tables = make_tables(frame, about)
+    tables = make_tables(frame, TruthProtocol.from_json(about))
     assert {name: len(table) for name, table in tables.items()} == {"vanilla": 1, "kd": 3, "gain": 1}
     assert tables["gain"]["accuracy"].tolist() == [2.5]
 
