@@ -175,13 +175,13 @@ def evolve_distiller(
         rejection=Rejection() if rejection else None,
         init=init,
         device=device,
+        dataset=dataset,
+        teacher_recipe=replace(recipe, epochs=teacher_epochs, seed=teacher_seed, warmup=None),
     )
     found = evolve(
         job,
         settings,
         out,
-        dataset=dataset,
-        teacher_recipe=replace(recipe, epochs=teacher_epochs, seed=teacher_seed, warmup=None),
         workers=workers,
         timeout=timeout,
         retry_failed=retry_failed,
@@ -238,11 +238,12 @@ def _print(content: "DistillerContent") -> None:
     console, best, search = table_console(), content["best"], content["search"]
     statuses = ", ".join(f"{count:,} {status}" for status, count in content["statuses"].items())
     terms = ", ".join(f"{name} {value:.4f}" for name, value in best["terms"].items())
+    duplicates = f"{len(content['duplicates']):,} duplicates left out"
     for line in (
         f"Best: {best['formula']}",
         f"Fitness {best['fitness']:.4f}, minimised: {search['minimised']}, {search['fitness']['normalisation']} scale",
         f"Its terms: {terms}; found at evaluation {best['evaluation']}",
-        f"Candidates: {statuses}; {len(content['twins']):,} duplicates left out; {content['stopped']}",
+        f"Candidates: {statuses}; {duplicates}; {content['stopped']}",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(_references(content))

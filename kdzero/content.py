@@ -82,7 +82,7 @@ class DistillerContent(TypedDict):
     warnings: list[str]
     stopped: str
     statuses: Mapping[str, int]
-    twins: Mapping[str, str]
+    duplicates: Mapping[str, str]
     references: References
     operations: Shares
     shrinkage: list[Weights]

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.benchmarks.truths.data import hardware_costs
 from zcbench.errors import unknown
+from zcbench.runtime.threads import one_thread
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.costs import Costs
 from zcbench.spaces import Space

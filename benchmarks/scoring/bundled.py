@@ -7,13 +7,14 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from zcbench.benchmarks.scoring import packing
 from zcbench.benchmarks.scoring.folder import load_run
-from zcbench.benchmarks.scoring.packing import SUFFIX, Scores
+from zcbench.benchmarks.scoring.packing import Scores
 from zcbench.errors import StoreError, nearest, shortened, unknown
 from zcbench.storage.files import is_folder
+from zcbench.storage.parquet import SUFFIX
+from zcbench.storage.run_folder import Json
 
 _FOLDER = Path(str(files("zcbench.benchmarks.scoring") / "tables"))
 
@@ -62,7 +63,7 @@ def load(given: str | Path) -> Scores:
     return load_run(found) if found.is_dir() else packing.read(found)
 
 
-def card(given: str | Path) -> dict[str, Any]:
+def card(given: str | Path) -> Json:
     """What `packing.describe` says of a run folder, of a packed file, or of scores that ship.
 
     Raises:
@@ -73,7 +74,7 @@ def card(given: str | Path) -> dict[str, Any]:
     return packing.describe(*load_run(found)) if found.is_dir() else packing.card(found)
 
 
-def unpack(given: str | Path, folder: str | Path) -> dict[str, Any]:
+def unpack(given: str | Path, folder: str | Path) -> Json:
     """`packing.unpack` of a packed file or of scores that ship, so that a run goes on from them.
 
     Raises:

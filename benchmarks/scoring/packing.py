@@ -13,31 +13,33 @@ Everything is kept to the bit except ``seconds``, which are rounded to three sig
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import zcbench
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, load_run, locked
 from zcbench.benchmarks.scoring.protocol import Protocol
-from zcbench.benchmarks.scoring.store import COLUMNS, TRANSIENT, Contents, Row, Store
+from zcbench.benchmarks.scoring.store import COLUMNS, Contents, Row, Store
 from zcbench.errors import DataError, ProtocolError, StoreError, unknown
-from zcbench.storage.files import replaced
+from zcbench.runtime.crew import TRANSIENT
 from zcbench.storage.fingerprint import fingerprint
+from zcbench.storage.parquet import SUFFIX, CardedParquet, require_suffix
+from zcbench.storage.run_folder import Json
 
-FORMAT = 1
-SUFFIX = ".parquet"
-
+_PARQUET = CardedParquet(
+    b"zcbench scores",
+    "scores",
+    "Expected a file that 'zcbench scores pack' wrote; check the path, or pack the runs again.",
+)
 _KEY = ["arch", "proxy", "version", "seed"]
 _PARTS = ("value", "status", "reason", "seconds")
 _DIGITS = 3  # of the seconds
 _LEVEL = 19  # of zstd: it is written once and read often
 
 
-def _entry(value: Any) -> bool:
+def _entry(value: object) -> bool:
     """Whether a value is what a card says of one proxy."""
     if not isinstance(value, dict) or not isinstance(value.get("proxy"), str) or type(value.get("version")) is not int:
         return False
@@ -46,7 +48,7 @@ def _entry(value: Any) -> bool:
 
 
 #: What a card must have, and of which form.
-_CARD: dict[str, Callable[[Any], bool]] = {
+_CARD: dict[str, Callable[[object], bool]] = {
     "protocol": lambda value: isinstance(value, dict),
     "requests": lambda value: isinstance(value, list) and all(isinstance(request, dict) for request in value),
     "architectures": lambda value: type(value) is int,
@@ -56,7 +58,7 @@ _CARD: dict[str, Callable[[Any], bool]] = {
 }
 
 #: Protocol, scores as `Store.scores` gives them, and the description of the requests.
-Scores = tuple[Protocol, pd.DataFrame, dict[str, Any]]
+Scores = tuple[Protocol, pd.DataFrame, Json]
 
 
 def pack(
@@ -65,7 +67,7 @@ def pack(
     *,
     proxies: Collection[str] | None = None,
     all_versions: bool = False,
-) -> dict[str, Any]:
+) -> Json:
     """Write the scores of runs of one protocol into one Parquet file; an old one is replaced whole or not at all.
 
     A score that several runs have is kept once, with the seconds of the first; a time-out, lack of memory or dead
@@ -86,6 +88,7 @@ def pack(
         StoreError: there is no run in a folder.
         UnknownNameError: none of the runs has a proxy that was asked for.
     """
+    require_suffix(Path(file))
     protocol, frame, description = merged([_open(Path(run), all_versions) for run in runs], [str(run) for run in runs])
     if not all_versions:
         frame = frame[frame["version"] == frame.groupby("proxy")["version"].transform("max")]
@@ -108,15 +111,13 @@ def read(file: str | Path, *, all_versions: bool = False) -> Scores:
         DataError: the file is missing, damaged, of another version, or holds no scores.
     """
     path = Path(file)
-    about = card(path)
+    table, about = _PARQUET.read(path)
+    _check(path, about)
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        if fingerprint(table) != about["sha256"]:
-            raise ValueError("its scores are not those that were packed")
         frame = _long(table, about["proxies"])
         protocol = Protocol.from_json(json.dumps(about["protocol"]))
-    except (OSError, ValueError, LookupError, TypeError, ProtocolError, pa.ArrowException) as error:
-        raise _unreadable(path, " ".join(str(error).split())) from error
+    except (ValueError, LookupError, TypeError, ProtocolError, pa.ArrowException) as error:
+        raise _PARQUET.unreadable(path, error) from error
     if not all_versions:
         frame = frame[frame["version"] == frame.groupby("proxy")["version"].transform("max")]
     frame = frame.sort_values(["arch", "seed", "proxy", "version"], ignore_index=True)
@@ -124,32 +125,22 @@ def read(file: str | Path, *, all_versions: bool = False) -> Scores:
     return protocol, frame, {"requests": about["requests"], **contents}
 
 
-def card(file: str | Path) -> dict[str, Any]:
+def card(file: str | Path) -> Json:
     """The card inside a packed file, see `describe`; no score is read.
 
     Raises:
         DataError: the file is missing, damaged, of another version, or holds no scores.
     """
-    path = Path(file)
-    try:
-        stored = json.loads((pq.read_schema(path).metadata or {}).get(b"zcbench scores", b"null"))
-    except (OSError, ValueError, RecursionError, pa.ArrowException) as error:
-        raise _unreadable(path, " ".join(str(error).split())) from error
-    if not isinstance(stored, dict):
-        raise _unreadable(path, "it has no card of scores")
-    if stored.get("format") == FORMAT and (
-        odd := sorted(key for key, fits in _CARD.items() if not fits(stored.get(key)))
-    ):
-        raise _unreadable(path, f"its card is damaged in {', '.join(odd)}")
-    if stored.get("format") != FORMAT:
-        raise DataError(
-            f"{str(path)!r} has the format {stored.get('format')!r}. Expected {FORMAT}: read it with the zcbench that "
-            f"wrote it, or pack the runs again."
-        )
-    return stored
+    return _check(Path(file), _PARQUET.card(Path(file)))
 
 
-def describe(protocol: Protocol, frame: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:
+def _check(path: Path, about: Json) -> Json:
+    if odd := sorted(key for key, fits in _CARD.items() if not fits(about.get(key))):
+        raise _PARQUET.unreadable(path, f"its card is damaged in {', '.join(odd)}")
+    return about
+
+
+def describe(protocol: Protocol, frame: pd.DataFrame, description: Json) -> Json:
     """What a table of scores holds, JSON-able.
 
     Returns:
@@ -162,7 +153,7 @@ def describe(protocol: Protocol, frame: pd.DataFrame, description: Mapping[str, 
     contents = {key: sha256 for key, sha256 in description.get("contents", {}).items() if key in held}
     return {
         **({"contents": contents} if contents else {}),
-        "format": FORMAT,
+        "format": _PARQUET.version,
         "protocol": protocol.to_dict(),
         "protocol_sha256": protocol.hash(),
         "requests": [_public(request) for request in description["requests"]],
@@ -182,7 +173,7 @@ def describe(protocol: Protocol, frame: pd.DataFrame, description: Mapping[str, 
     }
 
 
-def unpack(file: str | Path, folder: str | Path) -> dict[str, Any]:
+def unpack(file: str | Path, folder: str | Path) -> Json:
     """Make a run folder from a packed file; a run of the same protocol there adds only what is missing.
 
     Returns:
@@ -226,7 +217,7 @@ def merged(parts: Sequence[Scores], names: Sequence[str]) -> Scores:
     return protocol, _joined([frame for _, frame, _ in parts]), {"requests": once, **contents}
 
 
-def agreed_contents(descriptions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+def agreed_contents(descriptions: Mapping[str, Json]) -> dict[str, dict[str, str]]:
     """The ``contents`` of several descriptions of scores, by the name of the place that they are from.
 
     Raises:
@@ -278,11 +269,11 @@ def _refuse_contradictions(first: pd.DataFrame, again: pd.DataFrame) -> None:
         )
 
 
-def _wide(frame: pd.DataFrame, about: Mapping[str, Any]) -> pa.Table:
+def _wide(frame: pd.DataFrame, about: Json) -> pa.Table:
     """One row per (seed, arch), four columns per proxy at a version."""
     keys = frame[["seed", "arch"]].drop_duplicates().sort_values(["seed", "arch"])
     place = pd.MultiIndex.from_frame(keys)
-    columns: dict[str, Any] = {"seed": pa.array(keys["seed"]), "arch": pa.array(keys["arch"], pa.string())}
+    columns: Json = {"seed": pa.array(keys["seed"]), "arch": pa.array(keys["arch"], pa.string())}
     parts = dict(list(frame.groupby(["proxy", "version"])))
     for entry in about["proxies"]:
         found = parts[entry["proxy"], entry["version"]].set_index(["seed", "arch"]).reindex(place)
@@ -292,13 +283,13 @@ def _wide(frame: pd.DataFrame, about: Mapping[str, Any]) -> pa.Table:
     return pa.table(columns)
 
 
-def _names(entry: Mapping[str, Any]) -> list[str]:
+def _names(entry: Json) -> list[str]:
     """The four columns of a proxy at a version, in the order of `_PARTS`."""
     stem = f"{entry['proxy']}@{entry['version']}"
     return [stem, *(f"{stem} {part}" for part in _PARTS[1:])]
 
 
-def _long(table: pa.Table, entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def _long(table: pa.Table, entries: Iterable[Json]) -> pd.DataFrame:
     keys = table.select(["arch", "seed"]).to_pandas()
     parts = []
     for entry in entries:
@@ -314,7 +305,7 @@ def _rounded(seconds: Iterable[float]) -> list[float]:
     return [float(f"{value:.{_DIGITS}g}") for value in seconds]
 
 
-def _public(request: Mapping[str, Any]) -> dict[str, Any]:
+def _public(request: Json) -> Json:
     """A request without the folders of the machine that it ran on."""
     return {**request, "plugins": [Path(plugin).name for plugin in request.get("plugins", ())]}
 
@@ -324,32 +315,14 @@ def _rows(frame: pd.DataFrame) -> Iterator[Row]:
         yield Row(*row)._replace(value=None if np.isnan(row[4]) else row[4])
 
 
-def _write(table: pa.Table, about: Mapping[str, Any], file: Path) -> None:
-    if file.suffix != SUFFIX:
-        raise DataError(f"{str(file)!r} was given. Expected a name that ends in {SUFFIX}.")
+def _write(table: pa.Table, about: Json, file: Path) -> None:
     values = [name for entry in about["proxies"] for name in _names(entry)[:1]]
-    table = table.replace_schema_metadata({b"zcbench scores": json.dumps(about).encode()})
-    try:
-        with replaced(file) as draft:
-            pq.write_table(
-                table,
-                draft,
-                compression="zstd",
-                compression_level=_LEVEL,
-                use_dictionary=[name for name in table.column_names if name not in values],
-                column_encoding=dict.fromkeys(values, "BYTE_STREAM_SPLIT"),
-                write_statistics=False,
-                write_page_checksum=True,
-            )
-    except OSError as error:
-        raise DataError(
-            f"Cannot write {str(file)!r}: {error}. Nothing was changed. Expected a folder with room that you may write "
-            f"to; name another one."
-        ) from error
-
-
-def _unreadable(path: Path, why: str) -> DataError:
-    return DataError(
-        f"No scores can be read from {str(path)!r}: {why}. Expected a file that 'zcbench scores pack' wrote; check the "
-        f"path, or pack the runs again."
+    _PARQUET.write(
+        table,
+        about,
+        file,
+        compression_level=_LEVEL,
+        use_dictionary=[name for name in table.column_names if name not in values],
+        column_encoding=dict.fromkeys(values, "BYTE_STREAM_SPLIT"),
+        write_statistics=False,
     )

@@ -15,16 +15,18 @@ from rich.console import Console
 import zcbench
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, locked
 from zcbench.benchmarks.scoring.protocol import Protocol, TeacherChoice
-from zcbench.benchmarks.scoring.session import Session, Stop
-from zcbench.benchmarks.scoring.store import TRANSIENT, Missing, Row, Store
+from zcbench.benchmarks.scoring.session import Session
+from zcbench.benchmarks.scoring.store import Missing, Request, Row, Store
 from zcbench.benchmarks.scoring.teachers import build_teacher, read_teacher
 from zcbench.benchmarks.scoring.worker import ScoringJob, Unit
 from zcbench.datasets import Batch
 from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY, NetworkCosts, Proxy, resolve
+from zcbench.runtime.crew import TRANSIENT
 from zcbench.runtime.devices import check_device
 from zcbench.runtime.progress import Bar
+from zcbench.runtime.stop import Stop
 from zcbench.spaces import Space
 from zcbench.spaces.initialisation import INITIALISATIONS
 from zcbench.spaces.measuring import Cost
@@ -163,6 +165,7 @@ class OpenRun:
     session: Session
     workers: int
     retry: tuple[str, ...]
+    asked: Request | None = None
 
     def score(self, archs: Sequence[str], seeds: Sequence[int], console: Console | None = None) -> RunResult:
         """Score what is missing of ``archs`` x ``seeds`` x the proxies of the run.
@@ -172,20 +175,19 @@ class OpenRun:
             RunInterrupted: Ctrl-C or SIGTERM; all finished scores are kept.
         """
         session, fresh = self.session, self.session.fresh
-        self.store.request(archs, seeds, [(proxy.name, proxy.version) for proxy in session.proxies.values()])
-        units = _units(self.store.missing(self.retry), session.proxies, session.job)
-        total = len(archs) * len(seeds) * len(session.proxies)
-        done = {status: n for status, n in self.store.tally().items() if status not in self.retry}
-        with Bar(console, total, done) as session.bar:
+        asked = self.asked = Request(archs, seeds, [(proxy.name, proxy.version) for proxy in session.proxies.values()])
+        units = _units(self.store.missing(asked, self.retry), session.proxies, session.job)
+        done = {status: n for status, n in self.store.tally(asked).items() if status not in self.retry}
+        with Bar(console, len(asked), done) as session.bar:
             session.carry_out(units, self.workers)
-        result = RunResult(self.folder, self.protocol, total, self.store.tally(), session.fresh - fresh)
+        result = RunResult(self.folder, self.protocol, len(asked), self.store.tally(asked), session.fresh - fresh)
         if session.stop.asked and sum(len(unit.proxies) for unit in units) > result.fresh:
             raise RunInterrupted(result)
         return result
 
     def rows(self) -> list[Row]:
         """All attempts at what was last asked for, architecture by architecture."""
-        return self.store.wanted()
+        return [] if self.asked is None else self.store.rows(self.asked)
 
 
 @contextmanager

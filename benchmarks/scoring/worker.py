@@ -1,8 +1,7 @@
-"""What a worker does: build a network, score it in one shared pass."""
+"""One unit of a scoring run: build a network, score it in one shared pass."""
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -24,13 +23,19 @@ from zcbench.spaces.base import ImageShape
 
 
 class Unit(NamedTuple):
-    """One network to score: the proxies share its passes. ``attempt`` counts workers that it has already cost."""
+    """One network to score: the proxies share its passes."""
 
     arch: str
     seed: int
     proxies: tuple[str, ...]
     costs: NetworkCosts | None = None
-    attempt: int = 0
+
+    def split(self, apart: Container[str] | None = None) -> Iterator["Unit"]:
+        """Units of the other proxies together, and of each proxy in ``apart`` by itself; of all if it is None."""
+        alone = [name for name in self.proxies if apart is None or name in apart]
+        if together := tuple(name for name in self.proxies if name not in alone):
+            yield self._replace(proxies=together)
+        yield from (self._replace(proxies=(name,)) for name in alone)
 
 
 @dataclass(frozen=True)
@@ -128,17 +133,6 @@ def prepare(job: ScoringJob) -> Scorer:
     """Make the present process a worker for ``job``: one thread."""
     torch.set_num_threads(1)
     return Scorer(job)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run a block with one thread, as the workers do, and give the others back afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def failed(unit: Unit, chosen: list[Proxy], status: str, reason: str) -> list[Row]:

@@ -1,30 +1,23 @@
-"""The truth builder: train architectures with and without a teacher, into tables that rankings are held against."""
+"""The truth builder: train architectures with and without a teacher, into tables that rankings are compared with."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
-from zcbench.benchmarks.scoring.folder import locked
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.benchmarks.scoring.session import Stop
-from zcbench.benchmarks.scoring.store import TRANSIENT
-from zcbench.benchmarks.scoring.worker import one_thread
-from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
-from zcbench.benchmarks.training.protocol import adopt, describe, request
+from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
+from zcbench.benchmarks.training.protocol import TruthProtocol, TruthRequest, adopt, home
 from zcbench.benchmarks.training.tables import make_tables
 from zcbench.benchmarks.training.workers import (
     KD,
     SETTINGS,
     TEACHER,
-    TrainingTask,
     TruthJob,
     TruthMaker,
-    failed,
     prepare,
 )
 from zcbench.benchmarks.truths.table import TruthTable
@@ -34,14 +27,12 @@ from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import near_chance
 from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.plugins import load_file, loaded_sha256
-from zcbench.runtime.parcel import parcel
-from zcbench.runtime.pool import Ending, WorkerPool
+from zcbench.runtime.crew import TRANSIENT, Crew
+from zcbench.runtime.pool import Ending
 from zcbench.runtime.progress import Bar
+from zcbench.runtime.stop import Stop
+from zcbench.runtime.threads import one_thread
 from zcbench.spaces import Space
-from zcbench.storage.files import replaced
-
-_HEARTBEAT = 0.2  # seconds until a request to stop is noticed
-_STATUS = {"died": "worker_died", "timeout": "timeout"}
 
 
 class TruthInterrupted(Interrupted):
@@ -57,7 +48,7 @@ class TruthInterrupted(Interrupted):
 
 @dataclass(frozen=True)
 class TruthResult:
-    """What a truth builder has made.
+    """Result of a truth builder.
 
     Attributes:
         folder: where it is kept.
@@ -96,7 +87,7 @@ def build_truth(
     timeout: float | None = None,
     plugins: Sequence[str | Path] = (),
     retry_failed: bool = False,
-    notes: Mapping[str, Any] | None = None,
+    notes: Mapping[str, object] | None = None,
     console: Console | None = None,
 ) -> TruthResult:
     """Train every architecture in every setting with every seed, and keep each result as soon as it is there.
@@ -158,15 +149,16 @@ def build_truth(
         folder=folder.absolute(),
         plugins=files,
     )
-    with locked(folder):
-        log = TrainingLog(folder / FILE)
-        about = adopt(folder, describe(job, dataset), request(archs, settings, seeds, workers, notes))
+    with home(folder).locked():
+        log = TrainingLog(folder / FILE, TrainingRow)
+        asked = TruthRequest(archs, settings, seeds, notes or {})
+        about = adopt(folder, TruthProtocol.of(job, dataset), asked, workers)
         wanted = [Key(arch, setting, seed) for arch in archs for seed in seeds for setting in settings]
         builder = _Builder(job, log, retry_failed)
         missing = set(log.missing(wanted, builder.again))
-        before = Counter(log.rows[key]["status"] for key in wanted if key not in missing)
+        before = Counter(log.rows[key].status for key in wanted if key not in missing)
         _measure_teacher(job, log, missing, console)
-        with Bar(console, len(wanted), before, "TrainingTask", "trainings") as bar, Stop() as stop:
+        with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
             finished = builder.carry_out(wanted, workers, timeout, bar, stop)
         result = _result(folder, log, about, wanted, builder.fresh)
     if not finished:
@@ -180,7 +172,7 @@ def _loaded(plugin: str | Path) -> tuple[str, str]:
     return str(Path(plugin).resolve()), loaded_sha256(module.__name__)
 
 
-def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console: Console | None) -> None:
+def _measure_teacher(job: TruthJob, log: TrainingLog[TrainingRow], missing: set[Key], console: Console | None) -> None:
     """A row for a teacher that comes with a checkpoint, if there is none yet; a warning where it is near chance."""
     if job.teacher is None or job.teacher.checkpoint is None or all(key.setting != KD for key in missing):
         return
@@ -188,7 +180,7 @@ def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console
     if key not in log.rows:
         with one_thread():
             log.add(TruthMaker(job).teacher_measured(key))
-    accuracy = log.rows[key]["accuracy"]
+    accuracy = log.rows[key].accuracy or 0.0
     if console is not None and near_chance(accuracy, job.data):
         console.print(
             f"Warning: the teacher {job.teacher.label} reaches {accuracy:.2f} % on the test images, which is near "
@@ -199,81 +191,52 @@ def _measure_teacher(job: TruthJob, log: TrainingLog, missing: set[Key], console
 
 
 class _Builder:
-    """One invocation at work: it hands out trainings and keeps what comes back."""
+    """One invocation at work: what its crew of workers gives back is kept in the log."""
 
-    def __init__(self, job: TruthJob, log: TrainingLog, retry_failed: bool) -> None:
+    def __init__(self, job: TruthJob, log: TrainingLog[TrainingRow], retry_failed: bool) -> None:
         self._job, self._log = job, log
         self.again = TRANSIENT if retry_failed else ()
         self.fresh = 0
 
     def carry_out(self, wanted: Sequence[Key], workers: int, timeout: float | None, bar: Bar, stop: Stop) -> bool:
         """Train what is missing, the teacher before all that needs it; whether nothing is left to do."""
-        missing = [TrainingTask(key) for key in self._log.missing(wanted, self.again)]
-        first = self._teacher_first(missing)
-        self._bar = bar
-        if workers == 0:
-            return self._here([*first, *missing], stop)
-        return self._in_workers(deque(first), missing, workers, timeout, stop)
+        self._bar, missing = bar, self._log.missing(wanted, self.again)
+        places = {key: place for place, key in enumerate(missing)}
+        queue, taught = deque(missing), list[Key]()  # the latter wait for the teacher
+        if teacher := self._untrained_teacher(missing):
+            queue = deque([teacher, *(key for key in missing if key.setting != KD)])
+            taught = [key for key in missing if key.setting == KD]
 
-    def _teacher_first(self, missing: Sequence[TrainingTask]) -> list[TrainingTask]:
+        def limit(key: Key) -> float | None:
+            return None if key.setting == TEACHER else timeout
+
+        with Crew(prepare, self._job, workers, stop, limit=limit) as crew:
+            for ending in crew.work(queue):
+                self._keep(ending)
+                if ending.task.setting == TEACHER:
+                    rest = sorted([*queue, *taught], key=places.__getitem__)
+                    queue.clear()
+                    queue.extend(rest)
+        return self.fresh == len(missing)
+
+    def _untrained_teacher(self, missing: Sequence[Key]) -> Key | None:
         """The training of the teacher, where one is needed and not there yet."""
         job = self._job
-        if job.teacher_recipe is None or all(training.key.setting != KD for training in missing):
-            return []
+        if job.teacher_recipe is None or all(key.setting != KD for key in missing):
+            return None
         assert job.teacher is not None
         key = Key(job.teacher.label, TEACHER, job.teacher.seed)
-        done = self._log.rows.get(key, {}).get("status") == "ok" and job.teacher_file.exists()
-        return [] if done else [TrainingTask(key)]
+        return None if self._log.finished(key) and job.teacher_file.exists() else key
 
-    def _here(self, trainings: Sequence[TrainingTask], stop: Stop) -> bool:
-        with one_thread():
-            maker = TruthMaker(self._job)
-            for training in trainings:
-                if stop.asked:
-                    return False
-                self._keep(maker(training))
-        return True
-
-    def _in_workers(
-        self, first: deque[TrainingTask], rest: Sequence[TrainingTask], workers: int, timeout: float | None, stop: Stop
-    ) -> bool:
-        ready, waiting = list(rest), list[TrainingTask]()  # the latter for the teacher
-        if first:
-            ready = [training for training in rest if training.key.setting != KD]
-            waiting = [training for training in rest if training.key.setting == KD]
-        queue, places = first + deque(ready), {training.key: place for place, training in enumerate(rest)}
-        with WorkerPool[TrainingTask](prepare, parcel(self._job), workers) as pool:
-            while (queue or waiting or pool.busy) and not stop.asked:
-                while queue and pool.room:
-                    training = queue.popleft()
-                    pool.give(training, None if training.key.setting == TEACHER else timeout)
-                for ending in pool.poll(_HEARTBEAT):
-                    if again := self._settle(ending):
-                        queue.appendleft(again)
-                    elif ending.task.key.setting == TEACHER:
-                        queue = deque(sorted([*queue, *waiting], key=lambda training: places[training.key]))
-                        waiting = []
-            return not (queue or waiting or pool.busy)
-
-    def _settle(self, ending: Ending[TrainingTask]) -> TrainingTask | None:
-        """Keep the row of what ended; or what to try again, once."""
-        training = ending.task
-        if not ending.failure:
-            self._keep(ending.result)
-        elif ending.failure == "died" and training.attempt == 0:
-            return training._replace(attempt=1)
-        else:
-            self._keep(failed(training.key, _STATUS[ending.failure], ending.reason))
-        return None
-
-    def _keep(self, row: Mapping[str, Any]) -> None:
+    def _keep(self, ending: Ending[Key]) -> None:
+        row = TrainingRow(ending.task, ending.failure, ending.reason) if ending.failure else ending.result
         self._log.add(row)
-        if row["setting"] != TEACHER:
+        if ending.task.setting != TEACHER:
             self.fresh += 1
-            self._bar.add([row["status"]])
-        elif row["status"] != "ok":
+            self._bar.add([row.status])
+        elif not row.ok:
             raise ProtocolError(
-                f"The teacher cannot be trained: {row['status']}: {row['reason']} Expected a trained teacher; change "
+                f"The teacher cannot be trained: {row.status}: {row.reason} Expected a trained teacher; change "
                 f"its recipe, or give one with its checkpoint. What is finished is kept."
             )
 
@@ -309,17 +272,17 @@ def _require(
         space.index(arch)
 
 
-def _result(folder: Path, log: TrainingLog, about: Mapping[str, Any], wanted: Sequence[Key], fresh: int) -> TruthResult:
+def _result(
+    folder: Path, log: TrainingLog[TrainingRow], about: TruthProtocol, wanted: Sequence[Key], fresh: int
+) -> TruthResult:
     """Tables from all that is finished, written into the folder."""
     trainings = log.frame()
     tables = make_tables(trainings, about) if len(trainings) else {}
     for setting, table in tables.items():
         table.write(folder / f"{setting}.parquet")
     done = [key.arch for key in log.rows if key.setting != TEACHER]
-    with replaced(folder / "archs.txt") as draft:
-        draft.write_text("\n".join(dict.fromkeys([*(key.arch for key in wanted), *done])) + "\n", encoding="utf-8")
+    home(folder).write_text("archs.txt", "\n".join(dict.fromkeys([*(key.arch for key in wanted), *done])) + "\n")
     if len(trainings):
-        with replaced(folder / "trainings.csv") as draft:
-            trainings.to_csv(draft, index=False)
-    statuses = Counter(log.rows[key]["status"] for key in wanted if key in log.rows)
+        home(folder).write_text("trainings.csv", trainings.to_csv(index=False))
+    statuses = Counter(log.rows[key].status for key in wanted if key in log.rows)
     return TruthResult(folder, tables, trainings, len(wanted), dict(statuses), fresh)

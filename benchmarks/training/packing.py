@@ -1,30 +1,27 @@
 """From the folder of a truth builder to one file.
 
-``benchmarks/truths/tables/`` holds the files that ship, each called as its truth. To replace one::
+``benchmarks/truths/tables/`` holds the bundled files, each named after its truth. To replace one::
 
     zcbench truth pack runs/truth --out benchmarks/truths/tables/nasbench201__cifar10-16__test@5.parquet
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import zcbench
-from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
-from zcbench.benchmarks.training.protocol import DESCRIPTION
+from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
+from zcbench.benchmarks.training.protocol import DESCRIPTION, TruthProtocol, TruthRequest
 from zcbench.benchmarks.training.tables import make_tables
 from zcbench.benchmarks.training.workers import TEACHER
-from zcbench.benchmarks.truths.bundled import SUFFIX
-from zcbench.benchmarks.truths.packed import FORMAT
-from zcbench.benchmarks.truths.table import CARD
+from zcbench.benchmarks.truths.packed import PARQUET
 from zcbench.errors import DataError
-from zcbench.storage.files import replaced
 from zcbench.storage.fingerprint import fingerprint
+from zcbench.storage.parquet import require_suffix
+from zcbench.storage.run_folder import Json
 
 SCHEMA = pa.schema(
     {
@@ -40,7 +37,7 @@ SCHEMA = pa.schema(
 _DECIMALS = {"loss": 5, "seconds": 1}
 
 
-def pack(folder: str | Path, file: str | Path) -> dict[str, Any]:
+def pack(folder: str | Path, file: str | Path) -> Json:
     """Write the trainings of a truth builder into one compact file; the builder may still be at work.
 
     An architecture that lacks a training which was asked for is left out; one whose training failed is not: its row
@@ -58,30 +55,27 @@ def pack(folder: str | Path, file: str | Path) -> dict[str, Any]:
         StoreError: the log of the folder is damaged.
     """
     home, goal = Path(folder), Path(file)
-    if goal.suffix != SUFFIX:
-        raise DataError(f"{str(goal)!r} was given. Expected a name that ends in {SUFFIX}.")
-    about, log = _description(home), TrainingLog(home / FILE)
-    rows, left_out = _finished(log, about["requests"])
+    require_suffix(goal)
+    about, log = _description(home), TrainingLog(home / FILE, TrainingRow)
+    rows, left_out = _finished(log, list(map(TruthRequest.from_json, about["requests"])))
     if rows.empty:
         raise DataError(f"{home} has no architecture with all its trainings. Expected at least one; train on.")
     table, content = _content(rows, _with_teacher(about["protocol"], log), about["requests"])
-    _write(table.replace_schema_metadata({CARD: json.dumps(content).encode()}), goal)
+    PARQUET.write(table, content, goal)
     return content | {"left_out": left_out}
 
 
-def _content(
-    rows: pd.DataFrame, protocol: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]
-) -> tuple[pa.Table, dict[str, Any]]:
+def _content(rows: pd.DataFrame, protocol: Json, requests: Sequence[Json]) -> tuple[pa.Table, Json]:
     """Table and card."""
     chosen = [request.get("notes", {}).get("architectures") for request in requests]
     note = {"sample": "; ".join(dict.fromkeys(filter(None, chosen)))}
-    tables = make_tables(rows, protocol)
+    tables = make_tables(rows, TruthProtocol.from_json(protocol))
     rows = rows.assign(dataset=protocol["dataset"]).reindex(columns=SCHEMA.names).round(_DECIMALS)
     rows = rows.sort_values(["arch", "setting", "seed"])
-    packed = pa.Table.from_pandas(rows, SCHEMA, preserve_index=False)
+    packed = pa.Table.from_pandas(rows, SCHEMA, preserve_index=False).replace_schema_metadata()
     card = {
-        "format": FORMAT,
-        "protocol": dict(protocol),
+        "format": PARQUET.version,
+        "protocol": protocol,
         "tables": {setting: table.protocol | note for setting, table in tables.items()},
         "requests": [{key: value for key, value in request.items() if key != "archs"} for request in requests],
         "architectures": int(rows["arch"].nunique()),
@@ -92,7 +86,7 @@ def _content(
     return packed, card
 
 
-def _description(home: Path) -> dict[str, Any]:
+def _description(home: Path) -> Json:
     try:
         return dict(json.loads((home / DESCRIPTION).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
@@ -101,34 +95,18 @@ def _description(home: Path) -> dict[str, Any]:
         ) from error
 
 
-def _finished(log: TrainingLog, requests: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, int]:
+def _finished(log: TrainingLog[TrainingRow], requests: Sequence[TruthRequest]) -> tuple[pd.DataFrame, int]:
     """Rows of the architectures that have every training asked for, and how many have only some."""
     archs = dict.fromkeys(key.arch for key in log.rows if key.setting != TEACHER)
-    whole = {arch for arch in archs if all(Key(arch, *one) in log.rows for one in _asked(arch, requests))}
-    rows = [row for key, row in log.rows.items() if key.arch in whole and key.setting != TEACHER]
+    asked = {arch: {Key(arch, *one) for request in requests for one in request.asks(arch)} for arch in archs}
+    whole = {arch for arch in archs if asked[arch] <= log.rows.keys()}
+    rows = [row.to_json() for key, row in log.rows.items() if key.arch in whole and key.setting != TEACHER]
     return pd.DataFrame(rows), len(archs) - len(whole)
 
 
-def _asked(arch: str, requests: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
-    """Setting and seed of every training that was asked of an architecture; older requests do not name theirs."""
-    own = [request for request in requests if "archs" not in request or arch in request["archs"]]
-    return {(setting, seed) for request in own for setting in request["settings"] for seed in request["seeds"]}
-
-
-def _with_teacher(protocol: Mapping[str, Any], log: TrainingLog) -> dict[str, Any]:
+def _with_teacher(protocol: Json, log: TrainingLog[TrainingRow]) -> Json:
     """The protocol, with the accuracy of a teacher that was trained on the way."""
-    found = [row for key, row in log.rows.items() if key.setting == TEACHER and row["status"] == "ok"]
+    found = [row for key, row in log.rows.items() if key.setting == TEACHER and row.ok]
     if not found or protocol["teacher"] is None:
-        return dict(protocol)
-    return {**protocol, "teacher": {**protocol["teacher"], "accuracy": found[-1]["accuracy"]}}
-
-
-def _write(table: pa.Table, file: Path) -> None:
-    try:
-        with replaced(file) as draft:
-            pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
-    except OSError as error:
-        raise DataError(
-            f"Cannot write {str(file)!r}: {error}. Nothing was changed. Expected a folder with room that you may write "
-            f"to; name another one."
-        ) from error
+        return protocol
+    return {**protocol, "teacher": {**protocol["teacher"], "accuracy": found[-1].accuracy}}

@@ -1,53 +1,52 @@
 """From finished trainings to tables of accuracies, and how well the seeds of a table agree."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import pandas as pd
 
-from zcbench.benchmarks.statistics import agreed as agreed
 from zcbench.benchmarks.statistics import seed_agreement
+from zcbench.benchmarks.training.protocol import TruthProtocol
 from zcbench.benchmarks.training.workers import VANILLA
 from zcbench.benchmarks.truths.packed import by_setting
 from zcbench.benchmarks.truths.table import TruthTable
+from zcbench.storage.run_folder import Json
 
 GAIN = "gain"
 
 
-def make_tables(trainings: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, TruthTable]:
+def make_tables(trainings: pd.DataFrame, about: TruthProtocol) -> dict[str, TruthTable]:
     """One table of single runs for each setting that has any, and their difference where runs can be paired.
 
     Rows are in the order of architecture and seed, whichever worker was first.
 
     Args:
         trainings: rows with ``arch, setting, seed, status, accuracy, epochs``.
-        about: the protocol, as ``truth.json`` has it.
+        about: the protocol of the folder.
     """
     runs = {setting: rows.sort_values(["arch", "seed"]) for setting, rows in by_setting(trainings).items()}
     return {setting: TruthTable.from_rows(rows, _card(setting, rows, about)) for setting, rows in runs.items()}
 
 
-def _card(setting: str, rows: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
+def _card(setting: str, rows: pd.DataFrame, about: TruthProtocol) -> Json:
     """Protocol of a table: what it is about, how it was made, and how well its seeds agree."""
-    space, epochs = str(about["space"]).partition("(")[0], int(rows["epochs"].iloc[0])
+    space, epochs = about.space.partition("(")[0], int(rows["epochs"].iloc[0])
     tail = "" if setting == VANILLA else f"/{setting}"
     taught = setting != VANILLA
     return {
-        "name": f"{space}/{about['dataset']}/test{tail}@{epochs}",
+        "name": f"{space}/{about.dataset}/test{tail}@{epochs}",
         "space": space,
-        "dataset": about["dataset"],
+        "dataset": about.dataset,
         "split": "test",
         "setting": setting,
         "epochs": epochs,
         "aggregation": "single runs" if setting != GAIN else "kd minus vanilla of the same seed",
         "source": "zcbench truth build",
         "licence": "Apache-2.0",
-        "networks": about["space"],
-        "images": about["data"],
-        "recipe": ", ".join(f"{name}={value}" for name, value in about["recipe"].items()),
-        **({"distillation": about["distillation"], "teacher": about["teacher"]} if taught else {}),
+        "networks": about.space,
+        "images": about.data,
+        "recipe": ", ".join(f"{name}={value}" for name, value in about.recipe.items()),
+        **({"distillation": about.distillation, "teacher": about.teacher} if taught else {}),
         "counts": counted(rows),
         **asdict(seed_agreement(rows)),
     }

@@ -1,17 +1,17 @@
-"""What a worker of the truth builder does: build a network, train it, look at the test images."""
+"""One training of the truth builder: build a network, train it, evaluate it on the test images."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.teachers import build_teacher, load_weights
-from zcbench.benchmarks.training.log import Key
+from zcbench.benchmarks.training.log import Key, TrainingRow
 from zcbench.distill.errors import DivergedLoss
 from zcbench.distill.training.course import TrainingResult
 from zcbench.distill.training.images import TrainingData
@@ -26,13 +26,6 @@ from zcbench.storage.files import replaced
 
 VANILLA, KD, TEACHER = "vanilla", "kd", "teacher"
 SETTINGS = (VANILLA, KD)
-
-
-class TrainingTask(NamedTuple):
-    """One training to do; ``attempt`` counts workers that it has already cost."""
-
-    key: Key
-    attempt: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,33 +73,37 @@ class TruthMaker:
             load_file(plugin, sha256)
         self._data = job.data.to(job.device, job.recipe.layout)
 
-    def __call__(self, training: TrainingTask) -> dict[str, Any]:
+    def __call__(self, key: Key) -> TrainingRow:
         """The row of one training; a failure is a row with its status and reason.
 
         Raises:
             ZcbenchError: the job cannot be carried out, such as images that do not fit the networks.
         """
-        start, key = perf_counter(), training.key
+        start = perf_counter()
+
+        def failed(status: str, reason: str) -> TrainingRow:
+            return TrainingRow(key, status, reason, seconds=_since(start))
+
         try:
             result = self._teacher_trained() if key.setting == TEACHER else self._student_trained(key)
         except DivergedLoss as error:
-            return failed(key, "diverged", str(error), perf_counter() - start)
+            return failed("diverged", str(error))
         except ZcbenchError:
             raise
         except Exception as error:
-            return failed(key, status_of(error), f"{type(error).__name__}: {error}", perf_counter() - start)
+            return failed(status_of(error), f"{type(error).__name__}: {error}")
         last = result.history[-1]
-        return {
-            **key._asdict(),
-            "status": "ok",
-            "accuracy": result.accuracy,
-            "loss": result.loss,
-            "train_accuracy": result.train_accuracy,
-            "train_loss": last["ce"],
-            "epochs": last["epoch"],
-            "steps": result.steps,
-            "seconds": round(perf_counter() - start, 3),
-        }
+        return TrainingRow(
+            key,
+            "ok",
+            accuracy=result.accuracy,
+            loss=result.loss,
+            train_accuracy=result.train_accuracy,
+            train_loss=last["ce"],
+            epochs=int(last["epoch"]),
+            steps=result.steps,
+            seconds=_since(start),
+        )
 
     def _student_trained(self, key: Key) -> TrainingResult:
         job, recipe = self._job, replace(self._job.recipe, seed=key.seed)
@@ -128,17 +125,11 @@ class TruthMaker:
             torch.save({name: tensor.cpu() for name, tensor in network.state_dict().items()}, draft)
         return result
 
-    def teacher_measured(self, key: Key) -> dict[str, Any]:
+    def teacher_measured(self, key: Key) -> TrainingRow:
         """The row of a teacher that comes with a checkpoint: what it reaches on the test images."""
         start = perf_counter()
         quality = self._teacher.quality(self._data)
-        return {
-            **key._asdict(),
-            "status": "ok",
-            "accuracy": quality.accuracy,
-            "loss": quality.loss,
-            "seconds": round(perf_counter() - start, 3),
-        }
+        return TrainingRow(key, "ok", accuracy=quality.accuracy, loss=quality.loss, seconds=_since(start))
 
     @cached_property
     def _teacher(self) -> Teacher:
@@ -159,6 +150,5 @@ def prepare(job: TruthJob) -> TruthMaker:
     return TruthMaker(job)
 
 
-def failed(key: Key, status: str, reason: str, seconds: float = 0.0) -> dict[str, Any]:
-    """Row of a training that gave no accuracy."""
-    return {**key._asdict(), "status": status, "reason": reason, "seconds": round(seconds, 3)}
+def _since(start: float) -> float:
+    return round(perf_counter() - start, 3)

@@ -3,23 +3,22 @@
 `zcbench.benchmarks.training.packing` writes them.
 """
 
-import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from zcbench.benchmarks.truths.bundled import bundled_files
 from zcbench.benchmarks.truths.name import SETTINGS, TruthName
 from zcbench.benchmarks.truths.sources import sha256
 from zcbench.benchmarks.truths.table import CARD, TruthTable
-from zcbench.errors import DataError
-from zcbench.storage.fingerprint import fingerprint
+from zcbench.errors import told
+from zcbench.storage.parquet import CardedParquet
+from zcbench.storage.run_folder import Json
 
-FORMAT = 1
+PARQUET = CardedParquet(
+    CARD, "trainings", "Expected a file that 'zcbench truth pack' wrote; check the path, or pack the folder again."
+)
 
 
 def by_setting(trainings: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -42,7 +41,7 @@ def by_setting(trainings: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return runs
 
 
-def card(file: str | Path) -> dict[str, Any]:
+def card(file: str | Path) -> Json:
     """Card of a packed truth; no accuracy is read.
 
     Returns:
@@ -52,18 +51,15 @@ def card(file: str | Path) -> dict[str, Any]:
     Raises:
         DataError: the file is missing, damaged, of another version, or no packed truth.
     """
-    path = Path(file)
-    try:
-        stored = json.loads((pq.read_schema(path).metadata or {}).get(CARD, b"null"))
-    except (OSError, ValueError, RecursionError, pa.ArrowException) as error:
-        raise _unreadable(path, " ".join(str(error).split())) from error
-    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-        raise _unreadable(path, f"it has no card of the format {FORMAT}")
+    return _checked(Path(file), PARQUET.card(Path(file)))
+
+
+def _checked(path: Path, stored: Json) -> Json:
     tables = stored.get("tables")
     if not isinstance(tables, dict) or not all(
         isinstance(about, dict) and "name" in about for about in tables.values()
     ):
-        raise _unreadable(path, "its card is damaged in tables")
+        raise PARQUET.unreadable(path, "its card is damaged in tables")
     return stored
 
 
@@ -73,14 +69,7 @@ def trainings(file: str | Path) -> pd.DataFrame:
     Raises:
         DataError: the file is missing, damaged, of another version, or no packed truth.
     """
-    path, about = Path(file), card(file)
-    try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        if fingerprint(table) != about["sha256"]:
-            raise ValueError("its rows are not those that were packed")
-        return table.to_pandas()
-    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
-        raise _unreadable(path, " ".join(str(error).split())) from error
+    return pd.DataFrame(PARQUET.read(Path(file))[0].to_pandas())
 
 
 def read(file: str | Path) -> dict[str, TruthTable]:
@@ -89,15 +78,16 @@ def read(file: str | Path) -> dict[str, TruthTable]:
     Raises:
         DataError: the file is missing, damaged, of another version, or no packed truth.
     """
-    path, about = Path(file), card(file)
+    path = Path(file)
+    table, about = PARQUET.read(path)
     try:
-        rows, digest = by_setting(trainings(path)), {path.name: sha256(path)}
+        rows, digest = by_setting(table.to_pandas()), {path.name: sha256(path)}
         return {
             setting: TruthTable.from_rows(rows[setting], protocol | {"sha256": digest})
-            for setting, protocol in about["tables"].items()
+            for setting, protocol in _checked(path, about)["tables"].items()
         }
     except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, f"its card and its rows do not fit ({type(error).__name__}: {error})") from error
+        raise PARQUET.unreadable(path, f"its card and its rows do not fit ({told(error)})") from error
 
 
 def bundled() -> dict[str, TruthTable]:
@@ -117,10 +107,3 @@ def bundled_truth(name: str) -> TruthTable | None:
 @lru_cache(maxsize=8)
 def _kept(path: Path, stamp: int) -> dict[str, TruthTable]:
     return read(path)
-
-
-def _unreadable(path: Path, why: str) -> DataError:
-    return DataError(
-        f"No trainings can be read from {str(path)!r}: {why}. Expected a file that 'zcbench truth pack' wrote; check "
-        f"the path, or pack the folder again."
-    )

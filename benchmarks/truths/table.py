@@ -1,6 +1,5 @@
 """Schema of trained accuracies, and the compact Parquet file that stores them."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,19 +7,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from zcbench.benchmarks.truths.name import TruthName
 from zcbench.benchmarks.truths.sources import sha256
 from zcbench.errors import DataError
-from zcbench.storage.files import replaced
+from zcbench.storage.parquet import CardedParquet
 
 COLUMNS = ("space", "arch", "dataset", "setting", "split", "epochs", "seed", "n_runs", "accuracy")
 _KEY = ["arch", "dataset", "setting", "split", "epochs", "seed"]
 _TEXTS = ("space", "arch", "dataset", "setting", "split")
 _INTEGERS = ("epochs", "seed", "n_runs")
 _DEFAULTS = {"setting": "vanilla", "split": "test", "epochs": None}
-_FORMAT = 1
+_PARQUET = CardedParquet(
+    b"zcbench",
+    "trained accuracies",
+    "Delete the file and run 'zcbench data fetch' or 'zcbench data import' again, which writes a new one.",
+    elsewhere="free some space, or choose another folder with --data-dir or ZCBENCH_DATA",
+)
 
 #: Where a packed truth, which holds several settings, keeps its card; see `zcbench.benchmarks.truths.packed`.
 CARD = b"zcbench trainings"
@@ -117,27 +120,20 @@ class TruthTable(pd.DataFrame):
             DataError: the file is missing, damaged, of another version, or no truth table.
         """
         file = Path(path)
-        try:
-            table = pq.read_table(file, page_checksum_verification=True)
-            about = table.schema.metadata or {}
-            stored = json.loads(about.get(b"zcbench", b"null"))
-        except (OSError, ValueError, RecursionError, pa.ArrowException) as error:
-            raise DataError(f"Cannot read {str(path)!r}: {' '.join(str(error).split())}. {_mend(file)}") from error
-        if CARD in about:
+        table, stored = _PARQUET.read(file, required=False)
+        if CARD in (table.schema.metadata or {}):
             raise DataError(
                 f"{str(path)!r} is a packed truth of several settings. Expected one table; store them with 'zcbench "
                 f"data import {path}', and name them as it says."
             )
-        if stored is not None and not (isinstance(stored, dict) and isinstance(stored.get("protocol"), dict)):
-            raise DataError(f"{str(path)!r} has no protocol of a truth. {_mend(file)}")
-        if stored and stored.get("format") != _FORMAT:
-            raise DataError(f"{str(path)!r} has the format {stored.get('format')!r}. Expected {_FORMAT}. {_mend(file)}")
+        if stored and not isinstance(stored.get("protocol"), dict):
+            raise _PARQUET.unreadable(file, "it has no protocol of a truth")
         try:
             return cls.from_rows(table.to_pandas(), stored["protocol"] if stored else _file_protocol(file, None))
         except DataError as error:
             raise DataError(f"{str(path)!r}: {error}") from error
         except (TypeError, ValueError, pa.ArrowException) as error:
-            raise DataError(f"{str(path)!r} holds no table of a truth: {error}. {_mend(file)}") from error
+            raise _PARQUET.unreadable(file, error) from error
 
     def write(self, path: str | Path) -> Path:
         """Store the table as compact Parquet (zstd), protocol included; a file is replaced whole or not at all.
@@ -151,17 +147,8 @@ class TruthTable(pd.DataFrame):
                 "The table was made of several truths and has no protocol. Expected one; give it as in "
                 "TruthTable.from_rows(table, protocol)."
             )
-        stored = json.dumps({"format": _FORMAT, "protocol": self.protocol})
         table = pa.Table.from_pandas(pd.DataFrame(self), preserve_index=False)
-        table = table.replace_schema_metadata({**table.schema.metadata, b"zcbench": stored.encode()})
-        try:
-            with replaced(file) as draft:
-                pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
-        except OSError as error:
-            raise DataError(
-                f"Cannot write {str(path)!r}: {error}. Nothing was changed. Free some space, or choose another folder "
-                "with --data-dir or ZCBENCH_DATA."
-            ) from error
+        _PARQUET.write(table, {"format": _PARQUET.version, "protocol": self.protocol}, file)
         return file
 
     def averaged(self) -> "TruthTable":
@@ -184,10 +171,6 @@ def _file_protocol(file: Path, name: str | None) -> dict[str, object]:
         "sha256": {file.name: sha256(file)},
     }
     return about | parts | {"aggregation": "values as given"}
-
-
-def _mend(file: Path) -> str:
-    return f"Delete it and run 'zcbench data fetch' or 'zcbench data import' again: {file.name} is then made anew."
 
 
 def _require(frame: pd.DataFrame) -> None:

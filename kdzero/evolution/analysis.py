@@ -1,11 +1,11 @@
-"""What a finished distiller search says: frequencies of operations, curves, and what each term is worth.
+"""Analysis of a finished distiller search: frequencies of operations, curves, correlations of each term.
 
 All functions take the content of ``distiller.json``, or its ``history``, and give plain rows.
 """
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +15,15 @@ from zcbench.kdzero.evolution.fitness import Fitness
 from zcbench.kdzero.evolution.terms import Metrics, oriented
 from zcbench.kdzero.genome import PARTS, Genome, GenomeError
 from zcbench.search.algorithms.loop import Evaluated, SearchError
+from zcbench.storage.run_folder import Json
 
 _PLAIN = ("l2", "l1")
 
 Content = Mapping[str, Any]
-Row = dict[str, Any]
+Quantity = Callable[[Json], float | None]
 
 
-def frequencies(history: Sequence[Mapping[str, Any]], top: int = 10) -> Row:
+def frequencies(history: Sequence[Json], top: int = 10) -> Json:
     """How often each operation stands among the fittest, and among all that was evaluated.
 
     Args:
@@ -37,7 +38,7 @@ def frequencies(history: Sequence[Mapping[str, Any]], top: int = 10) -> Row:
     best = fittest(history, top)
     groups = {"top": best, "all": list(history)}
     counts = {name: Counter(_operations(rows)) for name, rows in groups.items()}
-    parts: dict[str, list[Row]] = {part: [] for part in PARTS}
+    parts: dict[str, list[Json]] = {part: [] for part in PARTS}
     for part, operation in sorted(counts["all"]):
         shares = {name: counts[name][part, operation] / max(len(rows), 1) for name, rows in groups.items()}
         parts[part].append({"operation": operation, **{name: round(share, 6) for name, share in shares.items()}})
@@ -46,22 +47,22 @@ def frequencies(history: Sequence[Mapping[str, Any]], top: int = 10) -> Row:
     return {"top": len(best), "parts": parts}
 
 
-def fittest(history: Sequence[Mapping[str, Any]], top: int) -> list[Mapping[str, Any]]:
+def fittest(history: Sequence[Json], top: int) -> list[Json]:
     """The rows of the lowest fitness, best first."""
     known = [row for row in history if row["fitness"] is not None]
     return sorted(known, key=lambda row: float(row["fitness"]))[:top]
 
 
-def best_so_far(history: Sequence[Mapping[str, Any]]) -> list[Row]:
+def best_so_far(history: Sequence[Json]) -> list[Json]:
     """After how many evaluations which genome was the best, by the fitness over the whole history."""
-    points: list[Row] = []
+    points: list[Json] = []
     for done, row in enumerate(history, 1):
         if row["fitness"] is not None and (not points or row["fitness"] < points[-1]["fitness"]):
             points.append({"evaluations": done, "formula": row["formula"], "fitness": row["fitness"]})
     return points
 
 
-def on_one_scale(contents: Mapping[str, Content]) -> dict[str, list[Row]]:
+def on_one_scale(contents: Mapping[str, Content]) -> dict[str, list[Json]]:
     """Best-so-far curves of several searches, their terms scaled alike: as if all were one, the first one first.
 
     Each ends where its search does.
@@ -84,7 +85,7 @@ def on_one_scale(contents: Mapping[str, Content]) -> dict[str, list[Row]]:
     return {label: _to_the_end(best_so_far(rows), len(rows)) for label, rows in scaled.items()}
 
 
-def _to_the_end(points: list[Row], evaluations: int) -> list[Row]:
+def _to_the_end(points: list[Json], evaluations: int) -> list[Json]:
     known = points and points[-1]["evaluations"] < evaluations
     return [*points, {**points[-1], "evaluations": evaluations}] if known else points
 
@@ -106,7 +107,7 @@ def require_comparable(protocol: Content, fitness: Content, others: Mapping[str,
             )
 
 
-def correlations(history: Sequence[Mapping[str, Any]], finals: Mapping[str, float] | None = None) -> list[Row]:
+def correlations(history: Sequence[Json], finals: Mapping[str, float] | None = None) -> list[Json]:
     """Rank correlation of every term, of the fitness and of what is known before training with an accuracy.
 
     Args:
@@ -122,11 +123,11 @@ def correlations(history: Sequence[Mapping[str, Any]], finals: Mapping[str, floa
     """
     from scipy.stats import kendalltau, spearmanr
 
-    rows: list[Row] = []
+    rows: list[Json] = []
     for name, of in _quantities().items():
         pairs = [(of(row), _accuracy(row, finals)) for row in history]
         known = [(x, y) for x, y in pairs if x is not None and y is not None]
-        row: Row = {"quantity": name, "n": len(known), "tau": None, "rho": None}
+        row: Json = {"quantity": name, "n": len(known), "tau": None, "rho": None}
         x, y = zip(*known) if known else ((), ())
         if len(known) >= 3 and len(set(x)) > 1 and len(set(y)) > 1:
             row |= {"tau": _finite(kendalltau(x, y).statistic), "rho": _finite(spearmanr(x, y).statistic)}
@@ -148,7 +149,7 @@ def ablations(genome: Genome) -> dict[str, Genome]:
         >>> [str(one) for one in ablations(Genome.parse("10 kl(no(no(softmax_C(logits))))")).values()]
         ['10 kl(no(no(no(logits))))', '10 l2(no(no(softmax_C(logits))))', 'kl(no(no(softmax_C(logits))))']
     """
-    plain: dict[str, dict[str, Any]] = {
+    plain: dict[str, Json] = {
         "no transforms": {"transforms": ("no", "no", "no")},
         f"distance {_PLAIN[genome.distance == _PLAIN[0]]}": {"distance": _PLAIN[genome.distance == _PLAIN[0]]},
         "weight 1": {"weight": 1.0},
@@ -166,7 +167,7 @@ def ablations(genome: Genome) -> dict[str, Genome]:
     return found
 
 
-def cost(history: Sequence[Mapping[str, Any]], limit: int, steps: int) -> Row:
+def cost(history: Sequence[Json], limit: int, steps: int) -> Json:
     """Training steps that were done, and that would have been without each of the accelerations.
 
     Args:
@@ -185,15 +186,15 @@ def cost(history: Sequence[Mapping[str, Any]], limit: int, steps: int) -> Row:
     }
 
 
-def _operations(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _operations(rows: Sequence[Json]) -> list[tuple[str, str]]:
     """Parts and operations of all genomes, each once for a genome that has it."""
     return [pair for row in rows for pair in sorted(set(Genome.parse(row["formula"]).operations()))]
 
 
-def _quantities() -> Mapping[str, Any]:
+def _quantities() -> dict[str, Quantity]:
     signs = {"ce": -1, "sharpness": -1, "sharpness_absolute": -1, "sharpness_second_order": -1, "cka": 1}
 
-    def term(name: str, sign: int) -> Any:
+    def term(name: str, sign: int) -> Quantity:
         return lambda row: sign * row["terms"][name] if row.get("terms") else None
 
     known = {name: term(name, sign) for name, sign in signs.items()}
@@ -202,13 +203,13 @@ def _quantities() -> Mapping[str, Any]:
     return {**known, "agreement": term("agreement", 1), **fitness, **before}
 
 
-def _accuracy(row: Mapping[str, Any], finals: Mapping[str, float] | None) -> float | None:
+def _accuracy(row: Json, finals: Mapping[str, float] | None) -> float | None:
     if finals is not None:
         return finals.get(row["formula"])
     return row["terms"]["accuracy"] if row.get("terms") else None
 
 
-def _evaluated(row: Mapping[str, Any], chosen: Fitness) -> Evaluated[str]:
+def _evaluated(row: Json, chosen: Fitness) -> Evaluated[str]:
     if row["fitness"] is None:
         return Evaluated(row["formula"], (math.nan,) * len(chosen.terms), row["status"])
     return Evaluated(row["formula"], oriented(Metrics(**row["terms"]), chosen.terms, chosen.sharpness))

@@ -1,19 +1,17 @@
-"""What a worker of the distiller search does: train a student under one genome for a while, and measure it."""
+"""One evaluation of the distiller search: train a student under a genome for a while, and measure it."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.teachers import build_teacher, load_weights
-from zcbench.benchmarks.training.log import Key
+from zcbench.benchmarks.training.log import Key, TrainingRow
 from zcbench.distill.errors import (
     BadLoss,
     DivergedLoss,
@@ -42,11 +40,26 @@ REJECTED, UNFIT, DIVERGED, NOT_FINITE = "rejected", "unfit", "diverged", "nan"
 _OWN_FAULT = (GenomeError, BadLoss, MissingOutput, ShapeMismatch, TooFewImages)
 
 
-class CandidateTask(NamedTuple):
-    """One candidate to evaluate; ``attempt`` counts workers that it has already cost."""
+@dataclass(frozen=True)
+class CandidateRow(TrainingRow):
+    """One finished training of a candidate, of the student alone, or of the teacher.
 
-    key: Key
-    attempt: int = 0
+    Attributes:
+        proxy: minus the loss of the untrained student.
+        losses: of the first steps: total, cross-entropy and distillation.
+        terms: `Metrics` on the validation images, by name; None for one that is not finite.
+    """
+
+    steps: int = 0
+    proxy: float | None = None
+    losses: list[list[float]] | None = None
+    terms: dict[str, float | None] | None = None
+
+    @property
+    def measured(self) -> Metrics:
+        """The terms as numbers; NaN where one is not finite or nothing was measured."""
+        known = {name: value for name, value in (self.terms or {}).items() if value is not None}
+        return Metrics(*(known.get(name, math.nan) for name in Metrics._fields))
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,8 @@ class CandidateJob:
         teacher_file: its trained weights; those of its checkpoint if None.
         init: initialisation scheme of the student.
         device: where to train.
+        dataset: what the data set is called.
+        teacher_recipe: how the teacher is trained, unless it has a checkpoint; as the candidates, if None.
 
     Raises:
         SearchError: a share that is out of range.
@@ -80,6 +95,8 @@ class CandidateJob:
     teacher_file: Path | None = None
     init: str = "default"
     device: str = "cpu"
+    dataset: str = "images as given"
+    teacher_recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
@@ -94,6 +111,11 @@ class CandidateJob:
     def limit(self) -> int:
         """Steps after which a candidate is measured, at least one."""
         return max(1, math.ceil(self.share * self.steps))
+
+    @property
+    def teacher_training(self) -> Recipe | None:
+        """How the teacher is trained; None for one with a checkpoint."""
+        return None if self.teacher.checkpoint is not None else (self.teacher_recipe or self.recipe)
 
     def build_student(self) -> nn.Module:
         """The student, untrained."""
@@ -115,22 +137,22 @@ class CandidateMaker:
         self._data = job.data.to(job.device, job.recipe.layout)
         self._teachers: dict[frozenset[str], Teacher] = {}
 
-    def __call__(self, task: CandidateTask) -> dict[str, Any]:
+    def __call__(self, key: Key) -> CandidateRow:
         """The row of one candidate, or of the student without a teacher; a failure is a row with status and reason.
 
         Raises:
             ZcbenchError: the job cannot be carried out, such as images that do not fit the networks.
         """
-        start, key = perf_counter(), task.key
+        start = perf_counter()
         try:
-            found = self._evaluated(None if key.setting == VANILLA else Genome.parse(key.arch))
+            found = self._evaluated(key)
         except _OWN_FAULT as error:
-            found = {"status": UNFIT, "reason": str(error), "steps": 0}
+            found = CandidateRow(key, UNFIT, str(error))
         except ZcbenchError:
             raise
         except Exception as error:
-            found = {"status": status_of(error), "reason": f"{type(error).__name__}: {error}", "steps": 0}
-        return {**key._asdict(), **found, "seconds": round(perf_counter() - start, 3)}
+            found = CandidateRow(key, status_of(error), f"{type(error).__name__}: {error}")
+        return replace(found, seconds=round(perf_counter() - start, 3))
 
     @cached_property
     def untrained(self) -> Untrained:
@@ -142,11 +164,12 @@ class CandidateMaker:
         """The teacher on the validation images, measured against itself."""
         return measure(self._validation, self._validation, self._data.test_labels)
 
-    def _evaluated(self, genome: Genome | None) -> dict[str, Any]:
-        job, found = self._job, dict[str, Any]()
+    def _evaluated(self, key: Key) -> CandidateRow:
+        job, genome = self._job, None if key.setting == VANILLA else Genome.parse(key.arch)
+        found = CandidateRow(key, "ok")
         if genome is not None:
             genome.require_fit(*self.untrained.shapes)
-            found["proxy"] = finite(self.untrained.value(genome))
+            found = replace(found, proxy=finite(self.untrained.value(genome)))
         network, recording = job.build_student(), self._recording(genome)
         teachers = [] if genome is None else [self._teacher(recording.reads)]
         training = Training([network], [recording], teachers, self._data, job.recipe, job.device)
@@ -158,18 +181,19 @@ class CandidateMaker:
             pass
         except DivergedLoss as error:
             status = DIVERGED if job.rejection is None else REJECTED
-            return found | {"status": status, "reason": f"not finite: {error}", "steps": training.done}
-        found |= {"steps": training.done, "losses": [list(step) for step in recording.seen]}
+            return replace(found, status=status, reason=f"not finite: {error}", steps=training.done)
+        found = replace(found, steps=training.done, losses=[list(step) for step in recording.seen])
         if stopping.verdict:
-            return found | {"status": REJECTED, "reason": stopping.verdict}
-        return found | self._measured(network)
+            return replace(found, status=REJECTED, reason=stopping.verdict)
+        return self._measured(network, found)
 
-    def _measured(self, network: nn.Module) -> dict[str, Any]:
+    def _measured(self, network: nn.Module, found: CandidateRow) -> CandidateRow:
+        """The row with the terms of the trained student."""
         own = _outputs(network, self._in_place_of_training)
         terms = measure(own, self._validation, self._data.test_labels)
         wrong = [f"{name} is {value}" for name, value in terms._asdict().items() if not math.isfinite(value)]
-        known = {"terms": {name: finite(value) for name, value in terms._asdict().items()}}
-        return known | ({"status": NOT_FINITE, "reason": ", ".join(wrong)} if wrong else {"status": "ok", "reason": ""})
+        found = replace(found, terms={name: finite(value) for name, value in terms._asdict().items()})
+        return replace(found, status=NOT_FINITE, reason=", ".join(wrong)) if wrong else found
 
     def _recording(self, genome: Genome | None) -> Recording:
         """Cross-entropy plus the genome's loss, both with weight 1: equation 3 of the paper."""
@@ -196,15 +220,10 @@ class CandidateMaker:
         return _outputs(self._teacher_network, self._in_place_of_training)
 
 
-def prepare(job: CandidateJob) -> Callable[[CandidateTask], dict[str, Any]]:
+def prepare(job: CandidateJob) -> CandidateMaker:
     """Make the present process a worker for ``job``: one thread."""
     torch.set_num_threads(1)
     return CandidateMaker(job)
-
-
-def failed(key: Key, status: str, reason: str) -> dict[str, Any]:
-    """Row of a candidate that was not measured."""
-    return {**key._asdict(), "status": status, "reason": reason, "steps": 0, "seconds": 0.0}
 
 
 def finite(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""A domain without twins: of candidates that do the same, the first that came up stands for all."""
+"""A domain without duplicates: of candidates with one signature, only the first one is proposed."""
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic
@@ -11,8 +11,8 @@ from zcbench.search.algorithms.loop import C, Domain
 class Deduplicated(Generic[C]):
     """Another domain, in which candidates of one signature are one candidate.
 
-    A search remembers what it has evaluated and a population holds nobody twice, so that twins cost no evaluation and
-    do not crowd out others. Which of them stands for all depends on the order of the draws alone.
+    Duplicates are therefore not evaluated, and a population holds only one of them. The first one drawn replaces those
+    that follow.
 
     Args:
         domain: where candidates are from.
@@ -25,30 +25,30 @@ class Deduplicated(Generic[C]):
         self._known: dict[C, C] = {}
 
     @property
-    def twins(self) -> dict[C, C]:
-        """Candidates that another one stands for, and that one, in the order in which they came up."""
+    def duplicates(self) -> dict[C, C]:
+        """Candidates that an earlier one replaces, and that one, in the order in which they were drawn."""
         return {one: first for one, first in self._known.items() if one != first}
 
     def sample(self, rng: np.random.Generator) -> C:
         """A candidate drawn at random."""
-        return self._standing_for(self._domain.sample(rng))
+        return self._original(self._domain.sample(rng))
 
     def mutate(self, candidate: C, rng: np.random.Generator) -> C:
         """Another candidate that differs little, or the same where the change does nothing."""
-        return self._standing_for(self._domain.mutate(candidate, rng))
+        return self._original(self._domain.mutate(candidate, rng))
 
     def crossover(self, first: C, second: C, rng: np.random.Generator) -> C:
         """A candidate that takes after both."""
-        return self._standing_for(self._domain.crossover(first, second, rng))
+        return self._original(self._domain.crossover(first, second, rng))
 
     def neighbours(self, candidate: C) -> Sequence[C]:
-        """All candidates that differ as little as can be, twins once."""
-        return list(dict.fromkeys(map(self._standing_for, self._domain.neighbours(candidate))))
+        """All candidates that differ as little as can be, duplicates once."""
+        return list(dict.fromkeys(map(self._original, self._domain.neighbours(candidate))))
 
     def everything(self) -> None:
-        """Nothing: which candidates are twins is found out one by one."""
+        """None: duplicates are found as they are drawn, so that the candidates cannot be listed."""
 
-    def _standing_for(self, candidate: C) -> C:
+    def _original(self, candidate: C) -> C:
         if candidate not in self._known:
             self._known[candidate] = self._first.setdefault(self._signature(candidate), candidate)
         return self._known[candidate]

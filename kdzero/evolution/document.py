@@ -1,36 +1,36 @@
-"""What a distiller search leaves behind: ``distiller.json`` and ``candidates.csv``, and its protocol while it runs."""
+"""Files of a distiller search: ``distiller.json``, ``candidates.csv`` and ``protocol.json``."""
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from zcbench.kdzero.evolution.candidates import CandidateJob
 from zcbench.search.algorithms.loop import SearchError
-from zcbench.storage.files import replaced
+from zcbench.storage.run_folder import Json, RunFolder
 
 FILE, TABLE, TIMES, PROTOCOL = "distiller.json", "candidates.csv", "times.json", "protocol.json"
 VERSION = 1
-_MAY_GROW = ("evaluations",)
+_MAY_GROW = ("search.evaluations",)
+_RENAMED = {"twins": "duplicates"}
 
 
-def describe(job: CandidateJob, teacher_recipe: Mapping[str, Any] | None, dataset: str) -> dict[str, Any]:
+def describe(job: CandidateJob) -> Json:
     """All that decides what a candidate is measured to be."""
-    choice = job.teacher
+    choice, recipe = job.teacher, job.teacher_training
     return {
         "student": {"space": job.space.spec, "arch": job.arch, "init": job.init},
         "teacher": {
             "space": None if choice.file else (choice.space or job.space).spec,
             "arch": choice.label,
             "seed": choice.seed,
-            "recipe": None if teacher_recipe is None else dict(teacher_recipe),
+            "recipe": None if recipe is None else recipe.to_dict(),
             "file_sha256": choice.file_sha256,
             "checkpoint_sha256": choice.checkpoint_sha256,
         },
-        "dataset": dataset,
+        "dataset": job.dataset,
         "data": job.data.description,
         "data_sha256": job.data.sha256,
         "recipe": job.recipe.to_dict(),
@@ -41,41 +41,36 @@ def describe(job: CandidateJob, teacher_recipe: Mapping[str, Any] | None, datase
     }
 
 
-def adopt(folder: Path, protocol: Mapping[str, Any], search: Mapping[str, Any]) -> None:
+def adopt(folder: Path, protocol: Json, search: Json) -> None:
     """Write what is asked for into ``protocol.json``, unless another search is there; only evaluations may be added.
 
     Raises:
         SearchError: another search is there; the message lists what differs.
+        StoreError: the folder cannot be read or written.
     """
-    file = folder / PROTOCOL
-    new = plain({"version": VERSION, "protocol": protocol, "search": search})
-    if file.is_file():
-        old = _content(file)
-        differing = [
-            f"{key}: {old[group].get(key)} → {new[group].get(key)}"
-            for group in ("protocol", "search")
-            for key in {**old[group], **new[group]}
-            if key not in _MAY_GROW and old[group].get(key) != new[group].get(key)
-        ]
-        if differing:
-            raise SearchError(
-                f"{folder} holds another search ({'; '.join(differing)}). Expected a folder of its own for each; give "
-                f"the same options, or name another folder."
-            )
-    write_json(file, new)
+    asked = {"version": VERSION, "protocol": protocol, "search": search}
+    home(folder).adopt(PROTOCOL, asked, free=_MAY_GROW, indent=1)
 
 
-def read(path: str | Path) -> dict[str, Any]:
+def home(folder: Path) -> RunFolder:
+    """The folder of a search."""
+    return RunFolder(folder, "a search", SearchError)
+
+
+def read(path: str | Path) -> Json:
     """Content of a ``distiller.json``, or of the one in a folder.
+
+    What versions before 0.21 called ``twins`` is under ``duplicates``.
 
     Raises:
         SearchError: there is none, or it is damaged or of another version.
     """
     given = Path(path)
-    return _content(given / FILE if os.path.isdir(given) else given)
+    content = _content(given / FILE if os.path.isdir(given) else given)
+    return {_RENAMED.get(name, name): value for name, value in content.items()}
 
 
-def _content(file: Path) -> dict[str, Any]:
+def _content(file: Path) -> Json:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["version"] == VERSION and "protocol" in content and "search" in content:
@@ -89,39 +84,14 @@ def _content(file: Path) -> dict[str, Any]:
     )
 
 
-def plain(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content as a file gives it back: lists for tuples."""
-    return dict(json.loads(json.dumps(content)))
-
-
-def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a file of JSON, whole or not at all.
+def write_table(folder: Path, history: Sequence[Json]) -> None:
+    """Write the history as ``candidates.csv``, one row per candidate.
 
     Raises:
-        SearchError: the folder cannot be written.
-    """
-    _write(file, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_table(file: Path, history: list[dict[str, Any]]) -> None:
-    """Write the history as CSV, one row per candidate.
-
-    Raises:
-        SearchError: the folder cannot be written.
+        StoreError: the folder cannot be written.
     """
     rows = [
         {**{name: value for name, value in row.items() if name not in ("terms", "losses")}, **(row.get("terms") or {})}
         for row in history
     ]
-    _write(file, pd.DataFrame(rows).to_csv(index=False))
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        with replaced(file) as draft:
-            draft.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SearchError(
-            f"Cannot write {file}: {error}. Expected a folder with room that you may write to; make it so and run the "
-            f"same command again: what was evaluated is kept."
-        ) from error
+    home(folder).write_text(TABLE, pd.DataFrame(rows).to_csv(index=False))

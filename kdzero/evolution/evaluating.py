@@ -1,15 +1,11 @@
-"""Evaluates candidates in this process or in workers, each result on the disk before the next is asked for."""
+"""Evaluates candidates in this process or in workers; each result is logged as soon as it is there."""
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from zcbench.benchmarks.scoring.session import Stop
-from zcbench.benchmarks.scoring.store import TRANSIENT
-from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.benchmarks.training.log import Key, TrainingLog
 from zcbench.errors import Interrupted
 from zcbench.kdzero.evolution.candidates import (
@@ -17,20 +13,17 @@ from zcbench.kdzero.evolution.candidates import (
     VANILLA,
     CandidateJob,
     CandidateMaker,
-    CandidateTask,
-    failed,
+    CandidateRow,
     prepare,
 )
 from zcbench.kdzero.evolution.fitness import Fitness
-from zcbench.kdzero.evolution.terms import Metrics, oriented
+from zcbench.kdzero.evolution.terms import oriented
 from zcbench.kdzero.genome import Genome
-from zcbench.runtime.parcel import parcel
-from zcbench.runtime.pool import Ending, WorkerPool
+from zcbench.runtime.crew import TRANSIENT, Crew
+from zcbench.runtime.pool import Ending
 from zcbench.runtime.progress import Bar
+from zcbench.runtime.stop import Stop
 from zcbench.search.algorithms.loop import Evaluated
-
-_HEARTBEAT = 0.2  # seconds until a request to stop is noticed
-_STATUS = {"died": "worker_died", "timeout": "timeout"}
 
 
 class SearchInterrupted(Interrupted):
@@ -38,7 +31,7 @@ class SearchInterrupted(Interrupted):
 
 
 class CandidateEvaluation:
-    """From genomes to their terms, oriented so that higher is better; open until it is left.
+    """Evaluates genomes: their terms, oriented so that higher is better. Workers live until it is left.
 
     Args:
         job: what all candidates have in common.
@@ -55,7 +48,7 @@ class CandidateEvaluation:
         self,
         job: CandidateJob,
         fitness: Fitness,
-        log: TrainingLog,
+        log: TrainingLog[CandidateRow],
         bar: Bar,
         stop: Stop,
         *,
@@ -63,19 +56,17 @@ class CandidateEvaluation:
         timeout: float | None = None,
         retry_failed: bool = False,
     ) -> None:
-        self._job, self._fitness, self._log, self._bar, self._stop = job, fitness, log, bar, stop
-        self._workers, self._timeout = workers, timeout
+        self._job, self._fitness, self._log, self._bar = job, fitness, log, bar
+        self._crew = Crew(prepare, job, workers, stop, limit=lambda key: timeout)
         self._again = set(TRANSIENT) if retry_failed else set[str]()
         self._done: dict[Key, None] = {}
-        self._pool: WorkerPool[CandidateTask] | None = None
         self.fresh = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._pool is not None:
-            self._pool.__exit__(kind, error, at)
+        self._crew.__exit__(kind, error, at)
 
     def __call__(self, genomes: Sequence[Genome]) -> list[Evaluated[Genome]]:
         """One entry per genome, in order.
@@ -88,73 +79,46 @@ class CandidateEvaluation:
         self._carry_out(keys)
         return [self._entry(genome, self._log.rows[key]) for genome, key in zip(genomes, keys)]
 
-    def vanilla(self) -> Mapping[str, Any]:
+    def vanilla(self) -> CandidateRow:
         """The row of the student that is trained as long, without a teacher."""
         key = Key(self._job.arch, VANILLA, self._job.recipe.seed)
         self._carry_out([key])
         return self._log.rows[key]
 
-    def row(self, genome: Genome) -> Mapping[str, Any]:
+    def row(self, genome: Genome) -> CandidateRow:
         """All that is known of a genome that was evaluated."""
         return self._log.rows[Key(genome.formula, CANDIDATE, self._job.recipe.seed)]
 
-    @cached_property
+    @property
     def maker(self) -> CandidateMaker:
         """What evaluates in this process."""
-        return CandidateMaker(self._job)
+        own = self._crew.own
+        assert isinstance(own, CandidateMaker)
+        return own
 
-    def _entry(self, genome: Genome, row: Mapping[str, Any]) -> Evaluated[Genome]:
+    def _entry(self, genome: Genome, row: CandidateRow) -> Evaluated[Genome]:
         chosen = self._fitness
         values = (math.nan,) * len(chosen.terms)
-        if row["status"] == "ok":
-            values = oriented(Metrics(**row["terms"]), chosen.terms, chosen.sharpness)
-        return Evaluated(genome, values, row["status"], row.get("reason", ""), row["seconds"])
+        if row.ok:
+            values = oriented(row.measured, chosen.terms, chosen.sharpness)
+        return Evaluated(genome, values, row.status, row.reason, row.seconds)
 
     def _carry_out(self, keys: Sequence[Key]) -> None:
-        missing = [CandidateTask(key) for key in self._log.missing(keys, self._again) if key not in self._done]
-        known = dict.fromkeys(keys).keys() - {task.key for task in missing} - self._done.keys()
+        missing = [key for key in self._log.missing(keys, self._again) if key not in self._done]
+        known = dict.fromkeys(keys).keys() - set(missing) - self._done.keys()
         self._done |= dict.fromkeys(known)
-        self._bar.find(self._log.rows[key]["status"] for key in known)
-        if self._workers == 0:
-            self._here(missing)
-        else:
-            self._in_workers(deque(missing))
-
-    def _here(self, tasks: Sequence[CandidateTask]) -> None:
-        with one_thread():
-            for task in tasks:
-                self._require_going_on()
-                self._keep(self.maker(task))
-
-    def _in_workers(self, queue: deque[CandidateTask]) -> None:
-        if not queue:
-            return
-        self._pool = self._pool or WorkerPool[CandidateTask](prepare, parcel(self._job), self._workers)
-        while queue or self._pool.busy:
-            self._require_going_on()
-            while queue and self._pool.room:
-                self._pool.give(queue.popleft(), self._timeout)
-            for ending in self._pool.poll(_HEARTBEAT):
-                queue.extendleft(self._settle(ending))
-
-    def _settle(self, ending: Ending[CandidateTask]) -> list[CandidateTask]:
-        """Keep the row of what ended; or what to try again, once."""
-        task = ending.task
-        if ending.failure == "died" and task.attempt == 0:
-            return [task._replace(attempt=1)]
-        row = failed(task.key, _STATUS[ending.failure], ending.reason) if ending.failure else ending.result
-        self._keep(row)
-        return []
-
-    def _keep(self, row: Mapping[str, Any]) -> None:
-        self._log.add(row)
-        self._done[Key(row["arch"], row["setting"], row["seed"])] = None
-        self.fresh += 1
-        self._bar.add([row["status"]])
-
-    def _require_going_on(self) -> None:
-        if self._stop.asked:
+        self._bar.find(self._log.rows[key].status for key in known)
+        for ending in self._crew.work(deque(missing)):
+            self._keep(ending)
+        if any(key not in self._done for key in missing):
             raise SearchInterrupted(
                 f"Stopped: {len(self._log.rows):,} trainings are finished and kept in {self._log.file}. Run the same "
                 f"command again to go on."
             )
+
+    def _keep(self, ending: Ending[Key]) -> None:
+        row = CandidateRow(ending.task, ending.failure, ending.reason) if ending.failure else ending.result
+        self._log.add(row)
+        self._done[ending.task] = None
+        self.fresh += 1
+        self._bar.add([row.status])

@@ -1,4 +1,4 @@
-"""Evolution with elitism: the fittest of everything evaluated so far have the children.
+"""Evolution with elitism: the fittest of everything evaluated so far are the parents.
 
 As in KD-Zero, NeurIPS 2023, section 3.2: a random population, then selection, crossover and mutation.
 """
@@ -15,17 +15,17 @@ _AGAIN = 8
 
 
 class Evolution(Generic[C]):
-    """A population of the fittest so far; children have two parents or one, and one part of each is mutated.
+    """Evolutionary search whose population is the fittest of all candidates; children are mutated in one part.
 
-    Candidates are drawn at random until ``population`` of them have a value. From then on a child's parents are the
-    winners of tournaments in the population, and nobody leaves it but for somebody fitter: no good candidate is lost.
-    The fitness is asked for over everything evaluated so far, in that order, since its terms are scaled by that.
+    Candidates are drawn at random until ``population`` of them have a value. Then each child has one or two parents,
+    the winners of tournaments in the population. The fitness is computed over all candidates evaluated so far, in the
+    order of evaluation, because it scales its terms by them.
 
     Args:
         domain: where candidates are from.
         rng: generator of all draws.
-        population: how many live at a time.
-        tournament: how many are drawn, without replacement, for the fittest to become a parent.
+        population: number of candidates in the population.
+        tournament: number of candidates drawn without replacement; the fittest of them becomes a parent.
         crossover: share of children with two parents, before they are mutated.
         fitness: one number per member of a group, minus infinity for one without a value.
 
@@ -52,26 +52,26 @@ class Evolution(Generic[C]):
         self._size, self._tournament, self._crossover = population, tournament, crossover
         self._seen: dict[C, None] = {}
         self._told: dict[C, Evaluated[C]] = {}
-        self._living: list[C] = []
+        self._population: list[C] = []
 
     @property
     def living(self) -> Sequence[C]:
-        """Those alive, fittest first."""
-        return list(self._living)
+        """The population, fittest first."""
+        return list(self._population)
 
     def ask(self, n: int) -> list[C]:
         """Random candidates until the population is full, then ``n`` children."""
-        if len(self._living) < self._size:
+        if len(self._population) < self._size:
             return draw_new(self._domain, self._rng, n, self._seen)
         return [self._new_child() for _ in range(n)]
 
     def tell(self, evaluated: Sequence[Evaluated[C]]) -> None:
-        """The fittest of old and new live on; those without a value never live."""
+        """Update the population with the fittest of all candidates that have a value."""
         self._told |= {one.candidate: one for one in evaluated}
         group = list(self._told.values())
         fitness = self._fitness(group)
         order = np.argsort(-fitness, kind="stable")[: self._size]
-        self._living = [group[place].candidate for place in order if np.isfinite(fitness[place])]
+        self._population = [group[place].candidate for place in order if np.isfinite(fitness[place])]
 
     def _new_child(self) -> C:
         child = self._child()
@@ -90,5 +90,5 @@ class Evolution(Generic[C]):
 
     def _parent(self) -> C:
         """The winner of a tournament; the population is in order, so it is the first of those drawn."""
-        count = min(self._tournament, len(self._living))
-        return self._living[int(self._rng.choice(len(self._living), size=count, replace=False).min())]
+        count = min(self._tournament, len(self._population))
+        return self._population[int(self._rng.choice(len(self._population), size=count, replace=False).min())]

@@ -1,4 +1,4 @@
-"""One distiller search, from its settings to what it found."""
+"""The distiller search."""
 
 import time
 from collections import Counter
@@ -6,20 +6,16 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from zcbench.benchmarks.scoring.folder import locked
-from zcbench.benchmarks.scoring.session import Stop
-from zcbench.benchmarks.scoring.worker import one_thread
 from zcbench.benchmarks.training.log import FILE as LOG
 from zcbench.benchmarks.training.log import Key, TrainingLog
-from zcbench.benchmarks.training.workers import TEACHER, TrainingTask, TruthJob, TruthMaker
+from zcbench.benchmarks.training.workers import TEACHER, TruthJob, TruthMaker
 from zcbench.distill.training.recipe import Recipe
 from zcbench.kdzero.evolution import analysis, document
-from zcbench.kdzero.evolution.candidates import CandidateJob, finite
+from zcbench.kdzero.evolution.candidates import CandidateJob, CandidateRow, finite
 from zcbench.kdzero.evolution.deduplication import Deduplicated
 from zcbench.kdzero.evolution.evaluating import CandidateEvaluation
 from zcbench.kdzero.evolution.evolution import Evolution
@@ -30,8 +26,11 @@ from zcbench.kdzero.evolution.terms import SHARPNESS
 from zcbench.kdzero.evolution.untrained import KnownAccuracies, RankingValue
 from zcbench.kdzero.genome import Genome, GenomeDomain
 from zcbench.runtime.progress import Bar
+from zcbench.runtime.stop import Stop
+from zcbench.runtime.threads import one_thread
 from zcbench.search.algorithms.loop import Algorithm, Evaluated, SearchError, SearchProblem, SearchTrace, pick, search
 from zcbench.search.algorithms.random_search import RandomSearch
+from zcbench.storage.run_folder import Json, plain
 from zcbench.streams import numpy_stream
 
 TOP = 10
@@ -40,7 +39,7 @@ TOP = 10
 
 @dataclass(frozen=True)
 class DistillerSearchResult:
-    """What a distiller search found.
+    """Result of a distiller search.
 
     Attributes:
         content: that of ``distiller.json``; the same search gives the same.
@@ -48,8 +47,8 @@ class DistillerSearchResult:
         file: where the content is.
     """
 
-    content: dict[str, Any]
-    times: dict[str, Any]
+    content: Json
+    times: Json
     file: Path
 
 
@@ -58,8 +57,6 @@ def evolve_distiller(
     settings: DistillerSettings,
     out: str | Path,
     *,
-    dataset: str = "images as given",
-    teacher_recipe: Recipe | None = None,
     workers: int = 2,
     timeout: float | None = None,
     retry_failed: bool = False,
@@ -75,8 +72,6 @@ def evolve_distiller(
         settings: how to search.
         out: folder; it gets ``distiller.json``, ``candidates.csv``, ``times.json``, ``protocol.json``, the log
             ``trainings.jsonl`` and the teacher's ``teacher.pt``. A search that was stopped goes on there.
-        dataset: what the data set is called.
-        teacher_recipe: how the teacher is trained, unless it has a checkpoint; as the candidates, if None.
         workers: processes, one thread each; 0 evaluates in this process. The search is the same.
         timeout: seconds that one candidate may take in a worker; no limit if None.
         retry_failed: evaluate again what a worker's death, lack of time or of memory has prevented before.
@@ -94,38 +89,32 @@ def evolve_distiller(
     if timeout is not None and workers == 0:
         raise SearchError("A time limit was given without workers, and only those can be ended. Expected one or more.")
     start, folder = time.monotonic(), Path(out)
-    trained = None if job.teacher.checkpoint is not None else (teacher_recipe or job.recipe)
-    protocol = document.describe(job, None if trained is None else trained.to_dict(), dataset)
+    protocol = plain(document.describe(job))
     asked = asdict(settings) | {"prescreen_by": None if known is None else known.to_dict()}
-    fitness = document.plain(asdict(settings.fitness))
-    analysis.require_comparable(document.plain(protocol), fitness, against or {})
-    with locked(folder):
+    analysis.require_comparable(protocol, plain(asdict(settings.fitness)), against or {})
+    home = document.home(folder)
+    with home.locked():
         document.adopt(folder, protocol, asked)
-        log = TrainingLog(folder / LOG)
-        if trained is not None:
-            job = replace(job, teacher_file=_trained_teacher(job, trained, folder, log, console))
+        log = TrainingLog(folder / LOG, CandidateRow)
+        if recipe := job.teacher_training:
+            job = replace(job, teacher_file=_trained_teacher(job, recipe, folder, log, console))
         bar = Bar(console, settings.evaluations + 1, {}, "Evaluating", "trainings")
         with bar, Stop() as stop:
-            options: dict[str, Any] = {"workers": workers, "timeout": timeout, "retry_failed": retry_failed}
-            with CandidateEvaluation(job, settings.fitness, log, bar, stop, **options) as evaluation:
+            with CandidateEvaluation(
+                job, settings.fitness, log, bar, stop, workers=workers, timeout=timeout, retry_failed=retry_failed
+            ) as evaluation:
                 conducted = _Conducted(job, settings, evaluation, folder, known)
                 conducted.run()
-        content = document.plain(
-            {
-                "version": document.VERSION,
-                **conducted.content(),
-                "protocol": protocol,
-                "search": {**asked, "minimised": settings.fitness.formula},
-            }
-        )
+        found = {"version": document.VERSION, **conducted.content(), "protocol": protocol}
+        home.write_json(document.FILE, found | {"search": {**asked, "minimised": settings.fitness.formula}}, indent=1)
+        content = home.read_json(document.FILE)
         times = {"wall_seconds": time.monotonic() - start, "seconds": conducted.seconds}
-        document.write_json(folder / document.FILE, content)
-        document.write_json(folder / document.TIMES, times)
+        home.write_json(document.TIMES, times, indent=1)
     return DistillerSearchResult(content, times, folder / document.FILE)
 
 
 class _Conducted:
-    """One search: what it proposes from, how far it is, and what it found."""
+    """One search: domain, algorithm and trace."""
 
     def __init__(
         self,
@@ -143,7 +132,6 @@ class _Conducted:
         self._space = DistillerSpace(GenomeDomain(pair=shapes), settings.shrinkage)
         self._distinct = Deduplicated(self._space, self._signature)
         self._algorithm = self._proposing()
-        self._vanilla: Mapping[str, Any] = {}
         self._trace = SearchTrace[Genome]()
 
     def run(self) -> None:
@@ -154,8 +142,8 @@ class _Conducted:
             self._algorithm, self._evaluation, how.evaluations, step=how.step, watch=self._after_a_step
         )
 
-    def content(self) -> dict[str, Any]:
-        """What is found, and the whole trace."""
+    def content(self) -> Json:
+        """The best genome, and the whole trace."""
         history, trace = self._history(self._trace.history), self._trace
         best = pick(trace.history, self._settings.fitness)
         if best is None:
@@ -175,11 +163,11 @@ class _Conducted:
             "warnings": self._warnings(),
             "references": {
                 "teacher": self._teacher._asdict(),
-                "student alone": dict(self._without_time(self._vanilla)),
+                "student alone": self._alone(),
             },
             "stopped": trace.stopped,
             "proposals": trace.proposals,
-            "twins": {one.formula: first.formula for one, first in self._distinct.twins.items()},
+            "duplicates": {one.formula: first.formula for one, first in self._distinct.duplicates.items()},
             "statuses": dict(Counter(one.status for one in trace.history)),
             "cost": analysis.cost(history, self._job.limit, self._job.steps),
             "best_so_far": analysis.best_so_far(history),
@@ -191,10 +179,10 @@ class _Conducted:
         }
 
     @property
-    def seconds(self) -> dict[str, Any]:
+    def seconds(self) -> Json:
         """Seconds of the trainings."""
         each = [one.seconds for one in self._trace.history]
-        return {"of the student alone": self._vanilla["seconds"], "of all candidates": sum(each), "of each": each}
+        return {"of the student alone": self._vanilla.seconds, "of all candidates": sum(each), "of each": each}
 
     def _proposing(self) -> Algorithm[Genome]:
         """The algorithm; both draw from one stream, so that their first candidates are the same."""
@@ -224,18 +212,18 @@ class _Conducted:
 
     def _after_a_step(self, trace: SearchTrace[Genome]) -> None:
         self._space.learn(trace.history, self._settings.fitness(trace.history))
-        document.write_table(self._folder / document.TABLE, self._history(trace.history))
+        document.write_table(self._folder, self._history(trace.history))
 
-    def _history(self, evaluated: Sequence[Evaluated[Genome]]) -> list[dict[str, Any]]:
+    def _history(self, evaluated: Sequence[Evaluated[Genome]]) -> list[Json]:
         """One row per candidate; the fitness is what is minimised, scaled over all of them."""
         fitness: np.ndarray = -self._settings.fitness(evaluated)
         rows = []
         for one, value in zip(evaluated, fitness.tolist()):
             known = self._evaluation.row(one.candidate)
-            row = {"formula": one.candidate.formula, "fitness": finite(value), "status": one.status}
+            row: Json = {"formula": one.candidate.formula, "fitness": finite(value), "status": one.status}
             if self._ranking is not None:
                 row["ranking"] = finite(self._screened(one.candidate))
-            rows.append(row | {name: known.get(name) for name in ("reason", "proxy", "steps", "terms", "losses")})
+            rows.append(row | {name: getattr(known, name) for name in ("reason", "proxy", "steps", "terms", "losses")})
         return rows
 
     def _chosen_terms(self, terms: Mapping[str, float]) -> dict[str, float]:
@@ -246,21 +234,22 @@ class _Conducted:
         return values | {"sum": sum(-value if name == "cka" else value for name, value in values.items())}
 
     def _warnings(self) -> list[str]:
-        alone, teacher = self._vanilla.get("terms"), self._teacher.accuracy
-        if not alone or teacher > alone["accuracy"]:
+        alone, teacher = self._vanilla.measured.accuracy, self._teacher.accuracy
+        if self._vanilla.terms is None or teacher > alone:
             return []
         return [
             f"The teacher has {teacher:.2f} % on the validation images and the student, trained alone as long as a "
-            f"candidate, {alone['accuracy']:.2f} %. Expected a better teacher; train it longer, or give a checkpoint."
+            f"candidate, {alone:.2f} %. Expected a better teacher; train it longer, or give a checkpoint."
         ]
 
-    @staticmethod
-    def _without_time(row: Mapping[str, Any]) -> dict[str, Any]:
+    def _alone(self) -> Json:
+        """The row of the student that was trained without a teacher, but its time."""
+        row = {**self._vanilla.to_json(), "reason": self._vanilla.reason}
         return {name: value for name, value in row.items() if name != "seconds"}
 
 
 def _trained_teacher(
-    job: CandidateJob, recipe: Recipe, folder: Path, log: TrainingLog, console: Console | None
+    job: CandidateJob, recipe: Recipe, folder: Path, log: TrainingLog[CandidateRow], console: Console | None
 ) -> Path:
     """File with the weights of the teacher, which is trained on the training images here unless it is there."""
     truth = TruthJob(
@@ -274,16 +263,16 @@ def _trained_teacher(
         folder=folder.absolute(),
     )
     key = Key(job.teacher.label, TEACHER, job.teacher.seed)
-    if log.rows.get(key, {}).get("status") == "ok" and truth.teacher_file.exists():
+    if log.finished(key) and truth.teacher_file.exists():
         return truth.teacher_file
     if console is not None:
         console.print(f"Training the teacher {job.teacher.label}, {recipe.epochs} epochs.", highlight=False)
     with one_thread():
-        row = TruthMaker(truth)(TrainingTask(key))
-    log.add(row)
-    if row["status"] != "ok":
+        row = TruthMaker(truth)(key)
+    log.add(CandidateRow(**{**vars(row), "steps": row.steps or 0}))
+    if not row.ok:
         raise SearchError(
-            f"The teacher cannot be trained: {row['status']}: {row['reason']} Expected a trained teacher; change its "
+            f"The teacher cannot be trained: {row.status}: {row.reason} Expected a trained teacher; change its "
             f"recipe, or give one with its checkpoint."
         )
     return truth.teacher_file

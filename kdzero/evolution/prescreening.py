@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Generic
+from typing import Generic
 
 from zcbench.search.algorithms.loop import Algorithm, C, Evaluated, SearchError
+from zcbench.storage.run_folder import Json
 
 
 class Prescreened(Generic[C]):
@@ -37,10 +38,10 @@ class Prescreened(Generic[C]):
         return [self._best(slot) for slot in slots]
 
     def tell(self, evaluated: Sequence[Evaluated[C]]) -> None:
-        """The algorithm takes note."""
+        """Pass the evaluations on to the algorithm."""
         self._algorithm.tell(evaluated)
 
-    def rows(self) -> list[list[dict[str, Any]]]:
+    def rows(self) -> list[list[Json]]:
         """For each place its candidates with their values, as plain content; the first is the one that was kept."""
         return [
             [{"formula": str(one), "value": value if math.isfinite(value) else None} for one, value in slot]

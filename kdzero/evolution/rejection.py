@@ -1,4 +1,4 @@
-"""Loss rejection: a candidate whose first steps show that nothing will come of it is not trained to the end.
+"""Loss rejection: the training of a candidate ends early if its first losses break a rule.
 
 KD-Zero, NeurIPS 2023, section 3.2, filters out "candidates with excessive loss values or collapsed optimization" and
 gives no rule; those below are ours.
@@ -34,10 +34,10 @@ class Rejection:
         largest: a total loss above this is excessive.
         growth: a cross-entropy that grew by more than this factor has exploded: the mean of the last third of the steps
             against that of the first third, once all are there.
-        collapse: a distillation loss below this share of its first value says that networks agree trivially.
+        collapse: a distillation loss below this share of its first value means that the networks agree trivially.
         least: a distillation loss that is below this share of the cross-entropy, with its weight, in each of the first
             ``same`` steps vanishes beside it: the student would be trained as if alone.
-        same: so many distillation losses that are all equal are constant: the loss says nothing.
+        same: so many distillation losses that are all equal are constant: the loss is uninformative.
 
     Raises:
         SearchError: a number that is out of range.

@@ -1,4 +1,4 @@
-"""How a distiller search goes about it, and presets."""
+"""Settings of a distiller search, and presets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,14 +15,14 @@ ALGORITHMS = ("evolution", "random")
 
 @dataclass(frozen=True)
 class DistillerSettings:
-    """How distillers are searched; what a candidate's training is belongs to the job.
+    """How distillers are searched; the training of a candidate is described by its job.
 
     Attributes:
         algorithm: ``evolution``, or ``random``, which the paper calls Rand-KD.
         evaluations: most different candidates.
         step: candidates that are asked for at a time; workers do not change it.
-        population: how many live at a time.
-        tournament: how many are drawn for the fittest to become a parent.
+        population: number of candidates in the population.
+        tournament: number of candidates drawn; the fittest of them becomes a parent.
         crossover: share of children with two parents.
         fitness: what is minimised; its first population is that of the search.
         shrinkage: how sampling weights shrink; they do not if None.

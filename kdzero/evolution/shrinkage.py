@@ -8,12 +8,12 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from zcbench.kdzero.genome import Genome, GenomeDomain, GenomeError
 from zcbench.search.algorithms.loop import Evaluated, SearchError
+from zcbench.storage.run_folder import Json
 
 Operation = tuple[str, str]
 """Part of a genome, and what stands there."""
@@ -108,7 +108,7 @@ class DistillerSpace:
     def __init__(self, domain: GenomeDomain, shrinkage: Shrinkage | None = None) -> None:
         self._whole = self._domain = domain
         self._shrinkage, self._weights = shrinkage, Weights()
-        self.log: list[dict[str, Any]] = []
+        self.log: list[Json] = []
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """A genome drawn at random."""

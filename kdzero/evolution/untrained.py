@@ -1,11 +1,10 @@
-"""What a genome says before any training: its own loss, and how well that ranks architectures of known accuracy."""
+"""Values of a genome before training: its loss, and how well that ranks architectures of known accuracy."""
 
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,17 +21,18 @@ from zcbench.errors import ZcbenchError
 from zcbench.kdzero.genome import Genome
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.spaces import Space, get
+from zcbench.storage.run_folder import Json
 from zcbench.streams import seeded, torch_stream
 
 PROXY_IMAGES = 64
 """Images on which losses at initialisation are taken."""
 
-_FEWEST = 10  # architectures, of which a ranking says anything
+_FEWEST = 10  # architectures, fewest for a ranking
 _OPTIONAL = ("embedding", "features")
 
 
 class Untrained:
-    """The teacher's outputs for one batch of training images, and those of any untrained network beside them.
+    """The teacher's outputs for one batch of training images, and those of untrained networks.
 
     Args:
         student: in training mode, as in the first step.
@@ -165,7 +165,7 @@ class KnownAccuracies:
         accuracies = measured.set_index("arch")["accuracy"]
         return cls(name, space, {arch: float(accuracies[arch]) for arch in archs})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Truth, space and number of architectures, ready for JSON."""
         return {"truth": self.truth, "space": self.space.spec, "architectures": len(self.accuracies)}
 

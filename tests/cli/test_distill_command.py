@@ -364,9 +364,7 @@ def test_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By construction: a wish to stop leaves a checkpoint from which the same command goes on."""
     whole = distilled(tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "zcbench.benchmarks.scoring.session.Stop.__enter__", lambda self: setattr(self, "asked", True) or self
-        )
+        patch.setattr("zcbench.runtime.stop.Stop.__enter__", lambda self: setattr(self, "asked", True) or self)
         with pytest.raises(TrainingStopped, match="start it again to go on"):
             distilled(tmp_path / "run")
     assert distilled(tmp_path / "run")["test_loss"] == whole["test_loss"]

@@ -37,7 +37,7 @@ def content() -> dict:
         "references": {"teacher": TERMS, "student alone": {"terms": TERMS, "status": "ok"}},
         "stopped": "4 evaluations are done",
         "proposals": 5,
-        "twins": {"l2(no(no(scale_r1(logits))))": "l2(no(no(no(logits))))"},
+        "duplicates": {"l2(no(no(scale_r1(logits))))": "l2(no(no(no(logits))))"},
         "statuses": {"ok": 3, "rejected": 1},
         "cost": {"candidates": 4, "rejected": 1, "steps": 17},
         "operations": {"top": 3, "parts": {"input": [share], "distance": [share | {"operation": "l2", "top": 0.4}]}},

@@ -95,7 +95,7 @@ def test_the_space_shrinks_as_it_learns():
     assert space.log == [{"evaluations": 8, "weights": {"input": {"features": 0.1}}}]
 
 
-def test_twins_are_one_candidate(strings, counted):
+def test_duplicates_are_one_candidate(strings, counted):
     """Slow reference: bits that differ only beyond the first three are one; the first that came up stands for all."""
     evaluate, space = counted(), Deduplicated(strings(12), lambda bits: bits[:3])
     trace = search(
@@ -105,7 +105,7 @@ def test_twins_are_one_candidate(strings, counted):
     for drawn in (plain.sample(rng) for _ in range(200)):
         first.setdefault(drawn[:3], drawn)
     assert [one.candidate for one in trace.history] == evaluate.seen == list(first.values())
-    assert all(one != other and one[:3] == other[:3] for one, other in space.twins.items())
+    assert all(one != other and one[:3] == other[:3] for one, other in space.duplicates.items())
     assert len(space.neighbours(evaluate.seen[0])) == 4  # three that differ in a bit that counts, and itself
 
 

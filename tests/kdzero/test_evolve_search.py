@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 
 from zcbench import datasets
 from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.benchmarks.training.log import Key
+from zcbench.benchmarks.training.log import Key, TrainingLog
 from zcbench.distill import Recipe, TrainingData, train
 from zcbench.kdzero.evolution import (
     CandidateJob,
@@ -28,7 +28,7 @@ from zcbench.kdzero.evolution import (
     read,
     untrained,
 )
-from zcbench.kdzero.evolution.candidates import CANDIDATE, VANILLA, CandidateTask
+from zcbench.kdzero.evolution.candidates import CANDIDATE, VANILLA, CandidateRow
 from zcbench.kdzero.genome import Genome
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.streams import torch_stream
@@ -55,7 +55,7 @@ def maker(job) -> CandidateMaker:
 
 
 def row_of(maker: CandidateMaker, genome: Genome) -> dict:
-    return maker(CandidateTask(Key(genome.formula, CANDIDATE, 0)))
+    return maker(Key(genome.formula, CANDIDATE, 0))
 
 
 def test_terms_are_measured_in_float32(job, maker):
@@ -70,9 +70,9 @@ def test_a_candidate_is_trained_as_any_student(job, maker):
     student, teacher = job.build_student(), job.build_teacher()
     distiller = FITTING.distiller
     slow = train(student, teacher, job.data, job.recipe, distillers=[distiller], weights={"ce": 1, distiller.name: 1})
-    assert found["status"] == "ok" and found["steps"] == slow.steps == job.steps
-    assert found["terms"]["ce"] == pytest.approx(slow.loss, rel=1e-5)
-    assert found["terms"]["accuracy"] == pytest.approx(slow.accuracy)
+    assert found.status == "ok" and found.steps == slow.steps == job.steps
+    assert found.terms["ce"] == pytest.approx(slow.loss, rel=1e-5)
+    assert found.terms["accuracy"] == pytest.approx(slow.accuracy)
 
 
 def test_the_first_loss_is_minus_the_own_value(job, monkeypatch):
@@ -84,8 +84,8 @@ def test_the_first_loss_is_minus_the_own_value(job, monkeypatch):
         networks = whole.build_student().train(), whole.build_teacher()
         logarithms = [network(whole.data.images).softmax(1).log_softmax(1) for network in networks]
     slow = torch.nn.functional.kl_div(*logarithms, log_target=True, reduction="batchmean").item()
-    assert found["losses"][0][2] == pytest.approx(slow, rel=1e-4)
-    assert found["proxy"] == pytest.approx(-slow, rel=1e-4)
+    assert found.losses[0][2] == pytest.approx(slow, rel=1e-4)
+    assert found.proxy == pytest.approx(-slow, rel=1e-4)
 
 
 def test_an_early_stop_trains_the_share(job):
@@ -93,39 +93,39 @@ def test_an_early_stop_trains_the_share(job):
     early = replace(job, share=0.5)
     assert (job.steps, early.limit) == (5, 3)
     found = row_of(CandidateMaker(early), FITTING)
-    assert found["steps"] == 3 and found["status"] == "ok"
-    assert found["losses"] == row_of(CandidateMaker(job), FITTING)["losses"][:3]
+    assert found.steps == 3 and found.status == "ok"
+    assert found.losses == row_of(CandidateMaker(job), FITTING).losses[:3]
 
 
 def test_rejection_saves_steps_and_can_be_left_out(job, maker):
     """Contract: a loss of fifty thousand ends the training at once; without rules it goes on."""
     excessive = Genome("logits", ("pow4", "no", "no"), "l2", weight=100, temperature=1)
     found = row_of(CandidateMaker(replace(job, rejection=Rejection(largest=1e-3))), excessive)
-    assert found["status"] == "rejected" and found["steps"] == 1 and "excessive" in found["reason"]
-    assert row_of(CandidateMaker(replace(job, rejection=None)), FITTING)["losses"] == []
+    assert found.status == "rejected" and found.steps == 1 and "excessive" in found.reason
+    assert row_of(CandidateMaker(replace(job, rejection=None)), FITTING).losses == []
 
 
 def test_a_genome_that_cannot_fit_is_refused_before_training(maker):
     """Contract: 8x8 digits leave 2x2 maps, of which no patches of 4x4 can be cut; the row says so and has no steps."""
     found = row_of(maker, Genome("features", ("local_r4", "no", "no"), "l2"))
-    assert found["status"] == "unfit" and found["steps"] == 0 and "local_r4" in found["reason"]
+    assert found.status == "unfit" and found.steps == 0 and "local_r4" in found.reason
 
 
 def test_an_unknown_operation_is_named(maker):
     """Contract: with the nearest one."""
-    found = maker(CandidateTask(Key("kl(no(no(sofmax_C(logits))))", CANDIDATE, 0)))
-    assert found["status"] == "unfit" and "softmax_C" in found["reason"]
+    found = maker(Key("kl(no(no(sofmax_C(logits))))", CANDIDATE, 0))
+    assert found.status == "unfit" and "softmax_C" in found.reason
 
 
 def test_the_student_alone_has_no_distillation(maker):
     """Contract: its losses are cross-entropies."""
-    found = maker(CandidateTask(Key("student", VANILLA, 0)))
-    assert all(total == ce and loss == 0 for total, ce, loss in found["losses"])
+    found = maker(Key("student", VANILLA, 0))
+    assert all(total == ce and loss == 0 for total, ce, loss in found.losses)
 
 
 def found(job, out, settings=SETTINGS, **options) -> dict:
-    options = {"teacher_recipe": Recipe(epochs=1, batch_size=32, layout="contiguous"), "workers": 0, **options}
-    return evolve_distiller(job, settings, out, **options).content
+    job = replace(job, teacher_recipe=Recipe(epochs=1, batch_size=32, layout="contiguous"))
+    return evolve_distiller(job, settings, out, **{"workers": 0, **options}).content
 
 
 def test_workers_change_nothing(job, tmp_path):
@@ -208,7 +208,7 @@ def test_the_document(job, tmp_path):
         ("l1(no(no(no(logits))))", "smooth_l1(no(no(no(logits))))", False),
     ],
 )
-def test_signatures_of_twins(maker, one, other, alike):
+def test_signatures_of_duplicates(maker, one, other, alike):
     """Closed form: what is the same function by algebra has one signature, what is not has two."""
     signature = maker.untrained.signature
     assert (signature(Genome.parse(one)) == signature(Genome.parse(other))) is alike
@@ -266,8 +266,8 @@ def test_a_poor_teacher_is_a_warning(job, tmp_path, monkeypatch):
     poor = evolving.CandidateEvaluation.vanilla
 
     def better(self):
-        row = dict(poor(self))
-        return row | {"terms": row["terms"] | {"accuracy": 99.0}}
+        row = poor(self)
+        return replace(row, terms=row.terms | {"accuracy": 99.0})
 
     monkeypatch.setattr(evolving.CandidateEvaluation, "vanilla", better)
     (warning,) = found(job, tmp_path, replace(SETTINGS, evaluations=1))["warnings"]
@@ -277,12 +277,30 @@ def test_a_poor_teacher_is_a_warning(job, tmp_path, monkeypatch):
 def test_another_search_in_the_folder(job, tmp_path):
     """Contract: refused, with what differs; the version of the file too."""
     found(job, tmp_path, replace(SETTINGS, evaluations=1))
-    with pytest.raises(SearchError, match=r"another search.*seed: 0 → 1"):
+    with pytest.raises(SearchError, match=r"a search of another protocol \(search\.seed: 0 → 1"):
         found(job, tmp_path, replace(SETTINGS, seed=1))
     content = read(tmp_path)
     (tmp_path / "distiller.json").write_text(json.dumps(content | {"version": 2}))
     with pytest.raises(SearchError, match="its version is 2, not 1"):
         read(tmp_path)
+
+
+def test_files_of_before(tmp_path):
+    """By hand: a line of version 0.20, with a reason that is empty, and a document whose duplicates were twins."""
+    line = '{"arch": "a", "setting": "candidate", "seed": 0, "proxy": -1.5, "steps": 2, "losses": [[2.0, 1.0, 1.0]], '
+    line += '"terms": {"ce": 2.0, "cka": null}, "status": "nan", "reason": "cka is nan", "seconds": 0.5}\n'
+    (tmp_path / "trainings.jsonl").write_text(
+        line + line.replace('"nan", "reason": "cka is nan"', '"ok", "reason": ""')
+    )
+    log = TrainingLog(tmp_path / "trainings.jsonl", CandidateRow)
+    (row,) = log.rows.values()
+    assert row == CandidateRow(
+        Key("a", "candidate", 0), "ok", proxy=-1.5, steps=2, losses=[[2.0, 1.0, 1.0]], terms=row.terms, seconds=0.5
+    )
+    assert row.measured.ce == 2.0 and math.isnan(row.measured.cka) and math.isnan(row.measured.accuracy)
+    assert CandidateRow.from_json(row.to_json()) == row
+    (tmp_path / "distiller.json").write_text('{"version": 1, "protocol": {}, "search": {}, "twins": {"b": "a"}}')
+    assert read(tmp_path) == {"version": 1, "protocol": {}, "search": {}, "duplicates": {"b": "a"}}
 
 
 def test_nothing_is_measured(job, tmp_path):

@@ -35,7 +35,7 @@ def test_results_and_deaths():
 
     assert [endings[task].result for task in ("1 + 1", "2 + 2")] == [2, 4]
     assert len(endings["'x' * 3_000_000"].result) == 3_000_000
-    assert [endings[task].failure for task in (tasks[1], tasks[3], tasks[4])] == ["died"] * 3
+    assert [endings[task].failure for task in (tasks[1], tasks[3], tasks[4])] == ["worker_died"] * 3
     assert "signal 9" in endings[KILL].reason
     assert "exit code 0" in endings["__import__('os')._exit(0)"].reason
 
@@ -57,7 +57,7 @@ def test_killed_while_idle_and_while_starting():
         assert finish(pool)["1 + 1"].result == 2
         os.kill(pool._workers[0].process.pid, signal.SIGKILL)
         pool._workers[0].process.join()
-        assert finish(pool, "2 + 2")["2 + 2"].failure in ("", "died")
+        assert finish(pool, "2 + 2")["2 + 2"].failure in ("", "worker_died")
         assert finish(pool, "3 + 3")["3 + 3"].result == 6
 
 

@@ -27,8 +27,8 @@ def test_one_protocol(tmp_path: Path) -> None:
     folder.adopt("protocol.json", asked | {"search": {"evaluations": 8}}, free=["search.evaluations"])
     assert folder.read_json("protocol.json")["search"] == {"evaluations": 8}
     before = (tmp_path / "protocol.json").read_bytes()
+    other = {"recipe": {"lr": 0.2, "epochs": 2}, "seeds": [0, 1], "search": {"evaluations": 9}, "init": "x"}
     with pytest.raises(ProtocolError, match=r"trainings of another protocol \(recipe.lr: 0.1 → 0.2; init: None → x\)"):
-        other = {"recipe": {"lr": 0.2, "epochs": 2}, "seeds": [0, 1], "search": {"evaluations": 9}, "init": "x"}
         folder.adopt("protocol.json", other, free=["search.evaluations"])
     with pytest.raises(UnknownNameError):
         RunFolder(tmp_path, refusal=UnknownNameError).adopt("protocol.json", {})

@@ -182,7 +182,7 @@ def pack(
     'zcbench data import FILE' stores its tables on another machine.
     """
     from zcbench.benchmarks.training import packing as truth_packing
-    from zcbench.benchmarks.training.tables import agreed
+    from zcbench.benchmarks.statistics import agreed
 
     about = truth_packing.pack(folder, out)
     rest = f"; {about['left_out']:,} architectures are not finished and left out" if about["left_out"] else ""
@@ -203,7 +203,8 @@ def _label(dataset: str, side: int) -> str:
 
 
 def _print(result: "TruthResult") -> None:
-    from zcbench.benchmarks.training.tables import agreed, counted
+    from zcbench.benchmarks.statistics import agreed
+    from zcbench.benchmarks.training.tables import counted
 
     for setting, table in result.tables.items():
         accuracy = table["accuracy"]

@@ -22,6 +22,9 @@ from zcbench.errors import ProtocolError, ZcbenchError
 
 Task = TypeVar("Task")
 
+DIED, TIMEOUT = "worker_died", "timeout"
+"""Ways in which a task fails without a result."""
+
 #: One thread each: the machine is filled by processes, and sums are taken in one order.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 _MOST_FAILED_STARTS = 3
@@ -35,7 +38,7 @@ class WorkerStartError(ZcbenchError):
 
 @dataclass(frozen=True)
 class Ending(Generic[Task]):
-    """How a task ended: with its ``result``, or with ``failure`` "died" or "timeout" and what is known about it."""
+    """How a task ended: with its ``result``, or with a ``failure``, `DIED` or `TIMEOUT`, and its reason."""
 
     task: Task
     result: Any = None
@@ -75,8 +78,8 @@ class _Worker(Generic[Task]):
 class WorkerPool(Generic[Task]):
     """Up to ``size`` spawned processes that each do one task at a time.
 
-    A worker calls ``prepare(job)`` once and the callable that this returns for each task. It ends by itself when the
-    process that started it is gone, however that came about.
+    A worker calls ``prepare(job)`` once and the callable that this returns for each task. Workers exit when their
+    parent process exits.
 
     Args:
         prepare: importable function, called in the worker.
@@ -122,7 +125,7 @@ class WorkerPool(Generic[Task]):
         endings = [self._listen(worker) for worker in list(self._workers) if self._has_news(worker, readable)]
         now = time.monotonic()
         late = [worker for worker in self._workers if worker.deadline is not None and worker.deadline < now]
-        endings += [self._drop(worker, "timeout", f"Killed after {worker.limit:g} s.") for worker in late]
+        endings += [self._drop(worker, TIMEOUT, f"Killed after {worker.limit:g} s.") for worker in late]
         return [ending for ending in endings if ending is not None]
 
     def _has_news(self, worker: _Worker[Task], readable: Collection[object]) -> bool:
@@ -163,7 +166,7 @@ class WorkerPool(Generic[Task]):
         code = worker.process.exitcode or 0
         how = f"by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"with exit code {code}"
         if worker.ready:
-            return self._drop(worker, "died", f"The worker process was ended {how}.")
+            return self._drop(worker, DIED, f"The worker process was ended {how}.")
         self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
             raise WorkerStartError(
@@ -171,7 +174,7 @@ class WorkerPool(Generic[Task]):
                 f"Expected them to import the main script and the plug-ins: guard the script with "
                 f"if __name__ == '__main__', check the memory, or use workers=0."
             )
-        self._drop(worker, "died", "")
+        self._drop(worker, DIED, "")
         if worker.task is not None:
             self.give(worker.task, worker.limit)
         return None
@@ -194,7 +197,7 @@ class WorkerPool(Generic[Task]):
 
 
 def serve(pipe: Connection, prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
-    """What a worker process does: greet, prepare, then one task after the other until its parent is gone.
+    """Main function of a worker process: prepare, then do one task after the other until the parent exits.
 
     It leads a group of processes, so that what a task has started ends with it. Of two processes that a task makes of
     one, only the old one goes on.

@@ -1,4 +1,4 @@
-"""A file that only grows: a line for each result, on the disk when it is said to be there."""
+"""Append-only JSON Lines file; each append is fsynced before it returns."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class GrowingFile:
-    """JSON lines that are added one after the other, so that a killed process loses none that was finished.
+    """JSON Lines file to which rows are appended; a killed process loses none that was finished.
 
     A line that was cut off by the end of a process or a full disk is dropped when the file is opened.
 

@@ -54,7 +54,9 @@ class RunFolder:
         finally:
             lock.release()
 
-    def require_same(self, stored: Mapping[str, Any], asked: Mapping[str, Any], free: Collection[str] = ()) -> None:
+    def require_same(
+        self, stored: Mapping[str, object], asked: Mapping[str, object], free: Collection[str] = ()
+    ) -> None:
         """Refuse what is ``asked`` where it differs from what is ``stored``.
 
         Args:
@@ -72,7 +74,7 @@ class RunFolder:
                 f"in a folder; give the same options, or name another folder."
             )
 
-    def adopt(self, name: str, asked: Mapping[str, Any], free: Collection[str] = (), *, indent: int = 2) -> None:
+    def adopt(self, name: str, asked: Mapping[str, object], free: Collection[str] = (), *, indent: int = 2) -> None:
         """Write ``asked`` into the file ``name``, unless something else is there.
 
         Args:
@@ -87,7 +89,7 @@ class RunFolder:
         """
         if stored := self.read_json(name):
             self.require_same(stored, asked, free)
-        self.write_json(name, asked, indent=indent)
+        self.write_json(name, plain(asked), indent=indent)
 
     def read_json(self, name: str) -> Json:
         """Content of a file; empty if there is none.
@@ -103,7 +105,7 @@ class RunFolder:
                 f"Cannot read {file}: {error}. Expected what an earlier run wrote there; name another folder."
             ) from error
 
-    def write_json(self, name: str, content: Mapping[str, Any], *, indent: int = 2) -> Path:
+    def write_json(self, name: str, content: Mapping[str, object], *, indent: int = 2) -> Path:
         """Write a file of JSON, whole or not at all.
 
         Raises:
@@ -133,7 +135,7 @@ class RunFolder:
         )
 
 
-def plain(content: Mapping[str, Any]) -> Json:
+def plain(content: Mapping[str, object]) -> Json:
     """``content`` as a JSON file gives it back.
 
     Tuples become lists and unknown objects text. What JSON or UTF-8 cannot hold, such as infinity or a file name in
@@ -142,10 +144,11 @@ def plain(content: Mapping[str, Any]) -> Json:
     >>> plain({"sizes": (1, 2), "file": Path("a.py"), "limit": math.inf})
     {'sizes': [1, 2], 'file': 'a.py', 'limit': 'inf'}
     """
-    return dict(_written(json.loads(json.dumps(content, default=str))))
+    found: Json = json.loads(json.dumps(content, default=str))
+    return {writable(key): _written(value) for key, value in found.items()}
 
 
-def _written(value: Any) -> Any:
+def _written(value: object) -> object:
     if isinstance(value, str):
         return writable(value)
     if isinstance(value, dict):
@@ -156,7 +159,7 @@ def _written(value: Any) -> Any:
 
 
 def differences(
-    stored: Mapping[str, Any], asked: Mapping[str, Any], free: Collection[str] = (), prefix: str = ""
+    stored: Mapping[str, object], asked: Mapping[str, object], free: Collection[str] = (), prefix: str = ""
 ) -> Iterator[tuple[str, object, object]]:
     """Dotted names under which two JSON objects differ, with both values; None for one that is missing.
 

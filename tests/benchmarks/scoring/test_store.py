@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from zcbench.benchmarks.scoring.protocol import Protocol
-from zcbench.benchmarks.scoring.store import COLUMNS, Missing, Row, Store
+from zcbench.benchmarks.scoring.store import COLUMNS, Missing, Request, Row, Store
 from zcbench.errors import ProtocolError, StoreError
 
 
@@ -81,15 +81,15 @@ def test_missing_in_the_order_asked(path):
     """By hand: three architectures, two seeds, two proxies, three rows there, one of them of an older version."""
     with Store(path, write=True) as store:
         store.save([row("b", "p"), row("b", "q", status="timeout", value=None), row("a", "p", version=9)])
-        store.request(["b", "a"], [0, 7], [("q", 1), ("p", 1)])
+        asked = Request(["b", "a"], [0, 7], [("q", 1), ("p", 1)])
 
-        assert store.missing() == [
+        assert store.missing(asked) == [
             Missing("b", 7, ("q", "p")),
             Missing("a", 0, ("q", "p")),
             Missing("a", 7, ("q", "p")),
         ]
-        assert store.missing(retry=["timeout"])[0] == Missing("b", 0, ("q",))
-        assert store.tally() == {"ok": 1, "timeout": 1}
+        assert store.missing(asked, retry=["timeout"])[0] == Missing("b", 0, ("q",))
+        assert store.tally(asked) == {"ok": 1, "timeout": 1}
 
 
 def test_other_protocol_lists_the_differences(path, protocol):

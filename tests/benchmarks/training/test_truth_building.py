@@ -22,9 +22,9 @@ from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.sampling import stratified, uniform
 from zcbench.benchmarks.statistics import agreed, seed_agreement
 from zcbench.benchmarks.training.building import TruthInterrupted, TruthResult, build_truth
-from zcbench.benchmarks.training.log import FILE, Key, TrainingLog
+from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
 from zcbench.benchmarks.training.packing import pack
-from zcbench.benchmarks.training.protocol import sample_in
+from zcbench.benchmarks.training.protocol import TruthProtocol, sample_in
 from zcbench.benchmarks.training.tables import counted, make_tables
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.packed import trainings as packed
@@ -73,10 +73,10 @@ def test_what_is_recorded(built: TruthResult) -> None:
     )
     train(teacher, None, data, RECIPE)
     by_hand = train(student, teacher, data, recipe, distillers=["kd"])
-    log = TrainingLog(built.folder / FILE)
+    log = TrainingLog(built.folder / FILE, TrainingRow)
     row = log.rows[Key(ARCHS[1], "kd", 1)]
-    assert row["accuracy"] == by_hand.accuracy and row["loss"] == pytest.approx(by_hand.loss, rel=1e-6)
-    assert row["train_accuracy"] == by_hand.train_accuracy and (row["epochs"], row["steps"]) == (2, 10)
+    assert row.accuracy == by_hand.accuracy and row.loss == pytest.approx(by_hand.loss, rel=1e-6)
+    assert row.train_accuracy == by_hand.train_accuracy and (row.epochs, row.steps) == (2, 10)
 
 
 def test_tables_are_truths(built: TruthResult) -> None:
@@ -97,7 +97,8 @@ def test_workers_change_nothing(built: TruthResult, tmp_path: Path) -> None:
     """Invariance: two worker processes give the same figures, bit for bit, and the same tables row by row."""
     two = build(tmp_path / "two", workers=2)
     pd.testing.assert_frame_equal(rows(two), rows(built))
-    mixed = make_tables(built.trainings.sample(frac=1, random_state=0), about(built.folder))
+    protocol = TruthProtocol.from_json(about(built.folder))
+    mixed = make_tables(built.trainings.sample(frac=1, random_state=0), protocol)
     for setting, table in built.tables.items():
         pd.testing.assert_frame_equal(pd.DataFrame(two.tables[setting]), pd.DataFrame(table))
         pd.testing.assert_frame_equal(pd.DataFrame(mixed[setting]), pd.DataFrame(table))
@@ -126,8 +127,8 @@ def test_seeds_added_without_a_teacher_keep_it_in_the_tables(tmp_path: Path) -> 
 def test_what_is_tried_again_is_counted_once(tmp_path: Path) -> None:
     """Closed form: two trainings, one of which lacked the time, are two when it is tried again."""
     done = build(tmp_path / "one", ARCHS[:1], settings=["vanilla"], teacher=None)
-    (_, second), log = done.trainings.to_dict("records"), TrainingLog(tmp_path / "one" / FILE)
-    log.add({**second, "status": "timeout", "reason": "", "accuracy": None})
+    (_, second), log = done.trainings.to_dict("records"), TrainingLog(tmp_path / "one" / FILE, TrainingRow)
+    log.add(TrainingRow(Key(second["arch"], second["setting"], second["seed"]), "timeout"))
     console = Console(file=io.StringIO(), width=200)
     options = {"settings": ["vanilla"], "teacher": None, "retry_failed": True, "console": console}
     assert build(tmp_path / "one", ARCHS[:1], **options).statuses == {"ok": 2}
@@ -137,11 +138,11 @@ def test_what_is_tried_again_is_counted_once(tmp_path: Path) -> None:
 def test_a_separator_of_lines_in_a_reason(tmp_path: Path) -> None:
     """Invariance: letters that some take for the end of a line are letters of a row."""
     log, row = (
-        TrainingLog(tmp_path / FILE),
-        {"arch": "a", "setting": "kd", "seed": 0, "reason": "one\u2028two\x85three"},
+        TrainingLog(tmp_path / FILE, TrainingRow),
+        TrainingRow(Key("a", "kd", 0), "error", "one\u2028two\x85three"),
     )
     log.add(row)
-    assert TrainingLog(tmp_path / FILE).rows == {Key("a", "kd", 0): row}
+    assert TrainingLog(tmp_path / FILE, TrainingRow).rows == {Key("a", "kd", 0): row}
 
 
 def test_a_way_of_sampling_that_is_misspelt(tmp_path: Path) -> None:
@@ -223,7 +224,7 @@ def test_stopped_and_started_again(built: TruthResult, tmp_path: Path, how: sign
 def test_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By construction: what is finished is in the error and in the folder."""
     always = property(lambda self: True, lambda self, value: None)
-    monkeypatch.setattr("zcbench.benchmarks.scoring.session.Stop.asked", always, raising=False)
+    monkeypatch.setattr("zcbench.runtime.stop.Stop.asked", always, raising=False)
     with pytest.raises(TruthInterrupted, match=r"0 of 12 trainings are finished") as caught:
         build(tmp_path / "run")
     assert caught.value.result.total == 12
@@ -270,42 +271,42 @@ def test_wrong_requests(tmp_path: Path, options: dict[str, Any], error: type[Exc
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"recipe": replace(RECIPE, lr=0.2)}, "recipe was .*0.1.* and is .*0.2"),
-        ({"weights": {"kd": 1.0}}, "distillation was .*0.9.* and is .*1.0"),
-        ({"teacher": replace(TEACHER, seed=1)}, "teacher was"),
+        ({"recipe": replace(RECIPE, lr=0.2)}, r"recipe\.lr: 0.1 → 0.2"),
+        ({"weights": {"kd": 1.0}}, r"distillation\.kd: 0.9 → 1.0"),
+        ({"teacher": replace(TEACHER, seed=1)}, r"teacher\.seed: 1000 → 1"),
     ],
 )
 def test_one_protocol_in_a_folder(built: TruthResult, options: dict[str, Any], message: str) -> None:
     """Bad input: another recipe, loss or teacher names what differs, and trains nothing."""
     before = (built.folder / FILE).read_bytes()
-    with pytest.raises(ProtocolError, match=rf"trainings of another protocol: {message}"):
+    with pytest.raises(ProtocolError, match=rf"trainings of another protocol \({message}"):
         build(built.folder, **options)
     assert (built.folder / FILE).read_bytes() == before
 
 
 def test_log_survives_a_torn_line_and_a_full_disk(tmp_path: Path) -> None:
     """By construction: half a line at the end is dropped and written over; without room the rows before are kept."""
-    log = TrainingLog(tmp_path / FILE)
-    first = {"arch": "a", "setting": "kd", "seed": 0, "status": "ok", "accuracy": 50.0}
+    log = TrainingLog(tmp_path / FILE, TrainingRow)
+    first = TrainingRow(Key("a", "kd", 0), "ok", accuracy=50.0)
     log.add(first)
     with (tmp_path / FILE).open("a") as file:
         file.write('{"arch": "b", "set')
-    log = TrainingLog(tmp_path / FILE)
-    size = len(json.dumps(first)) + 1
+    log = TrainingLog(tmp_path / FILE, TrainingRow)
+    size = len(json.dumps(first.to_json())) + 1
     with small_disk(size + 10), pytest.raises(StoreError, match="All trainings finished so far are kept"):
-        log.add(first | {"seed": 1})
-    assert list(TrainingLog(tmp_path / FILE).rows) == [Key("a", "kd", 0)]
-    log.add(first | {"seed": 2, "status": "worker_died"})
-    again = TrainingLog(tmp_path / FILE)
+        log.add(replace(first, key=Key("a", "kd", 1)))
+    assert list(TrainingLog(tmp_path / FILE, TrainingRow).rows) == [Key("a", "kd", 0)]
+    log.add(TrainingRow(Key("a", "kd", 2), "worker_died"))
+    again = TrainingLog(tmp_path / FILE, TrainingRow)
     wanted = [Key("a", "kd", seed) for seed in range(3)]
     assert again.missing(wanted) == wanted[1:2] and again.missing(wanted, ["worker_died"]) == wanted[1:]
 
 
 def test_damaged_log(tmp_path: Path) -> None:
     """Bad input: a line in the middle that is no row is named by its number."""
-    (tmp_path / FILE).write_text('{"arch": "a", "setting": "kd", "seed": 0}\nnonsense\n')
+    (tmp_path / FILE).write_text('{"arch": "a", "setting": "kd", "seed": 0, "status": "ok"}\nnonsense\n')
     with pytest.raises(StoreError, match="Line 2 of"):
-        TrainingLog(tmp_path / FILE)
+        TrainingLog(tmp_path / FILE, TrainingRow)
 
 
 def test_agreement_by_hand() -> None:
@@ -326,7 +327,7 @@ def test_gain_needs_pairs() -> None:
     log += [("b", "vanilla", 0, "diverged", None), ("b", "kd", 0, "ok", 50.0)]
     frame = pd.DataFrame(log, columns=["arch", "setting", "seed", "status", "accuracy"]).assign(epochs=2)
     about = {"space": "s(cells=1)", "dataset": "d", "data": "", "recipe": {}, "distillation": {}, "teacher": {}}
-    tables = make_tables(frame, about)
+    tables = make_tables(frame, TruthProtocol.from_json(about))
     assert {name: len(table) for name, table in tables.items()} == {"vanilla": 1, "kd": 3, "gain": 1}
     assert tables["gain"]["accuracy"].tolist() == [2.5]
 
@@ -381,7 +382,7 @@ def test_a_truth_that_grows(
     """Closed form: counts, list of architectures, tables and packed file agree, whichever call asked for more."""
     for archs, seeds in (first, second):
         result = build(tmp_path / "run", ARCHS[:archs], seeds=seeds, settings=["vanilla"], teacher=None)
-    table, trained = result.tables["vanilla"], dict.fromkeys(TrainingLog(tmp_path / "run" / FILE).rows)
+    table, trained = result.tables["vanilla"], dict.fromkeys(TrainingLog(tmp_path / "run" / FILE, TrainingRow).rows)
     assert counted(table) == table.protocol["counts"] == counts
     assert (tmp_path / "run" / "archs.txt").read_text().split() == ARCHS
     card = pack(tmp_path / "run", tmp_path / "packed.parquet")
@@ -420,7 +421,7 @@ def test_losses_may_come_with_the_teacher(tmp_path: Path) -> None:
     assert about(tmp_path / "run")["distillation"] is None
     build(tmp_path / "run", ARCHS[:1], seeds=(0,), distillers=["dist"])
     assert about(tmp_path / "run")["distillation"] == {"ce": 1.0, "dist": 1.0}
-    with pytest.raises(ProtocolError, match="distillation was"):
+    with pytest.raises(ProtocolError, match=r"distillation\.ce: 1\.0 → 0\.1"):
         build(tmp_path / "run", ARCHS[:1], seeds=(0,))
 
 
@@ -432,10 +433,10 @@ def test_a_teacher_with_a_checkpoint_is_measured_once(built: TruthResult, tmp_pa
     lines = (tmp_path / "run" / FILE).read_text().count("\n")
     build(tmp_path / "run", ARCHS[:1], seeds=(0, 1), **options)
     assert (tmp_path / "run" / FILE).read_text().count("\n") == lines + 1
-    key, trained = Key(TEACHER.label, "teacher", TEACHER.seed), TrainingLog(built.folder / FILE).rows
-    assert TrainingLog(tmp_path / "run" / FILE).rows[key]["accuracy"] == trained[key]["accuracy"]
+    key, trained = Key(TEACHER.label, "teacher", TEACHER.seed), TrainingLog(built.folder / FILE, TrainingRow).rows
+    assert TrainingLog(tmp_path / "run" / FILE, TrainingRow).rows[key].accuracy == trained[key].accuracy
     card = pack(tmp_path / "run", tmp_path / "packed.parquet")
-    assert card["protocol"]["teacher"]["accuracy"] == trained[key]["accuracy"]
+    assert card["protocol"]["teacher"]["accuracy"] == trained[key].accuracy
 
 
 @pytest.mark.parametrize("n", [0, 15_626])

@@ -13,7 +13,7 @@ import zcbench
 from zcbench import spaces
 from zcbench.benchmarks.ranking.study import choose_architectures
 from zcbench.benchmarks.training import packing as truth_packing
-from zcbench.benchmarks.training.log import FILE, TrainingLog
+from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
 from zcbench.benchmarks.truths import data
 from zcbench.benchmarks.truths import packed as packed_truths
 from zcbench.benchmarks.truths.bundled import bundled_files
@@ -97,9 +97,9 @@ def test_a_table_of_your_own_comes_before_what_ships(tmp_path: Path) -> None:
 def built(tmp_path: Path) -> Path:
     """The folder of a builder: two architectures, the second with a failure; a third one is under way."""
     folder = tmp_path / "built"
-    log = TrainingLog(folder / FILE)
+    log = TrainingLog(folder / FILE, TrainingRow)
     archs = spaces.get("nasbench201").subset("unique")[:3]
-    log.add({"arch": "r", "setting": "teacher", "seed": 9, "status": "ok", "accuracy": 77.0, "epochs": 3})
+    log.add(TrainingRow(Key("r", "teacher", 9), "ok", accuracy=77.0, epochs=3))
     for number, arch in enumerate(archs):
         for seed in (0, 1):
             for setting in SETTINGS:
@@ -109,7 +109,7 @@ def built(tmp_path: Path) -> Path:
                     row = {**row, "status": "diverged", "reason": "a loss"}
                     del row["accuracy"], row["epochs"]
                 if (number, seed, setting) != (2, 1, "kd"):
-                    log.add(row)
+                    log.add(TrainingRow.from_json(row))
     protocol = {"space": "nasbench201(channels=2,cells=1)", "dataset": "digits-8", "data": "digits", "recipe": {}}
     protocol |= {"distillation": {"kd": 1.0}, "teacher": {"arch": "r", "space": "resnet"}}
     asked = {"settings": SETTINGS, "seeds": [0, 1], "notes": {"architectures": "three"}}
