@@ -181,8 +181,8 @@ def pack(
 
     'zcbench data import FILE' stores its tables on another machine.
     """
-    from zcbench.benchmarks.training import packing as truth_packing
     from zcbench.benchmarks.statistics import agreed
+    from zcbench.benchmarks.training import packing as truth_packing
 
     about = truth_packing.pack(folder, out)
     rest = f"; {about['left_out']:,} architectures are not finished and left out" if about["left_out"] else ""
