@@ -10,11 +10,13 @@ from rich.console import Console
 from zcbench import __version__
 from zcbench.cli import bench, data, distill, ensembles, proxies, resample, scores, search, similarity, truth
 from zcbench.cli.extensions import add_commands
+from zcbench.cli.options import RecordGroup
 from zcbench.cli.strict import strict
 from zcbench.errors import Interrupted, ZcbenchError
 
 app = typer.Typer(
     name="zcbench",
+    cls=RecordGroup,
     help="Rank neural architectures without training them, and say honestly how good that ranking is.",
     epilog="Exit codes: 0 done; 1 a check failed or zcbench could not go on, and says why; 2 wrong usage; 130 stopped "
     "by Ctrl-C, and what is finished is kept. Of an option that is given twice the last counts, unless its help says "

@@ -9,6 +9,7 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from zcbench.cli.arguments import DataDir
 from zcbench.cli.output import table_console
 
 if TYPE_CHECKING:
@@ -23,11 +24,6 @@ app = typer.Typer(
 _SINGLE = {"first": "within the first", "second": "within the second", "between": "one of each"}
 
 FOLDED = ("path", "file", "reason", "licence")
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder with images and accuracies.", envvar="ZCBENCH_DATA", show_default="user data folder"),
-]
 
 
 @app.command("list")

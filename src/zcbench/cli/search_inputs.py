@@ -120,9 +120,8 @@ def minimised(given: str) -> tuple[str, ...]:
 
 def trained(given: list[str] | None, data_dir: Path | None) -> "dict[str, TrainingRecords]":
     """Accuracies by truth, with those that a search by training would choose by, where they are known."""
-    from zcbench.benchmarks.truths.lookup import truth
+    from zcbench.benchmarks.truths.lookup import named_truths, truth
     from zcbench.benchmarks.truths.name import labels
-    from zcbench.cli.embedded import named_truths
     from zcbench.search import TrainingRecords
 
     names = [] if given is None else named_truths(given)
@@ -201,12 +200,16 @@ def made(
     space: "Space", goal: "Objective", batch: "Batch", out: Path, inits: int, options: Mapping[str, Any]
 ) -> "Iterator[Scores]":
     """Scores that are made on the way, kept in the folder of the search."""
+    from zcbench.benchmarks.scoring.conditions import Conditions
     from zcbench.benchmarks.scoring.run import open_run
+    from zcbench.runtime.execution import Execution
     from zcbench.search import scoring
 
-    members = scored(goal)
+    members, rest = scored(goal), dict(options)
+    execution = Execution(**{name: rest.pop(name) for name in ("workers", "timeout", "plugins")})
+    conditions = Conditions(space, batch, **rest)
     notes = {"notes": {"architectures": "those that a search asked for"}}
-    with open_run(space, members, batch, out, notes=notes, **options) as run:
+    with open_run(conditions, members, out, execution=execution, notes=notes) as run:
         about = {"made on the way": members, "initialisations": inits, "protocol": run.protocol.to_dict()}
         yield Scores(scoring(run, range(inits)), about, None, (batch.num_classes, batch.image_shape))
 
@@ -296,7 +299,7 @@ def _listed(
     given: str, space: "Space", tables: "Mapping[str, TrainingRecords]", scored: tuple[str, ...] | None
 ) -> "Sequence[str]":
     """Architectures that are named one by one."""
-    from zcbench.benchmarks.ranking.study import choose_architectures
+    from zcbench.benchmarks.scoring.choosing import choose_architectures
     from zcbench.search import SearchError
 
     if given == "all":
