@@ -36,7 +36,9 @@ from zcbench.cli.strict import StrictCommand
 from zcbench.specification import split_list
 
 Command = Callable[..., None]
+_Field = Field[Any]
 NOTHING = "none"  # an empty tuple
+_SIMPLE = (str, int, float, bool, Path)  # of a union the first: a text stands for whatever else is taken
 _ENTRY = re.compile(r"    (\w+): (.*)")
 
 
@@ -80,17 +82,17 @@ class Record:
                 annotation=Annotated[shape.annotation, info],
             )
 
-    def take(self, given: dict[str, Any]) -> object:
+    def take(self, given: dict[str, object]) -> object:
         """The record of the options in ``given``, which lose them."""
         kind = self.load()
         values = {item: given.pop(self.names.get(item.name, item.name)) for item in self._fields(kind)}
         return kind(**{item.name: self._shape(kind, item).read(value) for item, value in values.items()})
 
-    def _shape(self, kind: type, item: "Field[Any]") -> "_Shape":
+    def _shape(self, kind: type, item: _Field) -> "_Shape":
         own = self.options.get(item.name)
         return _Shape(str | None) if own is not None and own.parser else _Shape.of(kind, item)
 
-    def _fields(self, kind: type) -> "list[Field[Any]]":
+    def _fields(self, kind: type) -> list[_Field]:
         own = inspect.get_annotations(kind)
         kept = [item for item in fields(kind) if item.name not in self.omit]
         return sorted(kept, key=lambda item: item.name not in own)
@@ -132,7 +134,7 @@ def _whole(function: Command, records: Mapping[str, Record]) -> Command:
         own = records[name].parameters() if name in records else (parameter.replace(kind=parameter.KEYWORD_ONLY),)
         parameters += own
 
-    def command(**given: Any) -> None:
+    def command(**given: object) -> None:
         function(**{name: record.take(given) for name, record in records.items()}, **given)
 
     command.__doc__, command.__name__, command.__module__ = function.__doc__, function.__name__, function.__module__
@@ -167,54 +169,50 @@ def attributes(kind: type) -> dict[str, str]:
 class _Shape:
     """How a field is written as an option: its type, and whether it is a list with commas of ``parts``."""
 
-    annotation: Any
+    annotation: object
     parts: type | None = None
     repeated: bool = False
 
     @classmethod
-    def of(cls, record: type, item: "Field[Any]") -> "_Shape":
+    def of(cls, record: type, item: _Field) -> "_Shape":
         hint = _hint(record, item)
-        kinds = [kind for kind in _members(hint) if kind is not type(None)]
-        optional = type(None) in _members(hint)
-        if get_origin(kinds[0]) is tuple:
-            inside = _members(get_args(kinds[0])[0])
-            if Path in inside:
-                return cls(list[Path] | None, repeated=True)
-            return cls(str | None if optional else str, inside[0])
-        chosen = str if str in kinds else kinds[0]  # a text stands for whatever else is taken
-        if chosen not in (str, int, float, bool, Path):
+        kinds, optional = _members(hint), type(None) in _members(hint)
+        inside = next((_members(get_args(kind)[0]) for kind in kinds if get_origin(kind) is tuple), None)
+        if inside and Path in inside:
+            return cls(list[Path] | None, repeated=True)
+        known = next((kind for kind in _SIMPLE if kind in (inside or kinds)), None)
+        if known is None:
             where = f"{record.__name__}.{item.name}"
             raise TypeError(f"{where} is of the type {hint}, of which no option can be made. Name it in omit=.")
-        return cls(chosen | None if optional else chosen)
+        kind = str if inside else known
+        return cls(kind | None if optional else kind, parts=known if inside else None)
 
-    def written(self, value: Any) -> Any:
+    def written(self, value: object) -> object:
         """A default as the option has it."""
-        if self.repeated:
-            return list(value) or None
-        if self.parts is not None and not isinstance(value, str | None):
-            return ",".join(map(str, value)) or NOTHING
-        return value
+        if not isinstance(value, tuple | list):
+            return value
+        return (list(value) or None) if self.repeated else (",".join(map(str, value)) or NOTHING)
 
-    def read(self, value: Any) -> Any:
+    def read(self, value: object) -> object:
         """A value of the option as the field has it."""
         if self.repeated:
-            return tuple(value or ())
-        if self.parts is not None:
-            return value if value is None else () if value == NOTHING else tuple(map(self.parts, split_list(value)))
-        return value
+            return tuple(value) if isinstance(value, list) else ()
+        if self.parts is None or not isinstance(value, str):
+            return value
+        return () if value == NOTHING else tuple(map(self.parts, split_list(value)))
 
 
-def _hint(record: type, item: "Field[Any]") -> Any:
+def _hint(record: type, item: _Field) -> object:
     """The type of a field; a text is read where the class is that has it."""
     owner = next(base for base in record.__mro__ if item.name in inspect.get_annotations(base))
     return get_type_hints(SimpleNamespace(__annotations__={"it": item.type}), vars(sys.modules[owner.__module__]))["it"]
 
 
-def _members(hint: Any) -> tuple[Any, ...]:
+def _members(hint: object) -> tuple[object, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
-def _default(item: "Field[Any]") -> Any:
+def _default(item: _Field) -> object:
     if item.default is not MISSING:
         return item.default
     return inspect.Parameter.empty if item.default_factory is MISSING else item.default_factory()
