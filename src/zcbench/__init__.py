@@ -44,4 +44,4 @@ _HOMES = {
     "truth": "zcbench.benchmarks.truths.lookup",
 }
 
-__all__, __getattr__, __dir__ = lazy(__name__, _HOMES)
+__all__, __getattr__, __dir__ = lazy(__name__, _HOMES, "__version__")

@@ -4,19 +4,22 @@ import importlib
 from collections.abc import Callable, Mapping
 
 
-def lazy(package: str, homes: Mapping[str, str]) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
+def lazy(
+    package: str, homes: Mapping[str, str], *own: str
+) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
     """The ``__all__``, ``__getattr__`` and ``__dir__`` of a package.
 
     Args:
         package: its ``__name__``.
         homes: the module that each public name is imported from; a name without one is a sub-package.
+        own: public names that the package has itself.
 
     Example:
         >>> names, load, _ = lazy("zcbench", {"split_list": "zcbench.specification", "runtime": ""})
         >>> names, load("runtime").__name__
         (['runtime', 'split_list'], 'zcbench.runtime')
     """
-    names = sorted(homes)
+    names = sorted([*homes, *own])
 
     def load(name: str) -> object:
         if name not in homes:
