@@ -2,7 +2,7 @@
 
 >>> from zcbench.benchmarks import truth
 >>> len(truth("nasbench201/cifar10-16"))
-1000
+200
 """
 
 from typing import TYPE_CHECKING

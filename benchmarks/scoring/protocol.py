@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from types import UnionType
 from typing import Any, get_origin
 
 import torch
@@ -147,7 +146,7 @@ class Protocol:
             )
 
 
-def _fits(value: object, kind: type | UnionType) -> bool:
+def _fits(value: object, kind: Any) -> bool:
     """Whether a value from JSON is of the type that a field is annotated with."""
     if get_origin(kind) is tuple:
         return isinstance(value, list) and len(value) == 3 and all(type(size) is int for size in value)

@@ -51,7 +51,7 @@ def truths(names: Names, data_dir: str | Path | None = None) -> dict[str, TruthT
 
     Example:
         >>> [len(table) for table in truths("nasbench201/cifar10-16/vanilla,nasbench201/cifar10-16/kd").values()]
-        [1000, 1000]
+        [200, 200]
     """
     return {label: truth(name, data_dir) for label, name in labels(named_truths(names)).items()}
 
