@@ -8,7 +8,8 @@ import typer
 from typer.testing import CliRunner
 
 import zcbench
-from zcbench.cli.options import Record, RecordGroup, attributes, options
+from zcbench.cli.options import Record, attributes, options
+from zcbench.cli.strict import strict
 from zcbench.distill import Recipe
 
 
@@ -59,7 +60,7 @@ def read(text: str) -> dict[str, float]:
 
 def application(**changes: object) -> typer.Typer:
     """An app with one command of one record, beside another command."""
-    app = typer.Typer(cls=RecordGroup, add_completion=False, rich_markup_mode=None)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
     given = {"options": {"weights": typer.Option(parser=read), "steps": typer.Option("--count", min=1)}}
     record = Record(f"{__name__}:Many", **{"omit": ("extra",), **given, **changes})
     options_of = options(many=record)
@@ -74,7 +75,7 @@ def application(**changes: object) -> typer.Typer:
     def rest() -> None:
         """Do the rest."""
 
-    return app
+    return strict(app)
 
 
 def call(*words: str, **changes: object) -> object:

@@ -10,13 +10,11 @@ from rich.console import Console
 from zcbench import __version__
 from zcbench.cli import bench, data, distill, ensembles, proxies, resample, scores, search, similarity, truth
 from zcbench.cli.extensions import add_commands
-from zcbench.cli.options import RecordGroup
 from zcbench.cli.strict import strict
 from zcbench.errors import Interrupted, ZcbenchError
 
 app = typer.Typer(
     name="zcbench",
-    cls=RecordGroup,
     help="Rank neural architectures without training them, and say honestly how good that ranking is.",
     epilog="Exit codes: 0 done; 1 a check failed or zcbench could not go on, and says why; 2 wrong usage; 130 stopped "
     "by Ctrl-C, and what is finished is kept. Of an option that is given twice the last counts, unless its help says "
@@ -39,6 +37,7 @@ app.add_typer(truth.app, name="truth")
 app.add_typer(scores.app, name="scores")
 app.add_typer(ensembles.app, name="ensembles")
 add_commands(app)
+strict(app)
 
 
 def _version(asked: bool) -> None:
@@ -63,7 +62,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        strict(app)(prog_name="zcbench")
+        app(prog_name="zcbench")
     except ZcbenchError as error:
         _end(type(error).__name__, str(error), 130 if isinstance(error, Interrupted) else 1)
     except OSError as error:

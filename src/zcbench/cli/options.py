@@ -13,7 +13,7 @@ that field. A field of type ``tuple[str, ...]`` is a list with commas, in which 
 paths is an option that may be repeated; a union with ``str`` is a text.
 
 The class is named by its module, which is imported when the command is called or asked for help: the other commands,
-and the list of all, start without it. The command stands in an app of the class `RecordGroup`.
+and the list of all, start without it. The command is a `StrictCommand`, as `strict` makes every one of an app.
 """
 
 import inspect
@@ -29,10 +29,8 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
-from typer.core import TyperGroup
 from typer.models import OptionInfo
 
-from zcbench.cli.strict import StrictCommand
 from zcbench.specification import split_list
 
 Command = Callable[..., None]
@@ -103,7 +101,7 @@ def options(**records: Record) -> Callable[[Command], Command]:
 
     def mark(function: Command) -> Command:
         def command() -> None:
-            raise AssertionError(f"{function.__name__} is called by a RecordGroup")
+            raise AssertionError(f"{function.__name__} is no StrictCommand")
 
         command.__doc__, command.__name__ = function.__doc__, function.__name__
         command.__module__, command.__qualname__ = function.__module__, function.__qualname__
@@ -111,20 +109,6 @@ def options(**records: Record) -> Callable[[Command], Command]:
         return command
 
     return mark
-
-
-class RecordGroup(TyperGroup):
-    """Commands, of which those with records get their options when they are called."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """The command that ``args`` name, with its options, and the rest."""
-        name, command, rest = super().resolve_command(ctx, args)
-        whole = getattr(getattr(command, "callback", None), "whole", None)
-        if whole is None:
-            return name, command, rest
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        alone.command(name, cls=StrictCommand)(whole())
-        return name, typer.main.get_command(alone), rest
 
 
 def _whole(function: Command, records: Mapping[str, Record]) -> Command:

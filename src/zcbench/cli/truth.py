@@ -9,7 +9,7 @@ from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DATA_DIR, execution
-from zcbench.cli.options import Record, RecordGroup, options
+from zcbench.cli.options import Record, options
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from zcbench.distill import Recipe
 
 app = typer.Typer(
-    cls=RecordGroup,
     help="Train architectures, with and without a teacher, into truths of your own.",
     no_args_is_help=True,
     rich_markup_mode=None,
