@@ -15,6 +15,9 @@ from zcbench.cli import app
 from zcbench.errors import ProtocolError, StoreError, UnknownNameError
 from zcbench.runtime.execution import Execution
 
+from ..benchmarks.scoring import conftest as scoring
+
+run, archs, space, batch, plugin = scoring.run, scoring.archs, scoring.space, scoring.batch, scoring.plugin
 MINE = Path(__file__).parents[2] / "examples" / "my_proxy.py"
 
 
