@@ -110,7 +110,7 @@ def test_a_command_may_have_other_defaults_and_names():
 
 def test_help_is_the_docstring():
     """Closed form: sentences of the classes without marks, own fields before inherited ones; wrong values are usage."""
-    text = " ".join(CliRunner().invoke(application(), ["work", "--help"]).output.split())
+    text = " ".join(CliRunner().invoke(application(), ["work", "--help"]).output.replace("\\[", "[").split())
     assert "How many steps, over two lines. [default: 3; x>=1]" in text and "small or large. [default: small]" in text
     assert "default: a,b" in text and text.index("--source") < text.index("--width") and "--extra" not in text
     assert attributes(Many)["width"] == "small or large." and attributes(Many)["rate"] == "Their rate."
