@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zcbench import datasets, spaces
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.benchmarks.scoring.teachers import build_teacher, load_weights, read_teacher
+from zcbench.benchmarks.scoring.checkpoints import load_weights
+from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, read_teacher
 from zcbench.datasets import Batch
 from zcbench.distill.losses.diswot import class_products
 from zcbench.distill.losses.geometry import direction, image_products

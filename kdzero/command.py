@@ -16,7 +16,7 @@ from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
-    from zcbench.benchmarks.scoring.protocol import TeacherChoice
+    from zcbench.benchmarks.scoring.teachers import TeacherChoice
     from zcbench.kdzero.content import DistillerContent
     from zcbench.kdzero.evolution import DistillerSettings, Preset
 

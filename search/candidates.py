@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zcbench import spaces
-from zcbench.benchmarks.ranking.study import choose_architectures
+from zcbench.benchmarks.scoring.choosing import choose_architectures
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.architectures import ALL, Architectures, architectures
 from zcbench.search.costs import Costs

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +12,14 @@ import pandas as pd
 from zcbench import datasets
 from zcbench.benchmarks.ranking.evidence import SIZES
 from zcbench.benchmarks.scoring import bundled
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.run import OpenRun, open_run
 from zcbench.benchmarks.scoring.store import Row
 from zcbench.benchmarks.scoring.teachers import read_teacher
 from zcbench.datasets import Batch
 from zcbench.errors import BatchError
 from zcbench.proxies import REGISTRY
+from zcbench.runtime.execution import Execution
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.evaluation import Attempts
 from zcbench.search.objective import Objective
@@ -26,7 +27,6 @@ from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
 
 _MOST_CLASSES = 1_000_000
-_OF_THE_RUN = ("init", "dtype", "layout", "device", "workers", "timeout", "plugins")
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,11 @@ def made(
     teacher = None
     if has_teacher(objective):
         teacher = read_teacher(scoring.teacher, space, scoring.teacher_seed, checkpoint=scoring.teacher_checkpoint)
-    options: dict[str, Any] = {name: getattr(scoring, name) for name in _OF_THE_RUN}
+    options = {name: getattr(scoring, name) for name in ("init", "dtype", "layout", "device")}
+    conditions = Conditions(space, batch, teacher, **options)
+    execution = Execution(scoring.workers, scoring.timeout, tuple(scoring.plugins))
     notes = {"notes": {"architectures": "those that a search asked for"}}
-    with open_run(space, members, batch, out, teacher=teacher, notes=notes, **options) as run:
+    with open_run(conditions, members, out, execution=execution, notes=notes) as run:
         about = {"made on the way": members, "initialisations": scoring.inits, "protocol": run.protocol.to_dict()}
         attempts = scored_on_demand(run, range(scoring.inits))
         yield Source((batch.num_classes, batch.image_shape), scoring.dataset, attempts, about)

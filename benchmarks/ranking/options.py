@@ -1,9 +1,12 @@
 """Options of a ranking, the same for the command line and for Python."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from zcbench.benchmarks.ranking.supervised import TRAIN, Supervision
 from zcbench.errors import RankingError
+
+if TYPE_CHECKING:
+    from zcbench.benchmarks.ranking.supervised import Supervision
 
 UNITS = ("architectures", "classes")
 """What a replicate of the bootstrap may draw."""
@@ -40,7 +43,7 @@ class RankingOptions:
     unit: str = "architectures"
     failures_last: bool = False
     supervised: tuple[str, ...] = ()
-    supervised_train: int = TRAIN
+    supervised_train: int = 200
 
     def __post_init__(self) -> None:
         for name, good, expected in (
@@ -52,10 +55,13 @@ class RankingOptions:
             if not good:
                 raise RankingError(f"{name}={getattr(self, name)!r} was given. Expected {expected}.")
         object.__setattr__(self, "supervised", tuple(self.supervised))
-        self.supervision()
+        if self.supervised:
+            self.supervision()
 
-    def supervision(self) -> Supervision:
+    def supervision(self) -> "Supervision":
         """The regressions to fit."""
+        from zcbench.benchmarks.ranking.supervised import Supervision  # an option of a command must load at once
+
         return Supervision(self.supervised, self.supervised_train, self.seed)
 
     @classmethod

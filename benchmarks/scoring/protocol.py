@@ -4,89 +4,24 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any, get_origin
 
 import torch
 
+from zcbench.benchmarks.scoring.conditions import Conditions
+from zcbench.benchmarks.scoring.options import require_known
+from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.content import class_content
-from zcbench.datasets import Batch
-from zcbench.errors import ProtocolError, TeacherError, writable
+from zcbench.errors import ProtocolError
 from zcbench.spaces import Space
 
 #: Raised when the meaning of a stored score changes.
 SCORE_SCHEMA = 1
-_DTYPES = ("float32", "float64", "bfloat16", "float16")
-_LAYOUTS = ("contiguous", "channels_last")
 #: Fields that older stores lack, and what they were then.
 _ADDED = {"layout": "contiguous", "teacher_file_sha256": None, "teacher_checkpoint_sha256": None}
 #: Fingerprints of spaces that are no part of zcbench; left out of the text where there are none.
 _CODE = ("space_sha256", "teacher_space_sha256")
 _ADDED |= dict.fromkeys(_CODE)
-
-
-@dataclass(frozen=True)
-class TeacherChoice:
-    """A network taken as the teacher of every student of a run.
-
-    `zcbench.benchmarks.scoring.teachers` reads and builds it.
-
-    Attributes:
-        arch: its architecture, or the name of a function in ``file``.
-        seed: names the stream of its initialisation, and of what is random when its signals are computed.
-        init: its initialisation scheme; that of the students if None.
-        space: where it is built; the space of the students if None.
-        file: Python file with the function that builds it, in place of a space.
-        checkpoint: file with its weights, in place of an initialisation.
-        file_sha256: fingerprint that ``file`` must have; that of the file as it is now if None.
-        checkpoint_sha256: fingerprint that ``checkpoint`` must have, likewise.
-
-    Raises:
-        TeacherError: a file is missing or has another fingerprint, or an initialisation is named for a function.
-    """
-
-    arch: str
-    seed: int = 0
-    init: str | None = None
-    space: Space | None = None
-    file: Path | None = None
-    checkpoint: Path | None = None
-    file_sha256: str | None = None
-    checkpoint_sha256: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.file is not None and (self.init is not None or self.space is not None):
-            given = "init" if self.space is None else "space"
-            raise TeacherError(
-                f"{given}= was given for the function {self.arch!r} of {self.file}, which draws its own weights. "
-                f"Expected a function alone; leave {given}= out."
-            )
-        for name in ("file", "checkpoint"):
-            if (path := getattr(self, name)) is not None:
-                object.__setattr__(self, name, Path(path).absolute())
-                pinned = _pinned(getattr(self, name), getattr(self, f"{name}_sha256"))
-                object.__setattr__(self, f"{name}_sha256", pinned)
-
-    @property
-    def label(self) -> str:
-        """What tables call it: the architecture, or file and function."""
-        return self.arch if self.file is None else f"{writable(self.file.name)}:{self.arch}"
-
-
-def _pinned(file: Path, sha256: str | None) -> str:
-    """Fingerprint of a file of the teacher's, which must be ``sha256`` if that is given."""
-    try:
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise TeacherError(
-            f"Cannot read the teacher's file {str(file)!r}: {error.strerror}. Expected a file; check the path."
-        ) from error
-    if sha256 not in (None, found):
-        raise TeacherError(
-            f"The teacher's file {str(file)!r} has the sha256 {found}. Expected {sha256}; put back the file, or leave "
-            f"the fingerprint out."
-        )
-    return found
 
 
 @dataclass(frozen=True)
@@ -142,27 +77,12 @@ class Protocol:
     teacher_space_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        if self.dtype not in _DTYPES:
-            raise ProtocolError(f"dtype={self.dtype!r} was given. Expected one of {', '.join(_DTYPES)}.")
-        if self.layout not in _LAYOUTS:
-            raise ProtocolError(f"layout={self.layout!r} was given. Expected {' or '.join(_LAYOUTS)}.")
+        require_known(self.dtype, self.layout)
 
     @classmethod
-    def of(
-        cls,
-        space: Space,
-        batch: Batch,
-        init: str = "default",
-        dtype: str = "float32",
-        layout: str = "contiguous",
-        device: str = "cpu",
-        teacher: TeacherChoice | None = None,
-    ) -> "Protocol":
-        """Protocol of scoring networks of ``space`` on ``batch``.
-
-        Raises:
-            ProtocolError: an unknown ``dtype`` or ``layout``.
-        """
+    def of(cls, conditions: Conditions) -> "Protocol":
+        """Protocol of scores that are made under ``conditions``."""
+        space, batch, teacher = conditions.space, conditions.batch, conditions.teacher
         return cls(
             space=space.spec,
             dataset=batch.dataset,
@@ -172,12 +92,12 @@ class Protocol:
             batch_sha256=batch.sha256,
             image_shape=batch.image_shape,
             num_classes=batch.num_classes,
-            init=init,
-            dtype=dtype,
-            layout=layout,
-            device=device,
+            init=conditions.init,
+            dtype=conditions.dtype,
+            layout=conditions.layout,
+            device=conditions.device,
             space_sha256=class_content(type(space)),
-            **({} if teacher is None else _teacher_fields(teacher, space, init)),
+            **({} if teacher is None else _teacher_fields(teacher, space, conditions.init)),
         )
 
     @classmethod

@@ -7,28 +7,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import starmap
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
 import zcbench
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, locked
-from zcbench.benchmarks.scoring.protocol import Protocol, TeacherChoice
+from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.session import Session
 from zcbench.benchmarks.scoring.store import Missing, Request, Row, Store
-from zcbench.benchmarks.scoring.teachers import build_teacher, read_teacher
 from zcbench.benchmarks.scoring.worker import ScoringJob, Unit
-from zcbench.datasets import Batch
-from zcbench.errors import Interrupted, ProtocolError, unknown
+from zcbench.errors import Interrupted, ProtocolError
 from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY, NetworkCosts, Proxy, resolve
 from zcbench.runtime.crew import TRANSIENT
 from zcbench.runtime.devices import check_device
+from zcbench.runtime.execution import Execution
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
-from zcbench.spaces import Space
-from zcbench.spaces.initialisation import INITIALISATIONS
 from zcbench.spaces.measuring import Cost
 
 
@@ -68,24 +65,14 @@ class RunResult:
 
 
 def score_run(
-    space: Space,
+    conditions: Conditions,
     archs: Sequence[str],
     proxies: Sequence[str | Proxy],
     seeds: Sequence[int],
-    batch: Batch,
     out: str | Path,
     *,
-    init: str = "default",
-    dtype: str = "float32",
-    layout: str = "contiguous",
-    device: str = "cpu",
-    teacher: str | TeacherChoice | None = None,
-    workers: int = 2,
-    timeout: float | None = None,
-    plugins: Sequence[str | Path] = (),
-    retry_failed: bool = False,
-    notes: Mapping[str, Any] | None = None,
-    console: Console | None = None,
+    execution: Execution | None = None,
+    notes: Mapping[str, object] | None = None,
 ) -> RunResult:
     """Score every architecture with every proxy under every seed, and keep each score as soon as it is finished.
 
@@ -93,32 +80,20 @@ def score_run(
     proxy that fails, hangs or kills its worker gives a row with a status and stops nothing else.
 
     Args:
-        space: where the architectures are from.
+        conditions: space, images, teacher, and how networks are made; they are the protocol of the run.
         archs: architectures; a repeated one counts once.
         proxies: names or `Proxy` objects; all that one architecture and seed lack are computed in one shared pass.
         seeds: each names the streams of one initialisation and of what is random in a proxy.
-        batch: labelled images; part of the protocol.
         out: folder of the run; made if missing.
-        init: initialisation scheme of the networks.
-        dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
-        layout: ``contiguous``, or ``channels_last``, which is faster and rounds differently.
-        device: where the networks run.
-        teacher: for proxies that compare with one, a `TeacherChoice` or a text as
-            `zcbench.benchmarks.scoring.teachers.read_teacher` takes it, such as an architecture of ``space`` or
-            ``"resnet:resnet56"``.
-        workers: processes, one thread each; 0 computes in this process. The scores are the same bits.
-        timeout: seconds that a pass or a proxy may take; no limit if None.
-        plugins: Python files that define proxies, loaded here and in every worker.
-        retry_failed: compute again what a worker's death, lack of time or of memory has prevented before.
+        execution: processes, time limit, plug-ins, progress; two workers if None. The scores are the same bits.
         notes: kept in ``run.json`` for people, such as how the architectures were chosen.
-        console: where to show progress; nowhere if None.
 
     Returns:
         A `RunResult`; its ``scores()`` is the table.
 
     Raises:
-        ArchitectureError: a string that is no architecture of ``space``.
-        UnknownNameError: a proxy or initialisation that nobody knows.
+        ArchitectureError: a string that is no architecture of the space.
+        UnknownNameError: a proxy that nobody knows.
         ProtocolError: the folder has scores of another protocol, or of a proxy that was edited and kept its version,
             or this request cannot be carried out.
         BatchError: batch, networks and teacher do not fit together.
@@ -127,32 +102,18 @@ def score_run(
         RunInterrupted: Ctrl-C or SIGTERM; all finished scores are kept.
 
     Example:
-        >>> archs = space.subset("live")[:100]  # doctest: +SKIP
-        >>> batch = datasets.batch(datasets.load("digits"), 32)  # doctest: +SKIP
-        >>> score_run(space, archs, ["params", "synflow"], [0, 1], batch, "runs/first")  # doctest: +SKIP
+        >>> space = spaces.get("nasbench201")  # doctest: +SKIP
+        >>> conditions = Conditions(space, datasets.batch(datasets.load("digits"), 32))  # doctest: +SKIP
+        >>> score_run(conditions, space.subset("live")[:100], ["params", "synflow"], [0, 1], "run")  # doctest: +SKIP
     """
-    archs, seeds = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds)))
+    archs, seeds, execution = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds))), execution or Execution()
     _require_some(archs, "architectures")
     _require_some(seeds, "seeds")
     for arch in archs:
-        space.index(arch)
-    with open_run(
-        space,
-        proxies,
-        batch,
-        out,
-        init=init,
-        dtype=dtype,
-        layout=layout,
-        device=device,
-        teacher=teacher,
-        workers=workers,
-        timeout=timeout,
-        plugins=plugins,
-        retry_failed=retry_failed,
-        notes={"architectures": len(archs), "seeds": seeds, "notes": dict(notes or {})},
-    ) as run:
-        return run.score(archs, seeds, console)
+        conditions.space.index(arch)
+    about = {"architectures": len(archs), "seeds": seeds, "notes": dict(notes or {})}
+    with open_run(conditions, proxies, out, execution=execution, notes=about) as run:
+        return run.score(archs, seeds, execution.console)
 
 
 @dataclass
@@ -192,80 +153,51 @@ class OpenRun:
 
 @contextmanager
 def open_run(
-    space: Space,
+    conditions: Conditions,
     proxies: Sequence[str | Proxy],
-    batch: Batch,
     out: str | Path,
     *,
-    init: str = "default",
-    dtype: str = "float32",
-    layout: str = "contiguous",
-    device: str = "cpu",
-    teacher: str | TeacherChoice | None = None,
-    workers: int = 2,
-    timeout: float | None = None,
-    plugins: Sequence[str | Path] = (),
-    retry_failed: bool = False,
-    notes: Mapping[str, Any] | None = None,
+    execution: Execution | None = None,
+    notes: Mapping[str, object] | None = None,
 ) -> Iterator[OpenRun]:
     """Hold a run open, with its workers, for architectures that are not known beforehand.
 
     The arguments are those of `score_run`; what ``notes`` hold is kept in ``run.json`` with the request.
 
     Raises:
-        UnknownNameError: a proxy or initialisation that nobody knows.
+        UnknownNameError: a proxy that nobody knows.
         ProtocolError: the folder has scores of another protocol, or this request cannot be carried out.
         TeacherError: the teacher cannot be built for these classes and images, or its checkpoint cannot be used.
         StoreError: the folder is in use, cannot be written, or has a store that is damaged or of another version.
     """
-    for plugin in plugins:
+    execution, folder = execution or Execution(), Path(out)
+    for plugin in execution.plugins:
         load_file(plugin)
-    if init not in INITIALISATIONS:
-        raise unknown("initialisation", init, INITIALISATIONS)
     chosen = {proxy.name: proxy for proxy in resolve(proxies)}
-    choice, folder = read_teacher(teacher, space) if isinstance(teacher, str) else teacher, Path(out)
-    _require(space, list(chosen.values()), choice, device, workers, timeout)
-    protocol = Protocol.of(space, batch, init, dtype, layout, device, choice)
-    files = tuple(str(Path(plugin).resolve()) for plugin in plugins)
+    _require(conditions, list(chosen.values()))
+    protocol = Protocol.of(conditions)
     job = ScoringJob(
-        space=space,
-        images=batch.images,
-        labels=batch.labels,
-        num_classes=batch.num_classes,
-        init=init,
-        dtype=dtype,
-        layout=layout,
-        device=device,
+        conditions,
         proxies=tuple(_reference(proxy) for proxy in chosen.values()),
-        plugins=files,
-        teacher=choice,
-        timeout=timeout,
+        plugins=tuple(str(Path(plugin).resolve()) for plugin in execution.plugins),
+        timeout=execution.timeout,
         contents={name: proxy.content for name, proxy in chosen.items() if proxy.content is not None},
     )
-    if choice is not None and any(proxy.needs_teacher for proxy in chosen.values()):
-        build_teacher(choice, space, init, batch.num_classes, job.image_shape)  # before anything is scored
+    if any(proxy.needs_teacher for proxy in chosen.values()):
+        conditions.build_teacher()  # before anything is scored
+    again = TRANSIENT if execution.retry_failed else ()
     with locked(folder), Store(folder / STORE, write=True) as store:
         store.adopt(protocol)
         store.adopt_contents({(proxy.name, proxy.version): job.contents.get(name) for name, proxy in chosen.items()})
-        describe_run(folder, protocol, _request(chosen, workers, timeout, files, notes or {}))
+        describe_run(folder, protocol, _request(chosen, execution.workers, job, notes or {}))
         with Stop() as stop, Session(store, Bar(None, 0, {}), stop, job, chosen) as session:
-            yield OpenRun(folder, protocol, store, session, workers, TRANSIENT if retry_failed else ())
+            yield OpenRun(folder, protocol, store, session, execution.workers, again)
 
 
-def _require(
-    space: Space,
-    proxies: Sequence[Proxy],
-    teacher: TeacherChoice | None,
-    device: str,
-    workers: int,
-    timeout: float | None,
-) -> None:
+def _require(conditions: Conditions, proxies: Sequence[Proxy]) -> None:
     _require_some(proxies, "proxies")
-    check_device(device)
-    if workers < 0:
-        raise ProtocolError(f"workers={workers} was given. Expected 0 (this process) or more.")
-    if timeout is not None and not timeout > 0:
-        raise ProtocolError(f"timeout={timeout} was given. Expected seconds above 0, or None for no limit.")
+    check_device(conditions.device)
+    teacher = conditions.teacher
     compare = [proxy.name for proxy in proxies if proxy.needs_teacher]
     if compare and teacher is None:
         raise ProtocolError(
@@ -273,7 +205,7 @@ def _require(
             f"leave them out."
         )
     if teacher is not None and teacher.file is None:
-        (teacher.space or space).index(teacher.arch)
+        (teacher.space or conditions.space).index(teacher.arch)
 
 
 def _require_some(given: Sequence[object], what: str) -> None:
@@ -292,26 +224,23 @@ def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Scorin
     archs = list(dict.fromkeys(item.arch for item in missing if not reading.isdisjoint(item.proxies)))
     costs: dict[str, NetworkCosts] = {}
     if archs:
-        table = job.space.costs(archs, num_classes=job.num_classes, image_shape=job.image_shape)
+        made = job.conditions
+        table = made.space.costs(archs, num_classes=made.num_classes, image_shape=made.image_shape)
         costs = dict(zip(archs, starmap(NetworkCosts, table[list(Cost._fields)].to_numpy().tolist())))
     return [Unit(item.arch, item.seed, item.proxies, costs.get(item.arch)) for item in missing]
 
 
 def _request(
-    proxies: Mapping[str, Proxy],
-    workers: int,
-    timeout: float | None,
-    plugins: Sequence[str],
-    notes: Mapping[str, Any],
-) -> dict[str, Any]:
+    proxies: Mapping[str, Proxy], workers: int, job: ScoringJob, notes: Mapping[str, object]
+) -> dict[str, object]:
     return {
         **notes,
         "proxies": {name: proxy.version for name, proxy in proxies.items()},
         "higher_is_better": {name: proxy.higher_is_better for name, proxy in proxies.items()},
         "baselines": [name for name, proxy in proxies.items() if proxy.baseline],
         "workers": workers,
-        "timeout": timeout,
-        "plugins": list(plugins),
+        "timeout": job.timeout,
+        "plugins": list(job.plugins),
         "zcbench": zcbench.__version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",

@@ -1,35 +1,90 @@
 """Teachers of every kind: named in one text, built as a network, with weights from a checkpoint or from a seed."""
 
+import hashlib
 import inspect
-import io
-import pickle
 import re
-import warnings
-from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256 as fingerprint
-from itertools import islice
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zcbench import spaces
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.errors import TeacherError, ZcbenchError, unknown
+from zcbench.benchmarks.scoring.checkpoints import load_weights
+from zcbench.errors import TeacherError, ZcbenchError, unknown, writable
 from zcbench.plugins import load_file
 from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.streams import seeded
 
-#: Where a checkpoint may keep the weights, if they are not all that it holds.
-INSIDE = ("state_dict", "model", "model_state_dict", "net")
-#: What wrappers put before the name of every weight.
-WRAPPERS = ("module.", "_orig_mod.")
+LARGEST = "largest"
 _FUNCTION = re.compile(r"(.+\.py):(\w+)")
 _ELSEWHERE = re.compile(r"(\w+(?:\([^()]*\))?):(.+)")
-_COUNTER = "num_batches_tracked"  # a batch norm counts its batches; old checkpoints lack it
-_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class TeacherChoice:
+    """A network taken as the teacher of every student of a run.
+
+    `read_teacher` reads and `build_teacher` builds it.
+
+    Attributes:
+        arch: its architecture, or the name of a function in ``file``.
+        seed: names the stream of its initialisation, and of what is random when its signals are computed.
+        init: its initialisation scheme; that of the students if None.
+        space: where it is built; the space of the students if None.
+        file: Python file with the function that builds it, in place of a space.
+        checkpoint: file with its weights, in place of an initialisation.
+        file_sha256: fingerprint that ``file`` must have; that of the file as it is now if None.
+        checkpoint_sha256: fingerprint that ``checkpoint`` must have, likewise.
+
+    Raises:
+        TeacherError: a file is missing or has another fingerprint, or an initialisation is named for a function.
+    """
+
+    arch: str
+    seed: int = 0
+    init: str | None = None
+    space: Space | None = None
+    file: Path | None = None
+    checkpoint: Path | None = None
+    file_sha256: str | None = None
+    checkpoint_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.file is not None and (self.init is not None or self.space is not None):
+            given = "init" if self.space is None else "space"
+            raise TeacherError(
+                f"{given}= was given for the function {self.arch!r} of {self.file}, which draws its own weights. "
+                f"Expected a function alone; leave {given}= out."
+            )
+        for name in ("file", "checkpoint"):
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(path).absolute())
+                pinned = _pinned(getattr(self, name), getattr(self, f"{name}_sha256"))
+                object.__setattr__(self, f"{name}_sha256", pinned)
+
+    @property
+    def label(self) -> str:
+        """What tables call it: the architecture, or file and function."""
+        return self.arch if self.file is None else f"{writable(self.file.name)}:{self.arch}"
+
+
+def _pinned(file: Path, sha256: str | None) -> str:
+    """Fingerprint of a file of the teacher's, which must be ``sha256`` if that is given."""
+    try:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise TeacherError(
+            f"Cannot read the teacher's file {str(file)!r}: {error.strerror}. Expected a file; check the path."
+        ) from error
+    if sha256 not in (None, found):
+        raise TeacherError(
+            f"The teacher's file {str(file)!r} has the sha256 {found}. Expected {sha256}; put back the file, or leave "
+            f"the fingerprint out."
+        )
+    return found
 
 
 def read_teacher(
@@ -59,7 +114,7 @@ def read_teacher(
         return TeacherChoice(match[2], seed, init, file=Path(match[1]), checkpoint=file)
     elsewhere = None if given in space else _ELSEWHERE.fullmatch(given)
     home, arch = (spaces.get(elsewhere[1]), elsewhere[2]) if elsewhere else (None, given)
-    chosen = largest(home or space) if arch == "largest" else arch
+    chosen = largest(home or space) if arch == LARGEST else arch
     (home or space).index(chosen)
     return TeacherChoice(chosen, seed, init, home, checkpoint=file)
 
@@ -106,95 +161,6 @@ def build_teacher(
     return network
 
 
-def load_weights(network: nn.Module, file: str | Path, sha256: str | None = None) -> None:
-    """Give ``network`` the weights of a checkpoint; nothing that the file holds is run.
-
-    Args:
-        network: its weights and buffers are overwritten.
-        file: what ``torch.save`` wrote: a state_dict, or a dictionary with one under a name of `INSIDE`. The prefix
-            ``module.`` of wrapped networks is taken off.
-        sha256: fingerprint that the file must have.
-
-    Raises:
-        TeacherError: the file is missing, damaged or another one, is no state_dict, or does not fit the network.
-    """
-    weights = _unwrapped(_state(_content(Path(file), sha256), file))
-    own = network.state_dict()
-    missing = [name for name in own if name not in weights and not name.endswith(_COUNTER)]
-    unexpected = [name for name in weights if name not in own]
-    shapes = [
-        f"{name} is {tuple(weights[name].shape)} there and {tuple(own[name].shape)} in the network"
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
-    ]
-    wrong = [("it lacks", missing), ("the network has no", unexpected), ("of another shape:", shapes)]
-    if any(found for _, found in wrong):
-        told = "; ".join(f"{what} {_first(found)}" for what, found in wrong if found)
-        raise TeacherError(
-            f"The checkpoint {str(file)!r} does not fit the teacher: {told}. Expected the weights of this very "
-            f"network; check the teacher's architecture and its number of classes."
-        )
-    network.load_state_dict(weights, strict=False)
-
-
-def _first(found: list[str]) -> str:
-    rest = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(islice(found, _SHOWN)) + rest
-
-
-def _content(file: Path, sha256: str | None) -> object:
-    """What a checkpoint holds, read with a list of types that cannot run anything."""
-    data = _read(file, sha256)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise TeacherError(
-            f"The checkpoint {str(file)!r} holds more than tensors, or is none, and was not loaded: such a file can "
-            f"run anything. Expected a state_dict; write one with torch.save(network.state_dict(), FILE)."
-        ) from error
-    except Exception as error:
-        raise TeacherError(
-            f"The checkpoint {str(file)!r} cannot be read ({type(error).__name__}): it is cut short, damaged or no "
-            f"checkpoint. Expected a file that torch.save wrote; copy it again."
-        ) from error
-
-
-def _read(file: Path, sha256: str | None) -> bytes:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise TeacherError(
-            f"Cannot read the teacher's checkpoint {str(file)!r}: {error.strerror}. Expected a file; check the path."
-        ) from error
-    if sha256 is not None and fingerprint(data).hexdigest() != sha256:
-        raise TeacherError(
-            f"The checkpoint {str(file)!r} is not the file that this run began with: its sha256 is not {sha256}. "
-            f"Expected it unchanged; put the old file back, or start another run."
-        )
-    return data
-
-
-def _state(content: object, file: str | Path) -> dict[str, Tensor]:
-    """The state_dict that a checkpoint is or holds."""
-    inside = [content[name] for name in INSIDE if name in content] if isinstance(content, Mapping) else []
-    for found in (content, *inside):
-        if isinstance(found, Mapping) and found and all(isinstance(tensor, Tensor) for tensor in found.values()):
-            return {str(name): tensor for name, tensor in found.items()}
-    given = f"the entries {_first([repr(key) for key in content])}" if isinstance(content, Mapping) else type(content)
-    raise TeacherError(
-        f"The checkpoint {str(file)!r} holds {given}, and no state_dict. Expected names and tensors, or those under "
-        f"{' or '.join(map(repr, INSIDE))}; write one with torch.save(network.state_dict(), FILE)."
-    )
-
-
-def _unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in WRAPPERS:
-        if all(name.startswith(prefix) for name in weights):
-            weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
-    return weights
-
-
 def _from_function(choice: TeacherChoice, num_classes: int, image_shape: ImageShape) -> nn.Module:
     """What the user's function makes on the teacher's own random stream, once it gives logits for these images."""
     assert choice.file is not None
@@ -218,7 +184,7 @@ def _from_function(choice: TeacherChoice, num_classes: int, image_shape: ImageSh
     return network.train()
 
 
-def _function(choice: TeacherChoice) -> Callable[..., Any]:
+def _function(choice: TeacherChoice) -> Callable[..., object]:
     assert choice.file is not None
     module = load_file(choice.file, sha256=choice.file_sha256)
     function = getattr(module, choice.arch, None)
@@ -228,7 +194,7 @@ def _function(choice: TeacherChoice) -> Callable[..., Any]:
     return function
 
 
-def _taken(function: Callable[..., Any], keywords: Iterable[str]) -> list[str]:
+def _taken(function: Callable[..., object], keywords: Iterable[str]) -> list[str]:
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return list(keywords)

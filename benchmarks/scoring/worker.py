@@ -7,19 +7,16 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zcbench import proxies
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.store import Row
-from zcbench.benchmarks.scoring.teachers import build_teacher
 from zcbench.errors import ProtocolError, ZcbenchError, told
 from zcbench.plugins import load_file
 from zcbench.proxies import NetworkCosts, Proxy, Score
 from zcbench.proxies.scoring.evaluation import status_of
 from zcbench.runtime.memory import give_back
-from zcbench.spaces import Space
-from zcbench.spaces.base import ImageShape
 
 
 class Unit(NamedTuple):
@@ -40,27 +37,21 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """What all units of a run have in common; sent once to each worker."""
+    """What all units of a run have in common; sent once to each worker.
 
-    space: Space
-    images: Tensor
-    labels: Tensor
-    num_classes: int
-    init: str
-    dtype: str
-    layout: str
-    device: str
+    Attributes:
+        conditions: under which everything is scored.
+        proxies: by name where the registry of a worker has them.
+        plugins: Python files that define proxies, loaded in every worker.
+        timeout: seconds that a pass or a proxy may take.
+        contents: fingerprints of the proxies of plug-ins.
+    """
+
+    conditions: Conditions
     proxies: tuple[str | Proxy, ...]
     plugins: tuple[str, ...] = ()
-    teacher: TeacherChoice | None = None
     timeout: float | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def image_shape(self) -> ImageShape:
-        """``(C, H, W)``."""
-        channels, height, width = self.images.shape[1:]
-        return channels, height, width
 
 
 class Scorer:
@@ -72,9 +63,10 @@ class Scorer:
             load_file(plugin)
         self._proxies = {proxy.name: proxy for proxy in proxies.resolve(job.proxies)}
         self._check_contents()
-        dtype, device = getattr(torch, job.dtype), torch.device(job.device)
-        self._layout = torch.channels_last if job.layout == "channels_last" else torch.contiguous_format
-        self._batch = (job.images.to(device, dtype, memory_format=self._layout), job.labels.to(device))
+        self._conditions = made = job.conditions
+        dtype, device = getattr(torch, made.dtype), torch.device(made.device)
+        self._layout = torch.channels_last if made.layout == "channels_last" else torch.contiguous_format
+        self._batch = (made.batch.images.to(device, dtype, memory_format=self._layout), made.batch.labels.to(device))
 
     def _check_contents(self) -> None:
         for name, sha256 in self._job.contents.items():
@@ -101,29 +93,24 @@ class Scorer:
             give_back()
 
     def _evaluate(self, unit: Unit, chosen: list[Proxy]) -> list[Score]:
-        built = proxies.needs_network(chosen)
+        conditions, built = self._conditions, proxies.needs_network(chosen)
         return proxies.evaluate(
-            self._build(unit) if built else None,
+            self._placed(conditions.build(unit.arch, unit.seed)) if built else None,
             self._batch,
             chosen,
             teacher=self._teacher if any(proxy.needs_teacher for proxy in chosen) else None,
             costs=unit.costs,
-            thin=partial(self._job.space.thin, unit.arch, seed=unit.seed, init=self._job.init),
+            thin=partial(conditions.space.thin, unit.arch, seed=unit.seed, init=conditions.init),
             seed=unit.seed,
             timeout=self._job.timeout,
         )
 
     @cached_property
     def _teacher(self) -> proxies.TeacherSignals | None:
-        choice = self._job.teacher
-        if choice is None:
+        choice, network = self._conditions.teacher, self._conditions.build_teacher()
+        if choice is None or network is None:
             return None
-        network = build_teacher(choice, self._job.space, self._job.init, self._job.num_classes, self._job.image_shape)
         return proxies.TeacherSignals(self._placed(network), choice.seed)
-
-    def _build(self, unit: Unit) -> nn.Module:
-        job = self._job
-        return self._placed(job.space.build(unit.arch, job.num_classes, unit.seed, job.image_shape, job.init))
 
     def _placed(self, network: nn.Module) -> nn.Module:
         return network.to(self._batch[0]).to(memory_format=self._layout)  # type: ignore[call-overload]

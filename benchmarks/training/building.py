@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
+from zcbench.benchmarks.training.conditions import TruthConditions
 from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
 from zcbench.benchmarks.training.protocol import TruthProtocol, TruthRequest, adopt, home
 from zcbench.benchmarks.training.tables import make_tables
@@ -21,18 +21,16 @@ from zcbench.benchmarks.training.workers import (
     prepare,
 )
 from zcbench.benchmarks.truths.table import TruthTable
-from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.objective import TrainingObjective
-from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import near_chance
 from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.plugins import load_file, loaded_sha256
 from zcbench.runtime.crew import TRANSIENT, Crew
+from zcbench.runtime.execution import Execution
 from zcbench.runtime.pool import Ending
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
 from zcbench.runtime.threads import one_thread
-from zcbench.spaces import Space
 
 
 class TruthInterrupted(Interrupted):
@@ -68,27 +66,14 @@ class TruthResult:
 
 
 def build_truth(
-    space: Space,
+    conditions: TruthConditions,
     archs: Sequence[str],
-    data: TrainingData,
-    dataset: str,
     out: str | Path,
     *,
     settings: Sequence[str] = SETTINGS,
     seeds: Sequence[int] = (0, 1),
-    recipe: Recipe | None = None,
-    distillers: Sequence[str] = ("kd",),
-    weights: Mapping[str, float] | None = None,
-    teacher: TeacherChoice | None = None,
-    teacher_recipe: Recipe | None = None,
-    init: str = "default",
-    device: str = "cpu",
-    workers: int = 2,
-    timeout: float | None = None,
-    plugins: Sequence[str | Path] = (),
-    retry_failed: bool = False,
+    execution: Execution | None = None,
     notes: Mapping[str, object] | None = None,
-    console: Console | None = None,
 ) -> TruthResult:
     """Train every architecture in every setting with every seed, and keep each result as soon as it is there.
 
@@ -97,32 +82,19 @@ def build_truth(
     the folder has already is not trained again; architectures, settings and seeds may be added to it later.
 
     Args:
-        space: where the architectures are from.
+        conditions: space, images, recipe, and the teacher and losses of the setting ``kd``; the protocol of the truth.
         archs: architectures; a repeated one counts once.
-        data: training and held-out test images.
-        dataset: what the table calls them.
         out: folder; it gets ``vanilla.parquet``, ``kd.parquet`` and ``gain.parquet`` (each a truth for ``--truth``),
             ``trainings.csv``, ``trainings.jsonl``, ``truth.json``, ``archs.txt`` with all architectures of the folder,
             and the teacher's ``teacher.pt``.
         settings: of ``vanilla`` (no teacher) and ``kd``.
         seeds: one training each.
-        recipe: of all students; its own seed is not used.
-        distillers: losses of the setting ``kd``.
-        weights: of ``ce`` and of each distiller; the defaults of `default_weights` where not given.
-        teacher: one fixed teacher for the setting ``kd``: with its checkpoint, measured once on the test images, or
-            trained here first.
-        teacher_recipe: how it is trained; as the students, if None.
-        init: initialisation scheme of the networks.
-        device: where to train.
-        workers: processes, one thread each; 0 trains in this process. The accuracies are the same.
-        timeout: seconds that one training may take in a worker; no limit if None.
-        plugins: Python files that define distillers, loaded here and in every worker; part of the protocol.
-        retry_failed: train again what a worker's death, lack of time or of memory has prevented before.
+        execution: processes, time limit, plug-ins that define losses (part of the protocol), progress; two workers if
+            None. The accuracies are the same.
         notes: kept in ``truth.json`` for people, such as how the architectures were chosen.
-        console: where to show progress; nowhere if None.
 
     Raises:
-        ArchitectureError: a string that is no architecture of ``space``.
+        ArchitectureError: a string that is no architecture of the space.
         ProtocolError: the folder has trainings of another protocol, or this request cannot be carried out.
         DistillError: recipe, weights and distillers do not fit together or to the networks.
         PluginError: a plug-in is missing, fails to load, or is edited while the trainings are made.
@@ -130,22 +102,23 @@ def build_truth(
         TruthInterrupted: Ctrl-C or SIGTERM; all finished trainings are kept, the teacher's to its last epoch.
     """
     archs, seeds, folder = list(dict.fromkeys(archs)), list(dict.fromkeys(map(int, seeds))), Path(out)
-    settings, recipe = list(dict.fromkeys(settings)), recipe or Recipe()
-    _require(space, archs, settings, seeds, teacher, workers, timeout)
-    files = tuple(_loaded(plugin) for plugin in plugins)
-    known = TrainingObjective(distillers, weights)  # refuses what is not known before anything is trained
-    recipe.steps_per_epoch(len(data))
-    own_recipe = teacher_recipe or recipe
+    settings, execution, kd = list(dict.fromkeys(settings)), execution or Execution(), conditions.kd
+    dataset, workers, timeout = conditions.dataset, execution.workers, execution.timeout
+    retry_failed, console = execution.retry_failed, execution.console
+    _require(conditions, archs, settings, seeds, execution)
+    files = tuple(_loaded(plugin) for plugin in execution.plugins)
+    known = TrainingObjective(kd.distillers, kd.weights) if kd else TrainingObjective(("kd",))
+    conditions.recipe.steps_per_epoch(len(conditions.data))
     job = TruthJob(
-        space=space,
-        data=data,
-        recipe=recipe,
+        space=conditions.space,
+        data=conditions.data,
+        recipe=conditions.recipe,
         distillers=tuple(item.name for item in known.distillers),
         weights=tuple(known.weights.items()),
-        init=init,
-        device=device,
-        teacher=teacher,
-        teacher_recipe=None if teacher is None or teacher.checkpoint is not None else own_recipe,
+        init=conditions.init,
+        device=conditions.device,
+        teacher=None if kd is None else kd.teacher,
+        teacher_recipe=None if kd is None or kd.teacher.checkpoint else kd.recipe or conditions.recipe,
         folder=folder.absolute(),
         plugins=files,
     )
@@ -242,13 +215,11 @@ class _Builder:
 
 
 def _require(
-    space: Space,
+    conditions: TruthConditions,
     archs: Sequence[str],
     settings: Sequence[str],
     seeds: Sequence[int],
-    teacher: TeacherChoice | None,
-    workers: int,
-    timeout: float | None,
+    execution: Execution,
 ) -> None:
     for given, what in ((archs, "architectures"), (settings, "settings"), (seeds, "seeds")):
         if not given:
@@ -258,18 +229,14 @@ def _require(
             raise unknown("setting of a training", setting, SETTINGS)
     if min(seeds) < 0:
         raise ProtocolError(f"The seed {min(seeds)} was given. Expected 0 or more.")
-    if KD in settings and teacher is None:
+    if KD in settings and conditions.kd is None:
         raise ProtocolError("The setting 'kd' needs a teacher, and none is given. Name one, or leave the setting out.")
-    if workers < 0:
-        raise ProtocolError(f"workers={workers} was given. Expected 0 (this process) or more.")
-    if timeout is not None and not timeout > 0:
-        raise ProtocolError(f"timeout={timeout} was given. Expected seconds above 0, or None for no limit.")
-    if timeout is not None and workers == 0:
+    if execution.timeout is not None and execution.workers == 0:
         raise ProtocolError(
             "A time limit was given without workers, and only those can be ended. Expected one or more."
         )
     for arch in archs:
-        space.index(arch)
+        conditions.space.index(arch)
 
 
 def _result(

@@ -9,7 +9,7 @@ from typing import Self
 import torch
 
 import zcbench
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
+from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.benchmarks.training.workers import TruthJob
 from zcbench.storage.run_folder import Json, RunFolder, plain
 

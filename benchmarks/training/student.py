@@ -10,7 +10,6 @@ from rich.console import Console
 from torch import nn
 
 import zcbench
-from zcbench.benchmarks.scoring.session import Stop
 from zcbench.benchmarks.training.student_job import Student, StudentFiles, StudentJob, Teaching, read_student
 from zcbench.benchmarks.training.student_networks import TeacherRecord
 from zcbench.benchmarks.training.student_scenarios import StudentTraining
@@ -18,6 +17,7 @@ from zcbench.distill.training.course import TrainingResult
 from zcbench.distill.training.export import save_program, save_weights
 from zcbench.distill.training.images import DataSource, TrainingData
 from zcbench.distill.training.recipe import Recipe
+from zcbench.runtime.stop import Stop
 from zcbench.storage.run_folder import RunFolder, plain
 
 __all__ = ["Student", "StudentFiles", "StudentResult", "Teaching", "read_student", "train_student"]

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.benchmarks.scoring.teachers import build_teacher, read_teacher
+from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, read_teacher
 from zcbench.benchmarks.training.student_job import StudentJob
 from zcbench.distill.training.checkpoint import content_sha256
 from zcbench.distill.training.sharing import require_apart

@@ -1,19 +1,23 @@
 """Look up a truth by name: in the stored tables, else in the files of the sources, else among the bundled ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from zcbench.benchmarks.truths import sources
 from zcbench.benchmarks.truths.catalogue import PUBLISHED
-from zcbench.benchmarks.truths.name import TruthName, unknown_truth
+from zcbench.benchmarks.truths.name import TruthName, labels, unknown_truth
 from zcbench.benchmarks.truths.packed import bundled, bundled_truth
 from zcbench.benchmarks.truths.sources import PublishedTruth
 from zcbench.benchmarks.truths.table import TruthTable
-from zcbench.errors import DataError
+from zcbench.errors import DataError, RankingError
+from zcbench.specification import split_list
 from zcbench.storage import files as folders
 
-__all__ = ["TruthName", "TruthTable", "from_sources", "source_paths", "table_path", "tables_here", "truth"]
+__all__ = ["TruthName", "TruthTable", "from_sources", "source_paths", "table_path", "tables_here", "truth", "truths"]
+
+#: Names of truths, each perhaps several with commas, or files.
+Names = str | Path | Iterable[str | Path]
 
 
 def truth(name: str | Path, data_dir: str | Path | None = None, per_seed: bool = False) -> TruthTable:
@@ -35,6 +39,33 @@ def truth(name: str | Path, data_dir: str | Path | None = None, per_seed: bool =
     if per_seed and table["seed"].isna().any():
         raise DataError(f"The truth {str(name)!r} holds means over runs. Expected single runs; leave per_seed out.")
     return table if per_seed else table.averaged()
+
+
+def truths(names: Names, data_dir: str | Path | None = None) -> dict[str, TruthTable]:
+    """Trained accuracies of several names, as `truth` gives them, by the label of each.
+
+    Raises:
+        RankingError: there is no name, as where the variable of a shell was empty.
+        UnknownNameError: one is not known.
+        DataError: one is not here, or damaged.
+
+    Example:
+        >>> [len(table) for table in truths("nasbench201/cifar10-16/vanilla,nasbench201/cifar10-16/kd").values()]
+        [200, 200]
+    """
+    return {label: truth(name, data_dir) for label, name in labels(named_truths(names)).items()}
+
+
+def named_truths(names: Names) -> list[str]:
+    """Names of truths in one list.
+
+    Raises:
+        RankingError: there is none.
+    """
+    given = [names] if isinstance(names, str | Path) else list(names)
+    if not (found := split_list(map(str, given))):
+        raise RankingError("No truth is named. Expected accuracies such as nasbench201/cifar10; 'zcbench data list'.")
+    return found
 
 
 def table_path(folder: Path, name: str, per_run: bool = False) -> Path:

@@ -22,15 +22,15 @@ class Recipe:
         batch_size: images in a step.
         optimizer: ``sgd`` (with momentum) or ``adamw``.
         lr: the highest learning rate.
-        momentum: of SGD; the first beta of AdamW. A one-cycle schedule moves it against the rate, see
+        momentum: momentum of SGD; the first beta of AdamW. A one-cycle schedule moves it against the rate, see
             `momentum_span`: from .95 to .85 and back for .9.
         nesterov: whether the momentum of SGD is Nesterov's.
-        weight_decay: of all parameters.
+        weight_decay: weight decay of all parameters.
         schedule: ``one_cycle``, ``cosine``, ``step`` or ``constant``.
         warmup: epochs in which the rate rises linearly, or of the rising part of a one-cycle schedule; .3 of the epochs
             for ``one_cycle`` and none for the others, if None.
         milestones: shares of the epochs after which ``step`` multiplies the rate by ``gamma``.
-        gamma: see ``milestones``.
+        gamma: factor of the rate at each of the ``milestones``.
         label_smoothing: share of the label that is spread over all classes in the cross-entropy.
         augmentation: ``none``, or ``crop_flip``: crops of the padded images and horizontal flips.
         padding: pixels on each side before a crop; an eighth of the side if None.

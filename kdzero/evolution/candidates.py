@@ -9,8 +9,8 @@ from time import perf_counter
 import torch
 from torch import nn
 
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
-from zcbench.benchmarks.scoring.teachers import build_teacher, load_weights
+from zcbench.benchmarks.scoring.checkpoints import load_weights
+from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher
 from zcbench.benchmarks.training.log import Key, TrainingRow
 from zcbench.distill.errors import (
     BadLoss,

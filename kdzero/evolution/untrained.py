@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zcbench.benchmarks.ranking.study import KNOWN, choose_architectures
+from zcbench.benchmarks.scoring.choosing import KNOWN, choose_architectures
 from zcbench.benchmarks.statistics import kendall, partial
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.distill.errors import MissingOutput

@@ -9,10 +9,15 @@ from typer.testing import CliRunner
 from zcbench import datasets, spaces
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.benchmarks.scoring import bundled
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.run import score_run
 from zcbench.cli import app
 from zcbench.errors import ProtocolError, StoreError, UnknownNameError
+from zcbench.runtime.execution import Execution
 
+from ..benchmarks.scoring import conftest as scoring
+
+run, archs, space, batch, plugin = scoring.run, scoring.archs, scoring.space, scoring.batch, scoring.plugin
 MINE = Path(__file__).parents[2] / "examples" / "my_proxy.py"
 
 
@@ -132,9 +137,8 @@ def test_an_own_proxy_is_ranked_beside_what_ships(own_proxy, data_dir, tmp_path)
     images = datasets.batch(datasets.load("cifar10(files=2)", data_dir), 64)
     assert images.sha256 == protocol.batch_sha256
     archs = list(dict.fromkeys(frame["arch"]))[:400:100]
-    score_run(
-        spaces.get("nasbench201"), archs, ["my_own"], [0], images, tmp_path / "mine", plugins=[own_proxy], workers=0
-    )
+    conditions, how = Conditions(spaces.get("nasbench201"), images), Execution(workers=0, plugins=(own_proxy,))
+    score_run(conditions, archs, ["my_own"], [0], tmp_path / "mine", execution=how)
     said = done("rank", tmp_path / "mine", "--beside", "nasbench201", "--plugin", own_proxy, "--data-dir", data_dir)
     assert "my_own" in said and "Beside, from nasbench201" in said
     ranking = Ranking.load(tmp_path / "mine" / "ranking")

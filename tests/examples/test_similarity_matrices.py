@@ -10,7 +10,7 @@ import torch
 
 import zcbench
 from zcbench import datasets, spaces
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
+from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.errors import ArchitectureError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "similarity_matrices.py"

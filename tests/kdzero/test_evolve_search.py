@@ -9,7 +9,7 @@ import torch
 from scipy.stats import kendalltau
 
 from zcbench import datasets
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
+from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.benchmarks.training.log import Key, TrainingLog
 from zcbench.distill import Recipe, TrainingData, train
 from zcbench.kdzero.evolution import (

@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F
 
 from zcbench import datasets, spaces
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.run import score_run
 from zcbench.proxies import REGISTRY, TeacherSignals, evaluate
+from zcbench.runtime.execution import Execution
 from zcbench.streams import numpy_stream
 
 ARCHS = {
@@ -154,7 +156,8 @@ def test_two_workers(tmp_path, benchmark):
 
     def run(workers: int) -> float:
         start = perf_counter()
-        score_run(space, archs, FIRST_ORDER[:7], [0], batch, tmp_path / str(workers), workers=workers)
+        how, out = Execution(workers=workers), tmp_path / str(workers)
+        score_run(Conditions(space, batch), archs, FIRST_ORDER[:7], [0], out, execution=how)
         return perf_counter() - start
 
     seconds = benchmark.pedantic(lambda: {workers: run(workers) for workers in (1, 2)}, rounds=1)

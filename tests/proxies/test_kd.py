@@ -12,10 +12,13 @@ from torch import nn
 
 import zcbench
 from zcbench import datasets, distill, proxies
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.run import score_run
+from zcbench.benchmarks.scoring.teachers import read_teacher
 from zcbench.errors import BatchError, UnknownNameError
 from zcbench.proxies import REGISTRY, TeacherSignals, evaluate
 from zcbench.proxies.kd import as_proxy
+from zcbench.runtime.execution import Execution
 
 from .conftest import make_network
 
@@ -214,7 +217,8 @@ def test_a_run_keeps_the_same_statuses_and_reasons(batch, tmp_path):
         space, arch = teacher.split(":")
         network = zcbench.spaces.get(space).build(arch, image_shape=(3, 16, 16))
         direct = statuses(build(CELLS[0]), (images.images, images.labels), TeacherSignals(network))
-        result = score_run(SPACE, CELLS[:1], KD, [0], images, tmp_path / space, teacher=teacher, workers=0)
+        conditions = Conditions(SPACE, images, read_teacher(teacher, SPACE))
+        result = score_run(conditions, CELLS[:1], KD, [0], tmp_path / space, execution=Execution(workers=0))
         rows = result.scores().set_index("proxy")
         assert {name: (s.status, s.reason) for name, s in direct.items()} == {
             name: (rows.status[name], rows.reason[name]) for name in KD

@@ -36,6 +36,7 @@ app.add_typer(truth.app, name="truth")
 app.add_typer(scores.app, name="scores")
 app.add_typer(ensembles.app, name="ensembles")
 add_commands(app)
+strict(app)
 
 
 def _version(asked: bool) -> None:
@@ -60,7 +61,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        strict(app)(prog_name="zcbench")
+        app(prog_name="zcbench")
     except ZcbenchError as error:
         _end(type(error).__name__, str(error), 130 if isinstance(error, Interrupted) else 1)
     except OSError as error:

@@ -9,6 +9,7 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from zcbench.cli.arguments import DataDir
 from zcbench.cli.output import table_console
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ _SHOWN = ("name", "space", "dataset", "split", "setting", "epochs", "aggregation
 _OF_RUNS = ("runs", "counts", "reliability", "ceiling")  # entries of a protocol that the lines about runs contain
 
 FOLDED = ("path", "file", "reason", "licence")
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder with images and accuracies.", envvar="ZCBENCH_DATA", show_default="user data folder"),
-]
 
 
 @app.command("list")

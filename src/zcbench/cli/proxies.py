@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from zcbench.cli.output import table_console
+from zcbench.cli.arguments import DataDir
+from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
 
 app = typer.Typer(help="List, show, check and document zero-cost proxies.", no_args_is_help=True, rich_markup_mode=None)
@@ -18,8 +17,6 @@ app = typer.Typer(help="List, show, check and document zero-cost proxies.", no_a
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines proxies. May be repeated.")
 ]
-
-DEFAULT_TRUTHS = ["nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/imagenet16-120"]
 
 
 def _load(plugins: list[Path] | None) -> None:
@@ -35,18 +32,15 @@ def list_proxies(plugin: Plugins = None) -> None:
     from zcbench.proxies import REGISTRY
 
     _load(plugin)
-    table = Table(box=SIMPLE)
-    for column in ("name", "version", "better", "labels", "reads", "source"):
-        table.add_column(column, overflow="fold", no_wrap=column == "name")
     items, broken = REGISTRY.usable()
+    rows: list[tuple[object, ...]] = []
     for item in items:
         better = "higher" if item.higher_is_better else "lower"
-        labels = "yes" if item.uses_labels else "no"
         source = "size baseline" if item.baseline else item.source or REGISTRY.origin(item.name)
-        table.add_row(item.name, str(item.version), better, labels, ", ".join(sorted(item.reads)), escape(source))
-    for name, error in broken.items():
-        table.add_row(name, "–", "–", "–", "–", f"[red]{escape(str(error))}[/]")
-    table_console().print(table)
+        labels, reads = "yes" if item.uses_labels else "no", ", ".join(sorted(item.reads))
+        rows.append((item.name, item.version, better, labels, reads, source))
+    rows += [(name, "–", "–", "–", "–", error) for name, error in broken.items()]
+    print_table(("name", "version", "better", "labels", "reads", "source"), rows)
     _list_ensembles()
 
 
@@ -54,16 +48,14 @@ def _list_ensembles() -> None:
     """Ensembles in a table of their own: they rank a population and score no architecture by itself."""
     from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
 
-    table = Table(box=SIMPLE, title="Ensembles: ranks aggregated over the architectures of a run", title_justify="left")
-    for column in ("name", "rule", "members", "source"):
-        table.add_column(column, overflow="fold", no_wrap=column == "name")
     items, broken = ENSEMBLES.usable()
+    rows: list[tuple[object, ...]] = []
     for item in items:
         source = "free baseline" if item.baseline else item.source or ENSEMBLES.origin(item.name)
-        table.add_row(item.name, item.rule, ", ".join(item.members), escape(source))
-    for name, error in broken.items():
-        table.add_row(name, "–", "–", f"[red]{escape(str(error))}[/]")
-    table_console().print(table)
+        rows.append((item.name, item.rule, ", ".join(item.members), source))
+    rows += [(name, "–", "–", error) for name, error in broken.items()]
+    title = "Ensembles: ranks aggregated over the architectures of a run"
+    print_table(("name", "rule", "members", "source"), rows, title)
 
 
 @app.command()
@@ -142,24 +134,12 @@ def docs(
     subsets: Annotated[str, typer.Option(help="Architectures that the numbers are about.")] = "all,live",
     draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")] = 1000,
     plugin: Plugins = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder with accuracies.", envvar="ZCBENCH_DATA", show_default="user data folder"),
-    ] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Write the reference: one Markdown page per proxy, and an index with the ensembles."""
-    from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
-    from zcbench.benchmarks.ranking.study import rank_run
-    from zcbench.benchmarks.truths.lookup import truth as look_up
-    from zcbench.proxies import REGISTRY
-    from zcbench.reports import write_reference
+    from zcbench.workflows.reference import TRUTHS, reference
 
     _load(plugin)
-    names, chosen = split_list(truth or DEFAULT_TRUTHS), split_list([subsets])
-    command, rankings, runs = f"zcbench proxies docs --out {out}", [], split_list(scores or [])
-    if runs:
-        truths = {name: look_up(name, data_dir) for name in names}
-        rankings = [rank_run(run, truths, subsets=chosen, draws=draws) for run in runs]
-        command += f" --scores {','.join(runs)} --truth {','.join(names)} --subsets {','.join(chosen)} --draws {draws}"
-    items, ensembles = REGISTRY.usable()[0], ENSEMBLES.usable()[0]
-    typer.echo(f"Reference: {write_reference(items, ensembles, out, rankings, command)}")
+    chosen = split_list(truth or TRUTHS), split_list([subsets])
+    page = reference(out, split_list(scores or ()), *chosen, draws=draws, data_dir=data_dir)
+    typer.echo(f"Reference: {page}")

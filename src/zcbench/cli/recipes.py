@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcbench.cli.options import Record
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
     from zcbench.distill.training.recipe import Recipe
+
+WARMUP = "three tenths of one_cycle, none of the others"
+WEIGHTS = "1 each; ce=.1,kd=.9 for kd alone under a teacher"
 
 Epochs = Annotated[int, typer.Option(min=1, help="Epochs of each training.")]
 BatchSize = Annotated[int, typer.Option(help="Images in a step.")]
@@ -20,9 +24,7 @@ WeightDecay = Annotated[float, typer.Option(help="Weight decay of all parameters
 Schedule = Annotated[str, typer.Option(help="one_cycle, cosine, step or constant.")]
 Warmup = Annotated[
     float | None,
-    typer.Option(
-        help="Epochs in which the learning rate rises.", show_default="three tenths of one_cycle, none of the others"
-    ),
+    typer.Option(help="Epochs in which the learning rate rises.", show_default=WARMUP),
 ]
 Smoothing = Annotated[float, typer.Option("--label-smoothing", help="Share of a label spread over all classes.")]
 Augmentation = Annotated[str, typer.Option(help="none, or crop_flip.")]
@@ -41,9 +43,25 @@ Weights = Annotated[
     str | None,
     typer.Option(
         help="Weights of the cross-entropy and of the losses, as ce=.1,kd=.9.",
-        show_default="1 each; ce=.1,kd=.9 for kd alone under a teacher",
+        show_default=WEIGHTS,
     ),
 ]
+
+
+def recipe(*omit: str, defaults: Mapping[str, object] | None = None) -> Record:
+    """Options of a `Recipe`, without those fields, with other defaults for some."""
+    return Record(
+        "zcbench.distill.training.recipe:Recipe",
+        omit=omit,
+        defaults=defaults or {},
+        options={
+            "epochs": typer.Option(min=1, help="Epochs of each training."),
+            "lr": typer.Option("--lr"),
+            "warmup": typer.Option(help="Epochs in which the rate rises.", show_default=WARMUP),
+            "padding": typer.Option(help="Pixels on each side before a crop.", show_default="an eighth of the side"),
+        },
+    )
+
 
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines distillers. May be repeated.")

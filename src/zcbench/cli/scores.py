@@ -4,12 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE
-from rich.markup import escape
-from rich.table import Table
 
-from zcbench.cli.bench import TRUTH, DataDir, Plugins, Truths, resolve_truths
-from zcbench.cli.output import table_console
+from zcbench.cli.arguments import TRUTH, DataDir, Plugins, Truths
+from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
 
 app = typer.Typer(
@@ -32,7 +29,7 @@ def list_scores() -> None:
         rows.append(
             (name, protocol["space"], *(f"{count:,}" for count in counts), f"{size / 1e6:.1f}", protocol["batch"])
         )
-    _print(("name", "space", "architectures", "proxies", "scores", "MB", "batch"), rows)
+    print_table(("name", "space", "architectures", "proxies", "scores", "MB", "batch"), rows)
 
 
 @app.command()
@@ -52,7 +49,7 @@ def show(
         seeds = ", ".join(map(str, request.get("seeds", ())))
         typer.echo(f"asked: {origin}; seeds {seeds}; {len(request.get('proxies', ()))} proxies")
     typer.echo(f"{about['scores']:,} scores of {about['architectures']:,} architectures")
-    _print(("proxy", "version", "attempts", "statuses", "ms"), [_line(entry) for entry in about["proxies"]])
+    print_table(("proxy", "version", "attempts", "statuses", "ms"), [_line(entry) for entry in about["proxies"]])
 
 
 @app.command()
@@ -110,23 +107,15 @@ def compare(
     """
     from zcbench.benchmarks.scoring import bundled
     from zcbench.benchmarks.scoring.comparing import compare as compared
+    from zcbench.benchmarks.truths.lookup import truths
 
     one, other = bundled.load(first), bundled.load(second)
     for line in one[0].differences(other[0]) or ["The protocols are equal."]:
         typer.echo(line)
-    table = compared(one, other, resolve_truths(truth, data_dir))
+    table = compared(one, other, truths(truth, data_dir))
     headings = ("proxy", "n", "median diff.", "largest diff.", "τ between", *map(str, table.columns[5:]))
     rows = [
         (row[0], f"{row[1]:,}", *(f"{value:.1e}" for value in row[2:4]), *(f"{value:.4f}" for value in row[4:]))
         for row in table.itertuples(index=False)
     ]
-    _print(headings, rows)
-
-
-def _print(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    table = Table(box=SIMPLE)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    table_console().print(table)
+    print_table(headings, rows)

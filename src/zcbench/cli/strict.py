@@ -6,6 +6,7 @@ from typing import Any
 
 from typer import Typer, echo
 from typer.core import TyperCommand
+from typer.main import get_command
 
 
 class StrictCommand(TyperCommand):
@@ -13,8 +14,25 @@ class StrictCommand(TyperCommand):
 
     Refused as wrong usage: an empty value (as of a shell's variable that is not set), and a number that is not finite.
     Of an option that is given several times, and is not made to be, the last counts, and that is said. Files of
-    ``--plugin`` are loaded before anything is looked up, so that every option may name what they define.
+    ``--plugin`` are loaded before anything is looked up, so that every option may name what they define. Options that
+    are made of records (`zcbench.cli.options`) are made at the first use.
     """
+
+    _params: list[Any]
+
+    @property
+    def params(self) -> list[Any]:
+        """Arguments and options."""
+        if whole := getattr(self.callback, "whole", None):
+            alone = Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+            alone.command()(whole())
+            made = get_command(alone)
+            self.callback, self._params = made.callback, made.params
+        return self._params
+
+    @params.setter
+    def params(self, params: list[Any]) -> None:
+        self._params = params
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args``, refuse what is empty or without end, and tell which options were overridden."""

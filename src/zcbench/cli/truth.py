@@ -1,5 +1,6 @@
 """``zcbench truth``: train architectures into a table of accuracies."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,13 +8,15 @@ import typer
 from rich.console import Console
 
 from zcbench.cli import recipes
-from zcbench.cli.bench import DataDir
+from zcbench.cli.arguments import DATA_DIR, execution
+from zcbench.cli.options import Record, options
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
+    from zcbench import Execution, Sample
     from zcbench.benchmarks.training.building import TruthResult
-
-SAMPLES = ("stratified", "uniform")
+    from zcbench.benchmarks.training.conditions import TruthSetup
+    from zcbench.distill import Recipe
 
 app = typer.Typer(
     help="Train architectures, with and without a teacher, into truths of your own.",
@@ -28,146 +31,68 @@ def _group() -> None:
 
 
 @app.command()
+@options(
+    sample=Record(
+        "zcbench:Sample",
+        names={"seed": "archs_seed"},
+        defaults={"archs": "200", "subset": "all"},
+        options={
+            "archs": typer.Option(
+                help="How many architectures to sample, 'all', or a text file with one a line. A larger sample begins "
+                "with the smaller one of the same seed, so that more may be asked of a folder later."
+            ),
+            "subset": typer.Option(help="Set that architectures are taken from: all, live or unique."),
+        },
+    ),
+    setup=Record(
+        "zcbench.benchmarks.training.conditions:TruthSetup",
+        options={
+            "label": typer.Option(show_default="its name, and the side given"),
+            "distillers": typer.Option(show_default=recipes.DISTILLERS),
+            "weights": typer.Option(parser=recipes.read_weights, metavar="<str>", show_default=recipes.WEIGHTS),
+            "teacher_checkpoint": typer.Option(show_default="trained first, with the recipe"),
+            "teacher_epochs": typer.Option(show_default="--epochs"),
+            "teacher_augmentation": typer.Option(show_default="--augmentation"),
+            "data_dir": DATA_DIR,
+        },
+    ),
+    recipe=recipes.recipe("seed"),
+    execution=execution(
+        "Seconds that one training may take in a worker.", "Python file that defines distillers. May be repeated."
+    ),
+)
 def build(
+    *,
     out: Annotated[Path, typer.Option(help="Folder of the truth; one that is there is resumed.", show_default=False)],
-    space: Annotated[
-        str, typer.Option(help="Architecture space, with options as in nasbench201(channels=8,cells=3).")
-    ] = "nasbench201",
-    archs: Annotated[
-        str,
-        typer.Option(
-            help="How many architectures to sample, 'all', or a text file with one a line. A larger sample begins with "
-            "the smaller one of the same seed, so that more may be asked of a folder later."
-        ),
-    ] = "200",
-    subset: Annotated[str, typer.Option(help="Set that architectures are taken from: all, live or unique.")] = "all",
-    archs_seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
-    sample: Annotated[str, typer.Option(help="stratified over the number of parameters, or uniform.")] = "stratified",
+    sample: "Sample",
+    way: Annotated[
+        str, typer.Option("--sample", help="stratified over the number of parameters, or uniform.")
+    ] = "stratified",
     settings: Annotated[str, typer.Option(help="vanilla (no teacher), kd, or both with a comma.")] = "vanilla,kd",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture and setting, seeds 0, 1, …")] = 2,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16,images=10000,"
-            "test_images=5000). Accuracies are on the test split."
-        ),
-    ] = "cifar10",
-    label: Annotated[
-        str | None, typer.Option(help="What the table calls the data set.", show_default="its name, and the side given")
-    ] = None,
-    epochs: recipes.Epochs = 10,
-    batch_size: recipes.BatchSize = 128,
-    optimizer: recipes.Optimizer = "sgd",
-    lr: recipes.Rate = 0.1,
-    weight_decay: recipes.WeightDecay = 5e-4,
-    schedule: recipes.Schedule = "one_cycle",
-    warmup: recipes.Warmup = None,
-    label_smoothing: recipes.Smoothing = 0.0,
-    augmentation: recipes.Augmentation = "none",
-    precision: recipes.Precision = "float32",
-    layout: recipes.Layout = "channels_last",
-    distillers: recipes.Distillers = None,
-    weights: recipes.Weights = None,
-    teacher: Annotated[
-        str,
-        typer.Option(
-            help="Teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20, or "
-            "FILE.py:FUNCTION."
-        ),
-    ] = "largest",
-    teacher_checkpoint: Annotated[
-        Path | None, typer.Option(help="Its weights.", show_default="trained first, with the recipe")
-    ] = None,
-    teacher_seed: Annotated[int, typer.Option(help="Seed of its training.")] = 1000,
-    teacher_epochs: Annotated[int | None, typer.Option(help="Epochs of its training.", show_default="--epochs")] = None,
-    teacher_augmentation: Annotated[
-        str | None, typer.Option(help="Augmentation of its training.", show_default="--augmentation")
-    ] = None,
-    init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
-    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
-    workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
-    timeout: Annotated[float | None, typer.Option(help="Seconds that one training may take in a worker.")] = None,
-    retry_failed: Annotated[bool, typer.Option(help="Retry time-outs, lack of memory and dead workers.")] = False,
-    plugin: recipes.Plugins = None,
-    data_dir: DataDir = None,
+    setup: "TruthSetup",
+    recipe: "Recipe",
+    execution: "Execution",
 ) -> None:
     """Train architectures and record accuracy, loss and time of every run; resumable at any moment.
 
     The folder gets one table for each setting, which '--truth' of bench and rank takes: vanilla.parquet, kd.parquet and
     gain.parquet; and trainings.csv with all that was recorded.
     """
-    from dataclasses import replace
-
-    from zcbench import datasets, spaces
-    from zcbench.benchmarks.ranking.study import choose_architectures
-    from zcbench.benchmarks.scoring.sampling import stratified, uniform
-    from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.benchmarks.training.building import build_truth
-    from zcbench.benchmarks.training.protocol import sample_in
-    from zcbench.distill.training.images import TrainingData
-    from zcbench.distill.training.recipe import Recipe
-    from zcbench.errors import unknown
-    from zcbench.spaces.base import SpaceError
+    from zcbench.benchmarks.training.conditions import choose_students, prepare
 
-    where, console = spaces.get(space), Console(stderr=True)
-    recipe = Recipe(
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        lr=lr,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        label_smoothing=label_smoothing,
-        augmentation=augmentation,
-        precision=precision,
-        layout=layout,
-    )
-    kinds, taught = split_list(settings), "kd" in split_list(settings)
-    if sample not in SAMPLES:
-        raise unknown("way of sampling", sample, SAMPLES)
-    if not taught:
-        recipes.refuse_without_teacher(distillers, weights, "add kd to --settings")
-    if archs.isdecimal() and sample == "uniform":
-        chosen = uniform(where, int(archs), archs_seed, subset)
-        origin = f"{archs} of {subset!r}, uniform, seed {archs_seed}"
-    elif archs.isdecimal():
-        try:
-            chosen = stratified(where, int(archs), archs_seed, subset)
-        except SpaceError as error:
-            raise SpaceError(f"{error} A uniform sample, of --sample uniform, needs no list.") from error
-        origin = f"{archs} of {subset!r}, stratified over parameters, seed {archs_seed}"
-        chosen = sample_in(out, chosen, origin)
-    else:
-        chosen, origin = choose_architectures(where, archs, subset, archs_seed)
-    images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
+    kinds = split_list(settings)
+    conditions = prepare(setup, recipe, kd="kd" in kinds)
+    archs, origin = choose_students(conditions.space, sample, way, out)
     result = build_truth(
-        where,
-        chosen,
-        images,
-        label or _label(dataset, images.image_shape[1]),
+        conditions,
+        archs,
         out,
         settings=kinds,
         seeds=range(seeds),
-        recipe=recipe,
-        distillers=split_list(recipes.DISTILLERS if distillers is None else distillers),
-        weights=recipes.read_weights(weights),
-        teacher=read_teacher(teacher, where, teacher_seed, checkpoint=teacher_checkpoint) if taught else None,
-        teacher_recipe=replace(
-            recipe,
-            epochs=teacher_epochs or epochs,
-            augmentation=teacher_augmentation or augmentation,
-            seed=teacher_seed,
-            warmup=None if teacher_epochs else warmup,
-        ),
-        init=init,
-        device=device,
-        workers=workers,
-        timeout=timeout,
-        plugins=plugin or (),
-        retry_failed=retry_failed,
-        notes={"architectures": origin, "data set": dataset},
-        console=console,
+        execution=replace(execution, console=Console(stderr=True)),
+        notes={"architectures": origin, "data set": setup.dataset},
     )
     _print(result)
 
@@ -192,14 +117,6 @@ def pack(
     )
     for table in about["tables"].values():
         typer.echo(f"{table['name']}: {table['counts']}; {agreed(table)}")
-
-
-def _label(dataset: str, side: int) -> str:
-    """Name of the data set in the table: its own, with the side in pixels where the images were brought to another."""
-    from zcbench.specification import read_specification
-
-    name, options = read_specification(dataset)
-    return f"{name}-{side}" if "side" in options else name
 
 
 def _print(result: "TruthResult") -> None:

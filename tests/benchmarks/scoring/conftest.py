@@ -1,12 +1,16 @@
 import textwrap
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from zcbench import datasets, spaces
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.run import score_run
+from zcbench.benchmarks.scoring.teachers import read_teacher
 from zcbench.proxies import REGISTRY
+from zcbench.runtime.execution import Execution
 
 PROXIES = ["params", "synflow", "naswot"]
 
@@ -28,13 +32,22 @@ def archs(space):
 
 @pytest.fixture
 def run(space, archs, batch, tmp_path):
-    """A scoring run with small defaults; keywords replace them."""
+    """A scoring run with small defaults; keywords, of `scored`, replace them."""
 
     def start(**given):
-        defaults = {"archs": archs, "proxies": PROXIES, "seeds": [0, 1], "out": tmp_path / "run", "workers": 0}
-        return score_run(**{"space": space, "batch": batch, **defaults, **given})
+        defaults = {"archs": archs, "proxies": PROXIES, "seeds": [0, 1], "out": tmp_path / "run"}
+        return scored(**{"space": space, "batch": batch, **defaults, **given})
 
     return start
+
+
+def scored(space, batch, archs, proxies, seeds, out, *, teacher=None, notes=None, **options):
+    """`score_run` from loose keywords, those of `Execution` and those of `Conditions`; in this process if not told."""
+    names = {field.name for field in fields(Execution)}
+    how = Execution(**{"workers": 0} | {name: value for name, value in options.items() if name in names})
+    kept = {name: value for name, value in options.items() if name not in names}
+    choice = read_teacher(teacher, space) if isinstance(teacher, str) else teacher
+    return score_run(Conditions(space, batch, choice, **kept), archs, proxies, seeds, out, execution=how, notes=notes)
 
 
 @pytest.fixture

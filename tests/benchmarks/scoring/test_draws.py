@@ -11,11 +11,13 @@ from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.ranking import rank
 from zcbench.benchmarks.ranking.study import rank_run
 from zcbench.benchmarks.scoring.bundled import load
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.resamples import Draw, pool, seeds_of, tau_spread
 from zcbench.benchmarks.scoring.run import score_run
 from zcbench.datasets import batch
 from zcbench.datasets import load as load_images
 from zcbench.errors import ProtocolError
+from zcbench.runtime.execution import Execution
 
 ARCHS = tuple("abcdefgh")
 
@@ -27,7 +29,8 @@ def runs(tmp_path):
     archs = [space[place] for place in (0, 5000, 7777, 12000, 15000, 15624)]
     images = load_images("digits")
     for seed in (0, 1):
-        score_run(space, archs, ["macs", "naswot"], [0, 1], batch(images, 4, seed), tmp_path / str(seed), workers=0)
+        conditions, out = Conditions(space, batch(images, 4, seed)), tmp_path / str(seed)
+        score_run(conditions, archs, ["macs", "naswot"], [0, 1], out, execution=Execution(workers=0))
     return space, archs, tmp_path / "0", tmp_path / "1"
 
 

@@ -26,7 +26,9 @@ def mine(signals):
 SCRIPT = """
 import sys
 from zcbench import datasets, spaces
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.run import score_run
+from zcbench.runtime.execution import Execution
 from zcbench.errors import ZcbenchError
 
 if __name__ == "__main__":
@@ -35,7 +37,8 @@ if __name__ == "__main__":
     batch = datasets.batch(datasets.load("digits"), 8, seed=int(seed))
     archs = space.subset("live")[::3000][: int(number)]
     try:
-        result = score_run(space, archs, ["mine", "snip"], [0], batch, out, workers=int(workers), plugins=[plugin])
+        how = Execution(workers=int(workers), plugins=[plugin])
+        result = score_run(Conditions(space, batch), archs, ["mine", "snip"], [0], out, execution=how)
         print(result.statuses, result.fresh)
     except ZcbenchError as error:
         print(f"{type(error).__name__}: {error}")

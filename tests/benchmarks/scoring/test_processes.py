@@ -24,14 +24,16 @@ def slow(signals):
 SCRIPT = """
 import sys
 from zcbench import datasets, spaces
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.run import score_run
+from zcbench.runtime.execution import Execution
 from zcbench.errors import ZcbenchError
 
 space = spaces.get("nasbench201", channels=4, cells=1)
 batch = datasets.batch(datasets.load("digits"), 8)
 try:
-    score_run(space, space.subset("all")[::800], ["params", "naswot", "slow"], [0, 1], batch, sys.argv[1],
-              plugins=[sys.argv[2]], workers=2)
+    score_run(Conditions(space, batch), space.subset("all")[::800], ["params", "naswot", "slow"], [0, 1], sys.argv[1],
+              execution=Execution(workers=2, plugins=[sys.argv[2]]))
 except ZcbenchError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """

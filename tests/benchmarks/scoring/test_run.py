@@ -17,9 +17,9 @@ from rich.console import Console
 
 from zcbench import proxies
 from zcbench.benchmarks.scoring.folder import load_run
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.run import RunInterrupted
 from zcbench.benchmarks.scoring.store import Store
+from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.errors import ArchitectureError, ProtocolError, StoreError, UnknownNameError, ZcbenchError
 from zcbench.proxies import Proxy
 

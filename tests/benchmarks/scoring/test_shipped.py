@@ -13,13 +13,16 @@ from zcbench import datasets, spaces
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.benchmarks.ranking.study import rank_run
 from zcbench.benchmarks.scoring import bundled, packing
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.merging import join
 from zcbench.benchmarks.scoring.packing import Scores
-from zcbench.benchmarks.scoring.protocol import Protocol, TeacherChoice
+from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.run import score_run
 from zcbench.benchmarks.scoring.store import Row, Store
+from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.errors import ProtocolError, StoreError, UnknownNameError
 from zcbench.proxies import REGISTRY
+from zcbench.runtime.execution import Execution
 
 SPACE = spaces.get("nasbench201", channels=4, cells=1)
 ARCHS = SPACE.subset("unique")[:24]
@@ -99,17 +102,10 @@ def test_what_ships_is_what_this_code_gives(name: str, data_dir: Path, tmp_path:
     failed = set(frame.loc[frame["status"] != "ok", "arch"])
     whole = set(frame["arch"]) - failed
     arch = sorted(whole, key=lambda arch: (arch.count("conv"), arch))[40]
-    score_run(
-        spaces.get(protocol.space),
-        [arch],
-        sorted(set(frame["proxy"])),
-        [0],
-        batch,
-        tmp_path / "again",
-        layout=protocol.layout,
-        teacher=TeacherChoice(protocol.teacher, protocol.teacher_seed),
-        workers=0,
-    )
+    teacher = TeacherChoice(protocol.teacher, protocol.teacher_seed)
+    conditions = Conditions(spaces.get(protocol.space), batch, teacher, layout=protocol.layout)
+    names = sorted(set(frame["proxy"]))
+    score_run(conditions, [arch], names, [0], tmp_path / "again", execution=Execution(workers=0))
     again = bundled.load(tmp_path / "again")[1].set_index("proxy")["value"]
     there = frame[(frame["arch"] == arch) & (frame["seed"] == 0)].set_index("proxy")["value"]
     assert again.to_dict() == pytest.approx(there.to_dict(), rel=1e-2)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.store import COLUMNS, Missing, Request, Row, Store
 from zcbench.errors import ProtocolError, StoreError
@@ -25,7 +26,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def protocol(space, batch):
-    return Protocol.of(space, batch)
+    return Protocol.of(Conditions(space, batch))
 
 
 def test_values_keep_their_bits(path):

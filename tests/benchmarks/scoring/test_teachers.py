@@ -13,14 +13,17 @@ from torch import nn
 from typer.testing import CliRunner
 
 from zcbench import datasets, proxies, spaces
-from zcbench.benchmarks.scoring.protocol import Protocol, TeacherChoice
+from zcbench.benchmarks.scoring.checkpoints import load_weights
+from zcbench.benchmarks.scoring.conditions import Conditions
+from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.run import score_run
 from zcbench.benchmarks.scoring.store import Store
-from zcbench.benchmarks.scoring.teachers import build_teacher, largest, load_weights, read_teacher
+from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, largest, read_teacher
 from zcbench.cli import app
 from zcbench.errors import ArchitectureError, BatchError, ProtocolError, TeacherError, UnknownNameError
 from zcbench.plugins import PluginError
 from zcbench.proxies import ScoreFailure
+from zcbench.runtime.execution import Execution
 from zcbench.streams import numpy_stream
 
 SHAPE = (3, 16, 16)
@@ -72,9 +75,10 @@ def scored(space, archs, images, tmp_path):
     """A run under a teacher; gives its scores, and refuses to have begun when it fails."""
 
     def start(teacher, **given):
-        out = tmp_path / "run"
-        options = {"proxies": PROXIES, "seeds": [0], "batch": images, "out": out, "workers": 0, "archs": archs[:2]}
-        return score_run(space, teacher=teacher, **(options | given))
+        choice = read_teacher(teacher, space) if isinstance(teacher, str) else teacher
+        conditions, out = Conditions(space, given.get("batch", images), choice), given.get("out", tmp_path / "run")
+        how = Execution(workers=given.get("workers", 0))
+        return score_run(conditions, archs[:2], PROXIES, [0], out, execution=how)
 
     return start
 
@@ -148,20 +152,20 @@ def test_the_protocol_tells_files_by_their_fingerprints(space, images, file, tmp
     paths = [saved(resnet(seed=seed).state_dict(), tmp_path / f"{name}.pt") for name, seed in (("a", 1), ("b", 2))]
     (tmp_path / "c.pt").write_bytes(paths[0].read_bytes())
     one, other, same = (
-        Protocol.of(space, images, teacher=read_teacher("resnet:resnet8", space, checkpoint=path))
+        Protocol.of(Conditions(space, images, read_teacher("resnet:resnet8", space, checkpoint=path)))
         for path in (*paths, tmp_path / "c.pt")
     )
     assert one == same
     assert [line.partition(":")[0] for line in one.differences(other)] == ["teacher_checkpoint_sha256"]
     assert one.teacher_init is None
-    mine = Protocol.of(space, images, teacher=read_teacher(f"{file}:small", space))
+    mine = Protocol.of(Conditions(space, images, read_teacher(f"{file}:small", space)))
     assert (mine.teacher, mine.teacher_space, len(mine.teacher_file_sha256)) == ("mine.py:small", None, 64)
     assert Protocol.from_json(mine.to_json()) == mine
 
 
 def test_a_protocol_of_before_still_loads(space, images):
     """By construction: a stored protocol without the newer fields is the one in which they are empty."""
-    protocol = Protocol.of(space, images, teacher=TeacherChoice(space[0]))
+    protocol = Protocol.of(Conditions(space, images, TeacherChoice(space[0])))
     text = protocol.to_json()
     for name in ("teacher_file_sha256", "teacher_checkpoint_sha256"):
         text = text.replace(f'"{name}": null, ', "")

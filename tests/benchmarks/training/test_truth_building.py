@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from zcbench import spaces
-from zcbench.benchmarks.scoring.protocol import TeacherChoice
 from zcbench.benchmarks.scoring.sampling import stratified, uniform
+from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.benchmarks.statistics import agreed, seed_agreement
 from zcbench.benchmarks.training.building import TruthInterrupted, TruthResult, build_truth
+from zcbench.benchmarks.training.conditions import KDSetting, TruthConditions
 from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
 from zcbench.benchmarks.training.packing import pack
 from zcbench.benchmarks.training.protocol import TruthProtocol, sample_in
@@ -34,6 +35,7 @@ from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import ArchitectureError, ProtocolError, StoreError, UnknownNameError
 from zcbench.plugins import PluginError
+from zcbench.runtime.execution import Execution
 
 from ...distill.training.conftest import make_data
 from ...distill.training.test_resuming import small_disk
@@ -46,8 +48,15 @@ COLUMNS = ["arch", "setting", "seed", "status", "accuracy", "loss", "train_accur
 
 
 def build(out: Path, archs: list[str] | None = None, **options: Any) -> TruthResult:
+    """`build_truth` from loose keywords: those of its records, in this process if not told."""
     given = {"recipe": RECIPE, "teacher": TEACHER, "workers": 0, **options}
-    return build_truth(SPACE, archs or ARCHS, make_data(), "noise", out, **given)
+    how = {field.name: given.pop(field.name) for field in fields(Execution) if field.name in given}
+    recipes = {"recipe": given.pop("teacher_recipe", None)}
+    kd = recipes | {name: given.pop(name) for name in ("teacher", "distillers", "weights") if name in given}
+    own = {name: given.pop(name) for name in ("recipe", "init", "device") if name in given}
+    data, setting = given.pop("data", make_data()), KDSetting(**kd) if kd["teacher"] else None
+    conditions = TruthConditions(given.pop("space", SPACE), data, "noise", kd=setting, **own)
+    return build_truth(conditions, archs or ARCHS, out, execution=Execution(**how), **given)
 
 
 def rows(result: TruthResult) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The truth that ships, and how a builder's folder becomes one file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,15 @@ from scipy.stats import kendalltau, rankdata
 
 import zcbench
 from zcbench import spaces
-from zcbench.benchmarks.ranking.study import choose_architectures
+from zcbench.benchmarks.defaults import EMBEDDED, IMAGES, INSTEAD, Study, complete
+from zcbench.benchmarks.scoring.choosing import choose_architectures
+from zcbench.benchmarks.scoring.options import Sample, Setup
 from zcbench.benchmarks.training import packing as truth_packing
 from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
 from zcbench.benchmarks.truths import data
 from zcbench.benchmarks.truths import packed as packed_truths
 from zcbench.benchmarks.truths.bundled import bundled_files
 from zcbench.benchmarks.truths.summary import summary
-from zcbench.cli.embedded import EMBEDDED, IMAGES, INSTEAD, Choice, choose
 from zcbench.errors import DataError, ProtocolError, UnknownNameError
 
 SETTINGS = ("vanilla", "kd")
@@ -159,41 +161,51 @@ def test_a_packed_truth_that_cannot_be_read(built: Path, tmp_path: Path) -> None
         truth_packing.pack(tmp_path, file)
 
 
+def study(folder: Path, truths: object = None, seeds: int | None = None, **given: object) -> Study:
+    """`complete` with loose keywords: those of a sample, and of a setup whose data are in ``folder``."""
+    sample = Sample(**{name: given.pop(name) for name in ("archs", "subset") if name in given})
+    return complete(Setup(data_dir=folder, **given), sample, truths, seeds)
+
+
 def test_what_bench_takes_when_nothing_is_named(tmp_path: Path) -> None:
     """By construction: the networks of the table; its images where they are, else digits; what is given stands."""
-    chosen = choose(*[None] * 7, tmp_path)
-    assert chosen.space == zcbench.truth(f"{EMBEDDED}/kd").protocol["networks"]
+    chosen = study(tmp_path)
+    assert chosen.setup.space == zcbench.truth(f"{EMBEDDED}/kd").protocol["networks"]
     assert chosen.truths == [f"{EMBEDDED}/{setting}" for setting in (*SETTINGS, "gain")]
-    assert (chosen.archs, chosen.subset, chosen.dataset, chosen.seeds) == ("all", "known", INSTEAD, 1)
+    assert (chosen.sample, chosen.setup.dataset, chosen.seeds) == (Sample("all", "known"), INSTEAD, 1)
     assert "digits" in chosen.notes["images"]
     (tmp_path / "cifar-10-batches-py").mkdir()
     (tmp_path / "cifar-10-batches-py" / "data_batch_1").touch()
-    assert choose(None, None, "9", "known", *[None] * 3, tmp_path)[2:5] == ("9", "known", IMAGES)
-    assert choose(None, None, "9", *[None] * 4, tmp_path)[1:4] == (chosen.truths, "9", "known")
-    assert choose(*[None] * 4, "noise", "333", 2, tmp_path)[4:8] == ("noise", "333", 2, {})
+    some = study(tmp_path, archs=9)
+    assert (some.sample, some.setup.dataset, some.truths) == (Sample("9", "known"), IMAGES, chosen.truths)
+    assert study(tmp_path, archs="9", subset="known") == some
+    given = study(tmp_path, None, 2, dataset="noise", teacher="333")
+    assert (given.setup.dataset, given.setup.teacher, given.seeds, given.notes) == ("noise", "333", 2, {})
 
 
 def test_what_bench_takes_when_something_is_named(tmp_path: Path) -> None:
     """Invariance: with a space, truth, subset or file, what is published; a truth that says so brings its networks."""
-    usual = ("1000", "all", "cifar10", "largest", 3, {}, None)
-    assert choose("s0", *[None] * 6, tmp_path) == ("s0", ["nasbench201/cifar10"], *usual)
-    published = Choice("nasbench201", ["nasbench201/cifar10"], *usual)
+    setup = Setup(space="nasbench201", dataset="cifar10", teacher="largest", data_dir=tmp_path)
+    published = Study(setup, ["nasbench201/cifar10"], Sample("1000", "all"), 3)
+    assert study(tmp_path, space="s0") == replace(published, setup=replace(setup, space="s0"))
     (tmp_path / "archs.txt").write_text("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
     listed = str(tmp_path / "archs.txt")
-    assert choose(None, None, listed, *[None] * 4, tmp_path) == published._replace(archs=listed)
-    assert choose(None, None, "1000", "live", *[None] * 3, tmp_path) == published._replace(subset="live")
+    assert study(tmp_path, archs=listed) == replace(published, sample=Sample(listed, "all"))
+    assert study(tmp_path, archs=["a", "b"]) == replace(published, sample=Sample(["a", "b"], "all"))
+    assert study(tmp_path, archs=1000, subset="live") == replace(published, sample=Sample("1000", "live"))
     (tmp_path / "mine.csv").write_text("arch,accuracy\na,90\n")
     own = [str(tmp_path / "mine.csv")]
-    assert choose(None, own, *[None] * 5, tmp_path) == ("nasbench201", own, *usual)
+    assert study(tmp_path, own) == replace(published, truths=own)
     bundled = [f"{EMBEDDED}/kd"]
-    assert choose(None, bundled, *[None] * 5, tmp_path).space == "nasbench201(channels=8,cells=1)"
-    assert choose("nasbench201", bundled, *[None] * 5, tmp_path).space == "nasbench201"
+    assert study(tmp_path, bundled).setup.space == "nasbench201(channels=8,cells=1)"
+    assert study(tmp_path, {"kd": zcbench.truth(bundled[0])}).setup.space == "nasbench201(channels=8,cells=1)"
+    assert study(tmp_path, bundled, space="nasbench201").setup.space == "nasbench201"
 
 
 @pytest.mark.data
 def test_a_published_truth_brings_its_space(data_dir: Path) -> None:
     """Closed form: the ResNets of DisWOT are of the space s0, whose name begins that of their truth."""
-    assert choose(None, ["s0/cifar100/kd"], *[None] * 5, data_dir).space == "s0"
+    assert study(data_dir, ["s0/cifar100/kd"]).setup.space == "s0"
 
 
 def test_architectures_that_the_truths_know() -> None:

@@ -1,0 +1,95 @@
+"""Options of a scoring run, as text and numbers: the command line makes its options of these records."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zcbench.errors import ProtocolError
+from zcbench.storage.files import is_file
+
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+LAYOUTS = ("contiguous", "channels_last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """How networks are initialised and computed.
+
+    Attributes:
+        init: initialisation: default, kaiming, xavier or normal.
+        dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
+        layout: memory layout: contiguous, or channels_last, which is faster and rounds differently.
+        device: where networks run: cpu or cuda.
+
+    Raises:
+        ProtocolError: an unknown ``dtype`` or ``layout``.
+    """
+
+    init: str = "default"
+    dtype: str = "float32"
+    layout: str = "contiguous"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        require_known(self.dtype, self.layout)
+
+
+def require_known(dtype: str, layout: str) -> None:
+    """Raise `ProtocolError` for an unknown floating type or memory layout."""
+    if dtype not in DTYPES:
+        raise ProtocolError(f"dtype={dtype!r} was given. Expected one of {', '.join(DTYPES)}.")
+    if layout not in LAYOUTS:
+        raise ProtocolError(f"layout={layout!r} was given. Expected {' or '.join(LAYOUTS)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup(NetworkOptions):
+    """Conditions by name; `zcbench.benchmarks.scoring.conditions.prepare` looks the names up.
+
+    Attributes:
+        space: architecture space, with options as in nasbench201(channels=4,cells=1).
+        dataset: images of the batch: cifar10, cifar100, digits or noise; 'cifar10(files=2)' takes the first two
+            training files only, whatever else is there.
+        batch_size: images in the batch.
+        batch_seed: seed that chooses the images.
+        image_size: side length to bring images to.
+        teacher: teacher of all students: an architecture of the space, 'largest' for the one with the most MACs,
+            SPACE:ARCH for one of another space as in resnet:resnet56, or FILE.py:FUNCTION for a network of your own.
+        teacher_checkpoint: file with the teacher's weights, a state_dict.
+        teacher_seed: initialisation of the teacher; outside the students' seeds, or it may be its own student.
+        data_dir: folder with images and accuracies.
+    """
+
+    space: str | None = None
+    dataset: str | None = None
+    batch_size: int = 64
+    batch_seed: int = 0
+    image_size: int | None = None
+    teacher: str | None = None
+    teacher_checkpoint: Path | None = None
+    teacher_seed: int = 1000
+    data_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which architectures are scored; ``archs`` may also be a list of them.
+
+    Attributes:
+        archs: how many architectures to sample, 'all', or a text file with one a line.
+        subset: set that architectures are taken from: all, live, unique, or known, those that every truth has.
+        seed: seed of the sample.
+    """
+
+    archs: str | int | Path | Sequence[str] | None = None
+    subset: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.archs, int | Path):
+            object.__setattr__(self, "archs", str(self.archs))
+
+    @property
+    def listed(self) -> bool:
+        """Whether the architectures are named one by one."""
+        return self.archs is not None and (not isinstance(self.archs, str) or is_file(self.archs))

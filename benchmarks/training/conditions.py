@@ -1,0 +1,183 @@
+"""Conditions of a truth: what all its trainings have in common, by name and as objects; and which students it has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from zcbench import datasets, spaces
+from zcbench.benchmarks.scoring.choosing import choose
+from zcbench.benchmarks.scoring.options import Sample
+from zcbench.benchmarks.scoring.sampling import stratified, uniform
+from zcbench.benchmarks.scoring.teachers import LARGEST, TeacherChoice, read_teacher
+from zcbench.benchmarks.training.protocol import sample_in
+from zcbench.distill.errors import RecipeError
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.recipe import Recipe
+from zcbench.errors import unknown
+from zcbench.spaces import Space
+from zcbench.spaces.base import SpaceError
+from zcbench.specification import read_specification
+
+WAYS = ("stratified", "uniform")
+DISTILLERS = ("kd",)
+
+
+@dataclass(frozen=True)
+class KDSetting:
+    """The setting ``kd``: one fixed teacher, and the losses under it.
+
+    Attributes:
+        teacher: with its checkpoint, measured once on the test images, or trained first.
+        recipe: how it is trained; as the students, if None.
+        distillers: the losses.
+        weights: of ``ce`` and of each distiller; the defaults of `default_weights` where not given.
+    """
+
+    teacher: TeacherChoice
+    recipe: Recipe | None = None
+    distillers: Sequence[str] = DISTILLERS
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TruthConditions:
+    """What all trainings of a truth have in common.
+
+    Attributes:
+        space: where the architectures are from.
+        data: training and held-out test images.
+        dataset: what the table calls them.
+        recipe: of all students; its own seed is not used.
+        kd: teacher and losses; for the setting ``kd``.
+        init: initialisation scheme of the networks.
+        device: where to train.
+    """
+
+    space: Space
+    data: TrainingData
+    dataset: str
+    recipe: Recipe = field(default_factory=Recipe)
+    kd: KDSetting | None = None
+    init: str = "default"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class TruthSetup:
+    """Conditions of a truth by name; `prepare` looks the names up.
+
+    Attributes:
+        space: architecture space, with options as in nasbench201(channels=8,cells=3).
+        dataset: images: cifar10, cifar100 or digits, with options as in
+            cifar10(files=1,side=16,images=10000,test_images=5000). Accuracies are on the test split.
+        label: what the table calls the data set.
+        distillers: distillation losses with hyperparameters, separated by commas, as kd(temperature=2),at.
+        weights: weights of the cross-entropy and of the losses, as ce=.1,kd=.9.
+        teacher: teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20, or
+            FILE.py:FUNCTION.
+        teacher_checkpoint: its weights.
+        teacher_seed: seed of its training.
+        teacher_epochs: epochs of its training.
+        teacher_augmentation: augmentation of its training.
+        init: initialisation: default, kaiming, xavier or normal.
+        device: where to train: cpu or cuda.
+        data_dir: folder with images and accuracies.
+    """
+
+    space: str = "nasbench201"
+    dataset: str = "cifar10"
+    label: str | None = None
+    distillers: tuple[str, ...] | None = None
+    weights: Mapping[str, float] | None = None
+    teacher: str = LARGEST
+    teacher_checkpoint: Path | None = None
+    teacher_seed: int = 1000
+    teacher_epochs: int | None = None
+    teacher_augmentation: str | None = None
+    init: str = "default"
+    device: str = "cpu"
+    data_dir: Path | None = None
+
+
+def prepare(setup: TruthSetup, recipe: Recipe, *, kd: bool = True) -> TruthConditions:
+    """Look up what ``setup`` names.
+
+    Args:
+        setup: names of space, data set, teacher and losses, and the rest.
+        recipe: of the students, and of the teacher where ``setup`` says nothing else.
+        kd: whether there is a setting ``kd``; without it there is no teacher.
+
+    Raises:
+        RecipeError: losses or weights without a setting ``kd``.
+        ZcbenchError: a name is not known, or its files are not here.
+    """
+    for option, given in (("distillers", setup.distillers), ("weights", setup.weights)):
+        if given and not kd:
+            raise RecipeError(
+                f"Given {option}={given!r} and no teacher. Expected the setting kd, without which they have no effect; "
+                f"add kd to the settings, or leave the {option} out."
+            )
+    space = spaces.get(setup.space)
+    data = TrainingData.of(*(datasets.load(setup.dataset, setup.data_dir, split=split) for split in ("train", "test")))
+    return TruthConditions(
+        space,
+        data,
+        setup.label or dataset_label(setup.dataset, data.image_shape[1]),
+        recipe,
+        _kd(setup, recipe, space) if kd else None,
+        setup.init,
+        setup.device,
+    )
+
+
+def _kd(setup: TruthSetup, recipe: Recipe, space: Space) -> KDSetting:
+    own = replace(
+        recipe,
+        epochs=setup.teacher_epochs or recipe.epochs,
+        augmentation=setup.teacher_augmentation or recipe.augmentation,
+        seed=setup.teacher_seed,
+        warmup=None if setup.teacher_epochs else recipe.warmup,
+    )
+    teacher = read_teacher(setup.teacher, space, setup.teacher_seed, checkpoint=setup.teacher_checkpoint)
+    distillers = DISTILLERS if setup.distillers is None else setup.distillers
+    return KDSetting(teacher, own, distillers, setup.weights or {})
+
+
+def dataset_label(dataset: str, side: int) -> str:
+    """Name of the data set in the table: its own, with the side in pixels where the images were brought to another.
+
+    >>> dataset_label("cifar10(files=1,side=16)", 16), dataset_label("digits", 8)
+    ('cifar10-16', 'digits')
+    """
+    name, options = read_specification(dataset)
+    return f"{name}-{side}" if "side" in options else name
+
+
+def choose_students(space: Space, sample: Sample, way: str, folder: Path) -> tuple[list[str], str]:
+    """The architectures of a truth, and a sentence that says which.
+
+    Args:
+        space: where they are from.
+        sample: how many, ``"all"``, a list, or a file with one a line.
+        way: ``"stratified"`` over the number of parameters, or ``"uniform"``; a larger sample begins with the smaller
+            one of the same seed.
+        folder: of the truth, which goes on with the sample that it has.
+
+    Raises:
+        UnknownNameError: no way of sampling has this name.
+        SpaceError: the space is too large for a stratified sample.
+        ProtocolError, ArchitectureError: as `zcbench.benchmarks.scoring.choosing.choose_architectures`.
+    """
+    if way not in WAYS:
+        raise unknown("way of sampling", way, WAYS)
+    wanted, subset, seed = sample.archs, sample.subset or "all", sample.seed
+    if not isinstance(wanted, str) or not wanted.isdecimal():
+        return choose(space, sample)
+    if way == "uniform":
+        return uniform(space, int(wanted), seed, subset), f"{wanted} of {subset!r}, uniform, seed {seed}"
+    origin = f"{wanted} of {subset!r}, stratified over parameters, seed {seed}"
+    try:
+        chosen = stratified(space, int(wanted), seed, subset)
+    except SpaceError as error:
+        raise SpaceError(f"{error} A uniform sample, of --sample uniform, needs no list.") from error
+    return sample_in(folder, chosen, origin), origin

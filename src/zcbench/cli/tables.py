@@ -1,0 +1,70 @@
+"""Tables and rankings as the command line prints them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Table
+
+from zcbench.cli.output import table_console
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from zcbench.benchmarks.ranking.ranking import Ranking
+
+SHOWN = ("proxy", "kind", "n", "coverage %", "τ", "ρ", "τ common", "τ | params", "τ top 10 %", "P@k", "ms")
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Iterable[object]], title: str | None = None) -> None:
+    """Print rows under headings, markup as it is written; a cell may take several lines, a name does not."""
+    table = Table(box=SIMPLE, title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    table_console().print(table)
+
+
+def print_ranking(ranking: "Ranking", subset: str = "all") -> None:
+    """The protocol in a few lines, and one table per truth over one subset; the report has all subsets."""
+    from zcbench.reports import detail_table, shared
+
+    console, card = table_console(), ranking.protocol["scores"]
+    for line in (
+        f"Architectures: {len(ranking.scores):,} of {card['space']}; asked for: {card['architectures']}",
+        f"Batch: {card['batch']}",
+        f"Networks: init {card['init']}, seeds {', '.join(map(str, card['init seeds']))}, {card['dtype']}",
+        *_beside_lines(ranking.protocol.get("beside", {})),
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
+    for truth in map(str, ranking.accuracies):
+        rows = detail_table(ranking, truth, subset)
+        console.print(_truth_table(rows, f"Against {truth}, subset {subset}"))
+        if text := shared(ranking, truth, subset):
+            console.print(text, highlight=False, soft_wrap=True)
+        for scored, names in rows.groupby(rows["note"].str.extract(r"(scored on [\d,]+ of [\d,]+)")[0])["proxy"]:
+            console.print(f"{scored}: {', '.join(names)}", highlight=False, soft_wrap=True)
+
+
+def _truth_table(rows: "pd.DataFrame", title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    headings = [name for name in SHOWN if name != "τ common" or rows["n"].nunique() > 1]
+    for heading in headings:
+        left, folds = heading in ("proxy", "kind"), heading == "proxy"  # the name of an ensemble may be long
+        table.add_column(heading, justify="left" if left else "right", no_wrap=not folds, overflow="fold")
+    for row in rows[headings].itertuples(index=False):
+        table.add_row(*map(escape, map(str, row)))
+    return table
+
+
+def _beside_lines(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What was taken from other scores, what was not, and how they differ."""
+    for name, source in sources.items():
+        seeds = ", ".join(map(str, source["seeds"]))
+        yield f"Beside, from {name}, seeds {seeds}: {', '.join(source['proxies']) or 'nothing'}"
+        for proxy, why in source["left out"].items():
+            yield f"  not taken: {proxy} ({why})"
+        for difference in source["differences"]:
+            yield f"  differs (these → {name}): {difference}"

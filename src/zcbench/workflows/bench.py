@@ -1,0 +1,126 @@
+"""What ``zcbench bench`` does: score, rank, report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from zcbench import spaces
+from zcbench.benchmarks.defaults import NASBENCH201, Truths, complete
+from zcbench.benchmarks.ranking import ensembles as aggregations
+from zcbench.benchmarks.ranking.options import RankingOptions
+from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.benchmarks.ranking.study import check_truths, rank_run, require_enough
+from zcbench.benchmarks.scoring.choosing import choose
+from zcbench.benchmarks.scoring.conditions import prepare
+from zcbench.benchmarks.scoring.options import Sample, Setup
+from zcbench.benchmarks.scoring.run import RunResult, score_run
+from zcbench.plugins import load_file
+from zcbench.proxies import REGISTRY
+from zcbench.runtime.execution import Execution
+from zcbench.specification import split_list
+from zcbench.workflows.options import ReportOptions
+from zcbench.workflows.rank import require_formats, tables, write
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What `bench` leaves.
+
+    Attributes:
+        run: the scoring run.
+        ranking: of its proxies.
+        page: of the report; None without one.
+    """
+
+    run: RunResult
+    ranking: Ranking
+    page: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is kept."""
+        return self.run.out
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """One row per architecture, seed and proxy."""
+        return self.run.scores()
+
+
+def bench(
+    out: str | Path = "runs/bench",
+    *,
+    truth: Truths | None = None,
+    sample: Sample | None = None,
+    setup: Setup | None = None,
+    proxies: str | Sequence[str] = "all",
+    seeds: int | None = None,
+    execution: Execution | None = None,
+    ensembles: str | Sequence[str] = "all",
+    options: RankingOptions | None = None,
+    report: ReportOptions | None = None,
+) -> BenchResult:
+    """Score architectures, rank the proxies against trained accuracies, and write a report if one is asked for.
+
+    Where neither a space nor a truth is given, nor architectures or a subset by name, it does so for the networks whose
+    accuracies are bundled, or for so many of them as ``sample`` says.
+
+    Args:
+        out: folder of the run; a run that is there is resumed. The ranking goes into its folder ``ranking``.
+        truth: names of accuracies or files, one or several, or tables with the columns ``arch`` and ``accuracy`` by
+            name; the bundled ones if None.
+        sample: which architectures; 1000 of the space, or all that are bundled, if None.
+        setup: space, images, teacher, and how networks are made.
+        proxies: names and patterns as ``"all,-vkdnw*"``, in one text with commas or as a list.
+        seeds: initialisations of each architecture, seeds 0, 1, …; 3, or 1 with the bundled truths, if None.
+        execution: processes, time limit, plug-ins, progress.
+        ensembles: rank aggregations, as `rank_run` takes them.
+        options: of the ranking.
+        report: how the report is written into the folder ``report``; none if None.
+
+    Raises:
+        ZcbenchError: of one of the parts, before anything is scored as far as it can be known.
+
+    Example:
+        >>> setup = Setup(dataset="digits(side=16)", batch_size=16)
+        >>> done = bench("runs/few", sample=Sample(20), setup=setup, proxies="params,naswot")  # doctest: +SKIP
+        >>> done.ranking.table[["proxy", "truth", "tau"]]  # doctest: +SKIP
+    """
+    execution, options = execution or Execution(), options or RankingOptions()
+    for plugin in execution.plugins:
+        load_file(plugin)
+    if report is not None:
+        require_formats(report.formats)
+    study = complete(setup or Setup(), sample or Sample(), truth, seeds)
+    space, known = spaces.get(study.setup.space or NASBENCH201), tables(study.truths, study.setup.data_dir)
+    archs, origin = choose(space, study.sample, known)
+    check_truths(space, known, archs)
+    names = _proxies(proxies, execution)
+    aggregations.choose(ensembles, REGISTRY.names(), names)
+    require_enough(space, known, archs, options.supervised)
+    conditions = prepare(study.setup, names)
+    for note in study.notes.values():
+        _tell(execution, f"Images: {note}.")
+    notes = {"architectures": origin, **study.notes}
+    run = score_run(conditions, archs, names, range(study.seeds), out, execution=execution, notes=notes)
+    ranking = rank_run(out, known, ensembles=ensembles, subsets=study.subsets, **vars(options))
+    ranking.save(run.out / "ranking")
+    page = None if report is None else write(ranking, run.out, report)
+    return BenchResult(run, ranking, page)
+
+
+def _proxies(given: str | Sequence[str], execution: Execution) -> list[str]:
+    """Names that are chosen, without those of broken plug-ins that only a pattern asks for."""
+    entries = split_list(given)
+    chosen = REGISTRY.select(entries)
+    broken = {name: error for name in chosen if name not in entries and (error := REGISTRY.trouble(name))}
+    for error in broken.values():
+        _tell(execution, f"Left out: {error}")
+    return [name for name in chosen if name not in broken]
+
+
+def _tell(execution: Execution, line: str) -> None:
+    if execution.console is not None:
+        execution.console.print(line, highlight=False, markup=False, soft_wrap=True)

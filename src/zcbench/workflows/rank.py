@@ -1,0 +1,107 @@
+"""What ``zcbench rank`` and ``zcbench report`` do."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from zcbench.benchmarks.defaults import NASBENCH201, Truths
+from zcbench.benchmarks.ranking.options import RankingOptions
+from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.benchmarks.ranking.study import rank_run
+from zcbench.benchmarks.truths.lookup import truths
+from zcbench.errors import unknown
+from zcbench.reports import FORMATS, write_report
+from zcbench.storage.files import is_folder
+from zcbench.workflows.options import ReportOptions
+
+TRUTH = f"{NASBENCH201}/cifar10"
+
+
+def rank(
+    run: str | Path,
+    truth: Truths = TRUTH,
+    *,
+    batches: Sequence[str | Path] = (),
+    beside: Sequence[str | Path] = (),
+    subset: str = "all",
+    out: str | Path | None = None,
+    ensembles: str | Sequence[str] = "all",
+    options: RankingOptions | None = None,
+    data_dir: Path | None = None,
+) -> Ranking:
+    """Compare scores with trained accuracies.
+
+    The ranking of a run is kept in its folder; scores from a file are ranked on one subset, unless ``out`` says where
+    the whole ranking goes.
+
+    Args:
+        run: folder of a run, packed file, or name of bundled scores.
+        truth: as for `bench`.
+        batches: runs that differ from ``run`` in the batch alone; a proxy's value is its mean over all of them.
+        beside: others, of whose proxies those that the run lacks are ranked too, on the architectures of the run.
+        subset: the one that is ranked where nothing is kept.
+        out: folder for the ranking; that of the run if None.
+        ensembles: rank aggregations, as `rank_run` takes them.
+        options: of the ranking.
+        data_dir: where to look for the truths.
+
+    Raises:
+        RankingError, StoreError, ProtocolError, UnknownNameError: as `rank_run`.
+
+    Example:
+        >>> few = RankingOptions(draws=2)
+        >>> ranking = rank("nasbench201-1000", "nasbench201/cifar10-16", options=few)  # doctest: +SKIP
+        >>> ranking.top(3)  # doctest: +SKIP
+    """
+    home = ranking_folder(run, out)
+    ranking = rank_run(
+        run,
+        tables(truth, data_dir),
+        batches=batches,
+        beside=beside,
+        subsets=None if home else (subset,),
+        ensembles=ensembles,
+        **vars(options or RankingOptions()),
+    )
+    if home:
+        ranking.save(home)
+    return ranking
+
+
+def report(run: str | Path, options: ReportOptions | None = None) -> Path:
+    """Write tables, figures and the page from the ranking of a run.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        DataError: there is no ranking in the folder.
+        ReportError: the folder cannot be written.
+    """
+    folder = Path(run)
+    return write(Ranking.load(folder / "ranking"), folder, options or ReportOptions())
+
+
+def ranking_folder(run: str | Path, out: str | Path | None = None) -> Path | None:
+    """Where `rank` keeps the ranking; None if it does not."""
+    home = Path(out) if out else Path(run) if is_folder(run) else None
+    return home and home / "ranking"
+
+
+def write(ranking: Ranking, folder: Path, options: ReportOptions) -> Path:
+    """Write the report of ``ranking`` into the folder ``report``; the path of its page."""
+    title = {"title": options.title} if options.title else {}
+    return write_report(ranking, folder / "report", formats=options.formats, **title)
+
+
+def require_formats(formats: Sequence[str]) -> None:
+    """Raise `UnknownNameError` for a format that no figure can have."""
+    for kind in formats:
+        if kind not in FORMATS:
+            raise unknown("figure format", kind, FORMATS)
+
+
+def tables(given: Truths, data_dir: Path | None) -> Mapping[str, pd.DataFrame]:
+    """Tables of accuracies by name, looked up where they are named."""
+    return given if isinstance(given, Mapping) else truths(given, data_dir)
