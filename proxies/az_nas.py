@@ -21,11 +21,7 @@ FLOOR = 1e-6  # added to a spectral norm before it is inverted, as in the author
 
 
 @proxy(
-    "az_expressivity",
-    reads="blocks",
-    higher_is_better=True,
-    uses_labels=False,
-    source="arXiv:2403.19232, section 3.2",
+    "az_expressivity", reads="blocks", higher_is_better=True, uses_labels=False, source="arXiv:2403.19232, section 3.2"
 )
 def az_expressivity(signals: Signals) -> float:
     r"""Sum over blocks of the entropy of the principal components of their feature maps.
@@ -60,11 +56,7 @@ def az_expressivity(signals: Signals) -> float:
 
 
 @proxy(
-    "az_progressivity",
-    reads="blocks",
-    higher_is_better=True,
-    uses_labels=False,
-    source="arXiv:2403.19232, section 3.2",
+    "az_progressivity", reads="blocks", higher_is_better=True, uses_labels=False, source="arXiv:2403.19232, section 3.2"
 )
 def az_progressivity(signals: Signals) -> float:
     r"""Smallest increase of the entropy from one block to the next.
@@ -92,11 +84,7 @@ def az_progressivity(signals: Signals) -> float:
 
 
 @proxy(
-    "az_trainability",
-    reads="blocks",
-    higher_is_better=True,
-    uses_labels=False,
-    source="arXiv:2403.19232, section 3.2",
+    "az_trainability", reads="blocks", higher_is_better=True, uses_labels=False, source="arXiv:2403.19232, section 3.2"
 )
 def az_trainability(signals: Signals) -> float:
     r"""How close the blocks come to passing gradients on at their size, on average.

@@ -15,11 +15,7 @@ from zcbench.proxies.signals.spectra import by_shape, entropy, singular_values
 
 
 @proxy(
-    "near",
-    reads="activation_matrices",
-    higher_is_better=True,
-    uses_labels=False,
-    source="arXiv:2408.08776, section 3",
+    "near", reads="activation_matrices", higher_is_better=True, uses_labels=False, source="arXiv:2408.08776, section 3"
 )
 def near(signals: Signals) -> float:
     r"""Sum of the effective ranks of the layers' pre- and post-activation matrices.

@@ -15,11 +15,7 @@ from zcbench.proxies.signals.signals import Signals
 
 
 @proxy(
-    "te_nas_ntk",
-    reads="tangent_kernel",
-    higher_is_better=False,
-    uses_labels=False,
-    source="arXiv:2102.11535, eq. 5",
+    "te_nas_ntk", reads="tangent_kernel", higher_is_better=False, uses_labels=False, source="arXiv:2102.11535, eq. 5"
 )
 def te_nas_ntk(signals: Signals) -> float:
     r"""Condition number of the neural tangent kernel.

@@ -8,13 +8,7 @@ from zcbench.proxies.signals.errors import NotANumber, SingularScore
 from zcbench.proxies.signals.signals import Signals
 
 
-@proxy(
-    "zen",
-    reads="gaussian_response",
-    higher_is_better=True,
-    uses_labels=False,
-    source="arXiv:2102.01063, alg. 1",
-)
+@proxy("zen", reads="gaussian_response", higher_is_better=True, uses_labels=False, source="arXiv:2102.01063, alg. 1")
 def zen(signals: Signals) -> float:
     r"""Logarithm of the expected Gaussian complexity, with the scale that batch normalisation took away.
 

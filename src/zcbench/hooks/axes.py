@@ -231,7 +231,7 @@ ALONG: dict[Function, tuple[int, str]] = {
 }
 
 _LAST_AXIS: frozenset[Function] = functions(
-    *(torch.sort, torch.argsort, torch.topk, torch.diff, Tensor.sort, Tensor.argsort, Tensor.topk, Tensor.diff),
+    *(torch.sort, torch.argsort, torch.topk, torch.diff, Tensor.sort, Tensor.argsort, Tensor.topk, Tensor.diff)
 )
 
 

@@ -19,7 +19,7 @@ _LISTS = (list, tuple)
 POOLS: frozenset[Function] = frozenset({F.adaptive_avg_pool2d, F.avg_pool2d, F.adaptive_avg_pool1d, F.avg_pool1d})
 AVERAGES: frozenset[Function] = axes.MEANS | POOLS
 SUMS: frozenset[Function] = functions(
-    *(torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__, torch.sub, Tensor.sub),
+    *(torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__, torch.sub, Tensor.sub)
 )
 SHAPES: frozenset[Function] = axes.RESHAPES | axes.COPIES | (frozenset(axes.MOVES) - frozenset(axes.REDUCTIONS))
 #: Functions that take a part of a tensor.
@@ -29,7 +29,7 @@ CROPS: frozenset[Function] = functions(
 )
 #: Functions whose second tensor gives no numbers, but a shape or a type.
 _LIKE: frozenset[Function] = functions(
-    *(Tensor.view_as, Tensor.reshape_as, Tensor.expand_as, Tensor.type_as, Tensor.to, Tensor.new_zeros),
+    *(Tensor.view_as, Tensor.reshape_as, Tensor.expand_as, Tensor.type_as, Tensor.to, Tensor.new_zeros)
 )
 
 

@@ -214,7 +214,7 @@ def test_the_check_finds_what_is_wrong():
     seen = []
     bad = {
         "not constant": own(lambda s: 1.0),
-        "label-free": own(lambda s: float(s._labels[0]), uses_labels=False),
+        "label-free": own(lambda s: float(s._batch.labels[0]), uses_labels=False),
         "same seed": own(lambda s: seen.append(0) or float(len(seen))),
         "dead cell": own(raises),
     }
