@@ -148,7 +148,8 @@ def test_costs_of_every_family(name):
     """Independent count: the space measures shapes alone, attention's products included."""
     space = zcbench.spaces.get(name)
     arch = space.sample(numpy_stream("costs", name), 1)[0]
-    shape = (3, 224, 224) if name in ("autoformer", "pit") else (3, 32, 32)
+    side = {"autoformer": 224, "pit": 224, "transnas_macro": 64}.get(name, 32)
+    shape = (3, side, side)
     network = space.build(arch, num_classes=7, image_shape=shape)
     counted = zcbench.score(network, (torch.randn(2, *shape), torch.tensor([0, 1])), proxies=["params", "macs"])
     row = space.costs([arch], num_classes=7, image_shape=shape).iloc[0]

@@ -27,7 +27,7 @@ FILES = {
     "micro": (
         4096,
         {
-            "autoencoder": ("0d7f9f96b89df2a01d0d9d3981443b4ca51c3dd4608a53c9c3fe1c36ca9edf55", 176129),
+            "autoencoder": ("0d7f9f96b89df2a01d0d9d3981443b4ca51c3dd4608a53c9c3fe1c36ca9edf55", 177017),
             "class_object": ("e8c6272680466afafe0dd7afcd5f7e0ed7f6d1dcfd9976bc08227966a7a36cc8", 172849),
             "class_scene": ("7e9e15e417d3f20c70e0e9cbef3451ff4fdfba0609cf644620f4afbaf42defa8", 172962),
             "jigsaw": ("c37189d326ef63b24a646c7e2cc833af5267d1e65c7deb2f9a7431e65b079be3", 171815),

@@ -13,7 +13,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from zcbench.cli.bench import DataDir, Formats, Plugins, figure_formats
-from zcbench.cli.embedded import named_truths
 from zcbench.cli.output import table_console
 from zcbench.cli.search_options import check_names, given, objective, remarks
 from zcbench.specification import split_list
@@ -142,6 +141,7 @@ def search(
 
     The search never looks at an accuracy. One that was stopped goes on where it was when the same command is given.
     """
+    from zcbench.benchmarks.truths.lookup import named_truths
     from zcbench.plugins import load_file
     from zcbench.search import Candidates, Scoring, Settings, Truths, quantity, run_search
 

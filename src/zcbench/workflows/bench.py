@@ -10,7 +10,7 @@ from zcbench import spaces
 from zcbench.benchmarks.defaults import NASBENCH201, Truths, complete
 from zcbench.benchmarks.ranking import ensembles as aggregations
 from zcbench.benchmarks.ranking.options import RankingOptions
-from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.study import check_truths, rank_run, require_enough
 from zcbench.benchmarks.scoring.choosing import choose
 from zcbench.benchmarks.scoring.conditions import prepare
@@ -105,7 +105,7 @@ def bench(
         _tell(execution, f"Images: {note}.")
     notes = {"architectures": origin, **study.notes}
     run = score_run(conditions, archs, names, range(study.seeds), out, execution=execution, notes=notes)
-    ranking = rank_run(out, known, ensembles=ensembles, subsets=study.subsets, **vars(options))
+    ranking = rank_run(out, known, ensembles=ensembles, subsets=study.subsets, options=options)
     ranking.save(run.out / "ranking")
     page = None if report is None else write(ranking, run.out, report)
     return BenchResult(run, ranking, page)

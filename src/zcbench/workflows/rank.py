@@ -7,7 +7,7 @@ import pandas as pd
 
 from zcbench.benchmarks.defaults import NASBENCH201, Truths
 from zcbench.benchmarks.ranking.options import RankingOptions
-from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.study import rank_run
 from zcbench.benchmarks.truths.lookup import truths
 from zcbench.errors import unknown
@@ -62,7 +62,7 @@ def rank(
         beside=beside,
         subsets=None if home else (subset,),
         ensembles=ensembles,
-        **vars(options or RankingOptions()),
+        options=options,
     )
     if home:
         ranking.save(home)
