@@ -115,7 +115,7 @@ def test_a_proxy_that_breaks_the_contract_fails_the_check(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--space", "nasbench301"], "'nasbench301' is no known space. Did you mean 'nasbench201'?"),
+        (["--space", "nasbench301"], "'nasbench301' is no known space. Did you mean 'nasbench201'"),
         (["--proxies", "sinflow"], "'sinflow' is no known proxy. Did you mean 'synflow'?"),
         (["--truth", "nasbench201/cifar11"], "Did you mean"),
         (["--dataset", "cifar"], "'cifar' is no known data set."),
@@ -208,7 +208,7 @@ def test_letters_that_a_pipe_cannot_write(run, files):
 def test_a_readme_that_is_no_reference_is_kept(tmp_path):
     """The folder is refused, the file as it was."""
     (tmp_path / "README.md").write_text("# Mine")
-    assert "is no page of this reference" in fails("proxies", "docs", "--out", tmp_path)
+    assert "is not an index of this reference" in fails("proxies", "docs", "--out", tmp_path)
     assert (tmp_path / "README.md").read_text() == "# Mine" and len(list(tmp_path.iterdir())) == 1
 
 
@@ -306,7 +306,7 @@ def test_an_option_given_twice(run, files):
     assert "--plugin was given" not in told.stderr
     again = json.loads((run / "ranking" / "protocol.json").read_text())["protocol"]
     assert again["ranking"]["draws"] == 2
-    assert "Of an option that is given twice the last counts" in " ".join(zcbench_command("--help").stdout.split())
+    assert "If an option is given twice, the last one counts" in " ".join(zcbench_command("--help").stdout.split())
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:7", "gpu", "meta", "cpu:0", "mps"])

@@ -188,7 +188,7 @@ def test_a_distiller_that_is_edited_while_trainings_are_made(tmp_path: Path) -> 
     options = {"distillers": ["edits_itself"], "plugins": [file], "seeds": (0,), "workers": 1}
     with pytest.raises(PluginError, match=r"edited\.py' has changed.* Put back the file, or start anew"):
         build(tmp_path / "out", **options)
-    assert {key.setting for key in TrainingLog(tmp_path / "out" / FILE).rows} <= {"teacher", "vanilla"}
+    assert {key.setting for key in TrainingLog(tmp_path / "out" / FILE, TrainingRow).rows} <= {"teacher", "vanilla"}
 
 
 SCRIPT = """

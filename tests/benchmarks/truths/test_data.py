@@ -187,7 +187,7 @@ def test_published_files_verify(data_dir: Path) -> None:
 
 @pytest.mark.data
 def test_import_of_the_published_folder(data_dir: Path, tmp_path: Path) -> None:
-    """Invariance: every stored table equals the one read from its sources; all take less than 12 MB, one of them half."""
+    """Invariance: every stored table equals the one read from its sources; together they take less than 12 MB."""
     report = data.import_folder(data_dir / "sources", tmp_path)
     assert (report["status"] == "imported").sum() == len(SOURCES)
     for name in ("nasbench201/cifar10", "nasbench201/cifar100/valid", "nasbench201/cifar10/test@12"):
