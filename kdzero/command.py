@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zcbench.cli import recipes
-from zcbench.cli.bench import DataDir, Formats, Plugins, figure_formats
+from zcbench.cli.arguments import DataDir, Formats, Plugins, figure_formats
 from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 

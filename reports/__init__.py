@@ -11,10 +11,11 @@ from zcbench.reports.ranking.figures.bars import ranking_bars
 from zcbench.reports.ranking.figures.clouds import score_panels
 from zcbench.reports.ranking.figures.comparisons import cost_quality, size_controlled, top_behaviour
 from zcbench.reports.ranking.figures.heatmap import proxy_heatmap
-from zcbench.reports.ranking.page import FORMATS, write_report
+from zcbench.reports.ranking.page import write_report
 from zcbench.reports.ranking.selection import shared
 from zcbench.reports.ranking.tables import detail_table, failures_table, summary_table, write_tables
 from zcbench.reports.reference.pages import index_page, proxy_page, write_reference
+from zcbench.reports.style import FORMATS
 
 __all__ = [
     "FORMATS",

@@ -13,20 +13,29 @@ from typing import TYPE_CHECKING
 
 from zcbench.lazy import lazy
 
-# ruff: noqa: F401
 if TYPE_CHECKING:
-    from zcbench import benchmarks, datasets, distill, proxies, reports, search, spaces
-    from zcbench.benchmarks.ranking.options import RankingOptions
-    from zcbench.benchmarks.scoring.options import Sample, Setup
-    from zcbench.benchmarks.training.student import train_student
-    from zcbench.benchmarks.truths.lookup import truth
-    from zcbench.kdzero.evolution import evolve_distiller
-    from zcbench.proxies import proxy, score
-    from zcbench.runtime.execution import Execution
-    from zcbench.search import run_search
-    from zcbench.workflows.bench import BenchResult, bench
-    from zcbench.workflows.options import ReportOptions
-    from zcbench.workflows.rank import rank, report
+    from zcbench import benchmarks as benchmarks
+    from zcbench import datasets as datasets
+    from zcbench import distill as distill
+    from zcbench import proxies as proxies
+    from zcbench import reports as reports
+    from zcbench import search as search
+    from zcbench import spaces as spaces
+    from zcbench.benchmarks.ranking.options import RankingOptions as RankingOptions
+    from zcbench.benchmarks.scoring.options import Sample as Sample
+    from zcbench.benchmarks.scoring.options import Setup as Setup
+    from zcbench.benchmarks.training.student import train_student as train_student
+    from zcbench.benchmarks.truths.lookup import truth as truth
+    from zcbench.kdzero.evolution import evolve_distiller as evolve_distiller
+    from zcbench.proxies import proxy as proxy
+    from zcbench.proxies import score as score
+    from zcbench.runtime.execution import Execution as Execution
+    from zcbench.search import run_search as run_search
+    from zcbench.workflows.bench import BenchResult as BenchResult
+    from zcbench.workflows.bench import bench as bench
+    from zcbench.workflows.options import ReportOptions as ReportOptions
+    from zcbench.workflows.rank import rank as rank
+    from zcbench.workflows.rank import report as report
 
 __version__ = "0.1.0"
 

@@ -15,6 +15,7 @@ TRUTH_HELP = (
     "there is."
 )
 Truths = Annotated[list[str], typer.Option("--truth", help=TRUTH_HELP)]
+TOP = "top:"  # begins an entry that stands for the best names of a ranking
 TRUTH = ["nasbench201/cifar10"]
 _DATA_DIR = "Folder with images and accuracies."
 #: ``--data-dir`` as a field of a record.

@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-# for commands that import them from here
-from zcbench.cli.arguments import (  # noqa: F401
+from zcbench.cli.arguments import (
     DATA_DIR,
     REPORT,
     TRUTH,
     TRUTH_HELP,
     Batches,
     DataDir,
-    Draws,
     Ensembles,
-    Formats,
     Plugins,
     Run,
     Truths,
     execution,
-    figure_formats,
     ranking,
 )
 from zcbench.cli.options import Record, options

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from zcbench.cli import recipes
-from zcbench.cli.bench import DataDir
+from zcbench.cli.arguments import DataDir
 from zcbench.cli.students import read_distillers
 from zcbench.specification import split_list, split_readable
 

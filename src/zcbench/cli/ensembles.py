@@ -8,8 +8,10 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from zcbench.cli.bench import TRUTH, Batches, DataDir, Draws, Plugins, Truths, print_ranking, resolve_truths
+from zcbench.cli.arguments import TRUTH, Batches, DataDir, Draws, Plugins, Truths
+from zcbench.cli.bench import resolve_truths
 from zcbench.cli.output import table_console
+from zcbench.cli.tables import print_ranking
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from zcbench.cli.bench import Run
+from zcbench.cli.arguments import Run
 from zcbench.cli.output import table_console
 
 

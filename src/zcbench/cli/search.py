@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from zcbench.cli.bench import DataDir, Formats, Plugins, figure_formats
+from zcbench.cli.arguments import DataDir, Formats, Plugins, figure_formats
 from zcbench.cli.output import table_console
 from zcbench.cli.search_options import check_names, given, objective, remarks
 from zcbench.specification import split_list

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zcbench.cli.winners import PREFIX, winners
+from zcbench.cli.arguments import TOP
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ def objective(
     text: str, rule: str, space: str, data_dir: Path | None, *, transfer: bool = False, sizes: bool = True
 ) -> "Objective":
     """What is maximised, with the names that rankings put first in place of each ``top:K@RUN``."""
+    from zcbench.benchmarks.ranking.winners import winners
     from zcbench.search import Objective
 
     names, rankings = list[str](), list[dict[str, Any]]()
     for entry in split_list(text):
-        if entry.startswith(PREFIX):
+        if entry.startswith(TOP):
             found = winners(entry, space, data_dir, transfer=transfer, sizes=sizes)
             names += found.names
             rankings.append(found.about)
@@ -76,7 +77,7 @@ def remarks(
             yield f"Without effect: {shown} ({why})."
     for one in goal.rankings:
         shown = ", ".join(one["names"])
-        if len(one["names"]) < int(str(one["asked"]).removeprefix(PREFIX).partition("@")[0]):
+        if len(one["names"]) < int(str(one["asked"]).removeprefix(TOP).partition("@")[0]):
             yield f"{one['asked']} was asked for, and the ranking has {len(one['names'])} different names: {shown}."
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zcbench.cli.winners import PREFIX, winners
+from zcbench.cli.arguments import TOP
 from zcbench.specification import split_list
 
 _RECAST = "kd:"  # prefix of the proxies that are made of distillers
@@ -23,11 +23,12 @@ def read_distillers(given: str, space: str, data_dir: Path | None) -> tuple[list
         HyperparameterError: a file names no distiller, or is of another version.
     """
     from zcbench import distill
+    from zcbench.benchmarks.ranking.winners import winners
     from zcbench.distill.documents import read_best
 
     names, origins = list[str](), list[dict[str, object]]()
     for entry in split_list(given):
-        if entry.startswith(PREFIX):
+        if entry.startswith(TOP):
             best, about = winners(entry, space, data_dir, transfer=True, prefix=_RECAST)
             origins.append(about)
             names += [name.removeprefix(_RECAST) for name in best]
