@@ -12,16 +12,20 @@ from rich.table import Table
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir, Formats, Plugins, figure_formats
+from zcbench.cli.options import options
 from zcbench.cli.output import table_console
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
     from zcbench.benchmarks.scoring.teachers import TeacherChoice
+    from zcbench.distill import Recipe
     from zcbench.kdzero.content import DistillerContent
     from zcbench.kdzero.evolution import DistillerSettings, Preset
 
 
+@options(recipe=recipes.recipe(seed="Seed of draws, split, initialisation and order of images."))
 def evolve_distiller(
+    *,
     student: Annotated[str, typer.Option(help="An architecture, as resnet8, or SPACE:ARCH.", show_default=False)],
     teacher: Annotated[
         str,
@@ -93,18 +97,7 @@ def evolve_distiller(
     share: Annotated[
         float | None, typer.Option(help="Share of the epochs of a candidate.", show_default="1; paper .05")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of draws, split, initialisation and order of images.")] = 0,
-    epochs: recipes.Epochs = 10,
-    batch_size: recipes.BatchSize = 128,
-    optimizer: recipes.Optimizer = "sgd",
-    lr: recipes.Rate = 0.1,
-    weight_decay: recipes.WeightDecay = 5e-4,
-    schedule: recipes.Schedule = "one_cycle",
-    warmup: recipes.Warmup = None,
-    label_smoothing: recipes.Smoothing = 0.0,
-    augmentation: recipes.Augmentation = "none",
-    precision: recipes.Precision = "float32",
-    layout: recipes.Layout = "channels_last",
+    recipe: "Recipe",
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     workers: Annotated[int, typer.Option(min=0, help="Worker processes of one thread; 0: this process only.")] = 2,
@@ -127,7 +120,6 @@ def evolve_distiller(
     from zcbench import datasets
     from zcbench.benchmarks.training.student import read_student
     from zcbench.distill.training.images import TrainingData
-    from zcbench.distill.training.recipe import Recipe
     from zcbench.errors import unknown
     from zcbench.kdzero.evolution import PRESETS, CandidateJob, Fitness, KnownAccuracies, Rejection, held_out, read
     from zcbench.kdzero.evolution import evolve_distiller as evolve
@@ -145,30 +137,16 @@ def evolve_distiller(
         tournament=tournament,
         crossover=crossover,
         prescreen=prescreen,
-        seed=seed,
+        seed=recipe.seed,
         fitness=Fitness(tuple(split_list(fitness)), sharpness, normalisation),
     )
     others = {str(folder): cast("DistillerContent", read(folder)) for folder in against or ()}
-    recipe = Recipe(
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        lr=lr,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        label_smoothing=label_smoothing,
-        augmentation=augmentation,
-        seed=seed,
-        precision=precision,
-        layout=layout,
-    )
     images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
     who = read_student(student, space)
     job = CandidateJob(
         space=who.space,
         arch=who.arch,
-        data=held_out(images, validation, seed),
+        data=held_out(images, validation, recipe.seed),
         recipe=recipe,
         teacher=_teacher(teacher, space, teacher_seed, teacher_checkpoint),
         share=(PRESETS[preset].share if share is None else share) if early_stop else 1.0,
@@ -185,7 +163,7 @@ def evolve_distiller(
         workers=workers,
         timeout=timeout,
         retry_failed=retry_failed,
-        known=None if known is None else KnownAccuracies.read(known, known_archs, seed, data_dir, who.arch),
+        known=None if known is None else KnownAccuracies.read(known, known_archs, recipe.seed, data_dir, who.arch),
         against=others,
         console=Console(stderr=True),
     )

@@ -2,20 +2,30 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir
+from zcbench.cli.options import options
 from zcbench.cli.students import read_distillers
 from zcbench.specification import split_list, split_readable
+
+if TYPE_CHECKING:
+    from zcbench.distill import Recipe
 
 NONE = "none"
 
 
+@options(
+    recipe=recipes.recipe(
+        seed="Seed of initialisation, order of images and augmentation.", defaults={"augmentation": "crop_flip"}
+    )
+)
 def distill(
+    *,
     student: Annotated[
         str,
         typer.Option(
@@ -72,18 +82,7 @@ def distill(
     dataset: Annotated[
         str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
     ] = "cifar10",
-    epochs: recipes.Epochs = 10,
-    batch_size: recipes.BatchSize = 128,
-    optimizer: recipes.Optimizer = "sgd",
-    lr: recipes.Rate = 0.1,
-    weight_decay: recipes.WeightDecay = 5e-4,
-    schedule: recipes.Schedule = "one_cycle",
-    warmup: recipes.Warmup = None,
-    label_smoothing: recipes.Smoothing = 0.0,
-    augmentation: recipes.Augmentation = "crop_flip",
-    precision: recipes.Precision = "float32",
-    layout: recipes.Layout = "channels_last",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of initialisation, order of images and augmentation.")] = 0,
+    recipe: "Recipe",
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     threads: Annotated[
@@ -117,7 +116,6 @@ def distill(
     if threads is not None:
         torch.set_num_threads(threads)
     files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, tensorboard)
-    recipe = recipes.recipe_of(locals())
     who = read_student(student, space)
     losses, origins = read_distillers(
         recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir

@@ -1,35 +1,17 @@
 """Options of a training recipe, shared by the commands that train."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from zcbench.cli.options import Record
 from zcbench.specification import split_list
 
-if TYPE_CHECKING:
-    from zcbench.distill.training.recipe import Recipe
-
 WARMUP = "three tenths of one_cycle, none of the others"
 WEIGHTS = "1 each; ce=.1,kd=.9 for kd alone under a teacher"
 
-Epochs = Annotated[int, typer.Option(min=1, help="Epochs of each training.")]
-BatchSize = Annotated[int, typer.Option(help="Images in a step.")]
-Optimizer = Annotated[str, typer.Option(help="sgd (Nesterov momentum) or adamw.")]
-Rate = Annotated[float, typer.Option("--lr", help="Highest learning rate.")]
-WeightDecay = Annotated[float, typer.Option(help="Weight decay of all parameters.")]
-Schedule = Annotated[str, typer.Option(help="one_cycle, cosine, step or constant.")]
-Warmup = Annotated[
-    float | None,
-    typer.Option(help="Epochs in which the learning rate rises.", show_default=WARMUP),
-]
-Smoothing = Annotated[float, typer.Option("--label-smoothing", help="Share of a label spread over all classes.")]
-Augmentation = Annotated[str, typer.Option(help="none, or crop_flip.")]
-Precision = Annotated[str, typer.Option(help="float32; bfloat16 or float16 for autocast, the latter on a GPU.")]
-Layout = Annotated[str, typer.Option(help="Memory layout: contiguous, or channels_last.")]
 #: The loss where none is named.
 DISTILLERS = "kd"
 Distillers = Annotated[
@@ -48,8 +30,8 @@ Weights = Annotated[
 ]
 
 
-def recipe(*omit: str, defaults: Mapping[str, object] | None = None) -> Record:
-    """Options of a `Recipe`, without those fields, with other defaults for some."""
+def recipe(*omit: str, seed: str = "", defaults: Mapping[str, object] | None = None) -> Record:
+    """Options of a `Recipe`, without those fields, with other defaults for some; ``seed`` is the help of its seed."""
     return Record(
         "zcbench.distill.training.recipe:Recipe",
         omit=omit,
@@ -57,6 +39,7 @@ def recipe(*omit: str, defaults: Mapping[str, object] | None = None) -> Record:
         options={
             "epochs": typer.Option(min=1, help="Epochs of each training."),
             "lr": typer.Option("--lr"),
+            **({"seed": typer.Option(min=0, help=seed)} if seed else {}),
             "warmup": typer.Option(help="Epochs in which the rate rises.", show_default=WARMUP),
             "padding": typer.Option(help="Pixels on each side before a crop.", show_default="an eighth of the side"),
         },
@@ -66,18 +49,6 @@ def recipe(*omit: str, defaults: Mapping[str, object] | None = None) -> Record:
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines distillers. May be repeated.")
 ]
-
-
-def recipe_of(options: Mapping[str, object]) -> "Recipe":
-    """The recipe of those options of a command that are fields of `Recipe`.
-
-    Raises:
-        RecipeError: a value out of range.
-        UnknownNameError: a word that is not known.
-    """
-    from zcbench.distill.training.recipe import Recipe
-
-    return Recipe(**{item.name: options[item.name] for item in fields(Recipe) if item.name in options})  # type: ignore[arg-type]
 
 
 def load_plugins(files: Iterable[Path]) -> dict[str, str]:
