@@ -45,7 +45,6 @@ _WORK: dict[str, Callable[[PassInputs], Values]] = {
     "tangent kernel": lambda t: tangent_kernel(t.network, t.batch),
     "logit Jacobians": lambda t: logit_jacobians(t.network, t.batch, t.usage, t.seed),
     "thin network": lambda t: thin_codes(t.thin, t.batch, t.seed),
-    "brightness": lambda t: {"brightness": t.batch.images.flatten(1).mean(1)},
     "count": lambda t: count_costs(t.network, t.batch),
 }
 

@@ -116,7 +116,6 @@ class Signals:
     #: ∂logits/∂θ' ``(b, N, P)`` with one weight of each tensor in θ', and the logits ``(b, N)``.
     logit_jacobians = Signal[Pair]("∂logits/∂θ' and logits for Gaussian weights and images", "logit Jacobians")
     thin_codes = Signal[Maps]("ReLU codes of the architecture with one channel, for crops, (n, D)", "thin network")
-    brightness = Signal[Tensor]("mean of each image, (B,)", "brightness")
     teacher = Signal["Signals"]("the teacher's signals, the same that the proxy reads of the student")
     network = Signal[nn.Module]("the network itself, in training mode; a proxy must leave it as it was")
 
