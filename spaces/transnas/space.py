@@ -98,7 +98,7 @@ class TransNASMacro(ProductSpace):
     Example:
         >>> space = TransNASMacro()
         >>> len(space), space[0], space.params("64-1234-basic", 47, (3, 64, 64))
-        (3256, '64-1114-basic', 3412255)
+        (3256, '64-1114-basic', 3412303)
     """
 
     name = spec = "transnas_macro"
