@@ -62,6 +62,8 @@ PYTORCHCV = {
 }
 
 _TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+_STAGES = {"hidden_sizes": [16, 32, 48, 64], "num_attention_heads": [1, 2, 3, 4], "depths": [1, 1, 1, 1]}
+_PYRAMID = {"image_size": 64, **_STAGES}
 _TOKENS = {"image_size": 32, "patch_size": 8, **_TINY}
 
 #: Image classifiers of transformers: side of the images and options of their configuration.
@@ -102,26 +104,10 @@ TRANSFORMERS: dict[str, tuple[int, dict[str, Any]]] = {
     "MobileNetV2": (64, {"depth_multiplier": 0.35, "classifier_dropout_prob": 0.0}),
     "EfficientNet": (64, {"image_size": 64, "width_coefficient": 0.5, "depth_coefficient": 0.5, "hidden_dim": 640}),
     "Cvt": (32, {"embed_dim": [16, 32, 48], "num_heads": [1, 2, 3], "depth": [1, 2, 3], "drop_path_rate": [0.0] * 3}),
-    "Pvt": (
-        64,
-        {
-            "image_size": 64,
-            "hidden_sizes": [16, 32, 48, 64],
-            "num_attention_heads": [1, 2, 3, 4],
-            "depths": [1, 1, 1, 1],
-        },
-    ),
-    "PvtV2": (
-        64,
-        {
-            "image_size": 64,
-            "hidden_sizes": [16, 32, 48, 64],
-            "num_attention_heads": [1, 2, 3, 4],
-            "depths": [1, 1, 1, 1],
-        },
-    ),
+    "Pvt": (64, _PYRAMID),
+    "PvtV2": (64, _PYRAMID),
     "SwiftFormer": (64, {"image_size": 64, "embed_dims": [16, 32, 48, 64], "depths": [1, 1, 1, 1]}),
-    "Segformer": (64, {"hidden_sizes": [16, 32, 48, 64], "num_attention_heads": [1, 2, 3, 4], "depths": [1, 1, 1, 1]}),
+    "Segformer": (64, _STAGES),
     "Hiera": (
         64,
         {"image_size": [64, 64], "embed_dim": 16, "depths": [1, 1, 2], "num_heads": [1, 2, 4], "num_query_pool": 2}

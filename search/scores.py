@@ -13,6 +13,7 @@ from zcbench import datasets
 from zcbench.benchmarks.ranking.evidence import SIZES
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.conditions import Conditions
+from zcbench.benchmarks.scoring.options import BatchOptions
 from zcbench.benchmarks.scoring.run import OpenRun, open_run
 from zcbench.benchmarks.scoring.store import Row
 from zcbench.benchmarks.scoring.teachers import read_teacher
@@ -29,50 +30,28 @@ from zcbench.spaces.base import ImageShape
 _MOST_CLASSES = 1_000_000
 
 
-@dataclass(frozen=True)
-class Scoring:
+@dataclass(frozen=True, kw_only=True)
+class Scoring(BatchOptions):
     """How architectures are scored as a search asks for them.
 
     Attributes:
-        dataset: images of the batch: ``cifar10``, ``cifar100``, ``digits`` or ``noise``, with options or without.
-        batch_size: images in the batch.
-        batch_seed: chooses the images.
-        image_size: side length to bring images to; their own if None.
-        classes: of the networks; those of the data set if None.
+        classes: classes of the networks, where not those of the data set.
         inits: initialisations of each architecture, seeds 0, 1, …
-        init: initialisation scheme.
-        dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
-        layout: ``contiguous`` or ``channels_last``.
-        device: where networks run.
-        teacher: of proxies that have one, as `read_teacher` takes it.
-        teacher_checkpoint: file with the teacher's weights.
-        teacher_seed: initialisation of the teacher.
-        workers: processes, one thread each; 0 for none but this one.
-        timeout: seconds that a pass or a proxy may take.
-        plugins: files that define proxies, for the workers.
+        execution: workers, time limit and plug-ins.
 
     Raises:
+        ProtocolError: an unknown ``dtype`` or ``layout``.
         SearchError: an image size or a number of classes that no network can have.
     """
 
     dataset: str = "cifar10"
-    batch_size: int = 64
-    batch_seed: int = 0
-    image_size: int | None = None
+    teacher: str = "largest"
     classes: int | None = None
     inits: int = 1
-    init: str = "default"
-    dtype: str = "float32"
-    layout: str = "contiguous"
-    device: str = "cpu"
-    teacher: str = "largest"
-    teacher_checkpoint: Path | None = None
-    teacher_seed: int = 1000
-    workers: int = 2
-    timeout: float | None = None
-    plugins: Sequence[Path] = ()
+    execution: Execution = field(default_factory=Execution)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.image_size is not None and self.image_size < 1:
             raise SearchError(
                 f"An image size of {self.image_size} was given. Expected a side of at least 1 pixel; leave it out."
@@ -167,9 +146,8 @@ def made(
         teacher = read_teacher(scoring.teacher, space, scoring.teacher_seed, checkpoint=scoring.teacher_checkpoint)
     options = {name: getattr(scoring, name) for name in ("init", "dtype", "layout", "device")}
     conditions = Conditions(space, batch, teacher, **options)
-    execution = Execution(scoring.workers, scoring.timeout, tuple(scoring.plugins))
     notes = {"notes": {"architectures": "those that a search asked for"}}
-    with open_run(conditions, members, out, execution=execution, notes=notes) as run:
+    with open_run(conditions, members, out, execution=scoring.execution, notes=notes) as run:
         about = {"made on the way": members, "initialisations": scoring.inits, "protocol": run.protocol.to_dict()}
         attempts = scored_on_demand(run, range(scoring.inits))
         yield Source((batch.num_classes, batch.image_shape), scoring.dataset, attempts, about)

@@ -43,11 +43,10 @@ def require_known(dtype: str, layout: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup(NetworkOptions):
-    """Conditions by name; `zcbench.benchmarks.scoring.conditions.prepare` looks the names up.
+class BatchOptions(NetworkOptions):
+    """Images that networks are scored on, and the teacher that they are compared with, by name.
 
     Attributes:
-        space: architecture space, with options as in nasbench201(channels=4,cells=1).
         dataset: images of the batch: cifar10, cifar100, digits or noise; 'cifar10(files=2)' takes the first two
             training files only, whatever else is there.
         batch_size: images in the batch.
@@ -57,10 +56,8 @@ class Setup(NetworkOptions):
             SPACE:ARCH for one of another space as in resnet:resnet56, or FILE.py:FUNCTION for a network of your own.
         teacher_checkpoint: file with the teacher's weights, a state_dict.
         teacher_seed: initialisation of the teacher; outside the students' seeds, or it may be its own student.
-        data_dir: folder with images and accuracies.
     """
 
-    space: str | None = None
     dataset: str | None = None
     batch_size: int = 64
     batch_seed: int = 0
@@ -68,6 +65,18 @@ class Setup(NetworkOptions):
     teacher: str | None = None
     teacher_checkpoint: Path | None = None
     teacher_seed: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup(BatchOptions):
+    """Conditions by name; `zcbench.benchmarks.scoring.conditions.prepare` looks the names up.
+
+    Attributes:
+        space: architecture space, with options as in nasbench201(channels=4,cells=1).
+        data_dir: folder with images and accuracies.
+    """
+
+    space: str | None = None
     data_dir: Path | None = None
 
 

@@ -12,6 +12,7 @@ import pytest
 import zcbench
 from zcbench.streams import numpy_stream
 
+from ..cells import write_cells
 from ..command import fails, zcbench_command
 
 SPACE = "nasbench201(channels=4,cells=1)"
@@ -25,11 +26,7 @@ SMALL = ["--space", SPACE, "--dataset", "noise", "--image-size", "8", "--batch-s
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve architectures, an invented accuracy that grows with their MACs, and a plug-in."""
     folder = tmp_path_factory.mktemp("files")
-    space = zcbench.spaces.get(SPACE)
-    archs = space.sample(numpy_stream("tests"), 12, subset="unique")
-    (folder / "archs.txt").write_text("\n".join(archs))
-    accuracy = [50 + space.macs(arch) / 1e6 for arch in archs]
-    pd.DataFrame({"arch": archs, "accuracy": accuracy}).to_csv(folder / "truth.csv", index=False)
+    write_cells(folder, SPACE, "truth.csv")
     (folder / "mine.py").write_text(
         "from zcbench import proxy\n"
         "@proxy('last_layer', reads='parameters', higher_is_better=True)\n"

@@ -115,3 +115,30 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.embed(x).flatten(2).transpose(1, 2)
         return self.linear((tokens + self.attend(tokens)).mean(1))
+
+
+class Multihead(Attention):
+    """PyTorch's module."""
+
+    def __init__(self):
+        super().__init__()
+        del self.qkv, self.out, self.linear
+        self.attention, self.linear = nn.MultiheadAttention(16, 2, batch_first=True), nn.Linear(16, 10)
+
+    def attend(self, tokens):
+        return self.attention(tokens, tokens, tokens)[0]
+
+
+class Swish(torch.autograd.Function):
+    """SiLU that keeps only its input for the backward pass, as EfficientNet's; torch.vmap does not take it."""
+
+    @staticmethod
+    def forward(context, x: Tensor) -> Tensor:
+        context.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> Tensor:
+        (x,) = context.saved_tensors
+        gate = torch.sigmoid(x)
+        return gradient * gate * (1 + x * (1 - gate))

@@ -9,7 +9,7 @@ from torch.nn.utils import prune
 import zcbench
 from zcbench.errors import BatchError
 
-from .networks import Attention, ConvNet
+from .networks import Attention, ConvNet, Swish
 from .scoring import assert_same, batch, made, scores
 
 # Calls
@@ -114,21 +114,6 @@ def test_a_pass_of_one_image_that_fails_takes_no_other_with_it():
     for name, value in found.items():
         assert value in ("not_applicable", pytest.approx(expected[name], rel=1e-4)), name
     assert not any(isinstance(found[name], str) for name in ("snip", "naswot", "macs", "params", "fisher", "kd:kd"))
-
-
-class Swish(torch.autograd.Function):
-    """SiLU with a backward pass that torch.vmap does not take."""
-
-    @staticmethod
-    def forward(context, x: Tensor) -> Tensor:
-        context.save_for_backward(x)
-        return x * torch.sigmoid(x)
-
-    @staticmethod
-    def backward(context, gradient: Tensor) -> Tensor:
-        (x,) = context.saved_tensors
-        gate = torch.sigmoid(x)
-        return gradient * gate * (1 + x * (1 - gate))
 
 
 def written(x):

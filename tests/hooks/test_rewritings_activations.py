@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .networks import ConvNet
+from .networks import ConvNet, Swish
 from .rewritings import ALL, CONVOLUTIONS, FEW, ROWS, Pairs, because, compare
 
 PAIRS = Pairs()
@@ -64,21 +64,6 @@ class SiluNet(ConvNet):
 
     def activate(self, x):
         return F.silu(x)
-
-
-class Swish(torch.autograd.Function):
-    """SiLU that keeps only its input for the backward pass, as EfficientNet's."""
-
-    @staticmethod
-    def forward(context, x: Tensor) -> Tensor:
-        context.save_for_backward(x)
-        return x * torch.sigmoid(x)
-
-    @staticmethod
-    def backward(context, gradient: Tensor) -> Tensor:
-        (x,) = context.saved_tensors
-        gate = torch.sigmoid(x)
-        return gradient * gate * (1 + x * (1 - gate))
 
 
 class SwishOnce(Swish):

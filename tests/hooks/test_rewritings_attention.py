@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .networks import Attention
+from .networks import Attention, Multihead
 from .rewritings import (
     ALL,
     FEW,
@@ -58,18 +58,6 @@ HEADS = {
 }
 for name, heads in HEADS.items():
     PAIRS.rewrite(f"attention: {name}", Attention, quick=name != "keyword", heads=heads)
-
-
-class Multihead(Attention):
-    """PyTorch's module."""
-
-    def __init__(self):
-        super().__init__()
-        del self.qkv, self.out, self.linear
-        self.attention, self.linear = nn.MultiheadAttention(16, 2, batch_first=True), nn.Linear(16, 10)
-
-    def attend(self, tokens):
-        return self.attention(tokens, tokens, tokens)[0]
 
 
 class SequenceFirst(Multihead):

@@ -8,7 +8,7 @@ from torch import nn
 from zcbench import distill
 from zcbench.distill.reading import Reader
 
-from .networks import Attention, ConvNet
+from .networks import ConvNet, Multihead
 from .rewritings import BATCH, Pair, both, rewritten
 
 EVERYTHING = frozenset(distill.OUTPUTS)
@@ -23,18 +23,6 @@ class ConvolvedHead(ConvNet):
 
     def head(self, x):
         return self.linear(x[..., None, None])[:, :, 0, 0]
-
-
-class Multihead(Attention):
-    """An attention module of PyTorch, called by position."""
-
-    def __init__(self):
-        super().__init__()
-        del self.qkv, self.out, self.linear
-        self.attention, self.linear = nn.MultiheadAttention(16, 2, batch_first=True), nn.Linear(16, 10)
-
-    def attend(self, tokens):
-        return self.attention(tokens, tokens, tokens)[0]
 
 
 def by_keyword(net, tokens):

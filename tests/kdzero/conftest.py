@@ -1,46 +1,9 @@
-from collections.abc import Callable
+"""Fixtures of the search for architectures and of the losses, which the search for distillers uses too."""
 
-import pytest
-
-import zcbench
-from zcbench.distill import Outputs
-from zcbench.spaces import NASBench201
-
-from .. import command
-from ..distill.conftest import Pair, make_outputs, make_pair
-from ..search.conftest import Counted, Strings
-
-
-@pytest.fixture(scope="session")
-def zcbench_command() -> Callable[..., command.Result]:
-    return command.zcbench_command
-
-
-@pytest.fixture(scope="session")
-def space() -> NASBench201:
-    return zcbench.spaces.get("nasbench201", channels=4, cells=1)
-
-
-@pytest.fixture
-def fails() -> Callable[..., str]:
-    return command.fails
-
-
-@pytest.fixture
-def pair() -> Pair:
-    return make_pair()
-
-
-@pytest.fixture
-def outputs() -> Callable[..., Outputs]:
-    return make_outputs
-
-
-@pytest.fixture
-def strings() -> type[Strings]:
-    return Strings
-
-
-@pytest.fixture
-def counted() -> type[Counted]:
-    return Counted
+from ..distill.conftest import outputs as outputs
+from ..distill.conftest import pair as pair
+from ..search.conftest import counted as counted
+from ..search.conftest import fails as fails
+from ..search.conftest import space as space
+from ..search.conftest import strings as strings
+from ..search.conftest import zcbench_command as zcbench_command

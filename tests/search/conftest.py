@@ -3,16 +3,15 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import zcbench
 import zcbench.spaces
 from zcbench.search import Costs, Evaluated, Evaluation, Values, architectures
 from zcbench.spaces import NASBench201
-from zcbench.streams import numpy_stream
 
 from .. import command
+from ..cells import write_cells
 from .searching import SPACE
 
 Bits = tuple[int, ...]
@@ -99,11 +98,7 @@ def sizes(space: NASBench201) -> object:
 def run(zcbench_command, tmp_path_factory) -> Path:
     """A ranked run of twelve small cells, against an accuracy that grows with the MACs."""
     folder = tmp_path_factory.mktemp("ranked")
-    space = zcbench.spaces.get(SPACE)
-    archs = space.sample(numpy_stream("tests"), 12, subset="unique")
-    (folder / "archs.txt").write_text("\n".join(archs))
-    accuracy = [50 + space.macs(arch) / 1e6 for arch in archs]
-    pd.DataFrame({"arch": archs, "accuracy": accuracy}).to_csv(folder / "own.csv", index=False)
+    write_cells(folder, SPACE, "own.csv")
     out = folder / "run"
     result = zcbench_command(
         *["bench", "--space", SPACE, "--dataset", "noise", "--image-size", 8, "--batch-size", 8, "--draws", 10],

@@ -60,7 +60,7 @@ def test_one_call_does_what_the_command_does(zcbench_command, tmp_path):
         tmp_path / "call",
         Candidates(SPACE, limits={"params": 9e3}),
         Settings(RegularisedEvolution(population=6, tournament=3), evaluations=9, step=3),
-        scores=Scoring(dataset="noise", image_size=8, batch_size=8, workers=0),
+        scores=Scoring(dataset="noise", image_size=8, batch_size=8, execution=zcbench.Execution(workers=0)),
         seeds=range(2),
     )
     written = content(tmp_path / "call")

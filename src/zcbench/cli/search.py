@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,17 +13,31 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from zcbench.cli.arguments import DataDir, Formats, Plugins, figure_formats
+from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
+from zcbench.cli.options import Record, options
 from zcbench.cli.output import table_console
 from zcbench.cli.search_options import check_names, given, objective, remarks
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
-    from zcbench.search import Comparison, Outcome
+    from zcbench import Execution
+    from zcbench.search import Comparison, Outcome, Scoring
     from zcbench.search.study import Progress as Report
 
 
+@options(
+    scoring=Record(
+        "zcbench.search:Scoring",
+        omit=("execution",),
+        options={
+            "inits": typer.Option(min=1),
+            "classes": typer.Option(show_default="those of the data set"),
+        },
+    ),
+    execution=execution("Seconds that a pass or a proxy may take."),
+)
 def search(
+    *,
     context: typer.Context,
     out: Annotated[
         Path, typer.Option(help="Folder for search.json, the report and the scores; a search goes on there.")
@@ -113,26 +128,8 @@ def search(
         bool | None,
         typer.Option(help="Also search at random with the same objective.", show_default="where scores are looked up"),
     ] = None,
-    inits: Annotated[int, typer.Option(min=1, help="Initialisations of each architecture, seeds 0, 1, …")] = 1,
-    dataset: Annotated[str, typer.Option(help="Images of the batch: cifar10, cifar100, digits or noise.")] = "cifar10",
-    batch_size: Annotated[int, typer.Option(help="Images in the batch.")] = 64,
-    batch_seed: Annotated[int, typer.Option(help="Seed that chooses the images.")] = 0,
-    image_size: Annotated[int | None, typer.Option(help="Side length to bring images to.")] = None,
-    classes: Annotated[
-        int | None, typer.Option(help="Classes of the networks.", show_default="those of the data set")
-    ] = None,
-    init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
-    dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32",
-    layout: Annotated[str, typer.Option(help="Memory layout: contiguous or channels_last.")] = "contiguous",
-    device: Annotated[str, typer.Option(help="Where networks run: cpu or cuda.")] = "cpu",
-    teacher: Annotated[
-        str, typer.Option(help="Teacher of proxies that have one: as for 'zcbench bench', as in resnet:resnet56.")
-    ] = "largest",
-    teacher_checkpoint: Annotated[Path | None, typer.Option(help="File with the teacher's weights.")] = None,
-    teacher_seed: Annotated[int, typer.Option(help="Initialisation of the teacher.")] = 1000,
-    workers: Annotated[int, typer.Option(min=0, help="Processes, one thread each; 0 for none but this one.")] = 2,
-    timeout: Annotated[float | None, typer.Option(help="Seconds that a pass or a proxy may take.")] = None,
-    plugin: Plugins = None,
+    scoring: "Scoring",
+    execution: "Execution",
     report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
     formats: Formats = "png,svg,pdf",
     data_dir: DataDir = None,
@@ -143,30 +140,13 @@ def search(
     """
     from zcbench.benchmarks.truths.lookup import named_truths
     from zcbench.plugins import load_file
-    from zcbench.search import Candidates, Scoring, Settings, Truths, quantity, run_search
+    from zcbench.search import Candidates, Settings, Truths, quantity, run_search
 
-    files = {"archs": archs, "scores": scores, "truth": truth, "proxies": proxies, "plugin": plugin, "out": out}
-    check_names(files | {"teacher": teacher, "teacher-checkpoint": teacher_checkpoint, "data-dir": data_dir})
+    files = {"archs": archs, "scores": scores, "truth": truth, "proxies": proxies, "out": out, "data-dir": data_dir}
+    of_networks = {"teacher": scoring.teacher, "teacher-checkpoint": scoring.teacher_checkpoint}
+    check_names(files | of_networks | {"plugin": execution.plugins})
     kinds, asked = figure_formats(formats), given(context)
-    scoring = Scoring(
-        dataset=dataset,
-        batch_size=batch_size,
-        batch_seed=batch_seed,
-        image_size=image_size,
-        classes=classes,
-        inits=inits,
-        init=init,
-        dtype=dtype,
-        layout=layout,
-        device=device,
-        teacher=teacher,
-        teacher_checkpoint=teacher_checkpoint,
-        teacher_seed=teacher_seed,
-        workers=workers,
-        timeout=timeout,
-        plugins=plugin or (),
-    )
-    for file in plugin or ():
+    for file in execution.plugins:
         load_file(file)
     most = {"params": max_params, "macs": max_macs, "depth": max_depth, "latency": max_latency, "energy": max_energy}
     limits = {name: quantity(text) for name, text in most.items() if text is not None}
@@ -184,7 +164,7 @@ def search(
             out,
             candidates,
             settings,
-            scores=scoring if scores is None else scores,
+            scores=replace(scoring, execution=execution) if scores is None else scores,
             truths=Truths(() if truth is None else named_truths(truth), baselines),
             seeds=range(seed, seed + repeats),
             remarks=list(remarks(asked, goal, settings, candidates)),

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 _PARTS = re.compile(r"[/,:@()]")
 _LONGEST = 255  # bytes of a file's name
-_OF_NETWORKS = ("inits", "batch_size", "batch_seed", "init", "dtype", "layout", "device", "workers", "timeout")
+_OF_NETWORKS = (
+    *("inits", "batch_size", "batch_seed", "init", "dtype", "layout", "device"),
+    *("workers", "timeout", "retry_failed"),
+)
 _OF_TEACHERS = ("teacher", "teacher_checkpoint", "teacher_seed")
 
 
@@ -30,7 +33,7 @@ def check_names(names: Mapping[str, object]) -> None:
     from zcbench.search import SearchError
 
     for option, given in names.items():
-        texts = given if isinstance(given, list) else [given]
+        texts = given if isinstance(given, list | tuple) else [given]
         longest = max((len(os.fsencode(part)) for text in texts for part in _PARTS.split(str(text))), default=0)
         if longest > _LONGEST:
             raise SearchError(
