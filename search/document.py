@@ -21,7 +21,7 @@ from zcbench.search.evaluation import Evaluation, columns
 from zcbench.search.judging import best_so_far
 from zcbench.search.objective import Objective
 from zcbench.search.study import Comparison
-from zcbench.storage.files import replaced
+from zcbench.storage.run_folder import RunFolder, plain
 
 FILE = "search.json"
 FORMAT = 1
@@ -223,20 +223,11 @@ def write(folder: Path, outcome: Outcome) -> Path:
     """Write ``search.json``, whole or not at all.
 
     Raises:
-        SearchError: the folder holds another search, or cannot be written.
+        SearchError: the folder holds another search.
+        StoreError: the folder cannot be written.
     """
     check_free(folder, outcome.request)
-    file = folder / FILE
-    text = json.dumps(outcome.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    try:
-        with replaced(file) as draft:
-            draft.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SearchError(
-            f"Cannot write {file}: {error}. Expected a folder with room that you may write to; name another one, and "
-            f"what was scored is kept where it is."
-        ) from error
-    return file
+    return _folder(folder).write_json(FILE, outcome.to_json(), indent=1)
 
 
 def check_free(folder: Path, request: Request) -> None:
@@ -245,16 +236,13 @@ def check_free(folder: Path, request: Request) -> None:
     Raises:
         SearchError: as the sentence says; the message lists what differs.
     """
-    file = folder / FILE
-    if not os.path.isfile(file):
-        return
-    old, new = _comparable(read(file)["request"]), _comparable(json.loads(json.dumps(request.to_json())))
-    differing = [f"{key}: {old.get(key)} → {new.get(key)}" for key in {**old, **new} if old.get(key) != new.get(key)]
-    if differing:
-        raise SearchError(
-            f"{folder} holds the result of another search ({'; '.join(differing)}). Expected a folder of its own for "
-            f"each; name another one, or delete {FILE} to use the scores that are there."
-        )
+    if os.path.isfile(folder / FILE):
+        old, new = _comparable(read(folder)["request"]), _comparable(plain(request.to_json()))
+        _folder(folder).require_same(old, new)
+
+
+def _folder(path: Path) -> RunFolder:
+    return RunFolder(path, "the result of a search", SearchError)
 
 
 def _comparable(request: Mapping[str, object]) -> dict[str, object]:
