@@ -36,7 +36,7 @@ def registries_as_before() -> Iterator[None]:
     """What a module's tests register is forgotten after them: one process runs many modules, in any order."""
     registries = (proxies.REGISTRY, distill.REGISTRY, ENSEMBLES)
     for registry in registries:
-        registry.names()  # what ships registers itself on the first look
+        registry.names()  # the built-in ones register themselves on the first look
     before = [(registry, dict(registry._items)) for registry in registries]
     plugins = {name for name in sys.modules if name.startswith("zcbench_plugin_")}
     yield

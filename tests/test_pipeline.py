@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_bench_runs_on_what_ships(folder: Path) -> None:
-    """By construction: networks, architectures and all three truths of the table that ships, and a page."""
+    """By construction: networks, architectures and all three truths of the bundled table, and a page."""
     scores = json.loads((folder / "bench" / "ranking" / "protocol.json").read_text())["protocol"]["scores"]
     assert scores["space"] == zcbench.truth("nasbench201/cifar10-16/kd").protocol["networks"]
     assert "4 sampled from those that" in scores["architectures"]

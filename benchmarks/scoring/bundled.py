@@ -1,4 +1,4 @@
-"""Scores that ship with the package, and the one way to scores from wherever they are: a run, a file, or what ships.
+"""Bundled scores, and one reader for scores of a run folder, a packed file or a bundled table.
 
 ``benchmarks/scoring/tables/`` holds one packed file per name (`zcbench.benchmarks.scoring.packing`). To replace one::
 
@@ -20,12 +20,12 @@ _FOLDER = Path(str(files("zcbench.benchmarks.scoring") / "tables"))
 
 
 def names() -> list[str]:
-    """Names of the scores that ship."""
+    """Names of the bundled scores."""
     return sorted(file.stem for file in _FOLDER.glob(f"*{SUFFIX}"))
 
 
 def path(name: str) -> Path:
-    """Packed file of the scores that ship under this name.
+    """Packed file of the bundled scores under this name.
 
     Raises:
         UnknownNameError: nothing of this name ships.
@@ -36,7 +36,7 @@ def path(name: str) -> Path:
 
 
 def scores(name: str) -> Scores:
-    """Scores that ship, in the form of `zcbench.benchmarks.scoring.folder.load_run`.
+    """Bundled scores, in the form of `zcbench.benchmarks.scoring.folder.load_run`.
 
     Returns:
         The protocol; one row per attempt, as `Store.scores` gives them; and the description: ``requests``.
@@ -53,7 +53,7 @@ def scores(name: str) -> Scores:
 
 
 def load(given: str | Path) -> Scores:
-    """Scores of a run folder, of a packed file, or that ship; a folder comes before a name.
+    """Scores of a run folder, of a packed file, or bundled; a folder comes before a name.
 
     Raises:
         StoreError: ``given`` is none of the three, or the run has no scores.
@@ -64,7 +64,7 @@ def load(given: str | Path) -> Scores:
 
 
 def card(given: str | Path) -> Json:
-    """What `packing.describe` says of a run folder, of a packed file, or of scores that ship.
+    """What `packing.describe` says of a run folder, of a packed file, or of bundled scores.
 
     Raises:
         StoreError: ``given`` is none of the three, or the run has no scores.
@@ -75,7 +75,7 @@ def card(given: str | Path) -> Json:
 
 
 def unpack(given: str | Path, folder: str | Path) -> Json:
-    """`packing.unpack` of a packed file or of scores that ship, so that a run goes on from them.
+    """`packing.unpack` of a packed file or of bundled scores, so that a run goes on from them.
 
     Raises:
         StoreError: ``given`` is neither; or as `packing.unpack`.

@@ -38,7 +38,7 @@ __all__ = [
     "verify",
 ]
 
-SHIPS = "ships with zcbench"
+SHIPS = "bundled with zcbench"
 
 _SILENT: Callable[[str], object] = str
 
@@ -48,7 +48,7 @@ def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
 
     Returns:
         Columns ``name, kind`` (mean, single runs, costs), ``source, licence, rows, where``: the path of the stored
-        table, the folder of the source files, "ships with zcbench", or "not here".
+        table, the folder of the source files, "bundled with zcbench", or "not here".
     """
     root = folders.data_folder(data_dir)
     here = {**tables_here(folders.user_folder()), **tables_here(root)}
@@ -201,7 +201,7 @@ def _sources_of(asked: str, progress: Callable[[str], object]) -> list[Source]:
     full = str(TruthName.parse(asked)) if "/" in asked else asked
     found = [source for runs in (False, True) for source in _ingredients((full, runs))]
     if full in own:
-        progress(f"{full} ships with zcbench; there is nothing to download.")
+        progress(f"{full} is bundled with zcbench; there is nothing to download.")
     elif not found:
         raise unknown("truth or source to fetch", asked, known)
     return found

@@ -185,7 +185,7 @@ def _pruned(edges: np.ndarray, operations: list[int]) -> Graph | None:
 
 @cache
 def _rows() -> dict[str, int]:
-    """Every cell with its row; read from the index that ships, whose first column numbers the graphs of the second."""
+    """Every cell with its row; read from the bundled index, whose first column numbers the graphs of the second."""
     table = pq.read_table(str(_INDEX))
     graphs = [read_sources(text) for text in table.column("graph").combine_chunks().dictionary.to_pylist()]
     number = table.column("graph").combine_chunks().indices.to_numpy()

@@ -1,4 +1,4 @@
-"""``zcbench scores`` and ``zcbench rank`` on what was packed, what ships, and what stands beside a run."""
+"""``zcbench scores`` and ``zcbench rank`` on packed files, bundled scores and merged runs."""
 
 from pathlib import Path
 
@@ -132,7 +132,7 @@ def test_the_reference_is_written(theirs, run, truth, tmp_path):
 
 @pytest.mark.data
 def test_an_own_proxy_is_ranked_beside_what_ships(own_proxy, data_dir, tmp_path):
-    """End to end on real images: four architectures of what ships, scored with the plug-in of the examples."""
+    """End to end on real images: four architectures of the bundled scores, scored with the plug-in of the examples."""
     protocol, frame, _ = bundled.scores("nasbench201")
     images = datasets.batch(datasets.load("cifar10(files=2)", data_dir), 64)
     assert images.sha256 == protocol.batch_sha256

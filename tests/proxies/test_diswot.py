@@ -1,4 +1,4 @@
-"""DisWOT's scores: the formulas by definition, one home with the losses, and the numbers that ship."""
+"""DisWOT's scores: the formulas by definition, one home with the losses, and the bundled scores."""
 
 import pytest
 import torch

@@ -38,8 +38,8 @@ DRAWS, QUICK = 1000, 200
         "zcbench:Sample",
         names={"seed": "archs_seed"},
         options={
-            "archs": typer.Option(show_default="1000; of the truths that ship, all"),
-            "subset": typer.Option(show_default="all; with the truths that ship, known"),
+            "archs": typer.Option(show_default="1000; of the bundled truths, all"),
+            "subset": typer.Option(show_default="all; with the bundled truths, known"),
         },
     ),
     setup=Record(
@@ -47,7 +47,7 @@ DRAWS, QUICK = 1000, 200
         options={
             "space": typer.Option(show_default="that of the truth"),
             "dataset": typer.Option(
-                show_default="cifar10; with the truths that ship, at 16x16, or digits where it is not here"
+                show_default="cifar10; with the bundled truths, at 16x16, or digits where it is not here"
             ),
             "teacher": typer.Option(show_default="largest"),
             "teacher_checkpoint": typer.Option(show_default="drawn from the seed"),
@@ -64,7 +64,8 @@ def bench(
     truth: Annotated[
         list[str] | None,
         typer.Option(
-            help=TRUTH_HELP, show_default="those that ship; with --space, --subset or --archs FILE, nasbench201/cifar10"
+            help=TRUTH_HELP,
+            show_default="bundled ones; with --space, --subset or --archs FILE, nasbench201/cifar10",
         ),
     ] = None,
     sample: "Sample",
@@ -82,7 +83,7 @@ def bench(
             min=1,
             max=10_000,
             help="Initialisations of each architecture, seeds 0, 1, …",
-            show_default="3; with the truths that ship, 1",
+            show_default="3; with the bundled truths, 1",
         ),
     ] = None,
     execution: "Execution",

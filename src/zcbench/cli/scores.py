@@ -1,4 +1,4 @@
-"""``zcbench scores``: what ships with the package, and how scores move from folder to folder."""
+"""``zcbench scores``: bundled scores; exporting and importing scores."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
 
 app = typer.Typer(
-    help="List scores that ship with zcbench, pack runs into one file, and unpack them.",
+    help="List bundled scores, pack runs into one file, and unpack them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -18,7 +18,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_scores() -> None:
-    """Scores that ship with zcbench: 'zcbench rank NAME' answers from them at once."""
+    """Bundled scores: 'zcbench rank NAME' answers from them at once."""
     from zcbench.benchmarks.scoring import bundled
 
     rows = []
@@ -35,7 +35,7 @@ def list_scores() -> None:
 @app.command()
 def show(
     scores: Annotated[
-        str, typer.Argument(help="Name of scores that ship, packed file, or folder of a run.", show_default=False)
+        str, typer.Argument(help="Name of bundled scores, packed file, or folder of a run.", show_default=False)
     ],
 ) -> None:
     """The card of a set of scores: protocol, requests, and for each proxy attempts, statuses and mean time."""
@@ -72,7 +72,7 @@ def pack(
 @app.command()
 def unpack(
     scores: Annotated[
-        str, typer.Argument(help="Name of scores that ship, or file that 'pack' wrote.", show_default=False)
+        str, typer.Argument(help="Name of bundled scores, or file that 'pack' wrote.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="New folder of the run.", show_default=False)],
 ) -> None:

@@ -1,4 +1,4 @@
-"""Scores that ship, and scores of one run beside those of another."""
+"""Bundled scores, and scores of one run merged with those of another."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +123,7 @@ def test_shipped_sizes_are_those_of_the_space():
 
 @pytest.mark.data
 def test_shipped_sizes_rank_as_the_analytic_ones(data_dir: Path):
-    """Independent reference: scipy's tau of the analytic MACs on the architectures that ship."""
+    """Independent reference: scipy's tau of the analytic MACs on the bundled architectures."""
     truths = {"c": zcbench.truth("nasbench201/cifar10", data_dir)}
     ranking = rank_run("nasbench201", truths, draws=2, subsets=["all"], ensembles="none")
     archs = ranking.scores.index
@@ -152,7 +152,7 @@ def test_disconnected_cells_of_nasbench201(data_dir: Path):
 
 
 def test_a_place_is_a_folder_a_file_or_a_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Equal scores from the run and from its file; a folder of that name comes before what ships; else an error."""
+    """Equal scores from the run and from its file; a folder of that name comes before a bundled name; else an error."""
     packing.pack([folder], tmp_path / "mine.parquet")
     assert bundled.load(tmp_path / "mine.parquet")[1].equals(bundled.load(folder)[1])
     assert bundled.card(folder)["proxies"] == bundled.card(tmp_path / "mine.parquet")["proxies"]

@@ -1,4 +1,4 @@
-"""The truth that ships, and how a builder's folder becomes one file."""
+"""The bundled truth, and how a builder's folder becomes one file."""
 
 import json
 from dataclasses import replace
@@ -79,7 +79,7 @@ def test_what_ships_is_listed_shown_and_needs_no_download(tmp_path: Path) -> Non
     assert {f"{EMBEDDED}/test@5", f"{EMBEDDED}/test/kd@5", f"{EMBEDDED}/test/gain@5"} <= set(shown.index)
     said: list[str] = []
     assert data.fetch([f"{EMBEDDED}/kd"], tmp_path, "http://127.0.0.1:1", said.append).empty
-    assert "ships with zcbench" in said[0]
+    assert "bundled with zcbench" in said[0]
     found = summary(f"{EMBEDDED}/kd", tmp_path)
     assert found.protocol["networks"] == "nasbench201(channels=8,cells=1)" and found.runs and 0 < found.runs.rho < 1
     assert "stratified" in found.protocol["sample"] and "kd" in found.protocol["distillation"]
