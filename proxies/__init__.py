@@ -11,6 +11,8 @@ from zcbench.proxies.scoring.evaluation import Score, ScoreFailure, TeacherSigna
 from zcbench.proxies.scoring.example import Example, example
 from zcbench.proxies.signals.errors import NotApplicable, ScoreError, SingularScore
 from zcbench.proxies.signals.limits import ScoreTimeout
+from zcbench.proxies.signals.objective import Loss
+from zcbench.proxies.signals.outputs import Output
 from zcbench.proxies.signals.signals import NetworkCosts, Signals
 from zcbench.proxies.signals.table import SIGNALS
 
@@ -22,8 +24,10 @@ __all__ = [
     "SIGNALS",
     "Example",
     "Finding",
+    "Loss",
     "NetworkCosts",
     "NotApplicable",
+    "Output",
     "Proxy",
     "Score",
     "ScoreError",

@@ -46,7 +46,9 @@ def naswot(signals: Signals) -> float:
     if signals.batch_size < 2:
         raise NotApplicable("Agreement between images needs at least two images in the batch.")
     calls = Counter(map(id, signals.relu_codes))
-    kernel = torch.zeros(signals.batch_size, signals.batch_size, dtype=torch.float64, device=signals.images.device)
+    kernel = torch.zeros(
+        signals.batch_size, signals.batch_size, dtype=torch.float64, device=signals.relu_codes[0].device
+    )
     for active in {id(code): code for code in signals.relu_codes}.values():
         code = active.float()
         common, units = code @ code.T, code.sum(1)

@@ -130,9 +130,8 @@ def looked_up(given: str | os.PathLike[str], objective: Objective, space: Space)
     protocol.require_code(space, name)
     members = scored(objective)
     attempts, archs = stored(frame, members) if members else (None, tuple(map(str, frame["arch"].unique())))
-    channels, height, width = protocol.image_shape
     about = {"looked up in": name, "architectures": len(archs), "protocol": protocol.to_dict()}
-    return Source((protocol.num_classes, (channels, height, width)), protocol.dataset, attempts, about, archs)
+    return Source((protocol.num_classes, protocol.image_shape), protocol.dataset, attempts, about, archs)
 
 
 @contextmanager

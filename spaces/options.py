@@ -6,7 +6,8 @@ import numpy as np
 
 from zcbench.spaces.listing import SpaceError
 
-ImageShape = tuple[int, int, int]
+#: Shape of one input; of an image (channels, height, width), which every space of zcbench expects.
+ImageShape = tuple[int, ...]
 
 
 def positive(option: str, value: object, most: int = 1_000_000) -> int:

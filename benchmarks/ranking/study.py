@@ -69,13 +69,12 @@ def rank_run(
     space = _space(protocol, str(run), description["requests"])
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)
-    shape = (protocol.image_shape[0], protocol.image_shape[1], protocol.image_shape[2])
     taken = {name: source.to_json() for name, source in joined.sources.items()}
     facts = known_facts(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
     return rank(
         scores,
         truths,
-        space.costs(archs, num_classes=protocol.num_classes, image_shape=shape),
+        space.costs(archs, num_classes=protocol.num_classes, image_shape=protocol.image_shape),
         clusters={arch: space.canonical(arch) for arch in archs},
         subsets=_chosen(_subsets(space, scores, archs, truths), subsets),
         facts={name: replace(known, note=joined.notes.get(name, "")) for name, known in facts.items()},

@@ -1,7 +1,7 @@
 """Conditions: all that a score depends on besides its architecture, proxy and seed, as one record of objects."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -10,7 +10,7 @@ from zcbench.benchmarks.scoring.options import NetworkOptions, Setup
 from zcbench.benchmarks.scoring.teachers import LARGEST, TeacherChoice, build_teacher, read_teacher
 from zcbench.datasets import Batch
 from zcbench.errors import TeacherError, unknown
-from zcbench.proxies import REGISTRY
+from zcbench.proxies import REGISTRY, Loss, Output
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.initialisation import INITIALISATIONS
@@ -22,8 +22,10 @@ class Conditions(NetworkOptions):
 
     Attributes:
         space: where the architectures are from.
-        batch: labelled images; their classes are those of the networks.
+        batch: inputs and labels; their classes are those of the networks.
         teacher: for proxies that compare with one, as `read_teacher` gives it.
+        output: reads the output of every network; see ``output`` of `zcbench.score`.
+        loss: of every network; see ``loss`` of `zcbench.score`.
 
     Raises:
         ProtocolError: an unknown ``dtype`` or ``layout``.
@@ -39,6 +41,8 @@ class Conditions(NetworkOptions):
     space: Space
     batch: Batch
     teacher: TeacherChoice | None = None
+    output: Output = field(default_factory=Output)
+    loss: Loss = field(default_factory=Loss)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,7 +56,7 @@ class Conditions(NetworkOptions):
 
     @property
     def image_shape(self) -> ImageShape:
-        """``(C, H, W)``."""
+        """``(C, H, W)``, or the shape of another input."""
         return self.batch.image_shape
 
     def build(self, arch: str, seed: int) -> nn.Module:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_origin
 
 import torch
+from torch import Tensor
 
 from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.options import require_known
@@ -21,7 +22,9 @@ SCORE_SCHEMA = 1
 _ADDED = {"layout": "contiguous", "teacher_file_sha256": None, "teacher_checkpoint_sha256": None}
 #: Fingerprints of spaces that are no part of zcbench; left out of the text where there are none.
 _CODE = ("space_sha256", "teacher_space_sha256")
-_ADDED |= dict.fromkeys(_CODE)
+#: Fields of inputs, outputs and losses of one's own; left out of the text where there are none.
+_OWN = ("inputs", "output", "output_sha256", "loss", "loss_sha256")
+_ADDED |= dict.fromkeys((*_CODE, *_OWN))
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Protocol:
         batch_size: how many.
         batch_seed: seed that chose them.
         batch_sha256: fingerprint of images and labels.
-        image_shape: ``(C, H, W)``.
+        image_shape: ``(C, H, W)``, or the shape of another input; empty where there are several tensors.
         num_classes: classes of the task.
         init: initialisation scheme of the networks.
         dtype: floating type of weights and images.
@@ -51,6 +54,11 @@ class Protocol:
         schema: version of what a stored score means.
         space_sha256: fingerprint of the code of a space from a plug-in; None for one of zcbench, and in older stores.
         teacher_space_sha256: that of the teacher's space.
+        inputs: types and shapes of inputs that are not one floating tensor.
+        output: name of the function that reads the output of a network; None for the usual rule.
+        output_sha256: fingerprint of its definition.
+        loss: name of the loss that was given; None for the one that follows the labels.
+        loss_sha256: fingerprint of its definition; None for a loss of zcbench.
     """
 
     space: str
@@ -75,6 +83,11 @@ class Protocol:
     schema: int = SCORE_SCHEMA
     space_sha256: str | None = None
     teacher_space_sha256: str | None = None
+    inputs: str | None = None
+    output: str | None = None
+    output_sha256: str | None = None
+    loss: str | None = None
+    loss_sha256: str | None = None
 
     def __post_init__(self) -> None:
         require_known(self.dtype, self.layout)
@@ -97,6 +110,11 @@ class Protocol:
             layout=conditions.layout,
             device=conditions.device,
             space_sha256=class_content(type(space)),
+            inputs=None if isinstance(batch.images, Tensor) else repr(batch.images[:1]),
+            output=conditions.output.label,
+            output_sha256=conditions.output.sha256,
+            loss=conditions.loss.label,
+            loss_sha256=conditions.loss.sha256,
             **({} if teacher is None else _teacher_fields(teacher, space, conditions.init)),
         )
 
@@ -133,7 +151,7 @@ class Protocol:
         return {**self._content(), "image_shape": list(self.image_shape)}
 
     def _content(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value is not None or name not in _CODE}
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in (*_CODE, *_OWN)}
 
     def hash(self) -> str:
         """SHA-256 of `to_json`, in hexadecimal."""
@@ -188,7 +206,7 @@ def _require_code(spec: str, before: str | None, now: str | None, where: str) ->
 def _fits(value: object, kind: Any) -> bool:
     """Whether a value from JSON is of the type that a field is annotated with."""
     if get_origin(kind) is tuple:
-        return isinstance(value, list) and len(value) == 3 and all(type(size) is int for size in value)
+        return isinstance(value, list) and all(type(size) is int for size in value)
     return isinstance(value, kind) and not isinstance(value, bool)
 
 

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zcbench import proxies
 from zcbench.benchmarks.scoring.conditions import Conditions
@@ -64,9 +64,11 @@ class Scorer:
         self._proxies = {proxy.name: proxy for proxy in proxies.resolve(job.proxies)}
         self._check_contents()
         self._conditions = made = job.conditions
-        dtype, device = getattr(torch, made.dtype), torch.device(made.device)
         self._layout = torch.channels_last if made.layout == "channels_last" else torch.contiguous_format
-        self._batch = (made.batch.images.to(device, dtype, memory_format=self._layout), made.batch.labels.to(device))
+        images = made.batch.images.to(torch.device(made.device), getattr(torch, made.dtype))
+        if isinstance(images, Tensor) and images.ndim == 4:
+            images = images.contiguous(memory_format=self._layout)
+        self._batch = replace(made.batch, images=images, labels=made.batch.labels.to(images.device))
 
     def _check_contents(self) -> None:
         for name, sha256 in self._job.contents.items():
@@ -99,6 +101,8 @@ class Scorer:
             self._batch,
             chosen,
             teacher=self._teacher if any(proxy.needs_teacher for proxy in chosen) else None,
+            output=conditions.output,
+            loss=conditions.loss,
             costs=unit.costs,
             thin=partial(conditions.space.thin, unit.arch, seed=unit.seed, init=conditions.init),
             seed=unit.seed,
@@ -110,10 +114,11 @@ class Scorer:
         choice, network = self._conditions.teacher, self._conditions.build_teacher()
         if choice is None or network is None:
             return None
-        return proxies.TeacherSignals(self._placed(network), choice.seed)
+        return proxies.TeacherSignals(self._placed(network), choice.seed, self._conditions.output)
 
     def _placed(self, network: nn.Module) -> nn.Module:
-        return network.to(self._batch[0]).to(memory_format=self._layout)  # type: ignore[call-overload]
+        images = self._batch.images
+        return network.to(images.device, images.dtype).to(memory_format=self._layout)  # type: ignore[call-overload]
 
 
 def prepare(job: ScoringJob) -> Scorer:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zcbench.datasets import ImageSet, LabelledImages
-from zcbench.datasets.base import content_sha256
+from zcbench.datasets.batches import content_sha256
 from zcbench.errors import BatchError
 from zcbench.streams import torch_stream
 

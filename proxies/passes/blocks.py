@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.stages import block_modules, channels_second
 from zcbench.hooks.weights import named_state
-from zcbench.proxies.passes.data_free import standard_normal
+from zcbench.proxies.passes.drawn import Lookups, normal_inputs, standard_normal
 from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.signals import Blocks, Minibatch
 from zcbench.streams import torch_stream
@@ -19,15 +19,16 @@ def blocks(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     feeds several later blocks, their pull-backs are added.
     """
     stream = torch_stream("blocks", seed, device=batch.images.device)
-    images = standard_normal(batch.images.shape, batch.images, stream)
-    cut = _Cut()
+    images, cut = normal_inputs(batch.images, len(batch.images), stream), _Cut()
+    lookups = Lookups(images, lambda found: standard_normal(found.shape, found, stream))
     handles = [module.register_forward_hook(cut) for module in block_modules(network, images)]
     try:
-        with Recorder(named_state(network), images):
+        with Recorder(named_state(network), images, lookups=lookups):
             network(images)
     finally:
         for handle in handles:
             handle.remove()
+    lookups.check()
     if cut.lost:
         return {"blocks": missing("A block outputs a map that mixes the images.")}
     if not cut.outputs:

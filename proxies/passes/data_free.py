@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zcbench.datasets.inputs import Given
 from zcbench.hooks.functions import Function
 from zcbench.hooks.heads import depth_of, last_map, map_of
 from zcbench.hooks.modes import evaluating
@@ -16,6 +17,7 @@ from zcbench.hooks.sizes import Sizes
 from zcbench.hooks.trace import trace_of
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
+from zcbench.proxies.passes.drawn import Lookups, input_of_ones, moved, normal_inputs, standard_normal
 from zcbench.proxies.passes.logits import check_mixing, single_logits
 from zcbench.proxies.passes.shared import differentiate
 from zcbench.proxies.passes.values import Values, missing
@@ -59,10 +61,13 @@ def _is_normalised(input: Tensor) -> bool:
 
 
 def linearised_gradients(network: nn.Module, batch: Minibatch) -> Values:
-    r"""Per weight |θ| and ∂R/∂|θ|, R = Σ logits of the network with weights |θ| for one image of ones, in float64."""
+    r"""Per weight |θ| and ∂R/∂|θ|, R = Σ outputs of the network with weights |θ| for one image of ones, in float64.
+
+    Where the inputs are whole numbers, the vectors that an embedding looks up are ones.
+    """
     parameters = {name: t.detach().abs().double().requires_grad_() for name, t in named_state(network).items()}
     buffers = {name: b.double() if b.is_floating_point() else b.clone() for name, b in network.named_buffers()}
-    ones = torch.ones_like(batch.images[:1], dtype=torch.float64)
+    ones, lookups = input_of_ones(batch.images), Lookups(batch.images, torch.ones_like)
     positive: dict[str, Tensor] = {}
 
     def absolute(weight: Weight) -> Tensor | None:
@@ -73,12 +78,17 @@ def linearised_gradients(network: nn.Module, batch: Minibatch) -> Values:
             positive[weight.name] = weight.tensor.detach().abs().double().requires_grad_()
         return positive[weight.name]
 
-    with double_precision(), WithoutBatchNorm(), Recorder(parameters, ones, replace=absolute) as recorder:
-        logits = with_state(network, parameters | buffers, ones)
-    check_mixing(logits)
-    logits = single_logits(logits, Minibatch(ones, batch.labels[:1]))
+    with (
+        double_precision(),
+        WithoutBatchNorm(),
+        Recorder(parameters, ones, replace=absolute, lookups=lookups) as recorder,
+    ):
+        returned = with_state(network, parameters | buffers, ones)
+    check_mixing(returned)
+    lookups.check()
+    output = single_logits(returned, batch._replace(images=ones, labels=batch.labels[:1]))
     used = {weight.name: positive.get(weight.name, weight.tensor) for weight in recorder.weights}
-    total = logits.sum()
+    total = output.sum()
     gradients = differentiate(total, used)
     pairs = {name: (weight.detach(), gradients[name]) for name, weight in used.items()}
     whole = {part: name for name, parts in recorder.weights.joined().items() for part in parts}
@@ -99,11 +109,6 @@ class Variances(Replacing):
         return _BATCH_NORM(input, *args, **kwargs)
 
     replacements: ClassVar[Mapping[Function, Function]] = {_BATCH_NORM: _record}
-
-
-def standard_normal(shape: torch.Size, like: Tensor, stream: torch.Generator) -> Tensor:
-    """Standard normal numbers of the type and device of ``like``; the same ones whatever its memory layout."""
-    return torch.empty(shape, dtype=like.dtype, device=like.device).normal_(generator=stream)
 
 
 GAUSSIAN_IMAGES = 16  # as in the released code of Zen-NAS
@@ -154,21 +159,34 @@ def gaussian_response(network: nn.Module, batch: Minibatch, usage: Usage, seed: 
     """
     stream = torch_stream("gaussian_response", seed, device=batch.images.device)
     state = gaussian_state(network, usage, stream)
-    shape = torch.Size((GAUSSIAN_IMAGES, *batch.images.shape[1:]))
-    image, noise = (standard_normal(shape, batch.images, stream) for _ in range(2))
+    image, noise = (normal_inputs(batch.images, GAUSSIAN_IMAGES, stream) for _ in range(2))
+    vectors: list[tuple[Tensor, Tensor]] = []
+
+    def draw(found: Tensor) -> Tensor:
+        vectors.append((standard_normal(found.shape, found, stream), standard_normal(found.shape, found, stream)))
+        return vectors[-1][0]
+
+    def move(found: Tensor) -> Tensor:
+        one, other = vectors.pop(0)
+        return one + epsilon * other
+
     with torch.no_grad(), Variances() as variances:
-        one = _features(network, state, image)
+        one = _features(network, state, image, Lookups(batch.images, draw))
     with torch.no_grad():
-        other = _features(network, state, image + epsilon * noise)
+        other = _features(network, state, moved(image, noise, epsilon), Lookups(batch.images, move))
     if one is None or other is None:
         return {"gaussian_response": missing("The last activation before the classifier is no feature map.")}
     change = (one - other).flatten(1).norm(dim=1)
     return {"gaussian_response": (change, variances.found)}
 
 
-def _features(network: nn.Module, state: GaussianState, images: Tensor) -> Tensor | None:
-    with Recorder(state.parameters, images, replace=lambda weight: state.parts.get(weight.name), copies=True):
+def _features(network: nn.Module, state: GaussianState, images: Given, lookups: Lookups) -> Tensor | None:
+    def drawn(weight: Weight) -> Tensor | None:
+        return state.parts.get(weight.name)
+
+    with Recorder(state.parameters, images, replace=drawn, lookups=lookups, copies=True):
         output = with_state(network, state.tensors, images)
     check_mixing(output)
+    lookups.check()
     last = last_map(output)
     return map_of(output) if last is not None and last.tensor.ndim == 4 else None

@@ -1,6 +1,7 @@
 """Derivatives of the logits of each image by one weight of every layer, in one backward pass for each class."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import ClassVar, TypeVar
 
 import torch
@@ -9,10 +10,12 @@ from torch import Tensor, nn
 
 from zcbench.hooks.functions import Function
 from zcbench.hooks.modes import evaluating
+from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.rewrites import Replacing
 from zcbench.hooks.usage import Usage
-from zcbench.proxies.passes.data_free import gaussian_state, standard_normal
-from zcbench.proxies.passes.logits import check_classes, check_logits, single_logits
+from zcbench.proxies.passes.data_free import gaussian_state
+from zcbench.proxies.passes.drawn import Lookups, normal_inputs, standard_normal
+from zcbench.proxies.passes.logits import check_logits, single_logits
 from zcbench.proxies.passes.per_image import BatchNorm, ImageByImage, normalise_each
 from zcbench.proxies.passes.values import Values
 from zcbench.proxies.signals.borrowing import with_state
@@ -32,7 +35,7 @@ def logit_jacobians(network: nn.Module, batch: Minibatch, usage: Usage, seed: in
     pass their input on.
 
     Raises:
-        NotApplicable: the network has no parameters, one logit, or weights that it computes from parameters.
+        NotApplicable: the network has no parameters or no classes, or weights that it computes from parameters.
     """
     stream = torch_stream("logit_jacobians", seed, device=batch.images.device)
     part = next((weight.name for weight in usage.weights if not weight.whole), None)
@@ -42,18 +45,20 @@ def logit_jacobians(network: nn.Module, batch: Minibatch, usage: Usage, seed: in
             f"by itself. Make it a parameter of its own, such as by torch.nn.utils.prune.remove."
         )
     state = _untrained(network, usage, stream)
-    images = standard_normal(torch.Size((JACOBIAN_IMAGES, *batch.images.shape[1:])), batch.images, stream)
-    faster = images.contiguous(memory_format=torch.channels_last)  # by a quarter on a CPU
+    images = normal_inputs(batch.images, JACOBIAN_IMAGES, stream)
+    lookups = Lookups(images, lambda found: standard_normal(found.shape, found, stream))
     names = [name for name, weight in network.named_parameters() if weight.numel() and name in usage.used]
     weights = [state[name].requires_grad_() for name in names[:JACOBIAN_TENSORS]]
     if not weights:
         raise NotApplicable("The network has no parameters.")
+    drawn = batch._replace(images=images)
     with evaluating(network):
         try:
-            found = _from_outputs(network, state, weights, Minibatch(faster, batch.labels))
+            found = _from_outputs(network, state, weights, drawn) if isinstance(images, Tensor) else None
         except RuntimeError:  # a view that needs another memory format, or a function without a rule for it
             found = None
-        found = found or _from_weights(network, state, weights, Minibatch(images, batch.labels))
+        found = found or _from_weights(network, state, weights, drawn, lookups)
+    lookups.check()
     return {"logit_jacobians": found}
 
 
@@ -77,15 +82,18 @@ def _from_outputs(
     parameter is used by another function than those of `FirstEntries`, or if the first image has other logits by
     itself.
     """
-    images, layers = batch.images.detach().requires_grad_(), FirstEntries(weights, len(batch.images))
+    assert isinstance(batch.images, Tensor)
+    images = batch.images.detach()
+    if images.ndim == 4:
+        images = images.contiguous(memory_format=torch.channels_last)  # faster by a quarter on a CPU
+    first, layers = batch._replace(images=images[:1]), FirstEntries(weights, len(images))
+    images.requires_grad_()
     with layers:
         output = with_state(network, state, images.clone())
-    logits = check_logits(output, batch)
-    check_classes(logits)
+    logits = batch.objective.class_logits(check_logits(output, batch))
     with torch.no_grad():
-        alone = single_logits(
-            with_state(network, state, batch.images[:1].clone()), Minibatch(batch.images[:1], batch.labels)
-        )
+        returned = with_state(network, state, images[:1].clone())
+        alone = batch.objective.class_logits(single_logits(returned, first))
     if (alone - logits[:1]).norm() > 0.1 * alone.norm():
         return None
     jacobians = logits.new_zeros(*logits.shape, len(weights))
@@ -178,20 +186,23 @@ class FirstEntries(Replacing):
 
 
 def _from_weights(
-    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch
+    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch, lookups: Lookups
 ) -> tuple[Tensor, Tensor]:
     """The same for any network, image by image and class by class, through the gradients of whole weights."""
-    rows = [_from_image(network, state, weights, Minibatch(image[None], batch.labels)) for image in batch.images]
+    images = [batch._replace(images=batch.images[i : i + 1]) for i in range(len(batch.images))]
+    rows = [_from_image(network, state, weights, image, lookups) for image in images]
     jacobians, logits = map(torch.stack, zip(*rows))
     return jacobians, logits
 
 
 def _from_image(
-    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch
+    network: nn.Module, state: dict[str, Tensor], weights: list[Tensor], batch: Minibatch, lookups: Lookups
 ) -> tuple[Tensor, Tensor]:
-    with ImageByImage():
-        output = with_state(network, state, batch.images.clone())
-    logits = single_logits(output, batch)
+    given = batch.images.clone()
+    recorder = nullcontext() if isinstance(given, Tensor) else Recorder(state, given, lookups=lookups)
+    with ImageByImage(), recorder:
+        output = with_state(network, state, given)
+    logits = batch.objective.class_logits(single_logits(output, batch))
     jacobian = logits.new_zeros(logits.shape[1], len(weights))
     for row, logit in zip(jacobian, logits[0] if logits.requires_grad else ()):
         for j, gradient in enumerate(torch.autograd.grad(logit, weights, retain_graph=True, allow_unused=True)):

@@ -1,10 +1,12 @@
 """The passes of a single image: outputs of the modules, and curvature of the logits on a circle."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from zcbench.datasets.inputs import Given, rebuilt, tensors_of
 from zcbench.hooks.axes import Images
 from zcbench.hooks.heads import classifier_of, last_map, map_of
 from zcbench.hooks.modes import is_leaf
@@ -13,9 +15,10 @@ from zcbench.hooks.rewrites import check_twice, twice_differentiable
 from zcbench.hooks.stages import channels_second
 from zcbench.hooks.trace import trace_of
 from zcbench.hooks.weights import named_state
-from zcbench.proxies.passes.data_free import standard_normal
+from zcbench.proxies.passes.drawn import Lookups, normal_inputs, standard_normal
 from zcbench.proxies.passes.logits import single_logits
 from zcbench.proxies.passes.values import Values, missing
+from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Failure, Minibatch
 from zcbench.streams import torch_stream
 
@@ -27,7 +30,11 @@ def channel_maps(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     same object again, unless something overwrites the output in place later: each map is kept as the module gave it.
     """
     stream = torch_stream("channel_maps", seed, device=batch.images.device)
-    return {"channel_maps": _maps(network, standard_normal(batch.images[:1].shape, batch.images, stream))}
+    image = normal_inputs(batch.images[:1], 1, stream)
+    lookups = Lookups(image, lambda found: standard_normal(found.shape, found, stream))
+    maps = _maps(network, image, lookups)
+    lookups.check()
+    return {"channel_maps": maps}
 
 
 def image_maps(network: nn.Module, batch: Minibatch) -> Values:
@@ -35,7 +42,7 @@ def image_maps(network: nn.Module, batch: Minibatch) -> Values:
     return {"image_maps": _maps(network, batch.images[:1].clone())}
 
 
-def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
+def _maps(network: nn.Module, image: Given, lookups: Lookups | None = None) -> list[Tensor] | Failure:
     """Output maps of the modules, and one of one position where the last of them is pooled.
 
     The pooled map is there whether a module pools or a function does; other maps that a pooling leaves one position,
@@ -45,7 +52,7 @@ def _maps(network: nn.Module, image: Tensor) -> list[Tensor] | Failure:
     handles = [module.register_forward_pre_hook(kept.enter) for module in network.modules()]
     handles += [module.register_forward_hook(kept) for module in network.modules()]
     try:
-        with torch.no_grad(), Recorder(named_state(network), image, layers=kept.layer):
+        with torch.no_grad(), Recorder(named_state(network), image, layers=kept.layer, lookups=lookups):
             output = network(image)
         classifier, last, pooled = classifier_of(output), last_map(output), map_of(output)
     finally:
@@ -76,17 +83,30 @@ def circle(network: nn.Module, batch: Minibatch, seed: int) -> Values:
         NotApplicable: the network does not return logits for a single image.
     """
     stream = torch_stream("circle", seed, device=batch.images.device)
-    shape = batch.images[:1].shape
-    plane, _ = torch.linalg.qr(standard_normal(torch.Size((shape.numel(), 2)), batch.images, stream).double())
-    u, w = (side.reshape(shape).to(batch.images.dtype) for side in plane.T)
-    t = torch.zeros((), dtype=batch.images.dtype, device=batch.images.device, requires_grad=True)
+    part = batch.part(slice(1))
+    given = tensors_of(part.images)
+    if not all(tensor.is_floating_point() for tensor in given):
+        raise NotApplicable("Some inputs are whole numbers, in which there is no circle.")
+    numbers, like = sum(tensor.numel() for tensor in given), given[0]
+    plane, _ = torch.linalg.qr(standard_normal(torch.Size((numbers, 2)), like, stream).double())
+    u, w = (_parted(side, given) for side in plane.T)
+    t = torch.zeros((), dtype=like.dtype, device=like.device, requires_grad=True)
     with twice_differentiable():
-        z = single_logits(network(u * t.cos() + w * t.sin()), Minibatch(batch.images[:1], batch.labels[:1]))
+        path = rebuilt(part.images, [one * t.cos() + other * t.sin() for one, other in zip(u, w)])
+        z = single_logits(network(path), part).flatten(1)
+    if z.shape[1] < 2:
+        raise NotApplicable("The network has one output, whose path has no curvature.")
     y = torch.zeros_like(z, requires_grad=True)
     first = _derivative((y * z).sum(), t)
     check_twice([first])
     second = _derivative(first, t)
     return {"circle": (_derivative(first, y)[0].detach(), _derivative(second, y)[0].detach())}
+
+
+def _parted(side: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors of the shapes and types of ``like`` from all their numbers in a row."""
+    rows = side.split([tensor.numel() for tensor in like])
+    return [row.reshape(tensor.shape).to(tensor.dtype) for row, tensor in zip(rows, like)]
 
 
 def _derivative(scalar: Tensor, variable: Tensor) -> Tensor:

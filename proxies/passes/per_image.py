@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import grad, vmap
 
+from zcbench.datasets.inputs import rebuilt, tensors_of
 from zcbench.errors import BatchError
 from zcbench.hooks.functions import ALIASES, Function
 from zcbench.hooks.recorder import Recorder
@@ -15,7 +16,7 @@ from zcbench.hooks.rewrites import Replacing
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.halves import recorded
-from zcbench.proxies.passes.logits import check_classes, single_logits
+from zcbench.proxies.passes.logits import single_logits
 from zcbench.proxies.passes.shared import differentiate
 from zcbench.proxies.passes.values import Values
 from zcbench.proxies.signals.borrowing import seed_everything, with_state
@@ -29,11 +30,11 @@ KERNEL_IMAGES = 16  # the cost grows with the square
 
 def first_images(batch: Minibatch, count: int) -> Minibatch:
     """The first ``count`` images of ``batch``, or all of them if there are fewer."""
-    return Minibatch(batch.images[:count], batch.labels[:count])
+    return batch.part(slice(count))
 
 
 def image_gradients(network: nn.Module, batch: Minibatch, usage: Usage, seed: int) -> Values:
-    r"""∂l_i/∂θ of the first images, l_i the cross-entropy of image i, which batch normalisation sees by itself.
+    r"""∂l_i/∂θ of the first images, l_i the loss of image i, which batch normalisation sees by itself.
 
     The images are differentiated together where PyTorch's vectorising map can do it, else one after the other.
     """
@@ -51,31 +52,29 @@ def image_gradients(network: nn.Module, batch: Minibatch, usage: Usage, seed: in
 def _together(network: nn.Module, batch: Minibatch, usage: Usage) -> dict[str, Tensor]:
     state = {weight.name: weight.tensor.detach() for weight in usage.weights}
 
-    def loss(state: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
+    def loss(state: dict[str, Tensor], image: tuple[Tensor, ...], label: Tensor) -> Tensor:
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        logits = single_logits(
-            with_state(network, {**buffers, **state}, image[None]), Minibatch(image[None], batch.labels)
-        )
-        check_classes(logits)
-        return F.cross_entropy(logits, label[None])
+        given = rebuilt(batch.images, [tensor[None] for tensor in image])
+        output = single_logits(with_state(network, {**buffers, **state}, given), batch._replace(images=given))
+        return batch.objective(output, label[None])
 
     with ImageByImage():
         gradients: dict[str, Tensor] = vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(
-            state, batch.images, batch.labels
+            state, tensors_of(batch.images), batch.labels
         )
     return gradients
 
 
 def _one_by_one(network: nn.Module, batch: Minibatch) -> dict[str, Tensor]:
     found: list[dict[str, Tensor]] = []
-    for image, label in zip(batch.images, batch.labels):
-        given = image[None].clone()
+    for number in range(len(batch.images)):
+        part = batch.part(slice(number, number + 1))
+        given = part.images.clone()
         with ImageByImage(), Recorder(named_state(network), given) as recorder:
-            logits = with_state(network, {}, given)  # which refuses maps that are computed anew without these modes
-        logits = single_logits(logits, Minibatch(given, batch.labels))
-        check_classes(logits)
+            output = with_state(network, {}, given)  # which refuses maps that are computed anew without these modes
+        output = single_logits(output, part)
         weights = {weight.name: weight.tensor for weight in recorder.weights}
-        found.append(differentiate(F.cross_entropy(logits, label[None]), weights))
+        found.append(differentiate(part.loss(output), weights))
     return {name: torch.stack([one[name] for one in found]) for name in found[0]}
 
 
@@ -86,9 +85,9 @@ def tangent_kernel(network: nn.Module, batch: Minibatch) -> Values:
     float64.
     """
     part = first_images(batch, KERNEL_IMAGES)
-    logits, weights = recorded(network, part)
-    totals, size = logits.sum(1), len(part.images)
-    kernel = torch.zeros(size, size, dtype=torch.float64, device=logits.device)
+    output, weights = recorded(network, part)
+    totals, size = output.flatten(1).sum(1), len(part.images)
+    kernel = torch.zeros(size, size, dtype=torch.float64, device=output.device)
     if totals.requires_grad:
         for g in _rows(totals, list(weights.values())):
             if g is not None:

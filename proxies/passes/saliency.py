@@ -44,7 +44,11 @@ class Saliency:
 
         def add_product(gradient: Tensor) -> None:
             total = per_image(wide(self._values[number]) * wide(gradient.detach()), images, channels, size)
-            self._products[name] = self._products[name] + total if name in self._products else total
+            known = self._products.get(name)
+            if known is not None and known.shape != total.shape:  # tied weights, used in both directions
+                self._mixed.add(name)
+                return
+            self._products[name] = total if known is None else known + total
 
         self._handles.append(output.register_hook(add_product))
         return output.clone() if self._copy_outputs else None
@@ -81,7 +85,11 @@ class Saliency:
             return Failure(NotApplicable("A bias is added to a layer's output after that was given another shape."))
         if self._mixed:
             name = min(self._mixed)
-            return Failure(NotApplicable(f"The output of {name!r} does not keep the images apart."))
+            return Failure(
+                NotApplicable(
+                    f"The output of {name!r} does not keep the images apart, or has another width in each use."
+                )
+            )
         for name, gradient in gradients.items():
             if name not in self._products and gradient.any():
                 where = "it is applied to parameters, or inside a recurrence or an own function"

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from zcbench.datasets.inputs import Given, tensors_of
 from zcbench.errors import BatchError
 from zcbench.hooks.heads import Classifier, classifier_of, last_map, map_of, overwritten
 from zcbench.hooks.recorder import Recorder
@@ -16,7 +17,7 @@ from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.passes.activations import ActivationRecorder
 from zcbench.proxies.passes.codes import ReluCodes
-from zcbench.proxies.passes.logits import check_classes, check_logits
+from zcbench.proxies.passes.logits import NO_CLASSIFIER, check_logits, class_signals, of_classes
 from zcbench.proxies.passes.saliency import Saliency
 from zcbench.proxies.passes.values import PassInputs, Values, attempt, failure_of, missing
 from zcbench.proxies.signals.borrowing import copied_buffers, put_back, same_buffers, seed_everything
@@ -26,7 +27,6 @@ from zcbench.proxies.signals.signals import Failure
 from zcbench.proxies.signals.table import needing
 
 LOSS_BACKWARD = needing("loss backward")
-_NO_CLASSIFIER = "The logits are not the output of one linear layer."
 
 
 def shared_signals(inputs: PassInputs) -> Values:
@@ -35,7 +35,8 @@ def shared_signals(inputs: PassInputs) -> Values:
     .. math::  z = f_\theta(x), \qquad g = \partial_\theta L(z, y), \qquad J_i = \partial_{x_i} \textstyle\sum z,
                \qquad H g = \partial_\theta \langle g, \bar g \rangle \ (\bar g \text{ held constant})
 
-    L is the mean cross-entropy; θ runs over the weights of convolutions, linear maps and recurrences.
+    L is the mean loss of the batch, for classes the cross-entropy; θ runs over the weights of convolutions, linear maps
+    and recurrences.
 
     Returns:
         Signals by name; one that fails is the `Failure`.
@@ -49,7 +50,7 @@ def shared_signals(inputs: PassInputs) -> Values:
         with twice_differentiable():
             with inputs.clock.part("forward"):
                 output = records.forward()
-            values = _values(inputs, records, check_logits(output, inputs.batch))
+            values = _values(inputs, records, output, check_logits(output, inputs.batch))
     finally:
         records.release()
     if inputs.needs_usage:
@@ -109,7 +110,10 @@ class Records:
         self.saliency = Saliency(size, copies=copies) if "channel_saliency" in wanted else None
         self.codes = ReluCodes(size) if "relu_codes" in wanted else None
         self.activations = ActivationRecorder(self._inputs.seed) if "activation_matrices" in wanted else None
-        self.images = batch.images.clone().requires_grad_(self._jacobian)
+        self.images = batch.images.clone()
+        for tensor in tensors_of(self.images):
+            if tensor.is_floating_point():
+                tensor.requires_grad_(self._jacobian)
         with torch.set_grad_enabled(self._graph):
             self._given = self.images.clone()
         self.recorder = Recorder(
@@ -139,25 +143,25 @@ class Records:
         return features or (self.saliency is not None and self.saliency.overwritten())
 
 
-def _values(inputs: PassInputs, records: Records, logits: Tensor) -> Values:
+def _values(inputs: PassInputs, records: Records, returned: object, output: Tensor) -> Values:
+    """Signals of a forward pass; ``returned`` has the trace of ``output``, which may have one axis more."""
+    logits = cast(Tensor, returned)
     classifier, weights = classifier_of(logits), list(records.recorder.weights)
     matrices = None if records.activations is None else records.activations.values()
     stages = records.stages.stages if isinstance(records.stages, StageRecorder) else records.stages
-    values: Values = {
-        "logits": logits.detach(),
-        "num_classes": logits.shape[1],
+    values: Values = class_signals(inputs.batch, output.detach(), classifier) | {
+        "output": output.detach(),
         "relu_codes": missing("Not asked for.") if records.codes is None else records.codes.values(logits),
         "activation_matrices": matrices or missing("No layer or activation function is called."),
         "features": _features(logits) if "features" in inputs.wanted else missing("Not asked for."),
         "stages": stages or missing("No block outputs a feature map."),
-        "classifier": missing(_NO_CLASSIFIER) if classifier is None else classifier.weight.matrix.detach(),
-        "embedding": missing(_NO_CLASSIFIER) if classifier is None else classifier.embedding.detach(),
+        "embedding": missing(NO_CLASSIFIER) if classifier is None else classifier.embedding.detach(),
         "parameters": {weight.name: weight.tensor.detach() for weight in weights},
     }
     if inputs.wanted & LOSS_BACKWARD:
-        attempt(values, LOSS_BACKWARD, lambda: _loss_backward(inputs, records, logits, weights, classifier))
+        attempt(values, LOSS_BACKWARD, lambda: _loss_backward(inputs, records, output, weights, classifier))
     if "input_jacobian" in inputs.wanted:
-        attempt(values, frozenset({"input_jacobian"}), lambda: _input_backward(inputs, logits, records.images))
+        attempt(values, frozenset({"input_jacobian"}), lambda: _input_backward(inputs, output, records.images))
     return values
 
 
@@ -171,23 +175,22 @@ def _features(logits: Tensor) -> Tensor | Failure:
 
 
 def _loss_backward(
-    inputs: PassInputs, records: Records, logits: Tensor, weights: list[Weight], classifier: Classifier | None
+    inputs: PassInputs, records: Records, output: Tensor, weights: list[Weight], classifier: Classifier | None
 ) -> Values:
-    check_classes(logits)
     hessian = "hessian_gradient" in inputs.wanted
     keep = hessian or "input_jacobian" in inputs.wanted
     tensors = {weight.name: weight.tensor for weight in weights}
     with inputs.clock.part("loss backward"):
-        loss = F.cross_entropy(logits, inputs.batch.labels)
+        loss = inputs.batch.loss(output)
         graph = differentiate(loss, tensors, retain_graph=keep, create_graph=hessian)
     gradients = {name: g.detach() for name, g in graph.items()}
-    values: Values = {"gradients": gradients, "classifier_gradient": missing(_NO_CLASSIFIER)}
+    values: Values = {"gradients": gradients, "classifier_gradient": missing(NO_CLASSIFIER)}
     if records.saliency is not None:
         records.release()
         values["channel_saliency"] = records.saliency.values(gradients, records.recorder.weights.joined())
     if classifier is not None:
-        gradient = gradients[classifier.weight.name]
-        values["classifier_gradient"] = classifier.weight._replace(tensor=gradient).matrix
+        gradient = classifier.weight._replace(tensor=gradients[classifier.weight.name]).matrix
+        attempt(values, frozenset({"classifier_gradient"}), lambda: of_classes(inputs.batch, output, gradient))
     if hessian:
         attempt(values, frozenset({"hessian_gradient"}), lambda: _hessian_product(inputs, graph, tensors))
     return values
@@ -205,13 +208,18 @@ def _hessian_product(inputs: PassInputs, gradients: Mapping[str, Tensor], tensor
         return {"hessian_gradient": differentiate(inner, tensors, retain_graph="input_jacobian" in inputs.wanted)}
 
 
-def _input_backward(inputs: PassInputs, logits: Tensor, images: Tensor) -> Values:
+def _input_backward(inputs: PassInputs, output: Tensor, images: Given) -> Values:
+    given = [tensor for tensor in tensors_of(images) if tensor.is_floating_point()]
+    if not given:
+        return {"input_jacobian": missing("The inputs are whole numbers, by which nothing can be differentiated.")}
     with inputs.clock.part("input backward"):
-        total = logits.sum()
-        if not total.requires_grad:
-            return {"input_jacobian": torch.zeros_like(images).flatten(1)}
-        (jacobian,) = torch.autograd.grad(total, images, allow_unused=True, materialize_grads=True)
-    return {"input_jacobian": jacobian.flatten(1)}
+        total = output.sum()
+        if total.requires_grad:
+            found = torch.autograd.grad(total, given, allow_unused=True, materialize_grads=True)
+        else:
+            found = tuple(map(torch.zeros_like, given))
+    rows = [jacobian.flatten(1) for jacobian in found]
+    return {"input_jacobian": rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)}
 
 
 def differentiate(

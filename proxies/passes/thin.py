@@ -18,6 +18,8 @@ SIDE = 3
 
 def thin_codes(thin: Callable[[], nn.Module | None] | None, batch: Minibatch, seed: int) -> Values:
     """ReLU codes of the thin network for random crops of one channel, in training mode."""
+    if not isinstance(batch.images, Tensor) or batch.images.ndim != 4:
+        return {"thin_codes": missing("The inputs are no images, of which crops could be taken.")}
     network = thin() if thin is not None else None
     if network is None:
         reason = "There is no thin network of the architecture: its space builds none, or evaluate was given no thin=."

@@ -10,6 +10,7 @@ from zcbench.errors import DuplicateNameError, ProtocolError
 from zcbench.proxies.signals.signals import Signals
 from zcbench.proxies.signals.table import LABELLED, signal_names
 from zcbench.registry import Registry, defined_at, import_package, is_own
+from zcbench.specification import split_list
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,33 @@ def resolve(proxies: Iterable[str | Proxy]) -> list[Proxy]:
         if found.setdefault(item.name, item) != item:
             raise ProtocolError(f"Two different proxies are called {item.name!r}. Rename one of them.")
     return list(found.values())
+
+
+def select(proxies: str | Proxy | Iterable[str | Proxy]) -> tuple[list[Proxy], frozenset[str]]:
+    """Proxies from objects, names and patterns, in the given order, and which of them were asked for by name.
+
+    Args:
+        proxies: one, several, or a text with commas; an entry such as ``az_*`` is a pattern, ``all`` stands for all
+            that can be loaded, and one that begins with ``-`` takes names out again.
+
+    Raises:
+        UnknownNameError: a name that no proxy has, or a pattern that matches none.
+        ProtocolError, RegistrationError, DuplicateNameError: as `resolve`.
+    """
+    given = [proxies] if isinstance(proxies, str | Proxy) else proxies
+    entries = [entry for one in given for entry in (split_list(one) if isinstance(one, str) else [one])]
+    texts = [entry for entry in entries if isinstance(entry, str)]
+    plain = {entry for entry in texts if not _is_pattern(entry)}
+    if plain.issuperset(texts):
+        chosen = resolve(entries)
+        return chosen, frozenset(item.name for item in chosen)
+    names = [name for name in REGISTRY.select(texts) if name in plain or REGISTRY.trouble(name) is None]
+    chosen = resolve([*names, *(entry for entry in entries if isinstance(entry, Proxy))])
+    return chosen, frozenset(item.name for item in chosen if item.name in plain or item in entries)
+
+
+def _is_pattern(entry: str) -> bool:
+    return entry == "all" or entry.startswith("-") or not {*"*?"}.isdisjoint(entry)
 
 
 def _checked(item: Proxy) -> Proxy:

@@ -3,26 +3,29 @@
 import math
 import numbers
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import zip_longest
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from zcbench.datasets import Batch
+from zcbench.datasets.inputs import tensors_of
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError, message
 from zcbench.proxies.passes.plan import collect
 from zcbench.proxies.passes.values import Thin
-from zcbench.proxies.scoring.contract import REGISTRY, Proxy, resolve
-from zcbench.proxies.scoring.inputs import on_network, pair
+from zcbench.proxies.scoring.contract import Proxy, select
+from zcbench.proxies.scoring.inputs import minibatch, on_network
 from zcbench.proxies.scoring.isolation import Isolation, marks
 from zcbench.proxies.signals.borrowing import borrowed, own_randomness, seed_everything
 from zcbench.proxies.signals.errors import ScoreError
 from zcbench.proxies.signals.limits import time_limit
+from zcbench.proxies.signals.objective import Function, Loss
+from zcbench.proxies.signals.outputs import Output
 from zcbench.proxies.signals.read_only import HINT, refused_by
-from zcbench.proxies.signals.signals import Minibatch, NetworkCosts, Signals, check_batch, own_copy
+from zcbench.proxies.signals.signals import Minibatch, NetworkCosts, Signals, own_copy
 from zcbench.streams import exclusive
 
 _NO_DECOMPOSITION: type[RuntimeError] = vars(torch.linalg)["LinAlgError"]  # exported, but not declared so
@@ -59,10 +62,11 @@ class TeacherSignals:
     Args:
         network: the teacher; as it is given, random or trained.
         seed: of the random numbers inside its passes.
+        output: reads its output, as that of the student by `score`.
     """
 
-    def __init__(self, network: nn.Module, seed: int = 0) -> None:
-        self.network = network
+    def __init__(self, network: nn.Module, seed: int = 0, output: Output | Callable[[Any], Any] | None = None) -> None:
+        self.network, self._output = network, Output.of(output)
         self._seed = seed
         self._batch: Minibatch | None = None
         self._known: Signals | None = None
@@ -75,10 +79,10 @@ class TeacherSignals:
             BatchError: labels and teacher do not fit together, or it has no values.
         """
         batch = on_network(self.network, batch)
-        same = self._batch is not None and all(torch.equal(a, b) for a, b in zip(self._batch, batch))
+        same = self._batch is not None and _equal(self._batch, batch)
         if self._known is None or not same or not reads <= self._reads:
             wanted = reads | (self._reads if same else frozenset())
-            with borrowed(self.network):
+            with borrowed(self.network, self._output):
                 known = collect(self.network, own_copy(batch), wanted, seed=self._seed)
             self._known, self._batch, self._reads = known, own_copy(batch), wanted
         return self._known
@@ -88,22 +92,40 @@ class TeacherSignals:
         self._known = None
 
 
+def _equal(one: Minibatch, other: Minibatch) -> bool:
+    pairs = list(zip_longest(one.tensors(), other.tensors()))
+    known = all(isinstance(a, Tensor) and isinstance(b, Tensor) for a, b in pairs) and one.objective == other.objective
+    return known and all(torch.equal(a, b) for a, b in pairs)
+
+
 def score(
     network: nn.Module,
-    batch: tuple[Tensor, Tensor] | Batch,
-    proxies: Iterable[str | Proxy] | None = None,
+    batch: object,
+    proxies: str | Proxy | Iterable[str | Proxy] | None = None,
     *,
     teacher: nn.Module | TeacherSignals | None = None,
+    output: Output | Callable[[Any], Any] | None = None,
+    loss: Loss | Function | str | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
     """Score one network.
 
     Args:
-        network: any module that takes images ``(B, C, H, W)`` and returns logits ``(B, N)``. It is left as it was.
-        batch: images and labels, a pair or a `zcbench.datasets.Batch`; labels are class indices ``(B,)``.
-        proxies: names or `Proxy` objects; if omitted, all that apply to the network, are given what they need, and are
-            defined for it (`evaluate` says why the others are not).
+        network: any module; it is left as it was. Its output is the tensor that it returns, the ``logits`` of an object
+            or dictionary, or the first of a tuple, and its first axis is the batch.
+        batch: the pair (inputs, labels), a dictionary of tensors with the key ``labels``, a torch DataLoader, whose
+            first batch is taken, or a `zcbench.datasets.Batch`. Inputs are images ``(B, C, H, W)``, signals
+            ``(B, C, T)``, tables ``(B, D)``, token ids ``(B, T)``, or a tuple or dictionary of tensors that the network
+            takes by position or by name.
+        proxies: `Proxy` objects, names and patterns, in one text with commas or as a list: ``"synflow,az_*"``,
+            ``"all,-grasp"``. If omitted, or where a pattern is given, only those that apply to the network, are given
+            what they need, and are defined for it (`evaluate` says why the others are not).
         teacher: the network that the teacher-aware proxies compare with.
+        output: function of the return value of the network (and of the teacher) that gives the output.
+        loss: function of output and labels that gives a scalar, or ``"cross_entropy"``, ``"binary_cross_entropy"`` or
+            ``"mse"``. If omitted it follows the labels: class indices ``(B,)``, or ``(B, H, W)`` for each position,
+            have the cross-entropy; labels 0 and 1 for one logit, or for as many as the network has outputs, the binary
+            cross-entropy; other floating labels the mean squared error.
         seed: of the random numbers inside a proxy.
 
     Returns:
@@ -111,8 +133,8 @@ def score(
 
     Raises:
         ScoreFailure: at least one proxy gave no value; it carries all the others.
-        BatchError: images, labels and network do not fit together.
-        UnknownNameError: a name that no proxy has.
+        BatchError: inputs, labels and network do not fit together.
+        UnknownNameError: a name that no proxy has, or a pattern that matches none.
 
     Example:
         >>> import zcbench
@@ -121,25 +143,27 @@ def score(
         >>> {name: round(value, 1) for name, value in scores.items()}
         {'synflow': 26.8, 'naswot': 75.3}
     """
-    if proxies is None:
-        usable = [item for item in REGISTRY.usable()[0] if not item.needs_thin]
-        chosen = [item for item in usable if teacher is not None or not item.needs_teacher]
-    else:
-        chosen = resolve(proxies)
-    scores = evaluate(network, batch, chosen, teacher=teacher, seed=seed)
-    if proxies is None:
-        scores = [item for item in scores if item.status not in ("not_applicable", "singular")]
+    chosen, asked = select("all" if proxies is None else proxies)
+    able = [item for item in chosen if item.name in asked or not (item.needs_thin or _lacks(item, teacher))]
+    scores = evaluate(network, batch, able, teacher=teacher, output=output, loss=loss, seed=seed)
+    scores = [item for item in scores if item.proxy in asked or item.status not in ("not_applicable", "singular")]
     if any(item.status != "ok" for item in scores):
         raise ScoreFailure(scores)
     return {item.proxy: item.value for item in scores}
 
 
+def _lacks(item: Proxy, teacher: object) -> bool:
+    return item.needs_teacher and teacher is None
+
+
 def evaluate(
     network: nn.Module | None,
-    batch: tuple[Tensor, Tensor] | Batch,
-    proxies: Iterable[str | Proxy],
+    batch: object,
+    proxies: str | Proxy | Iterable[str | Proxy],
     *,
     teacher: nn.Module | TeacherSignals | None = None,
+    output: Output | Callable[[Any], Any] | None = None,
+    loss: Loss | Function | str | None = None,
     costs: NetworkCosts | None = None,
     thin: Thin | None = None,
     seed: int = 0,
@@ -153,9 +177,11 @@ def evaluate(
 
     Args:
         network: the network, or None where ``costs`` are all that is read.
-        batch: images and labels, a pair or a `zcbench.datasets.Batch`.
-        proxies: names or `Proxy` objects.
+        batch: inputs and labels, as `score` takes them.
+        proxies: names, patterns and `Proxy` objects, as `score` takes them.
         teacher: a network, or a `TeacherSignals` that keeps its signals for the next student.
+        output: reads the output of network and teacher, as in `score`.
+        loss: the loss, as in `score`.
         costs: analytic counts; measured in a forward pass if omitted.
         thin: builds the same architecture with one channel, as `Space.thin` does; needed by ``thin_codes`` only.
         seed: of the random numbers inside a pass or a proxy.
@@ -166,11 +192,11 @@ def evaluate(
         One `Score` per proxy, in the order asked for.
 
     Raises:
-        BatchError: images, labels and network do not fit together.
+        BatchError: inputs, labels and network do not fit together.
         ProtocolError: a proxy needs a network or a teacher, and there is none.
     """
-    chosen = resolve(proxies)
-    checked = check_batch(*pair(batch))
+    chosen, _ = select(proxies)
+    checked, read = minibatch(batch, Loss.of(loss)), Output.of(output)
     reads = frozenset[str]().union(*(item.reads for item in chosen))
     if "teacher" in reads and teacher is None:
         names = ", ".join(item.name for item in chosen if item.needs_teacher)
@@ -181,7 +207,7 @@ def evaluate(
         batch = checked if all(item.is_own for item in chosen) else own_copy(checked)
         return _without_network(chosen, Signals({"costs": costs}, batch, reads), seed, timeout)
     checked = on_network(network, checked)
-    student = TeacherSignals(teacher) if isinstance(teacher, nn.Module) else teacher
+    student = TeacherSignals(teacher, output=read) if isinstance(teacher, nn.Module) else teacher
 
     def fresh_signals() -> tuple[Signals, list[Tensor]]:
         signals = collect(network, own_copy(checked), reads, costs=costs, thin=thin, seed=seed, timeout=timeout)
@@ -191,7 +217,7 @@ def evaluate(
 
     teaches = any(item.needs_teacher and not item.is_own for item in chosen)
     isolation = Isolation(network, student.network if student is not None and teaches else None, checked.images)
-    with exclusive(), borrowed(network):
+    with exclusive(), borrowed(network, read):
         (signals, shared), scores = fresh_signals(), []
         for item in chosen:
             before = _written(shared, item)
@@ -226,16 +252,16 @@ def _taught(student: Signals, teacher: TeacherSignals, batch: Minibatch, reads: 
     Raises:
         BatchError: the labels of the batch are none of the teacher's classes, or it returns no logits.
     """
-    shape = tuple(batch.images.shape)
+    given = f"{len(batch.images)} inputs {', '.join(str(tuple(one.shape[1:])) for one in tensors_of(batch.images))}"
     try:
         signals = teacher.signals(batch, reads)
     except BatchError as error:
-        raise BatchError(f"The student takes {shape[0]} images {shape[1:]}, the teacher does not: {error}") from error
+        raise BatchError(f"The student takes {given}, the teacher does not: {error}") from error
     failure = signals.forward_error()
     if failure is not None and student.forward_error() is None and status_of(failure) == "error":
         told = (
-            f"The student takes {shape[0]} images {shape[1:]}, the teacher does not: {type(failure).__name__}: "
-            f"{failure}. Expected two networks for the same images; build the teacher for {shape[1:]}."
+            f"The student takes {given}, the teacher does not: {type(failure).__name__}: {failure}. Expected two "
+            f"networks for the same inputs; build the teacher for those."
         )
         return signals.with_error(failure, ScoreError(told))
     return signals

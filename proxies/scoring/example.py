@@ -5,6 +5,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from zcbench import datasets, spaces
+from zcbench.datasets.inputs import tensors_of
 
 _ARCHS = {
     "nasbench201": "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|",
@@ -34,4 +35,5 @@ def example(space: str = "nasbench201", *, seed: int = 0) -> Example:
     home = spaces.get(space, channels=8, cells=1) if space == "nasbench201" else spaces.get(space)
     network = home.build(_ARCHS[space], num_classes=10, image_shape=(3, 16, 16), seed=seed)
     batch = datasets.batch(datasets.load("noise(side=16)"), 8)
-    return Example(network, (batch.images, batch.labels))
+    (images,) = tensors_of(batch.images)
+    return Example(network, (images, batch.labels))

@@ -1,27 +1,23 @@
 """Checks of the network and the batch that are scored."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from zcbench.datasets import Batch
+from zcbench.datasets.batches import Batch, parts
 from zcbench.errors import BatchError
+from zcbench.proxies.signals.objective import Loss, Objective
 from zcbench.proxies.signals.signals import Minibatch
 
 
-def pair(batch: object) -> tuple[Tensor, Tensor]:
-    """Images and labels of a batch.
+def minibatch(given: object, loss: Loss | None = None) -> Minibatch:
+    """The batch that passes run on, from whatever `Batch.of` takes.
 
     Raises:
-        BatchError: it is neither a pair nor a `Batch`.
+        BatchError: it is no batch, or inputs and labels do not fit together.
     """
-    if isinstance(batch, Batch):
-        return batch.images, batch.labels
-    if not isinstance(batch, tuple | list) or len(batch) != 2:
-        given = f"{len(batch)} values" if isinstance(batch, tuple | list) else type(batch).__name__
-        raise BatchError(
-            f"Given {given} as the batch. Expected the pair (images, labels), or a zcbench.datasets.Batch."
-        )
-    return batch[0], batch[1]
+    batch = Batch.of(given)
+    images, labels = parts((batch.images, batch.labels))
+    return Minibatch(images, labels, Objective.of(labels, loss))
 
 
 def on_network(network: nn.Module, batch: Minibatch) -> Minibatch:
@@ -37,7 +33,8 @@ def on_network(network: nn.Module, batch: Minibatch) -> Minibatch:
     parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
     if parameter is None:
         return batch
-    return Minibatch(batch.images.to(parameter), batch.labels.to(parameter.device))
+    device, dtype = parameter.device, parameter.dtype
+    return batch._replace(images=batch.images.to(device, dtype), labels=batch.labels.to(device))
 
 
 def _is_exported(module: torch.fx.GraphModule) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from zcbench.datasets.inputs import Given
 from zcbench.isolation.patches import Originals
 from zcbench.isolation.settings import kept
 from zcbench.proxies.scoring.snapshot import Snapshot
@@ -75,7 +76,7 @@ class Isolation:
     """
 
     def __init__(
-        self, network: nn.Module | None = None, teacher: nn.Module | None = None, images: Tensor | None = None
+        self, network: nn.Module | None = None, teacher: nn.Module | None = None, images: Given | None = None
     ) -> None:
         self._networks = [item for item in (network, teacher) if item is not None]
         self._images = images

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from zcbench.datasets.inputs import Given
 from zcbench.proxies.signals.borrowing import own_randomness
 
 #: Attributes that may change while a network is used; they are restored silently.
@@ -51,7 +52,7 @@ class Snapshot:
         self._others = [_values(name, tensor) for name, tensor in others]
         self._grads = [_Gradient(p, p.grad, None if p.grad is None else p.grad.clone()) for p in network.parameters()]
 
-    def restore(self, images: Tensor | None = None) -> list[str]:
+    def restore(self, images: Given | None = None) -> list[str]:
         """Restore everything and return the names of all changes that are not allowed.
 
         Args:
@@ -95,7 +96,7 @@ class Snapshot:
             if name not in _MOVING
         }
 
-    def _moved_by_itself(self, images: Tensor) -> set[Place]:
+    def _moved_by_itself(self, images: Given) -> set[Place]:
         """What a forward pass changes in the network's modules; it is put back."""
         with own_randomness(), torch.no_grad(), suppress(Exception):
             self._network(images.clone())

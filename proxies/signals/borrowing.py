@@ -10,14 +10,19 @@ from torch import Tensor, nn
 from torch.autograd.graph import disable_saved_tensors_hooks
 from torch.func import functional_call
 
+from zcbench.datasets.inputs import Given, Inputs
+from zcbench.hooks.functions import Args
 from zcbench.hooks.modes import training
 from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.proxies.signals.outputs import Output
 from zcbench.streams import derive, exclusive
 
 
 @contextmanager
-def borrowed(network: nn.Module) -> Iterator[nn.Module]:
+def borrowed(network: nn.Module, output: Output | None = None) -> Iterator[nn.Module]:
     """The network in training mode with all parameters differentiable; modes, flags and random states are restored.
+
+    Within the block it is called with one argument, a tensor or `Inputs`, and returns what ``output`` reads.
 
     Within the block gradients are recorded and numbers have the network's own type, also where the caller has switched
     gradients off or automatic casts on. Parameters and their ``grad`` are never written to by the passes, whose buffers
@@ -26,13 +31,33 @@ def borrowed(network: nn.Module) -> Iterator[nn.Module]:
     flags = [(p, p.requires_grad) for p in network.parameters() if p.is_floating_point() or p.is_complex()]
     with own_randomness(), torch.inference_mode(False), torch.enable_grad(), _without_autocast(network):
         try:
-            with training(network):
+            with training(network), _one_in_one_out(network, output or Output()):
                 for parameter, _ in flags:
                     parameter.requires_grad_(True)
                 yield network
         finally:
             for parameter, flag in flags:
                 parameter.requires_grad_(flag)
+
+
+@contextmanager
+def _one_in_one_out(network: nn.Module, output: Output) -> Iterator[None]:
+    """Hooks that give the network its inputs one by one, and take its output out of its return value."""
+
+    def give(module: nn.Module, args: Args, kwargs: dict[str, object]) -> tuple[Args, dict[str, object]] | None:
+        if len(args) == 1 and isinstance(args[0], Inputs):
+            return args[0].args, {**args[0].kwargs, **kwargs}
+        return None
+
+    handles = [
+        network.register_forward_pre_hook(give, with_kwargs=True),
+        network.register_forward_hook(lambda module, args, returned: output(returned)),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _without_autocast(network: nn.Module) -> torch.autocast:
@@ -76,7 +101,7 @@ RECOMPUTED = (
 )
 
 
-def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> object:
+def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Given) -> object:
     """Output of ``network`` for ``images`` with the parameters and buffers of ``state`` in place of its own.
 
     Where modules share a tensor it is replaced in all of them, and in each once: PyTorch's own tying replaces it twice

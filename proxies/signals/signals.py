@@ -7,8 +7,10 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from zcbench.datasets.inputs import Given, tensors_of
 from zcbench.errors import BatchError
 from zcbench.proxies.signals.errors import SingularScore, UndeclaredSignal
+from zcbench.proxies.signals.objective import Objective
 from zcbench.proxies.signals.read_only import read_only
 from zcbench.proxies.signals.signal import Signal
 
@@ -21,10 +23,29 @@ HESSIAN = (*LOSS, "Hessian product")
 
 
 class Minibatch(NamedTuple):
-    """Images ``(B, C, H, W)`` and class indices ``(B,)``."""
+    """Inputs and labels of B examples, and the loss of the whole batch that they are from.
 
-    images: Tensor
+    Attributes:
+        images: one floating tensor, such as images ``(B, C, H, W)``; or the `Inputs` of other networks.
+        labels: class indices ``(B,)``, or what else the loss takes.
+        objective: the loss.
+    """
+
+    images: Given
     labels: Tensor
+    objective: Objective = Objective()
+
+    def part(self, which: slice) -> "Minibatch":
+        """Some of the examples."""
+        return self._replace(images=self.images[which], labels=self.labels[which])
+
+    def tensors(self) -> Iterator[Tensor]:
+        """All tensors: inputs and labels."""
+        yield from (*tensors_of(self.images), self.labels)
+
+    def loss(self, output: Tensor) -> Tensor:
+        """Scalar loss of the network's output ``(B, ...)``."""
+        return self.objective(output, self.labels)
 
 
 class NetworkCosts(NamedTuple):
@@ -71,8 +92,11 @@ class Signals:
 
     costs = Signal[NetworkCosts]("parameters, MACs and convolutions; analytic where the space knows them", "count")
     parameters = Signal[Weights]("weights of the convolutions and linear layers, by name", wide=True)
-    labels = Signal[Tensor]("class indices of the batch, (B,)", labelled=True)
-    logits = Signal[Tensor]("output of the network, (B, N)", "forward")
+    targets = Signal[Tensor]("labels of the batch as they were given, (B, ...)", labelled=True)
+    labels = Signal[Tensor]("class indices of the batch, (B,)", "forward", labelled=True)
+    output = Signal[Tensor]("output of the network, (B, ...)", "forward")
+    #: Of one logit z for two classes they are (0, z), which has the same loss.
+    logits = Signal[Tensor]("output of the network for classes, (B, N)", "forward")
     #: Of a transformer the last sequence of tokens that a module returns, if its patches form a square.
     features = Signal[Tensor]("feature map before global pooling, or last tokens as a map, (B, C, H, W)", "forward")
     #: Shallow to deep. The tokens of a transformer count as a map; where all its maps have one size, its blocks are
@@ -82,7 +106,7 @@ class Signals:
     classifier = Signal[Tensor]("weight of the last linear layer, (N, C)", "forward")
     #: In order of execution; calls on the same tensor share one object.
     relu_codes = Signal[Maps]("for each ReLU call the units that are active, boolean (B, D)", "forward")
-    #: L is the mean cross-entropy. Zero where a weight is not used.
+    #: L is the mean loss, of classes the cross-entropy. Zero where a weight is not used.
     gradients = Signal[Weights]("∂L/∂θ for each entry of parameters", *LOSS, labelled=True, wide=True)
     classifier_gradient = Signal[Tensor]("∂L/∂W of the last linear layer, (N, C)", *LOSS, labelled=True, wide=True)
     channel_saliency = Signal[Weights](
@@ -110,7 +134,7 @@ class Signals:
     half_gradients = Signal[tuple[Weights, Weights]](
         "gradients of each half of the batch", "halves", labelled=True, wide=True
     )
-    #: Of the first images, each by its own cross-entropy.
+    #: Of the first images, each by its own loss.
     image_gradients = Signal[Weights]("gradients of each image, (b, ...)", "per image", labelled=True, wide=True)
     tangent_kernel = Signal[Tensor]("inner products of ∂(Σ logits)/∂θ of every two images, (b, b)", "tangent kernel")
     #: ∂logits/∂θ' ``(b, N, P)`` with one weight of each tensor in θ', and the logits ``(b, N)``.
@@ -132,7 +156,7 @@ class Signals:
         self.memory: dict[Hashable, object] = {} if memory is None else memory
         self._alone = alone
         if not isinstance(values, MappingProxyType):
-            own = {**values, "labels": batch.labels}
+            own = {"labels": batch.labels, **values, "targets": batch.labels}
             values = MappingProxyType({name: read_only(value) for name, value in own.items()})
         self._values: Mapping[str, object] = values
         self._reads = frozenset(reads)
@@ -153,8 +177,8 @@ class Signals:
 
     def forward_error(self) -> BaseException | None:
         """The error of the network's forward pass; None if it succeeded."""
-        logits = self._values.get("logits")
-        return logits.error if isinstance(logits, Failure) else None
+        output = self._values.get("output")
+        return output.error if isinstance(output, Failure) else None
 
     def with_error(self, old: BaseException, new: BaseException) -> "Signals":
         """The same signals, where those that failed with ``old`` fail with ``new``."""
@@ -164,7 +188,7 @@ class Signals:
 
     def tensors(self) -> Iterator[Tensor]:
         """The tensors that proxies share: images, labels, and those of every signal and of the teacher."""
-        yield from self._batch
+        yield from self._batch.tensors()
         for name in sorted(self._reads):
             yield from _tensors(self._values.get(name))
 
@@ -240,21 +264,4 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 def own_copy(batch: Minibatch) -> Minibatch:
     """Detached copy that shares no memory with the original."""
-    return Minibatch(batch.images.detach().clone(), batch.labels.clone())
-
-
-def check_batch(images: Tensor, labels: Tensor) -> Minibatch:
-    """The batch, once its shapes and types are right.
-
-    Raises:
-        BatchError: images that are not ``(B, C, H, W)`` and floating, or labels that are not B integers from 0.
-    """
-    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point() or len(images) == 0:
-        given = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise BatchError(f"Given images of {given}. Expected a floating tensor (B, C, H, W) with at least one image.")
-    if not isinstance(labels, Tensor) or labels.shape != (len(images),) or labels.is_floating_point():
-        given = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-        raise BatchError(f"Given labels of {given}. Expected {len(images)} integers, one class index per image.")
-    if labels.min() < 0:
-        raise BatchError(f"Given a label {labels.min().item()}. Expected class indices from 0.")
-    return Minibatch(images, labels.long())
+    return batch._replace(images=batch.images.detach().clone(), labels=batch.labels.detach().clone())

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zcbench.spaces.options import ImageShape
+
 Count = int | np.ndarray
 
 
@@ -17,7 +19,7 @@ class Skeleton:
 
     channels: int
     cells: int
-    image_shape: tuple[int, int, int]
+    image_shape: ImageShape
     num_classes: int
 
     @property

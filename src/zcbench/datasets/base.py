@@ -1,6 +1,5 @@
-"""What a data set is, and the batch of it that networks are scored on."""
+"""Labelled images, and a batch drawn from them."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from zcbench.datasets.batches import Batch
 from zcbench.errors import BatchError
 from zcbench.streams import numpy_stream
 
@@ -87,28 +87,6 @@ class LabelledImages:
         return channels, height, width
 
 
-@dataclass(frozen=True, eq=False)
-class Batch(LabelledImages):
-    """The images and labels that networks are scored on; part of the protocol.
-
-    Attributes:
-        num_classes: classes of the task, not only of this batch.
-        description: which images these are, for people.
-        dataset: name of the data set.
-        seed: the seed that chose the images.
-    """
-
-    num_classes: int
-    description: str
-    dataset: str
-    seed: int
-
-    @cached_property
-    def sha256(self) -> str:
-        """Fingerprint of the content: SHA-256 over shape, images, labels and number of classes."""
-        return content_sha256(self.num_classes, self.images, self.labels)
-
-
 def batch(dataset: ImageSet, batch_size: int, seed: int = 0) -> Batch:
     """A batch drawn uniformly without replacement: a pure function of the set, its split, the size and the seed.
 
@@ -142,11 +120,3 @@ def resized(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] >= size and images.shape[-2] >= size:
         return functional.interpolate(images, size=(size, size), mode="area")
     return functional.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
-
-
-def content_sha256(num_classes: int, images: Tensor, *others: Tensor) -> str:
-    """Fingerprint of images and what belongs to them: SHA-256 over their shape, number of classes, and all bytes."""
-    digest = hashlib.sha256(repr((tuple(images.shape), num_classes)).encode())
-    for tensor in (images, *others):
-        digest.update(tensor.cpu().contiguous().numpy().data)
-    return digest.hexdigest()

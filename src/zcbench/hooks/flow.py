@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zcbench.datasets.inputs import Given, tensors_of
 from zcbench.hooks import axes
 from zcbench.hooks.axes import FIRST, Images
 from zcbench.hooks.functions import SOFTMAXES, Args, Function, Kwargs, argument, functions
@@ -38,14 +39,15 @@ class Flow:
 
     Args:
         parameters: the tensors that stand for parameters in this pass, by name.
-        images: the images that the network is called with, batch first.
+        images: the images, or other inputs, that the network is called with, batch first.
         copies: whether the last map is copied, because the network overwrites it later.
     """
 
-    def __init__(self, parameters: Mapping[str, Tensor], images: Tensor, copies: bool) -> None:
+    def __init__(self, parameters: Mapping[str, Tensor], images: Given, copies: bool) -> None:
         self.weights = WeightTable(parameters)
         self.size, self._order, self._copies = len(images), 0, copies
-        images.__dict__[KEY] = Trace(0, FIRST, 1 if images.ndim > 1 else None)
+        for tensor in tensors_of(images):
+            tensor.__dict__[KEY] = Trace(0, FIRST, 1 if tensor.ndim > 1 and tensor.is_floating_point() else None)
 
     def follow(self, func: Function, args: Args, kwargs: Kwargs, result: object, before: Sequence[int] | None) -> None:
         """Give the outputs of a function their traces; ``before`` is the shape of its first argument."""

@@ -84,7 +84,7 @@ def _averages(maps: Tensor, embedding: Tensor) -> bool:
 
 
 def classifier_of(logits: object) -> Classifier | None:
-    """The linear map that gives the logits ``(B, N)``; None if no single one does."""
+    """The linear map that gives the logits ``(B, N)``, or ``(B,)`` of one; None if no single one does."""
     trace = trace_of(logits)
     if not isinstance(logits, Tensor) or trace is None or trace.head is None:
         return None
@@ -93,11 +93,11 @@ def classifier_of(logits: object) -> Classifier | None:
     head = trace.head
     embedding = _pooled(head)
     matrix = head.weight.matrix if head.weight.tensor.ndim > 1 else None
-    if embedding is None or matrix is None or logits.ndim != 2:
+    if embedding is None or matrix is None or logits.ndim not in (1, 2):
         return None
     if embedding.ndim != 2 or len(embedding) != len(logits):
         return None
-    return Classifier(head.weight, embedding) if matrix.shape == (logits.shape[1], embedding.shape[1]) else None
+    return Classifier(head.weight, embedding) if matrix.shape == (logits[0].numel(), embedding.shape[1]) else None
 
 
 def _pooled(head: Head) -> Tensor | None:

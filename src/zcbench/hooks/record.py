@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from zcbench.datasets.inputs import Given
 from zcbench.errors import ZcbenchError
 from zcbench.hooks.axes import Images
 from zcbench.hooks.flow import Flow, tensors_in
@@ -37,12 +38,13 @@ class Record(Flow, TorchFunctionMode):
 
     Args:
         parameters: the tensors that stand for parameters in this pass, by name.
-        images: the images that the network is called with, batch first.
+        images: the images, or other inputs, that the network is called with, batch first.
         calls: called with every `Call` of a weight.
         biased: called with every bias that is added to a call's output by a function of its own.
         relus: called with the input of every ReLU and the place of the images in it.
         layers: called with the output of every layer and activation function, its images and its channels.
         replace: may return another tensor for a weight that is no whole parameter.
+        lookups: gives the vectors in place of those that an embedding looks up.
         roles: whether `biases`, `scales` and `used` are filled.
         copies: whether the last map is copied, because the network overwrites it later.
     """
@@ -50,13 +52,14 @@ class Record(Flow, TorchFunctionMode):
     def __init__(
         self,
         parameters: Mapping[str, Tensor],
-        images: Tensor,
+        images: Given,
         *,
         calls: CallCallback | None = None,
         biased: BiasCallback | None = None,
         relus: ReluCallback | None = None,
         layers: LayerCallback | None = None,
         replace: Callable[[Weight], Tensor | None] | None = None,
+        lookups: Callable[[Tensor], Tensor] | None = None,
         roles: bool = False,
         copies: bool = False,
     ) -> None:
@@ -68,7 +71,7 @@ class Record(Flow, TorchFunctionMode):
         self.attention: set[str] = set()
         self.roles = roles
         self._calls, self._biased, self._relus, self._layers = calls, biased, relus, layers
-        self._replace = replace
+        self._replace, self.lookups = replace, lookups
 
     def stand_in(self, entry: Weight, given: Tensor) -> Tensor:
         """The argument of a function for a weight: itself, the first view of the same part, or another tensor."""

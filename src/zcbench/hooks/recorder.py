@@ -1,9 +1,10 @@
 """Records the functions that a forward pass calls: its weights, its ReLUs, its last map and its classifier."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from zcbench.hooks import activating, axes, einsum, normalising, recurrences, weighing
+from zcbench.hooks import activating, axes, einsum, looking_up, normalising, recurrences, weighing
 from zcbench.hooks.flow import tensors_in
 from zcbench.hooks.functions import ALIASES, COMPOSITES, Args, Function, Kwargs
 from zcbench.hooks.record import Handler, Record, Unrecorded
@@ -27,6 +28,7 @@ _HANDLERS: dict[Function, Handler] = (
     | einsum.HANDLERS
     | recurrences.HANDLERS
     | normalising.HANDLERS
+    | looking_up.HANDLERS
 )
 
 
@@ -52,6 +54,9 @@ class Recorder(Record):
         if handler is not None:
             return handler(self, func, args, kwargs)
         before = None
+        if func in looking_up.PICKS and looking_up.picks_weight(self, func, args, kwargs):
+            with self:
+                return F.embedding(args[1], args[0])
         if func in _RESHAPING:
             if not args and "input" in kwargs:
                 args, kwargs = (kwargs["input"],), {name: value for name, value in kwargs.items() if name != "input"}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from zcbench.datasets.inputs import Given
 from zcbench.hooks.axes import FIRST
 from zcbench.hooks.functions import Args
 from zcbench.hooks.modes import evaluating, is_leaf
@@ -37,7 +38,7 @@ class StageRecorder:
         Unrecorded: a layer is called outside every block.
     """
 
-    def __init__(self, network: nn.Module, images: Tensor, *, graph: bool = False) -> None:
+    def __init__(self, network: nn.Module, images: Given, *, graph: bool = False) -> None:
         self._graph = graph
         self._maps: dict[tuple[int, ...], Tensor] = {}
         self._tokens: list[Tensor] = []
@@ -88,7 +89,7 @@ def channels_second(output: object) -> Tensor | None:
     return output.movedim(-1, 1) if trace.channels == 3 else output
 
 
-def block_modules(network: nn.Module, images: Tensor) -> list[nn.Module]:
+def block_modules(network: nn.Module, images: Given) -> list[nn.Module]:
     """The blocks of a network that output a feature map, from the outside in.
 
     Lists, Sequentials that hold composite modules, and modules that output no feature map are unfolded. A module
@@ -116,7 +117,7 @@ class _Probe(NamedTuple):
     calls: list[tuple[tuple[nn.Module, ...], bool, bool]]
 
 
-def _probe(network: nn.Module, images: Tensor) -> _Probe:
+def _probe(network: nn.Module, images: Given) -> _Probe:
     """Look at one pass of two images in evaluation mode."""
     found = _Probe(set(), set(), set(), set(), [])
     stack: list[nn.Module] = []

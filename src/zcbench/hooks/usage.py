@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from zcbench.datasets.inputs import Given
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.weights import Weight, named_state
 
@@ -38,7 +39,7 @@ class Usage:
         return cls(weights, frozenset(recorder.biases), frozenset(recorder.scales), frozenset(used))
 
 
-def record_usage(network: nn.Module, images: Tensor) -> Usage:
+def record_usage(network: nn.Module, images: Given) -> Usage:
     """Look at one forward pass of at most two images, in the mode that the network is in."""
     part = images[:2].clone()
     with torch.no_grad(), Recorder(named_state(network), part, roles=True) as recorder:

@@ -282,14 +282,14 @@ def test_a_teacher_that_was_interrupted_has_forgotten_nothing_and_kept_nothing(n
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (torch.zeros(4, 3, 8), torch.zeros(4).long(), r"images of torch.float32 \(4, 3, 8\). Expected"),
-        (torch.zeros(4, 3, 8, 8).byte(), torch.zeros(4).long(), "torch.uint8"),
-        (torch.zeros(0, 3, 8, 8), torch.zeros(0).long(), "at least one image"),
-        (torch.zeros(4, 3, 8, 8), torch.zeros(5).long(), "Expected 4 integers"),
-        (torch.zeros(4, 3, 8, 8), torch.zeros(4), "Expected 4 integers"),
+        (torch.zeros(4, 3, 8, 8).byte(), torch.zeros(4).long(), "uint8.*Expected floating images"),
+        (torch.zeros(0, 3, 8, 8), torch.zeros(0).long(), "at least one input"),
+        (torch.zeros(4, 3, 8, 8), torch.zeros(5).long(), "labels of int64 .5,. for 4 inputs. Expected"),
+        (torch.zeros(4, 3, 8, 8), torch.rand(4), r"labels of numbers \(B,\) for an output \(B, 5\), which fit no loss"),
         (torch.zeros(4, 3, 8, 8), torch.tensor([0, 1, 2, 5]), "label 5, but the network has 5 classes"),
         (torch.zeros(4, 3, 8, 8), torch.tensor([0, 1, 2, -1]), "label -1"),
-        ([[1.0]], torch.zeros(1).long(), "images of list"),
+        ([[1.0]], torch.zeros(1).long(), "inputs of list"),
+        ((torch.zeros(4, 3), torch.zeros(5, 3)), torch.zeros(4).long(), "first axes differ in length"),
     ],
 )
 def test_a_batch_that_does_not_fit(images, labels, message, network):
@@ -301,7 +301,7 @@ def test_a_batch_that_does_not_fit(images, labels, message, network):
 @pytest.mark.parametrize(("given", "message"), [(torch.zeros(4, 3, 8, 8), "Tensor"), ((1, 2, 3), "3 values")])
 def test_what_is_no_batch_is_refused(given, message, network):
     """Images alone, or more than a pair: said so, with what is expected."""
-    with pytest.raises(BatchError, match=rf"Given {message} as the batch. Expected the pair \(images, labels\)"):
+    with pytest.raises(BatchError, match=rf"Given {message} as the batch. Expected the pair \(inputs, labels\)"):
         evaluate(network, given, ["snip"])
 
 
@@ -315,13 +315,13 @@ def test_a_batch_of_the_data_sets_is_a_pair():
 def test_networks_that_do_not_classify(batch):
     """Outputs that are no logits, weights that are no numbers: refused by name."""
 
-    class Pair(nn.Module):
+    class Text(nn.Module):
         def forward(self, x):
-            return x, x
+            return {"text": "x"}
 
-    with pytest.raises(BatchError, match="returns tuple"):
-        evaluate(Pair(), batch, ["naswot"])
-    with pytest.raises(BatchError, match=r"returns \(16, 192, 1\)"):
+    with pytest.raises(BatchError, match="returns a dict with the keys text, which holds no tensor"):
+        evaluate(Text(), batch, ["naswot"])
+    with pytest.raises(BatchError, match=r"for an output \(B, 192, 1\), which fit no loss"):
         evaluate(nn.Sequential(nn.Flatten(), Unsqueeze()), batch, ["naswot"])
     with pytest.raises(BatchError, match="meta device"):
         evaluate(make_network().to("meta"), batch, ["snip"])
