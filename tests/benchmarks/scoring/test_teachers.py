@@ -307,7 +307,7 @@ def test_no_teacher_and_a_teacher_of_other_classes(scored, space, images):
 def test_a_teacher_for_other_images_is_a_status_that_names_them(space, images):
     """Bad input: a linear teacher for 8x8 images, students for 16x16; what needs no teacher keeps its value."""
     student, teacher = space.build(space[0], 10, 0, SHAPE), nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 10))
-    with pytest.raises(ScoreFailure, match=r"The student takes 8 images \(3, 16, 16\), the teacher does not") as info:
+    with pytest.raises(ScoreFailure, match=r"The student takes 8 inputs \(3, 16, 16\), the teacher does not") as info:
         proxies.score(student, (images.images, images.labels), ["kd:kd", "naswot"], teacher=teacher)
     assert [score.status for score in info.value.scores] == ["error", "ok"]
 
