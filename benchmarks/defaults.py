@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from zcbench import spaces
+from zcbench import references, spaces
 from zcbench.benchmarks.scoring.choosing import KNOWN
 from zcbench.benchmarks.scoring.options import Sample, Setup
-from zcbench.benchmarks.scoring.teachers import LARGEST
+from zcbench.benchmarks.scoring.teachers import LARGEST, NO_TEACHER
 from zcbench.benchmarks.truths.lookup import Names, named_truths, truth
 from zcbench.benchmarks.truths.name import SETTINGS
 from zcbench.datasets.cifar import CIFAR10
-from zcbench.errors import UnknownNameError
+from zcbench.errors import RankingError, UnknownNameError
+from zcbench.spaces import Networks
 from zcbench.storage.files import data_folder
 
 #: Names of truths, or tables of accuracies by name.
@@ -56,7 +57,8 @@ def complete(setup: Setup, sample: Sample, named: Truths | None, seeds: int | No
     """The study that these options ask for, with what stands for those that were not given.
 
     Where a space, a truth, architectures or another subset are given, the rest is NAS-Bench-201 as published; a number
-    of architectures is a sample of the bundled ones. A truth of networks of another space brings that space.
+    of architectures is a sample of the bundled ones. A truth of networks of another space brings that space. Networks
+    of one's own are all scored.
 
     Raises:
         RankingError: no truth is named, as where the variable of a shell was empty.
@@ -66,11 +68,31 @@ def complete(setup: Setup, sample: Sample, named: Truths | None, seeds: int | No
     plain = sample.subset == KNOWN or (sample.subset is None and not sample.listed)
     if setup.space is None and named is None and plain:
         return _embedded(setup, sample, seeds)
+    if own(setup):
+        return _own(setup, sample, named, seeds)
     given = _read(named or f"{NASBENCH201}/cifar10")
     space = setup.space or (NASBENCH201 if named is None else _space(given, setup.data_dir))
     filled = replace(setup, space=space, dataset=setup.dataset or "cifar10", teacher=setup.teacher or LARGEST)
     chosen = replace(sample, archs="1000" if sample.archs is None else sample.archs, subset=sample.subset or "all")
     return Study(filled, given, chosen, seeds or 3)
+
+
+def own(setup: Setup) -> bool:
+    """Whether networks of one's own are scored, and not those of a space."""
+    given = setup.space
+    return isinstance(given, Networks) or (isinstance(given, str) and references.read(given) is not None)
+
+
+def _own(setup: Setup, sample: Sample, named: Truths | None, seeds: int | None) -> Study:
+    """All networks of one's own, one initialisation, and no teacher unless one is named."""
+    if not named:
+        raise RankingError(
+            "No accuracies of the networks are given. Expected a CSV file with the columns arch and accuracy; name it "
+            "by --truth."
+        )
+    filled = replace(setup, dataset=setup.dataset or "cifar10", teacher=setup.teacher or NO_TEACHER)
+    chosen = replace(sample, archs="all" if sample.archs is None else sample.archs, subset=sample.subset or "all")
+    return Study(filled, _read(named), chosen, seeds or 1, subsets=("all",))
 
 
 def _read(named: Truths) -> Truths:

@@ -12,7 +12,20 @@ if __name__ == "spaces":  # imported from the source folder: this would be a sec
 
 from zcbench.spaces.base import Space, SpaceError
 from zcbench.spaces.nasbench201 import NASBench201
+from zcbench.spaces.networks import KnownNetworks, Networks
 from zcbench.spaces.product import ProductSpace
 from zcbench.spaces.registry import SPACES, get, names, register, space
 
-__all__ = ["SPACES", "NASBench201", "ProductSpace", "Space", "SpaceError", "get", "names", "register", "space"]
+__all__ = [
+    "SPACES",
+    "KnownNetworks",
+    "NASBench201",
+    "Networks",
+    "ProductSpace",
+    "Space",
+    "SpaceError",
+    "get",
+    "names",
+    "register",
+    "space",
+]

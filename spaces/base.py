@@ -128,6 +128,14 @@ class Space(Listing):
         """
         return None
 
+    def drawn(self, arch: str) -> bool:
+        """Whether each seed gives other weights; a network that is given as it is has one seed."""
+        return True
+
+    def cards(self, archs: Iterable[str], image_shape: ImageShape) -> dict[str, dict[str, object]]:
+        """What a run keeps of architectures whose strings do not define them, JSON-able; nothing for others."""
+        return {}
+
     def params(self, arch: str, num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> int:
         """Number of trainable parameters, without building the network."""
         return self._cost("params", arch, num_classes, image_shape)

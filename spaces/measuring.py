@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcbench.hooks.heads import depth_of
+from zcbench.hooks.modes import evaluating
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.sizes import Sizes
 from zcbench.hooks.weights import named_state
@@ -48,6 +49,21 @@ def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
             depth = depth_of(network(image))
     params = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
     return Cost(params, count.macs, count.n_convs, depth or 0)
+
+
+def counted(network: nn.Module, example: Tensor) -> tuple[Cost, object]:
+    """Sizes of a network as it is, and its output, from one forward pass in evaluation mode.
+
+    Counts are those of `measure`, but for the parameters: the frozen ones count too. Random states are not restored.
+
+    Args:
+        network: it is left as it was, but for what its forward pass writes.
+        example: one input, ``(1, ...)``.
+    """
+    with torch.no_grad(), evaluating(network), Sizes() as sizes, Recorder(named_state(network), example):
+        output = network(example)
+    params = sum(weight.numel() for weight in network.parameters())
+    return Cost(params, sizes.macs, sizes.n_convs, depth_of(output) or 0), output
 
 
 def _known(func: Callable[..., Any], args: tuple[Any, ...]) -> Tensor | None:

@@ -4,9 +4,11 @@ import inspect
 from collections.abc import Callable
 from typing import TypeVar
 
+from zcbench import references
 from zcbench.errors import unknown
 from zcbench.registry import Registry, import_package, is_own
 from zcbench.spaces.base import Space, SpaceError
+from zcbench.spaces.networks import Networks
 from zcbench.specification import SpecificationError, read_specification
 
 
@@ -44,17 +46,21 @@ def get(name: str, **options: object) -> Space:
     """The space called ``name``, of the size that ``options`` say.
 
     Args:
-        name: a registered name, or a whole specification such as ``"nasbench201(channels=4,cells=1)"``.
+        name: a registered name, a whole specification such as ``"nasbench201(channels=4,cells=1)"``, or
+            ``FILE.py:NAME`` for a mapping of networks of one's own, see `zcbench.spaces.Networks`.
         options: keyword arguments of the space; they go before those of a specification.
 
     Raises:
         UnknownNameError: no space has this name, or it has no such option; the message has the nearest ones.
-        SpaceError: an option is out of range, or the specification cannot be read.
+        SpaceError: an option is out of range, or the specification cannot be read, or the file has no networks.
+        PluginError: the file cannot be read.
 
     Example:
         >>> get("nasbench201", channels=4, cells=1).spec
         'nasbench201(channels=4,cells=1)'
     """
+    if references.read(name):
+        return Networks(name)
     try:
         name, written = read_specification(name, example="nasbench201(channels=4,cells=1)")
     except SpecificationError as error:

@@ -21,7 +21,8 @@ from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.resamples import pool, seeds_of
 from zcbench.errors import RankingError, UnknownNameError, unknown
 from zcbench.proxies import REGISTRY
-from zcbench.spaces import Space
+from zcbench.spaces import KnownNetworks, Space
+from zcbench.spaces.networks import NetworkCard
 
 UNSTATED = "user"  # space of a truth from a file that names none
 
@@ -66,7 +67,7 @@ def rank_run(
     others = {str(other): bundled.load(other) for other in beside}
     joined, parts = join(mine, others), runs | others
     scores = joined.scores
-    space = _space(protocol, str(run), description["requests"])
+    space = space_of(protocol, str(run), description)
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)
     taken = {name: source.to_json() for name, source in joined.sources.items()}
@@ -84,8 +85,18 @@ def rank_run(
     )
 
 
-def _space(protocol: Protocol, run: str, requests: Iterable[Any]) -> Space:
-    """The space that the scores of ``run`` are of, in the version that they were made with."""
+def space_of(protocol: Protocol, run: str, description: Mapping[str, Any]) -> Space:
+    """The space that the scores of ``run`` are of, in the version that they were made with.
+
+    Of networks of one's own the run has the names and the sizes.
+
+    Raises:
+        UnknownNameError: a plug-in defines the space, and it is not loaded.
+        ProtocolError: the plug-in was edited.
+    """
+    requests: Iterable[Any] = description["requests"]
+    if cards := description.get("networks"):
+        return KnownNetworks(cards, {name: NetworkCard.from_json(card) for name, card in cards.items()})
     if protocol.space.partition("(")[0] not in spaces.SPACES:
         used = [request.get("plugins") or () for request in requests if isinstance(request, Mapping)]
         files = dict.fromkeys(f"--plugin {file}" for plugins in used for file in plugins)
@@ -130,12 +141,20 @@ def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, An
         "architectures": "; ".join(dict.fromkeys(filter(None, origins))) or f"{scores['arch'].nunique()} architectures",
         **({"images": last["notes"]["images"]} if "images" in last.get("notes", {}) else {}),
         "init seeds": seeds_of(scores),
+        **_networks(description.get("networks", {})),
         **protocol.to_dict(),
         "batch normalisation": "training mode, statistics of the batch",
         "classes": "canonical forms of the space",
         "zcbench": last.get("zcbench", "unknown"),
         "machine": last.get("platform", "unknown"),
     }
+
+
+def _networks(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Entry of the protocol about networks of one's own; empty without such."""
+    drawn = sum(bool(card["drawn"]) for card in cards.values())
+    parts = {"made by functions, anew for each seed": drawn, "as they were given, with one seed": len(cards) - drawn}
+    return {"networks": ", ".join(f"{n} {what}" for what, n in parts.items() if n)} if cards else {}
 
 
 def _subsets(
@@ -227,7 +246,8 @@ def select_run(
     whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none", draws=1)
     share = whole.scores.loc[whole.accuracies.dropna().index].notna().mean()
     able = tuple(map(str, share.index[share >= COVERED]))
-    space = spaces.get(whole.protocol["scores"]["space"])
+    protocol, _, description = bundled.load(run)
+    space = space_of(protocol, str(run), description)
     classes = pd.Series([space.canonical(arch) for arch in whole.scores.index], whole.scores.index)
     chosen = options or SelectionOptions()
     chosen = chosen if chosen.candidates is not None else replace(chosen, candidates=able)

@@ -1,17 +1,17 @@
 """Conditions: all that a score depends on besides its architecture, proxy and seed, as one record of objects."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
 from zcbench import datasets, spaces
 from zcbench.benchmarks.scoring.options import NetworkOptions, Setup
-from zcbench.benchmarks.scoring.teachers import LARGEST, TeacherChoice, build_teacher, read_teacher
+from zcbench.benchmarks.scoring.teachers import LARGEST, NO_TEACHER, TeacherChoice, build_teacher, read_teacher
 from zcbench.datasets import Batch
-from zcbench.errors import TeacherError, unknown
-from zcbench.proxies import REGISTRY, Loss, Output
-from zcbench.spaces import Space
+from zcbench.errors import BatchError, TeacherError, unknown
+from zcbench.proxies import Loss, Output, Proxy, resolve
+from zcbench.spaces import Networks, Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.initialisation import INITIALISATIONS
 
@@ -75,26 +75,31 @@ class Conditions(NetworkOptions):
         return build_teacher(self.teacher, self.space, self.init, self.num_classes, self.image_shape)
 
 
-def prepare(setup: Setup, proxies: Collection[str] = ()) -> Conditions:
+def prepare(setup: Setup, proxies: Iterable[str | Proxy] = ()) -> Conditions:
     """Look up what ``setup`` names.
 
+    Networks of one's own are measured on the first image, and decide the number of classes.
+
     Args:
-        setup: names of space, data set and teacher, and the rest; NAS-Bench-201, cifar10 and 'largest' if None.
+        setup: names of space, data set and teacher, or these as objects, and the rest; NAS-Bench-201, cifar10 and
+            'largest' if None.
         proxies: what will be scored; a space too large for a largest teacher needs none where none is compared with.
 
     Raises:
         UnknownNameError: a space, data set or initialisation that is not known.
         TeacherError: the teacher cannot be found.
         DataError: the images are not here.
-        BatchError: more images than there are, or fewer than two.
+        BatchError: more images than there are, or fewer than two; or labels that are no classes of the networks.
+        SpaceError: networks of one's own that do not take the images, or have different numbers of classes.
     """
-    space = spaces.get(setup.space or "nasbench201")
-    teacher = _teacher(setup, space, proxies)
-    images = datasets.load(setup.dataset or "cifar10", setup.data_dir, image_size=setup.image_size)
+    space, batch = find_space(setup), _batch(setup)
+    if isinstance(space, Networks):
+        space = space.on(batch.images)
+        batch = replace(batch, num_classes=_classes(space, batch))
     return Conditions(
         space,
-        datasets.batch(images, setup.batch_size, setup.batch_seed),
-        teacher,
+        batch,
+        _teacher(setup, space, proxies),
         init=setup.init,
         dtype=setup.dtype,
         layout=setup.layout,
@@ -102,12 +107,44 @@ def prepare(setup: Setup, proxies: Collection[str] = ()) -> Conditions:
     )
 
 
-def _teacher(setup: Setup, space: Space, proxies: Collection[str]) -> TeacherChoice | None:
+def find_space(setup: Setup) -> Space:
+    """The space that ``setup`` names, or has; NAS-Bench-201 if None."""
+    return setup.space if isinstance(setup.space, Space) else spaces.get(setup.space or "nasbench201")
+
+
+def _batch(setup: Setup) -> Batch:
+    if isinstance(setup.dataset, Batch):
+        return setup.dataset
+    images = datasets.load(setup.dataset or "cifar10", setup.data_dir, image_size=setup.image_size)
+    return datasets.batch(images, setup.batch_size, setup.batch_seed)
+
+
+def _classes(space: Networks, batch: Batch) -> int:
+    """Classes of the networks, which all have the same number; the labels of the batch are among them."""
+    found = {space.card(name, batch.image_shape).classes: name for name in reversed(space.subset())}
+    if len(found) > 1:
+        told = " and ".join(f"{name!r} has {count}" for count, name in list(found.items())[:2])
+        raise SpaceError(
+            f"The networks have different numbers of classes: {told}. Expected one number; rank those of one task "
+            f"together."
+        )
+    (count,), most = found, int(batch.labels.max())
+    if most >= count:
+        raise BatchError(
+            f"The batch has the label {most}, and the networks have {count} classes. Expected labels from 0 to "
+            f"{count - 1}; give networks and images of one task."
+        )
+    return count
+
+
+def _teacher(setup: Setup, space: Space, proxies: Iterable[str | Proxy]) -> TeacherChoice | None:
     given = setup.teacher or LARGEST
+    if isinstance(given, TeacherChoice) or given == NO_TEACHER:
+        return given if isinstance(given, TeacherChoice) else None
     try:
         return read_teacher(given, space, setup.teacher_seed, checkpoint=setup.teacher_checkpoint)
     except TeacherError:  # a space too large to be listed has no largest
-        needed = any(REGISTRY.get(name).needs_teacher for name in proxies)
+        needed = any(proxy.needs_teacher for proxy in resolve(proxies))
         if given != LARGEST or setup.teacher_checkpoint or needed:
             raise
         return None

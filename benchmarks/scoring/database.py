@@ -28,10 +28,11 @@ CREATE TABLE scores (
 PRAGMA user_version = {STORE_VERSION};
 COMMIT;
 """
-_CONTENTS = """
+_DEFINITIONS = """
 CREATE TABLE IF NOT EXISTS contents (
     proxy TEXT NOT NULL, version INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (proxy, version)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS networks (arch TEXT PRIMARY KEY, card TEXT NOT NULL) WITHOUT ROWID;
 """
 _REQUEST = """
 CREATE TEMP TABLE wanted_arch (position INTEGER PRIMARY KEY, arch TEXT);
@@ -120,7 +121,7 @@ class Database:
             self._db.executescript(_SCHEMA)
         elif self._version == _WITHOUT_CHECKSUMS:
             self._add_checksums()
-        self._db.executescript(_CONTENTS)
+        self._db.executescript(_DEFINITIONS)
         self._db.executescript(_REQUEST)
 
     @contextmanager

@@ -25,7 +25,8 @@ def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protoco
     Returns:
         The protocol; the scores as `Store.scores` gives them; and the description: ``requests``, one entry for each
         different thing that was asked of the run, with the architectures' origin as the caller noted it; and
-        ``contents``, the fingerprint of each proxy of a plug-in as ``NAME@VERSION``, where there are such.
+        ``contents``, the fingerprint of each proxy of a plug-in as ``NAME@VERSION``, and ``networks``, the card of each
+        network of one's own, where there are such.
 
     Raises:
         StoreError: there is no run in ``folder``, or its store is damaged or from another version.
@@ -34,9 +35,10 @@ def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protoco
     with Store(path / STORE) as store:
         protocol, scores = store.protocol(), store.scores(all_versions=all_versions)
         contents = {f"{name}@{version}": sha256 for (name, version), sha256 in store.contents().items()}
+        found = {"contents": contents, "networks": store.networks()}
     if protocol is None:
         raise StoreError(f"{path} holds no scores yet. Expected a run that has started; wait for it or start it again.")
-    return protocol, scores, {"requests": _requests(path), **({"contents": contents} if contents else {})}
+    return protocol, scores, {"requests": _requests(path), **{name: kept for name, kept in found.items() if kept}}
 
 
 def locked(folder: Path) -> AbstractContextManager[None]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from zcbench.benchmarks.scoring.definitions import agreed_networks
 from zcbench.benchmarks.scoring.packing import Scores
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.errors import ProtocolError
@@ -75,9 +76,11 @@ def join(mine: Scores, others: dict[str, Scores]) -> Joined:
         others: the others by name.
 
     Raises:
-        ProtocolError: one differs in what its scores depend on; the message lists each differing field.
+        ProtocolError: one differs in what its scores depend on; the message lists each differing field, or the
+            network.
         UnknownNameError: one has a proxy that is not known here; give its plug-in.
     """
+    agreed_networks({"the run": mine[2]} | {name: other[2] for name, other in others.items()})
     joined = Joined(mine[1], {}, {})
     for name, other in others.items():
         joined = _with(joined, mine[0], name, other)

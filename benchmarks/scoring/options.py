@@ -3,9 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zcbench.errors import ProtocolError
 from zcbench.storage.files import is_file
+
+if TYPE_CHECKING:
+    from zcbench.benchmarks.scoring.teachers import TeacherChoice
+    from zcbench.datasets import Batch
+    from zcbench.spaces import Space
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 LAYOUTS = ("contiguous", "channels_last")
@@ -44,7 +50,7 @@ def require_known(dtype: str, layout: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions(NetworkOptions):
-    """Images that networks are scored on, and the teacher that they are compared with, by name.
+    """Images that networks are scored on, and the teacher that they are compared with, by name or as objects.
 
     Attributes:
         dataset: images of the batch: cifar10, cifar100, digits or noise; 'cifar10(files=2)' takes the first two
@@ -53,30 +59,32 @@ class BatchOptions(NetworkOptions):
         batch_seed: seed that chooses the images.
         image_size: side length to bring images to.
         teacher: teacher of all students: an architecture of the space, 'largest' for the one with the most MACs,
-            SPACE:ARCH for one of another space as in resnet:resnet56, or FILE.py:FUNCTION for a network of your own.
+            SPACE:ARCH for one of another space as in resnet:resnet56, FILE.py:FUNCTION for a network of your own, or
+            'none'.
         teacher_checkpoint: file with the teacher's weights, a state_dict.
         teacher_seed: initialisation of the teacher; outside the students' seeds, or it may be its own student.
     """
 
-    dataset: str | None = None
+    dataset: "str | Batch | None" = None
     batch_size: int = 64
     batch_seed: int = 0
     image_size: int | None = None
-    teacher: str | None = None
+    teacher: "str | TeacherChoice | None" = None
     teacher_checkpoint: Path | None = None
     teacher_seed: int = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup(BatchOptions):
-    """Conditions by name; `zcbench.benchmarks.scoring.conditions.prepare` looks the names up.
+    """Conditions by name, or as objects; `zcbench.benchmarks.scoring.conditions.prepare` looks the names up.
 
     Attributes:
-        space: architecture space, with options as in nasbench201(channels=4,cells=1).
+        space: architecture space, with options as in nasbench201(channels=4,cells=1), or FILE.py:NAME for networks of
+            your own.
         data_dir: folder with images and accuracies.
     """
 
-    space: str | None = None
+    space: "str | Space | None" = None
     data_dir: Path | None = None
 
 

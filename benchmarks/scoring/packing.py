@@ -11,7 +11,7 @@ Everything is kept to the bit except ``seconds``, which are rounded to three sig
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,13 @@ import pandas as pd
 import pyarrow as pa
 
 import zcbench
+from zcbench.benchmarks.scoring.definitions import agreed, by_version
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, load_run, locked
 from zcbench.benchmarks.scoring.protocol import Protocol
-from zcbench.benchmarks.scoring.store import COLUMNS, Contents, Row, Store
+from zcbench.benchmarks.scoring.store import COLUMNS, Row, Store
 from zcbench.errors import DataError, ProtocolError, StoreError, unknown
 from zcbench.runtime.crew import TRANSIENT
+from zcbench.spaces.networks import are_cards
 from zcbench.storage.fingerprint import fingerprint
 from zcbench.storage.parquet import SUFFIX, CardedParquet, require_suffix
 from zcbench.storage.run_folder import Json
@@ -55,6 +57,10 @@ _CARD: dict[str, Callable[[object], bool]] = {
     "scores": lambda value: type(value) is int,
     "proxies": lambda value: isinstance(value, list) and all(map(_entry, value)),
     "sha256": lambda value: isinstance(value, str),
+}
+#: What it may have.
+_OPTIONAL: dict[str, Callable[[object], bool]] = {
+    "networks": lambda value: isinstance(value, dict) and are_cards(value)
 }
 
 #: Protocol, scores as `Store.scores` gives them, and the description of the requests.
@@ -121,8 +127,8 @@ def read(file: str | Path, *, all_versions: bool = False) -> Scores:
     if not all_versions:
         frame = frame[frame["version"] == frame.groupby("proxy")["version"].transform("max")]
     frame = frame.sort_values(["arch", "seed", "proxy", "version"], ignore_index=True)
-    contents = {"contents": about["contents"]} if "contents" in about else {}
-    return protocol, frame, {"requests": about["requests"], **contents}
+    definitions: Json = {name: about[name] for name in ("contents", "networks") if name in about}
+    return protocol, frame, {"requests": about["requests"], **definitions}
 
 
 def card(file: str | Path) -> Json:
@@ -135,7 +141,8 @@ def card(file: str | Path) -> Json:
 
 
 def _check(path: Path, about: Json) -> Json:
-    if odd := sorted(key for key, fits in _CARD.items() if not fits(about.get(key))):
+    checked = _CARD | {key: fits for key, fits in _OPTIONAL.items() if key in about}
+    if odd := sorted(key for key, fits in checked.items() if not fits(about.get(key))):
         raise _PARQUET.unreadable(path, f"its card is damaged in {', '.join(odd)}")
     return about
 
@@ -147,12 +154,15 @@ def describe(protocol: Protocol, frame: pd.DataFrame, description: Json) -> Json
         ``format``; ``protocol`` and its sha256; ``requests`` that made the scores, with their notes; ``architectures``,
         how many; ``scores``, how many attempts; ``zcbench``, the version that packed it; and ``proxies``, one entry for
         each proxy at a version: ``proxy, version``, ``attempts`` by seed, ``statuses``, mean ``seconds``. Where there
-        are proxies of plug-ins, ``contents``, the fingerprint of each.
+        are proxies of plug-ins, ``contents``, the fingerprint of each; of networks of one's own, ``networks``, the
+        card of each.
     """
     held = {f"{name}@{version}" for name, version in zip(frame["proxy"], frame["version"])}
     contents = {key: sha256 for key, sha256 in description.get("contents", {}).items() if key in held}
+    networks = {name: card for name, card in description.get("networks", {}).items() if name in set(frame["arch"])}
     return {
         **({"contents": contents} if contents else {}),
+        **({"networks": networks} if networks else {}),
         "format": _PARQUET.version,
         "protocol": protocol.to_dict(),
         "protocol_sha256": protocol.hash(),
@@ -192,7 +202,8 @@ def unpack(file: str | Path, folder: str | Path) -> Json:
         )
     with locked(home), Store(home / STORE, write=True) as store:
         store.adopt(protocol)
-        store.adopt_contents(_by_version(description.get("contents", {})))
+        store.adopt_contents(by_version(description.get("contents", {})))
+        store.adopt_networks(description.get("networks", {}))
         store.save(_rows(frame))
         for request in description["requests"]:
             describe_run(home, protocol, request)
@@ -211,33 +222,10 @@ def merged(parts: Sequence[Scores], names: Sequence[str]) -> Scores:
     protocol = parts[0][0]
     for other, _, _ in parts[1:]:
         protocol.require_equal(other, names[0])
-    contents = agreed_contents({name: part[2] for name, part in zip(names, parts)})
+    definitions = agreed({name: part[2] for name, part in zip(names, parts)})
     requests = [request for _, _, description in parts for request in description["requests"]]
     once = [request for i, request in enumerate(requests) if request not in requests[:i]]
-    return protocol, _joined([frame for _, frame, _ in parts]), {"requests": once, **contents}
-
-
-def agreed_contents(descriptions: Mapping[str, Json]) -> dict[str, dict[str, str]]:
-    """The ``contents`` of several descriptions of scores, by the name of the place that they are from.
-
-    Raises:
-        ProtocolError: two places have scores of different definitions of one proxy at one version.
-    """
-    found: dict[str, tuple[str, str]] = {}
-    for place, description in descriptions.items():
-        for key, sha256 in description.get("contents", {}).items():
-            first, known = found.setdefault(key, (place, sha256))
-            if known != sha256:
-                raise ProtocolError(
-                    f"{first} and {place} have scores of two definitions of the proxy {key}, which was edited and kept "
-                    f"its version. Two definitions are never mixed: raise the version, and score with one of them."
-                )
-    return {"contents": {key: sha256 for key, (_, sha256) in found.items()}} if found else {}
-
-
-def _by_version(contents: Mapping[str, str]) -> Contents:
-    split = {key: key.rpartition("@") for key in contents}
-    return {(name, int(version)): contents[key] for key, (name, _, version) in split.items()}
+    return protocol, _joined([frame for _, frame, _ in parts]), {"requests": once, **definitions}
 
 
 def _open(path: Path, all_versions: bool) -> Scores:

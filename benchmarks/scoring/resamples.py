@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.scoring.packing import Scores, agreed_contents
+from zcbench.benchmarks.scoring.definitions import agreed
+from zcbench.benchmarks.scoring.packing import Scores
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.errors import ProtocolError
 
@@ -61,8 +62,8 @@ def pool(runs: Mapping[str, Scores]) -> Scores:
         batch=f"{len(runs)} batches: {'; '.join(protocol.batch for protocol in batches.values())}",
         batch_sha256=", ".join(batches),
     )
-    contents = agreed_contents({name: description for name, (_, _, description) in runs.items()})
-    return joint, pd.concat(frames, ignore_index=True), {"requests": requests, **contents}
+    definitions = agreed({name: description for name, (_, _, description) in runs.items()})
+    return joint, pd.concat(frames, ignore_index=True), {"requests": requests, **definitions}
 
 
 def tau_spread(trials: pd.DataFrame, accuracy: statistics.Array) -> dict[str, float]:

@@ -2,9 +2,10 @@
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import starmap
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from zcbench.runtime.devices import check_device
 from zcbench.runtime.execution import Execution
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
+from zcbench.spaces import Space
 from zcbench.spaces.measuring import Cost
 
 
@@ -111,9 +113,24 @@ def score_run(
     _require_some(seeds, "seeds")
     for arch in archs:
         conditions.space.index(arch)
+    conditions.space.cards(archs, conditions.image_shape)  # refuses unfit networks before the folder is made
     about = {"architectures": len(archs), "seeds": seeds, "notes": dict(notes or {})}
     with open_run(conditions, proxies, out, execution=execution, notes=about) as run:
-        return run.score(archs, seeds, execution.console)
+        parts = [run.score(some, own, execution.console) for some, own in _with_seeds(conditions.space, archs, seeds)]
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _with_seeds(space: Space, archs: Sequence[str], seeds: Sequence[int]) -> list[tuple[list[str], Sequence[int]]]:
+    """Architectures, and the seeds that they are scored with: a network that is given as it is has the first alone."""
+    drawn = [arch for arch in archs if space.drawn(arch)]
+    given = [arch for arch in archs if not space.drawn(arch)]
+    return [(some, own) for some, own in ((drawn, seeds), (given, seeds[:1])) if some]
+
+
+def _joined(parts: Sequence[RunResult]) -> RunResult:
+    statuses = sum((Counter(part.statuses) for part in parts), Counter[str]())
+    total, fresh = sum(part.total for part in parts), sum(part.fresh for part in parts)
+    return replace(parts[0], total=total, statuses=dict(statuses), fresh=fresh)
 
 
 @dataclass
@@ -133,9 +150,11 @@ class OpenRun:
 
         Raises:
             StoreError: the folder cannot be written.
+            ProtocolError: a network of one's own is another one than that of which the folder has scores.
             RunInterrupted: Ctrl-C or SIGTERM; all finished scores are kept.
         """
-        session, fresh = self.session, self.session.fresh
+        session, fresh, made = self.session, self.session.fresh, self.session.job.conditions
+        self.store.adopt_networks(made.space.cards(archs, made.image_shape))
         asked = self.asked = Request(archs, seeds, [(proxy.name, proxy.version) for proxy in session.proxies.values()])
         units = _units(self.store.missing(asked, self.retry), session.proxies, session.job)
         done = {status: n for status, n in self.store.tally(asked).items() if status not in self.retry}

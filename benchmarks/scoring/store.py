@@ -1,5 +1,6 @@
 """The score store: one SQLite file that survives being killed at any moment."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -8,9 +9,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from zcbench.benchmarks.scoring.database import Database
+from zcbench.benchmarks.scoring.definitions import Contents
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.rows import COLUMNS, Row, checked, checksum
 from zcbench.errors import ProtocolError, writable
+from zcbench.storage.run_folder import Json
 
 __all__ = ["COLUMNS", "Contents", "Missing", "Request", "Row", "Store"]
 
@@ -21,9 +24,6 @@ LEFT JOIN scores ON scores.arch = a.arch AND scores.seed = s.seed
 """
 _ORDER = "ORDER BY a.position, s.position, p.position"
 _ATTEMPTED = "scores.arch IS NOT NULL"
-
-#: Fingerprints of the definitions of proxies that are no part of zcbench, by name and version.
-Contents = dict[tuple[str, int], str]
 
 
 class Missing(NamedTuple):
@@ -108,7 +108,7 @@ class Store(Database):
         known = self.contents()
         for (name, version), sha256 in contents.items():
             before = known.get((name, version), sha256)
-            if before != sha256 and self._has(name, version):
+            if before != sha256 and self._has(proxy=name, version=version):
                 raise ProtocolError(
                     f"The proxy {name!r} was edited and is still version {version}, of which {self.path.parent} has "
                     f"scores. Two definitions are never mixed: raise its version, put back the old one, or name "
@@ -118,10 +118,39 @@ class Store(Database):
         with self.explained(), self._db:
             self._db.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", new)
 
-    def _has(self, proxy: str, version: int) -> bool:
-        query = "SELECT 1 FROM scores WHERE proxy = ? AND version = ? LIMIT 1"
+    def networks(self) -> dict[str, Json]:
+        """Cards of the networks of one's own that the scores are of, by name; none in a store without such."""
         with self.explained():
-            return self._db.execute(query, (proxy, version)).fetchone() is not None
+            if not self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'networks'").fetchone()[0]:
+                return {}
+            return {arch: json.loads(card) for arch, card in self._db.execute("SELECT arch, card FROM networks")}
+
+    def adopt_networks(self, cards: Mapping[str, Json]) -> None:
+        """Keep the cards of networks about to be scored, or check that the scores here are of these.
+
+        Args:
+            cards: by name; ``sha256`` in each is the fingerprint of the network.
+
+        Raises:
+            ProtocolError: a network was changed since.
+        """
+        known = self.networks()
+        for name, card in cards.items():
+            before = known.get(name, card)["sha256"]
+            if before != card["sha256"] and self._has(arch=name):
+                raise ProtocolError(
+                    f"The network {name!r} is another one than that of which {self.path.parent} has scores. Two "
+                    f"networks are never mixed: rename it, put back the old one, or name another folder."
+                )
+        with self.explained(), self._db:
+            rows = [(name, json.dumps(card, sort_keys=True)) for name, card in cards.items()]
+            self._db.executemany("INSERT OR REPLACE INTO networks VALUES (?, ?)", rows)
+
+    def _has(self, **key: object) -> bool:
+        """Whether there is a score with these values of the columns."""
+        query = f"SELECT 1 FROM scores WHERE {' AND '.join(f'{name} = ?' for name in key)} LIMIT 1"
+        with self.explained():
+            return self._db.execute(query, tuple(key.values())).fetchone() is not None
 
     def save(self, rows: Iterable[Row]) -> None:
         """Store all of ``rows`` or, if the disk refuses, none; a row of the same key is replaced.

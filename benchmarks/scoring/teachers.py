@@ -17,6 +17,7 @@ from zcbench.spaces.base import ImageShape
 from zcbench.streams import seeded
 
 LARGEST = "largest"
+NO_TEACHER = "none"
 _ELSEWHERE = re.compile(r"(\w+(?:\([^()]*\))?):(.+)")
 
 

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from zcbench.datasets.inputs import Given
 from zcbench.hooks.functions import Function
 from zcbench.hooks.heads import depth_of, last_map, map_of
-from zcbench.hooks.modes import evaluating
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.rewrites import Replacing, double_precision
-from zcbench.hooks.sizes import Sizes
 from zcbench.hooks.trace import trace_of
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
@@ -24,6 +22,7 @@ from zcbench.proxies.passes.values import Values, missing
 from zcbench.proxies.signals.borrowing import with_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Minibatch, NetworkCosts
+from zcbench.spaces.measuring import counted
 from zcbench.streams import torch_stream
 
 
@@ -35,12 +34,10 @@ def count_costs(network: nn.Module, batch: Minibatch) -> Values:
     """
     params = sum(parameter.numel() for parameter in network.parameters())
     try:
-        image = batch.images[:1].clone()
-        with torch.no_grad(), evaluating(network), Sizes() as sizes, Recorder(named_state(network), image):
-            logits = network(image)
+        cost, logits = counted(network, batch.images[:1].clone())
     except Exception as error:
         return {"costs": NetworkCosts(params, trouble=f"{type(error).__name__}: {error}")}
-    return {"costs": NetworkCosts(params, sizes.macs, sizes.n_convs, depth_of(logits))}
+    return {"costs": NetworkCosts(params, cost.macs, cost.n_convs, depth_of(logits))}
 
 
 _BATCH_NORM: Function = F.batch_norm

@@ -7,6 +7,7 @@ The public face, in a few names; each package loads when it is touched::
     zcbench.truth("nasbench201/cifar10")
     zcbench.bench("runs/first", proxies="params,naswot", sample=zcbench.Sample(100))
     zcbench.rank("runs/first", "nasbench201/cifar100")
+    zcbench.rank_networks({"small": make_small, "large": make_large}, accuracies, (images, labels))
 """
 
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from zcbench.search import run_search as run_search
     from zcbench.workflows.bench import BenchResult as BenchResult
     from zcbench.workflows.bench import bench as bench
+    from zcbench.workflows.networks import rank_networks as rank_networks
     from zcbench.workflows.options import ReportOptions as ReportOptions
     from zcbench.workflows.rank import rank as rank
     from zcbench.workflows.rank import report as report
@@ -52,6 +54,7 @@ _HOMES = {
     "evolve_distiller": "zcbench.kdzero.evolution",
     "proxy": "zcbench.proxies",
     "rank": "zcbench.workflows.rank",
+    "rank_networks": "zcbench.workflows.networks",
     "report": "zcbench.workflows.rank",
     "run_search": "zcbench.search",
     "score": "zcbench.proxies",

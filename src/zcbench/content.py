@@ -19,6 +19,7 @@ from typing import cast
 from zcbench.registry import is_own
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_INSTALLED = {"site-packages", "dist-packages"}
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
 
 
@@ -35,6 +36,13 @@ def content(function: Callable[..., object]) -> str | None:
 def class_content(kind: type) -> str | None:
     """SHA-256 of all that defines a class, as of a function by `content`; None for a part of zcbench."""
     return None if is_own(kind) else _digest(_of_class(kind))
+
+
+def is_installed(kind: type) -> bool:
+    """Whether a class is of an installed package, PyTorch included, or of Python, and not of a file of the user's."""
+    top = kind.__module__.partition(".")[0]
+    file = getattr(sys.modules.get(top), "__file__", None)
+    return top in sys.stdlib_module_names or (file is not None and bool(_INSTALLED & {*Path(file).parts}))
 
 
 def _digest(texts: Iterable[str]) -> str:
@@ -228,5 +236,5 @@ def _is_beside(module: ModuleType, name: str, file: Path) -> bool:
     if "." in module.__name__ and top == module.__name__.partition(".")[0]:
         return True
     home = Path(getattr(module, "__file__", None) or "").resolve().parent
-    installed = {"site-packages", "dist-packages"} & set(file.parts)
+    installed = _INSTALLED & set(file.parts)
     return bool(getattr(module, "__file__", None)) and not installed and file.resolve().is_relative_to(home)

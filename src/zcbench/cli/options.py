@@ -16,6 +16,7 @@ The class is named by its module, which is imported when the command is called o
 and the list of all, start without it. The command is a `StrictCommand`, as `strict` makes every one of an app.
 """
 
+import builtins
 import inspect
 import re
 import sys
@@ -186,10 +187,18 @@ class _Shape:
         return () if value == NOTHING else tuple(map(self.parts, split_list(value)))
 
 
+class _Names(dict[str, object]):
+    """Names of a module; a class that it imports for type checkers alone is any object."""
+
+    def __missing__(self, name: str) -> object:
+        return getattr(builtins, name, object)
+
+
 def _hint(record: type, item: _Field) -> object:
     """The type of a field; a text is read where the class is that has it."""
     owner = next(base for base in record.__mro__ if item.name in inspect.get_annotations(base))
-    return get_type_hints(SimpleNamespace(__annotations__={"it": item.type}), vars(sys.modules[owner.__module__]))["it"]
+    names = _Names(vars(sys.modules[owner.__module__]))
+    return get_type_hints(SimpleNamespace(__annotations__={"it": item.type}), localns=names)["it"]
 
 
 def _members(hint: object) -> tuple[object, ...]:

@@ -107,7 +107,7 @@ class Crew(Generic[Job, Task]):
             job = parcel(self._job)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ProtocolError(
-                f"The run cannot be sent to a worker process: {error}. Expected proxies that another process can "
-                f"import: define them in a file and give it as a plug-in, or use workers=0."
+                f"The run cannot be sent to a worker process: {error}. Expected proxies and networks that another "
+                f"process can import: define them in a file and give it as a plug-in, or use workers=0."
             ) from error
         return WorkerPool[Task](self._prepare, job, self._workers)

@@ -225,8 +225,8 @@ def serve(pipe: Connection, prepare: Callable[[Any], Callable[[Any], Any]]) -> N
             (
                 "refused",
                 ProtocolError(
-                    f"A worker process cannot load what it was sent: {error}. Expected proxies that another "
-                    f"process can import: define them in a file and give it as a plug-in, or use workers=0."
+                    f"A worker process cannot load what it was sent: {error}. Expected proxies and networks that "
+                    f"another process can import: define them in a file and give it as a plug-in, or use workers=0."
                 ),
             )
         )

@@ -1,27 +1,26 @@
 """What ``zcbench bench`` does: score, rank, report."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from zcbench import spaces
-from zcbench.benchmarks.defaults import NASBENCH201, Truths, complete
+from zcbench.benchmarks.defaults import Truths, complete, own
 from zcbench.benchmarks.ranking import ensembles as aggregations
 from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.study import check_truths, rank_run, require_enough
 from zcbench.benchmarks.scoring.choosing import choose
-from zcbench.benchmarks.scoring.conditions import prepare
+from zcbench.benchmarks.scoring.conditions import find_space, prepare
 from zcbench.benchmarks.scoring.options import Sample, Setup
 from zcbench.benchmarks.scoring.run import RunResult, score_run
 from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY
 from zcbench.runtime.execution import Execution
-from zcbench.specification import split_list
+from zcbench.workflows.choosing import Proxies, chosen_proxies
 from zcbench.workflows.options import ReportOptions
-from zcbench.workflows.rank import require_formats, tables, write
+from zcbench.workflows.rank import accuracies, require_formats, write
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def bench(
     truth: Truths | None = None,
     sample: Sample | None = None,
     setup: Setup | None = None,
-    proxies: str | Sequence[str] = "all",
+    proxies: Proxies = "all",
     seeds: int | None = None,
     execution: Execution | None = None,
     ensembles: str | Sequence[str] = "all",
@@ -64,8 +63,9 @@ def bench(
 ) -> BenchResult:
     """Score architectures, rank the proxies against trained accuracies, and write a report if one is asked for.
 
-    Where neither a space nor a truth is given, nor architectures or a subset by name, it does so for the networks whose
-    accuracies are bundled, or for so many of them as ``sample`` says.
+    Networks of one's own are the space ``FILE.py:NAME``; `rank_networks` is the short way to them. Where neither a
+    space nor a truth is given, nor architectures or a subset by name, the networks are those whose accuracies are
+    bundled, or so many of them as ``sample`` says.
 
     Args:
         out: folder of the run; a run that is there is resumed. The ranking goes into its folder ``ranking``.
@@ -73,7 +73,8 @@ def bench(
             name; the bundled ones if None.
         sample: which architectures; 1000 of the space, or all that are bundled, if None.
         setup: space, images, teacher, and how networks are made.
-        proxies: names and patterns as ``"all,-vkdnw*"``, in one text with commas or as a list.
+        proxies: names and patterns as ``"all,-vkdnw*"``, in one text with commas, or a list of such and of `Proxy`
+            objects.
         seeds: initialisations of each architecture, seeds 0, 1, …; 3, or 1 with the bundled truths, if None.
         execution: processes, time limit, plug-ins, progress.
         ensembles: rank aggregations, as `rank_run` takes them.
@@ -94,33 +95,30 @@ def bench(
     if report is not None:
         require_formats(report.formats)
     study = complete(setup or Setup(), sample or Sample(), truth, seeds)
-    space, known = spaces.get(study.setup.space or NASBENCH201), tables(study.truths, study.setup.data_dir)
+    space = find_space(study.setup)
+    known = accuracies(study.truths, space, study.setup.data_dir)
     archs, origin = choose(space, study.sample, known)
     check_truths(space, known, archs)
-    names = _proxies(proxies, execution)
-    aggregations.choose(ensembles, REGISTRY.names(), names)
+    chosen, left = chosen_proxies(proxies, study.setup)
+    names = [proxy if isinstance(proxy, str) else proxy.name for proxy in chosen]
+    aggregations.choose(ensembles, {*REGISTRY.names(), *names}, names)
     require_enough(space, known, archs, options.supervised)
-    conditions = prepare(study.setup, names)
-    for note in study.notes.values():
-        _tell(execution, f"Images: {note}.")
+    conditions = prepare(replace(study.setup, space=space), chosen)
+    _tell(execution, study.notes, left)
     notes = {"architectures": origin, **study.notes}
-    run = score_run(conditions, archs, names, range(study.seeds), out, execution=execution, notes=notes)
-    ranking = rank_run(out, known, ensembles=ensembles, subsets=study.subsets, options=options)
+    run = score_run(conditions, archs, chosen, range(study.seeds), out, execution=execution, notes=notes)
+    subsets = {"all": archs} if own(study.setup) else study.subsets
+    ranking = rank_run(out, known, ensembles=ensembles, subsets=subsets, options=options)
     ranking.save(run.out / "ranking")
     page = None if report is None else write(ranking, run.out, report)
     return BenchResult(run, ranking, page)
 
 
-def _proxies(given: str | Sequence[str], execution: Execution) -> list[str]:
-    """Names that are chosen, without those of broken plug-ins that only a pattern asks for."""
-    entries = split_list(given)
-    chosen = REGISTRY.select(entries)
-    broken = {name: error for name in chosen if name not in entries and (error := REGISTRY.trouble(name))}
-    for error in broken.values():
-        _tell(execution, f"Left out: {error}")
-    return [name for name in chosen if name not in broken]
-
-
-def _tell(execution: Execution, line: str) -> None:
+def _tell(execution: Execution, notes: Mapping[str, str], left: Mapping[str, str]) -> None:
+    """Say what was chosen, and which proxies were left out for which reason."""
+    reasons = {reason: [name for name in left if left[name] == reason] for reason in left.values()}
+    lines = [f"Images: {note}." for note in notes.values()]
+    lines += [f"Left out: {', '.join(names)} ({reason.rstrip('.')})." for reason, names in reasons.items()]
     if execution.console is not None:
-        execution.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        for line in lines:
+            execution.console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -10,8 +10,10 @@ from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.study import rank_run
 from zcbench.benchmarks.truths.lookup import truths
+from zcbench.benchmarks.truths.own import own_truths
 from zcbench.errors import unknown
 from zcbench.reports import FORMATS, write_report
+from zcbench.spaces import Networks, Space
 from zcbench.storage.files import is_folder
 from zcbench.workflows.options import ReportOptions
 
@@ -105,3 +107,8 @@ def require_formats(formats: Sequence[str]) -> None:
 def tables(given: Truths, data_dir: Path | None) -> Mapping[str, pd.DataFrame]:
     """Tables of accuracies by name, looked up where they are named."""
     return given if isinstance(given, Mapping) else truths(given, data_dir)
+
+
+def accuracies(given: Truths, space: Space, data_dir: Path | None) -> Mapping[str, pd.DataFrame]:
+    """Tables of accuracies by name; those of networks of one's own have all of their names and no other."""
+    return own_truths(given, space.subset()) if isinstance(space, Networks) else tables(given, data_dir)
