@@ -74,7 +74,7 @@ def complete(setup: Setup, sample: Sample, named: Truths | None, seeds: int | No
     space = setup.space or (NASBENCH201 if named is None else _space(given, setup.data_dir))
     filled = replace(setup, space=space, dataset=setup.dataset or "cifar10", teacher=setup.teacher or LARGEST)
     chosen = replace(sample, archs="1000" if sample.archs is None else sample.archs, subset=sample.subset or "all")
-    return Study(filled, given, chosen, seeds or 3)
+    return Study(filled, given, chosen, 3 if seeds is None else seeds)
 
 
 def own(setup: Setup) -> bool:
@@ -92,7 +92,7 @@ def _own(setup: Setup, sample: Sample, named: Truths | None, seeds: int | None) 
         )
     filled = replace(setup, dataset=setup.dataset or "cifar10", teacher=setup.teacher or NO_TEACHER)
     chosen = replace(sample, archs="all" if sample.archs is None else sample.archs, subset=sample.subset or "all")
-    return Study(filled, _read(named), chosen, seeds or 1, subsets=("all",))
+    return Study(filled, _read(named), chosen, 1 if seeds is None else seeds, subsets=("all",))
 
 
 def _read(named: Truths) -> Truths:
@@ -117,7 +117,9 @@ def _embedded(setup: Setup, sample: Sample, seeds: int | None) -> Study:
     images, notes = (setup.dataset, {}) if setup.dataset else _images(setup.data_dir)
     filled = replace(setup, space=space, dataset=images, teacher=setup.teacher or LARGEST)
     chosen = replace(sample, archs="all" if sample.archs is None else sample.archs, subset=KNOWN)
-    return Study(filled, named, chosen, seeds or 1, notes, ("all",))  # all of them are live and unique
+    return Study(
+        filled, named, chosen, 1 if seeds is None else seeds, notes, ("all",)
+    )  # all of them are live and unique
 
 
 def _images(data_dir: Path | None) -> tuple[str, dict[str, str]]:

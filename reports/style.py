@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -16,6 +16,7 @@ from matplotlib.textpath import TextPath
 from scipy.optimize import isotonic_regression
 
 P = ParamSpec("P")
+Drawn = TypeVar("Drawn")
 
 PALETTE = BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 """The colour-blind-safe palette of Okabe and Ito."""
@@ -59,11 +60,11 @@ _RC: dict[Any, Any] = {
 _METADATA: dict[str, dict[str, str | None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
     """Let a figure function draw in the style of the reports, independent of the caller's settings."""
 
     @wraps(draw)
-    def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> Drawn:
         with mpl.rc_context():
             mpl.rcdefaults()
             mpl.rcParams.update(_RC)

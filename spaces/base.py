@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from zcbench.content import class_content
 from zcbench.spaces.initialisation import check_init, initialise
 from zcbench.spaces.listing import Listing, SpaceError
 from zcbench.spaces.measuring import Cost, measure
@@ -131,6 +132,10 @@ class Space(Listing):
     def drawn(self, arch: str) -> bool:
         """Whether each seed gives other weights; a network that is given as it is has one seed."""
         return True
+
+    def content(self) -> str | None:
+        """Fingerprint of all that defines the space; None for a part of zcbench."""
+        return class_content(type(self))
 
     def cards(self, archs: Iterable[str], image_shape: ImageShape) -> dict[str, dict[str, object]]:
         """What a run keeps of architectures whose strings do not define them, JSON-able; nothing for others."""

@@ -1,15 +1,20 @@
 """A finished ranking: its tables, its best names, and the folder that it is stored in."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from zcbench.benchmarks.ranking.evidence import COVERED
 from zcbench.errors import DataError, shortened, unknown
+from zcbench.lazy import load
+
+if TYPE_CHECKING:
+    from zcbench.reports.ranking.plots import RankingPlots
 
 COLUMNS = (
     *("truth", "subset", "proxy", "kind", "higher_is_better", "n", "coverage"),
@@ -30,11 +35,24 @@ LOWER_IS_BETTER = frozenset(
 SAME = 0.999
 """Absolute tau between two proxies from which on they count as one."""
 
+_SHOWN, _SHOWN_IN_NOTEBOOKS = 3, 12
+_HTML = {
+    "proxy": "proxy",
+    "kind": "kind",
+    "n": "n",
+    "tau": "τ",
+    "tau_low": "low",
+    "tau_high": "high",
+    "rho": "ρ",
+    "tau_given_params": "τ | params",
+    "tau_given_macs": "τ | MACs",
+}
+
 _KEYS = ("truth", "subset", "proxy", "kind", "n")  # columns without which a table is no ranking
 _FRAMES = ("table", "scores", "accuracies", "sizes", "failures")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ranking:
     """Tables of a finished ranking, from which figures and pages are made.
 
@@ -64,6 +82,83 @@ class Ranking:
     failures: pd.DataFrame
     protocol: dict[str, Any]
     subsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Sizes of the study, and the best rows."""
+        kinds = self.table.drop_duplicates("proxy")["kind"]
+        count = f"{(kinds != 'baseline').sum()} proxies and {(kinds == 'baseline').sum()} sizes"
+        best = self._best(None, None).head(_SHOWN)
+        rows = ", ".join(f"{name} {tau:.2f}" for name, tau in zip(best["proxy"], best["tau"]))
+        return f"Ranking of {count} on {len(self.scores):,} architectures by {self._named()}; best τ: {rows}"
+
+    def _repr_html_(self) -> str:
+        """The best rows as a table, for notebooks."""
+        best = self._best(None, None).head(_SHOWN_IN_NOTEBOOKS)[list(_HTML)].rename(columns=_HTML)
+        table = best.to_html(index=False, na_rep="–", float_format="{:.2f}".format, border=0)
+        return f"<p>{escape(repr(self).partition('; best')[0])}</p>\n{table}"
+
+    def _named(self) -> str:
+        return ", ".join(map(str, self.accuracies))
+
+    def _best(self, truth: str | None, subset: str | None) -> pd.DataFrame:
+        """Rows of one truth and one subset, the first of the table if None; best tau first, supervised ones last."""
+        rows = self.to_frame(truth or str(self.table["truth"].iloc[0]), subset or str(self.table["subset"].iloc[0]))
+        rows = rows.assign(apart=rows["kind"] == "supervised")
+        return rows.sort_values(["apart", "tau", "proxy"], ascending=[True, False, True]).drop(columns="apart")
+
+    def to_frame(self, truth: str | None = None, subset: str | None = None, wide: bool = False) -> pd.DataFrame:
+        """The table of the ranking, or a part of it.
+
+        Args:
+            truth: one truth; all if omitted.
+            subset: one subset; all if omitted.
+            wide: one row per proxy. The columns are the statistics, or with several truths or subsets, a statistic
+                under each: ``frame["tau"]`` has a column for each truth.
+
+        Returns:
+            One row per (truth, subset, proxy), with the columns of ``table``; or ``wide``, indexed by proxy.
+
+        Raises:
+            UnknownNameError: the ranking has no such truth or subset.
+
+        Example:
+            >>> ranking.to_frame(wide=True)["tau"].sort_values(ascending=False)  # doctest: +SKIP
+        """
+        rows = self.table
+        for column, name in {"truth": truth, "subset": subset}.items():
+            if name is not None and name not in set(self.table[column]):
+                raise unknown(f"{column} of the ranking", name, set(self.table[column]))
+            rows = rows if name is None else rows[rows[column] == name]
+        return self._wide(rows) if wide else rows.reset_index(drop=True)
+
+    def _wide(self, rows: pd.DataFrame) -> pd.DataFrame:
+        several = [column for column in ("truth", "subset") if rows[column].nunique() > 1]
+        indexed = rows.set_index(["proxy", *several]).drop(columns={"truth", "subset"} - {*several})
+        order = list(dict.fromkeys(rows["proxy"]))
+        return (indexed.unstack(several) if several else indexed).loc[order]
+
+    @property
+    def plot(self) -> "RankingPlots":
+        """Figures: ``plot.bars(top=15, ax=None)``, ``plot.scatter("naswot")``, ``plot.size_controlled()``."""
+        plots: type[RankingPlots] = load("zcbench.reports.ranking.plots:RankingPlots")
+        return plots(self)
+
+    def report(self, folder: str | Path, formats: Sequence[str] = ("png", "svg", "pdf")) -> Path:
+        """Write the page, ``index.html``, with its figures and tables.
+
+        Args:
+            folder: where to; it is made if need be.
+            formats: of the figures, of ``png``, ``svg`` and ``pdf``.
+
+        Returns:
+            Path of the page.
+
+        Raises:
+            ReportError: the folder cannot be written.
+            UnknownNameError: a format is none of the three.
+        """
+        write: Callable[..., Path] = load("zcbench.reports:write_report")
+        return write(self, folder, formats=formats)
 
     def top(
         self, n: int, truth: str | None = None, by: str = "tau", subset: str | None = None, kind: str | None = None

@@ -33,6 +33,7 @@ def rank_run(
     *,
     batches: Sequence[str | Path] = (),
     beside: Sequence[str | Path] = (),
+    archs: Collection[str] | None = None,
     subsets: Collection[str] | Mapping[str, Collection[str]] | None = None,
     ensembles: str | Sequence[str | Ensemble] = "all",
     options: RankingOptions | None = None,
@@ -48,6 +49,7 @@ def rank_run(
         truths: trained accuracies by name.
         batches: runs that differ from ``run`` in the batch alone; a proxy's value is its mean over all of them.
         beside: other scores, merged with those of the run: on its architectures, of the proxies that it lacks.
+        archs: the only architectures that count; all of the run if omitted.
         subsets: names of subsets, or the architectures of each by name; all that there are if omitted.
         ensembles: ``"all"`` named ones whose members were scored, ``"none"``, or names and formulas such as
             ``"az_nas,log_rank(macs,jacov)"``.
@@ -66,7 +68,7 @@ def rank_run(
     protocol, own, description = mine = pool(runs)
     others = {str(other): bundled.load(other) for other in beside}
     joined, parts = join(mine, others), runs | others
-    scores = joined.scores
+    scores = joined.scores if archs is None else joined.scores[joined.scores["arch"].isin(list(archs))]
     space = space_of(protocol, str(run), description)
     archs = list(dict.fromkeys(scores["arch"]))
     check_truths(space, truths, archs)

@@ -121,7 +121,9 @@ def _batch(setup: Setup) -> Batch:
 
 def _classes(space: Networks, batch: Batch) -> int:
     """Classes of the networks, which all have the same number; the labels of the batch are among them."""
-    found = {space.card(name, batch.image_shape).classes: name for name in reversed(space.subset())}
+    found: dict[int, str] = {}
+    for name in space:
+        found.setdefault(space.card(name, batch.image_shape).classes, name)
     if len(found) > 1:
         told = " and ".join(f"{name!r} has {count}" for count, name in list(found.items())[:2])
         raise SpaceError(

@@ -12,9 +12,8 @@ from torch import Tensor
 from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.options import require_known
 from zcbench.benchmarks.scoring.teachers import TeacherChoice
-from zcbench.content import class_content
 from zcbench.errors import ProtocolError
-from zcbench.spaces import Space
+from zcbench.spaces import KnownNetworks, Space
 
 #: Raised when the meaning of a stored score changes.
 SCORE_SCHEMA = 1
@@ -109,7 +108,7 @@ class Protocol:
             dtype=conditions.dtype,
             layout=conditions.layout,
             device=conditions.device,
-            space_sha256=class_content(type(space)),
+            space_sha256=None if isinstance(space, KnownNetworks) else space.content(),
             inputs=None if isinstance(batch.images, Tensor) else repr(batch.images[:1]),
             output=conditions.output.label,
             output_sha256=conditions.output.sha256,
@@ -192,13 +191,13 @@ class Protocol:
         Raises:
             ProtocolError: the plug-in was edited.
         """
-        _require_code(self.space, self.space_sha256, class_content(type(space)), where)
+        _require_code(self.space, self.space_sha256, space.content(), where)
 
 
 def _require_code(spec: str, before: str | None, now: str | None, where: str) -> None:
     if None not in (before, now) and before != now:
         raise ProtocolError(
-            f"The plug-in of the space {spec} was edited after the scores in {where} were made. Two definitions are "
+            f"The definition of the space {spec} was edited after the scores in {where} were made. Two definitions are "
             f"never mixed: put back the old one, or name another folder."
         )
 
@@ -215,7 +214,7 @@ def _teacher_fields(teacher: TeacherChoice, space: Space, init: str) -> dict[str
     return {
         "teacher": teacher.label,
         "teacher_space": (teacher.space or space).spec if teacher.file is None else None,
-        "teacher_space_sha256": class_content(type(teacher.space or space)) if teacher.file is None else None,
+        "teacher_space_sha256": (teacher.space or space).content() if teacher.file is None else None,
         "teacher_seed": teacher.seed,
         "teacher_init": (teacher.init or init) if drawn else None,
         "teacher_file_sha256": teacher.file_sha256,

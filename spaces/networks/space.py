@@ -1,5 +1,6 @@
 """The space of networks of one's own."""
 
+import hashlib
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from zcbench.spaces.base import Space
 from zcbench.spaces.initialisation import check_init
 from zcbench.spaces.listing import SpaceError
 from zcbench.spaces.measuring import Cost
-from zcbench.spaces.networks.cards import NetworkCard, inspected
+from zcbench.spaces.networks.cards import NetworkCard, fingerprint, inspected
 from zcbench.spaces.networks.reading import read_networks
 from zcbench.spaces.networks.sources import Given, is_drawn, made
 from zcbench.spaces.options import ImageShape
@@ -155,6 +156,11 @@ class Networks(KnownNetworks):
             example = torch.zeros(1, *image_shape) if self._inputs is None else self._inputs[:1].clone()
             self._measured[key] = inspected(arch, self._sources[arch], example)
         return self._measured[key]
+
+    def content(self) -> str:
+        """Fingerprint of all networks."""
+        texts = (f"{name} {fingerprint(self.build(name))}" for name in self)
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
     def cards(self, archs: Iterable[str], image_shape: ImageShape) -> dict[str, dict[str, object]]:
         """What a run keeps of each network: fingerprint, output and sizes."""

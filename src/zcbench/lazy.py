@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 
 def lazy(
@@ -28,3 +29,13 @@ def lazy(
         return getattr(importlib.import_module(home), name) if home else importlib.import_module(f"{package}.{name}")
 
     return names, load, lambda: names
+
+
+def load(place: str) -> Any:
+    """The object that ``"package.module:name"`` names, imported now: for a package that stands above the caller's.
+
+    >>> load("zcbench.specification:split_list")("a,b")
+    ['a', 'b']
+    """
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -50,16 +50,22 @@ def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str
     add_heading(figure, f"subset {subset or subsets(ranking)[0]}")
     limits = limits_around(pd.concat(rows.values())[["tau", "tau_low", "tau_high"]], 0)
     for axis, (truth, part) in zip(axes, rows.items()):
-        _bars(axis, part)
-        _line_at(axis, part[part["kind"] == "baseline"], "--")
-        _line_at(axis, part[part["proxy"].isin(free_ensembles(ranking))], ":")
-        axis.set(xlim=limits, xlabel="Kendall's τ-b with accuracy", title=labels(ranking)[truth])
+        draw_bars(axis, ranking, part)
+        axis.set(xlim=limits, title=labels(ranking)[truth])
     lines = [_legend_line("baseline", "--", "best size baseline")]
     if not free_ensembles(ranking).isdisjoint(ranking.table["proxy"]):
         lines.append(_legend_line("ensemble", ":", "baseline of the ensembles"))
     interval = Line2D([], [], color="black", linewidth=0.9, label=intervals_named(ranking))
     add_legend(figure, list(pd.concat(rows.values())["kind"]), [*lines, interval])
     return figure
+
+
+def draw_bars(axis: Axes, ranking: Ranking, rows: pd.DataFrame, top: int | None = None) -> None:
+    """Bars of the first ``top`` rows, or of all, and the lines at the best baselines of all."""
+    _bars(axis, rows.head(len(rows) if top is None else top))
+    _line_at(axis, rows[rows["kind"] == "baseline"], "--")
+    _line_at(axis, rows[rows["proxy"].isin(free_ensembles(ranking))], ":")
+    axis.set_xlabel("Kendall's τ-b with accuracy")
 
 
 def _line_at(axis: Axes, rows: pd.DataFrame, style: str) -> None:

@@ -30,25 +30,51 @@ def score_panels(ranking: Ranking, truth: str | None = None, subset: str | None 
     percent, from which tau and rho are computed; equal values have their mean rank. The left ticks are accuracies.
     """
     rows = select(ranking, truth, subset)
-    truth, subset = truth or truths(ranking)[0], subset or subsets(ranking)[0]
-    accuracy = ranking.accuracies[truth].reindex(ranking.subsets.get(subset)).dropna()
-    macs = np.log10(ranking.sizes["macs"].reindex(accuracy.index).clip(lower=1))
+    accuracy, macs = _accuracy_and_macs(ranking, truth, subset)
     figure, axes = panels(len(rows), 5, (1.4, 1.3), margins=(0.42, 0.12, 0.42, 0.3), header=0.2, footer=0.1, side=0.75)
     places = []
     for axis, (_, row) in zip(axes, rows.iterrows()):
-        name = row["proxy"]
-        score = ranking.scores[name] if name in ranking.scores else ranking.sizes[name]
-        places.append(_rank_percent(score.reindex(accuracy.index)))
-        note = "" if pd.notna(row["tau"]) else f"  {row['note']}"
-        axis.set_title(f"{shorten(name)}\nτ {number(row['tau'], 2)}   ρ {number(row['rho'], 2)}{note}", fontsize=7.5)
-        axis.set(xlim=_PERCENT, ylim=_PERCENT, xticks=(0, 50, 100), yticks=_QUARTERS)
-        axis.set_yticklabels([f"{value:.1f}" for value in np.percentile(accuracy, _QUARTERS)])
+        places.append(_score_places(ranking, row["proxy"], accuracy))
+        _frame(axis, row, accuracy)
     _macs_bar(figure, _clouds(figure, axes, places, _rank_percent(accuracy), macs))
     what = "horizontal: rank of the score in %, higher is predicted better; vertical: accuracy in %, by rank"
     add_heading(figure, f"{described(ranking, truth, subset)} — {what}")
     return figure
 
 
+def draw_cloud(axis: Axes, ranking: Ranking, row: pd.Series) -> None:
+    """The panel of one row of the table, with its own colour bar."""
+    accuracy, macs = _accuracy_and_macs(ranking, row["truth"], row["subset"])
+    across = _score_places(ranking, row["proxy"], accuracy)
+    points = axis.scatter(across, _rank_percent(accuracy), 14, macs, cmap="cividis", linewidths=0)
+    _frame(axis, row, accuracy)
+    axis.set(xlabel="rank of the score in %", ylabel="accuracy, by rank")
+    bar = axis.figure.colorbar(points, ax=axis, label="MACs")
+    bar.ax.yaxis.set_major_formatter(_POWERS)
+
+
+def _accuracy_and_macs(ranking: Ranking, truth: str | None, subset: str | None) -> tuple[pd.Series, pd.Series]:
+    """Accuracies of the subset, and the logarithm of the MACs of these architectures."""
+    truth, subset = truth or truths(ranking)[0], subset or subsets(ranking)[0]
+    accuracy = ranking.accuracies[truth].reindex(ranking.subsets.get(subset)).dropna()
+    return accuracy, np.log10(ranking.sizes["macs"].reindex(accuracy.index).clip(lower=1))
+
+
+def _score_places(ranking: Ranking, name: str, accuracy: pd.Series) -> pd.Series:
+    score = ranking.scores[name] if name in ranking.scores else ranking.sizes[name]
+    return _rank_percent(score.reindex(accuracy.index))
+
+
+def _frame(axis: Axes, row: pd.Series, accuracy: pd.Series) -> None:
+    """Title, limits and ticks of a panel."""
+    note = "" if pd.notna(row["tau"]) else f"  {row['note']}"
+    title = f"{shorten(row['proxy'])}\nτ {number(row['tau'], 2)}   ρ {number(row['rho'], 2)}{note}"
+    axis.set_title(title, fontsize=7.5)
+    axis.set(xlim=_PERCENT, ylim=_PERCENT, xticks=(0, 50, 100), yticks=_QUARTERS)
+    axis.set_yticklabels([f"{value:.1f}" for value in np.percentile(accuracy, _QUARTERS)])
+
+
+_POWERS = FuncFormatter(lambda power, _: f"{10**power / 1e6:.3g} M")
 _QUARTERS = (0, 25, 50, 75, 100)
 _PERCENT = (-2.0, 102.0)
 
@@ -76,5 +102,5 @@ def _macs_bar(figure: Figure, points: PathCollection) -> None:
     """Colour bar of the MACs at the right edge of the figure."""
     place = figure.add_axes((1 - 0.6 / figure.get_figwidth(), 0.35, 0.12 / figure.get_figwidth(), 0.3))
     bar = figure.colorbar(points, cax=place)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda power, _: f"{10**power / 1e6:.3g} M"))
+    bar.ax.yaxis.set_major_formatter(_POWERS)
     bar.ax.set_title("MACs", fontsize=LABEL_SIZE)

@@ -25,6 +25,9 @@ from zcbench.reports.style import (
 )
 from zcbench.reports.wording import shorten
 
+CONTROLLED = {"params": "parameters", "macs": "MACs"}
+"""Sizes that the figure is drawn for, and their names."""
+
 
 @illustrates(
     "truth",
@@ -40,12 +43,18 @@ def size_controlled(ranking: Ranking, truth: str | None = None, subset: str | No
     rows = select(ranking, truth, subset)
     figure, axes = _labelled_panels(rows, 2, (3.4, 3.7))
     add_heading(figure, described(ranking, truth, subset))
-    limits = limits_around(rows[["tau_given_params", "tau_given_macs"]], 0)
-    for axis, size, name in zip(axes, ("params", "macs"), ("parameters", "MACs")):
-        axis.set(xlabel="τ-b with accuracy", ylabel=f"partial τ-b given {name}", title=f"given {name}")
-        _compare(axis, rows, "tau", f"tau_given_{size}", limits)
+    for axis, size in zip(axes, CONTROLLED):
+        draw_controlled(axis, rows, size)
     add_legend(figure, list(rows["kind"]), [_DIAGONAL])
     return figure
+
+
+def draw_controlled(axis: Axes, rows: pd.DataFrame, size: str) -> None:
+    """Tau of all rows against partial tau given one of `CONTROLLED`."""
+    name = CONTROLLED[size]
+    axis.set(xlabel="τ-b with accuracy", ylabel=f"partial τ-b given {name}", title=f"given {name}")
+    limits = limits_around(rows[[f"tau_given_{one}" for one in CONTROLLED]], 0)
+    _compare(axis, rows, "tau", f"tau_given_{size}", limits)
 
 
 @illustrates(

@@ -38,7 +38,7 @@ DRAWS, QUICK = 1000, 200
         "zcbench:Sample",
         names={"seed": "archs_seed"},
         options={
-            "archs": typer.Option(show_default="1000; of the bundled truths, all"),
+            "archs": typer.Option(show_default="1000; of the bundled truths and of your own networks, all"),
             "subset": typer.Option(show_default="all; with the bundled truths, known"),
         },
     ),
@@ -49,7 +49,7 @@ DRAWS, QUICK = 1000, 200
             "dataset": typer.Option(
                 show_default="cifar10; with the bundled truths, at 16x16, or digits where it is not here"
             ),
-            "teacher": typer.Option(show_default="largest"),
+            "teacher": typer.Option(show_default="largest; for your own networks none"),
             "teacher_checkpoint": typer.Option(show_default="drawn from the seed"),
             "data_dir": DATA_DIR,
         },
@@ -68,6 +68,14 @@ def bench(
             show_default="bundled ones; with --space, --subset or --archs FILE, nasbench201/cifar10",
         ),
     ] = None,
+    networks: Annotated[
+        str | None,
+        typer.Option(
+            help="Networks of your own in place of a space: FILE.py:NAME, a mapping from names to networks or to "
+            "functions that make them. Their accuracies are the CSV file of --truth.",
+            show_default=False,
+        ),
+    ] = None,
     sample: "Sample",
     setup: "Setup",
     proxies: Annotated[
@@ -83,7 +91,7 @@ def bench(
             min=1,
             max=10_000,
             help="Initialisations of each architecture, seeds 0, 1, …",
-            show_default="3; with the bundled truths, 1",
+            show_default="3; with the bundled truths and for your own networks, 1",
         ),
     ] = None,
     execution: "Execution",
@@ -95,15 +103,18 @@ def bench(
 
     Where neither --space nor --truth is given, nor --subset nor a file as --archs, it does so for the networks whose
     accuracies ship, trained with and without a teacher, or for so many of them as --archs says: docs/training.md.
+    With --networks it does so for networks of your own: docs/own-networks.md.
     """
     import zcbench
 
+    if networks is not None and setup.space is not None:
+        raise typer.BadParameter("networks of your own are no space; leave out one of the two.", param_hint="--space")
     console = Console(stderr=True)
     done = zcbench.bench(
         out,
         truth=truth,
         sample=sample,
-        setup=setup,
+        setup=replace(setup, space=networks or setup.space),
         proxies=proxies,
         seeds=seeds,
         execution=replace(execution, console=console),

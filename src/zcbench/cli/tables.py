@@ -32,10 +32,11 @@ def print_ranking(ranking: "Ranking", subset: str = "all") -> None:
     from zcbench.reports import detail_table, shared
 
     console, card = table_console(), ranking.protocol["scores"]
+    own = f"{card['networks']}; " if "networks" in card else ""
     for line in (
         f"Architectures: {len(ranking.scores):,} of {card['space']}; asked for: {card['architectures']}",
         f"Batch: {card['batch']}",
-        f"Networks: init {card['init']}, seeds {', '.join(map(str, card['init seeds']))}, {card['dtype']}",
+        f"Networks: {own}init {card['init']}, seeds {', '.join(map(str, card['init seeds']))}, {card['dtype']}",
         *_beside_lines(ranking.protocol.get("beside", {})),
     ):
         console.print(line, highlight=False, soft_wrap=True)

@@ -107,8 +107,8 @@ def bench(
     _tell(execution, study.notes, left)
     notes = {"architectures": origin, **study.notes}
     run = score_run(conditions, archs, chosen, range(study.seeds), out, execution=execution, notes=notes)
-    subsets = {"all": archs} if own(study.setup) else study.subsets
-    ranking = rank_run(out, known, ensembles=ensembles, subsets=subsets, options=options)
+    only = archs if own(study.setup) else None  # another request may have scored networks that are not here
+    ranking = rank_run(out, known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options)
     ranking.save(run.out / "ranking")
     page = None if report is None else write(ranking, run.out, report)
     return BenchResult(run, ranking, page)
