@@ -135,7 +135,7 @@ class Ranking:
         several = [column for column in ("truth", "subset") if rows[column].nunique() > 1]
         indexed = rows.set_index(["proxy", *several]).drop(columns={"truth", "subset"} - {*several})
         order = list(dict.fromkeys(rows["proxy"]))
-        return (indexed.unstack(several) if several else indexed).loc[order]
+        return pd.DataFrame(indexed.unstack(several) if several else indexed).loc[order]
 
     @property
     def plot(self) -> "RankingPlots":
