@@ -53,7 +53,7 @@ def pair(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
 def test_values_equal_those_of_a_space(batch, tmp_path) -> None:
     """Invariance, bit for bit: networks built by a space, given as modules and by functions, with every proxy."""
     space = zcbench.spaces.get(SPACE)
-    archs = space.sample(numpy_stream("front"), 4, subset="unique")
+    archs = space.sample(numpy_stream("front"), 3, subset="unique")
     built = {arch: space.build(arch, seed=0, image_shape=batch.image_shape) for arch in archs}
     accuracies = {arch: float(place) for place, arch in enumerate(archs)}
     ranking = zcbench.rank_networks(built, accuracies, batch)
@@ -259,10 +259,10 @@ def mine(tmp_path_factory) -> Path:
 
 
 def test_the_command_gives_the_same(mine, tmp_path) -> None:
-    """Invariance: by options, in workers, and in Python; the run is ranked and reported again without the file."""
+    """Invariance: by options and in Python; the run is ranked and reported again without the file."""
     options = ["--networks", f"{mine / 'nets.py'}:MINE", "--truth", mine / "accuracies.csv", "--out", tmp_path / "run"]
     options += ["--dataset", "noise", "--image-size", SIDE, "--batch-size", 8, "--proxies", "naswot,snip"]
-    options += ["--draws", 20, "--formats", "svg"]
+    options += ["--draws", 20, "--formats", "svg", "--workers", 0]
     result = zcbench_command("bench", *options)
     assert result.returncode == 0, result.stderr
     images = zcbench.datasets.batch(zcbench.datasets.load("noise", image_size=SIDE), 8)

@@ -59,6 +59,7 @@ def rank_networks(
         ZcbenchError: of one of the parts.
 
     Example:
+        >>> import zcbench
         >>> from torch import nn
         >>> def make(width):
         ...     return lambda: nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),

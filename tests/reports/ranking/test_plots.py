@@ -31,9 +31,9 @@ def test_bars_are_the_best_rows(ranking, axes) -> None:
 
 def test_a_scatter_has_a_point_for_each_architecture(ranking, axes) -> None:
     """Oracle: ranks in percent of score and accuracy."""
-    ranking.plot.scatter("naswot", axes)
+    ranking.plot.scatter("snip", axes)
     points = axes.collections[0].get_offsets()
-    score, accuracy = ranking.scores["naswot"], ranking.accuracies.iloc[:, 0]
+    score, accuracy = ranking.scores["snip"], ranking.accuracies.iloc[:, 0]
     expected = [100 * (values.rank() - 1) / (len(values) - 1) for values in (score, accuracy)]
     np.testing.assert_allclose(np.asarray(points), np.column_stack(expected))
 
@@ -57,8 +57,8 @@ def test_a_figure_of_its_own(ranking) -> None:
 
 def test_unknown_names(ranking, axes) -> None:
     """By construction: the nearest names are suggested."""
-    with pytest.raises(UnknownNameError, match="naswot"):
-        ranking.plot.scatter("naswott", axes)
+    with pytest.raises(UnknownNameError, match="snip"):
+        ranking.plot.scatter("snipp", axes)
     with pytest.raises(UnknownNameError, match="params"):
         ranking.plot.size_controlled("parms", axes)
 
