@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docs" / "architecture.svg"
 CORE = "core"
-IN_CORE = ("content", "registry", "plugins", "isolation", "storage", "streams", "specification", "errors")
+IN_CORE = ("content", "registry", "references", "plugins", "isolation", "storage", "streams", "specification", "errors")
 
 #: What a box holds, in a few words.
 ABOUT = {

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zcbench.datasets.inputs import Given
 from zcbench.hooks.heads import depth_of
 from zcbench.hooks.modes import evaluating
 from zcbench.hooks.recorder import Recorder
@@ -51,7 +52,9 @@ def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
     return Cost(params, count.macs, count.n_convs, depth or 0)
 
 
-def counted(network: nn.Module, example: Tensor) -> tuple[Cost, object]:
+def counted(
+    network: nn.Module, example: Given, read: Callable[[Any], object] = lambda returned: returned
+) -> tuple[Cost, object]:
     """Sizes of a network as it is, and its output, from one forward pass in evaluation mode.
 
     Counts are those of `measure`, but for the parameters: the frozen ones count too. Random states are not restored.
@@ -59,9 +62,11 @@ def counted(network: nn.Module, example: Tensor) -> tuple[Cost, object]:
     Args:
         network: it is left as it was, but for what its forward pass writes.
         example: one input, ``(1, ...)``.
+        read: the output in what the network returns.
     """
+    args, kwargs = ((example,), {}) if isinstance(example, Tensor) else (example.args, example.kwargs)
     with torch.no_grad(), evaluating(network), Sizes() as sizes, Recorder(named_state(network), example):
-        output = network(example)
+        output = read(network(*args, **kwargs))
     params = sum(weight.numel() for weight in network.parameters())
     return Cost(params, sizes.macs, sizes.n_convs, depth_of(output) or 0), output
 

@@ -1,19 +1,23 @@
 """Conditions: all that a score depends on besides its architecture, proxy and seed, as one record of objects."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import torch
 from torch import nn
 
-from zcbench import datasets, spaces
+from zcbench import datasets, references, spaces
 from zcbench.benchmarks.scoring.options import NetworkOptions, Setup
 from zcbench.benchmarks.scoring.teachers import LARGEST, NO_TEACHER, TeacherChoice, build_teacher, read_teacher
 from zcbench.datasets import Batch
 from zcbench.errors import BatchError, TeacherError, unknown
 from zcbench.proxies import Loss, Output, Proxy, resolve
+from zcbench.proxies.signals.objective import Objective, Task
 from zcbench.spaces import Networks, Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.initialisation import INITIALISATIONS
+from zcbench.spaces.networks import Example
 
 
 @dataclass(frozen=True)
@@ -89,17 +93,21 @@ def prepare(setup: Setup, proxies: Iterable[str | Proxy] = ()) -> Conditions:
         UnknownNameError: a space, data set or initialisation that is not known.
         TeacherError: the teacher cannot be found.
         DataError: the images are not here.
-        BatchError: more images than there are, or fewer than two; or labels that are no classes of the networks.
+        BatchError: more images than there are, or fewer than two; or labels that do not fit networks of one's own.
+        PluginError: the file of ``output`` or ``loss`` cannot be read.
         SpaceError: networks of one's own that do not take the images, or have different numbers of classes.
     """
     space, batch = find_space(setup), _batch(setup)
+    output, loss = Output.of(named(setup.output)), Loss.of(named(setup.loss))
     if isinstance(space, Networks):
-        space = space.on(batch.images)
-        batch = replace(batch, num_classes=_classes(space, batch))
+        space = space.on(Example(batch.images[:1], output))
+        batch = fitted(batch, {name: space.card(name, batch.image_shape).outputs for name in space}, loss)
     return Conditions(
         space,
         batch,
         _teacher(setup, space, proxies),
+        output,
+        loss,
         init=setup.init,
         dtype=setup.dtype,
         layout=setup.layout,
@@ -112,6 +120,11 @@ def find_space(setup: Setup) -> Space:
     return setup.space if isinstance(setup.space, Space) else spaces.get(setup.space or "nasbench201")
 
 
+def named(given: object) -> Any:
+    """The function that a text ``FILE.py:FUNCTION`` names; anything else as it is."""
+    return references.load(given) if isinstance(given, str) and references.read(given) else given
+
+
 def _batch(setup: Setup) -> Batch:
     if isinstance(setup.dataset, Batch):
         return setup.dataset
@@ -119,24 +132,37 @@ def _batch(setup: Setup) -> Batch:
     return datasets.batch(images, setup.batch_size, setup.batch_seed)
 
 
-def _classes(space: Networks, batch: Batch) -> int:
-    """Classes of the networks, which all have the same number; the labels of the batch are among them."""
-    found: dict[int, str] = {}
-    for name in space:
-        found.setdefault(space.card(name, batch.image_shape).classes, name)
+def fitted(batch: Batch, outputs: Mapping[str, tuple[int, ...]], loss: Loss) -> Batch:
+    """The batch with the number of classes that the outputs of all networks have.
+
+    Args:
+        batch: inputs and labels.
+        outputs: shape of the output of each network for one input, by name.
+        loss: that was given.
+
+    Raises:
+        SpaceError: the outputs have different numbers of classes.
+        BatchError: labels and outputs fit no loss, or a label is no class of the networks.
+    """
+    found: dict[tuple[int, ...], str] = {}
+    for name, shape in outputs.items():
+        found.setdefault(shape[:1], name)
     if len(found) > 1:
-        told = " and ".join(f"{name!r} has {count}" for count, name in list(found.items())[:2])
+        told = " and ".join(f"{name!r} has {', '.join(map(str, shape))}" for shape, name in list(found.items())[:2])
         raise SpaceError(
             f"The networks have different numbers of classes: {told}. Expected one number; rank those of one task "
             f"together."
         )
-    (count,), most = found, int(batch.labels.max())
-    if most >= count:
+    shape = next(iter(outputs.values()))
+    task = Objective.of(batch.labels, loss).task(torch.empty(1, *shape))
+    if task not in (Task.CLASSES, Task.POSITIONS):
+        return batch
+    if (most := int(batch.labels.max())) >= shape[0]:
         raise BatchError(
-            f"The batch has the label {most}, and the networks have {count} classes. Expected labels from 0 to "
-            f"{count - 1}; give networks and images of one task."
+            f"The batch has the label {most}, and the networks have {shape[0]} classes. Expected labels from 0 to "
+            f"{shape[0] - 1}; give networks and inputs of one task."
         )
-    return count
+    return replace(batch, num_classes=shape[0])
 
 
 def _teacher(setup: Setup, space: Space, proxies: Iterable[str | Proxy]) -> TeacherChoice | None:

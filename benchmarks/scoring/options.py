@@ -1,9 +1,9 @@
 """Options of a scoring run, as text and numbers: the command line makes its options of these records."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zcbench.errors import ProtocolError
 from zcbench.storage.files import is_file
@@ -11,6 +11,8 @@ from zcbench.storage.files import is_file
 if TYPE_CHECKING:
     from zcbench.benchmarks.scoring.teachers import TeacherChoice
     from zcbench.datasets import Batch
+    from zcbench.proxies import Loss, Output
+    from zcbench.proxies.signals.objective import Function
     from zcbench.spaces import Space
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
@@ -81,10 +83,15 @@ class Setup(BatchOptions):
     Attributes:
         space: architecture space, with options as in nasbench201(channels=4,cells=1), or FILE.py:NAME for networks of
             your own.
+        output: function that takes the output out of what a network returns, FILE.py:FUNCTION; a tensor, its logits or
+            the first of a tuple without one.
+        loss: cross_entropy, binary_cross_entropy, mse, or FILE.py:FUNCTION; that of the labels without one.
         data_dir: folder with images and accuracies.
     """
 
     space: "str | Space | None" = None
+    output: "str | Output | Callable[[Any], Any] | None" = None
+    loss: "str | Loss | Function | None" = None
     data_dir: Path | None = None
 
 

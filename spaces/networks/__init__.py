@@ -1,7 +1,7 @@
 """Networks of one's own as a space: a mapping from names to networks, or to functions that make them."""
 
-from zcbench.spaces.networks.cards import NetworkCard, are_cards
+from zcbench.spaces.networks.cards import Example, NetworkCard, are_cards
 from zcbench.spaces.networks.reading import read_networks
 from zcbench.spaces.networks.space import NAME, KnownNetworks, Networks
 
-__all__ = ["NAME", "KnownNetworks", "NetworkCard", "Networks", "are_cards", "read_networks"]
+__all__ = ["NAME", "Example", "KnownNetworks", "NetworkCard", "Networks", "are_cards", "read_networks"]

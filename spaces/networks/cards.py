@@ -1,16 +1,19 @@
 """What is found out about a network of one's own before it is scored: fingerprint, output and sizes."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from zcbench.content import class_content, is_installed
+from zcbench.datasets.inputs import Given, tensors_of
+from zcbench.errors import ZcbenchError
 from zcbench.spaces.listing import SpaceError
 from zcbench.spaces.measuring import Cost, counted
-from zcbench.spaces.networks.sources import Source, _told, is_drawn, made
+from zcbench.spaces.networks.sources import Source, is_drawn, made, reason
+from zcbench.streams import own_randomness, seed_everything
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -21,25 +24,24 @@ class NetworkCard(NamedTuple):
     Attributes:
         sha256: fingerprint of its definition and of its weights with seed 0.
         drawn: whether its weights are drawn anew for each seed.
-        classes: numbers in its output for one input.
+        outputs: shape of its output for one input, without the batch.
         cost: its sizes for one input.
     """
 
     sha256: str
     drawn: bool
-    classes: int
+    outputs: tuple[int, ...]
     cost: Cost
 
     def to_json(self) -> dict[str, object]:
         """Content of a JSON object, see `from_json`."""
-        return {"sha256": self.sha256, "drawn": self.drawn, "classes": self.classes, **self.cost._asdict()}
+        return {"sha256": self.sha256, "drawn": self.drawn, "outputs": list(self.outputs), **self.cost._asdict()}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, object]) -> "NetworkCard":
+    def from_json(cls, content: Mapping[str, Any]) -> "NetworkCard":
         """Inverse of `to_json`."""
-        numbers = {name: int(str(content[name])) for name in ("classes", *Cost._fields)}
-        cost = Cost(**{name: numbers[name] for name in Cost._fields})
-        return cls(str(content["sha256"]), bool(content["drawn"]), numbers["classes"], cost)
+        cost = Cost(*(content[name] for name in Cost._fields))
+        return cls(content["sha256"], content["drawn"], tuple(content["outputs"]), cost)
 
 
 def are_cards(content: object) -> bool:
@@ -48,32 +50,46 @@ def are_cards(content: object) -> bool:
 
 
 def _is_card(card: Mapping[str, object]) -> bool:
-    numbers = (card.get(name) for name in ("classes", *Cost._fields))
-    whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+    numbers, outputs = [card.get(name) for name in Cost._fields], card.get("outputs")
+    whole = isinstance(outputs, list) and all(type(number) is int for number in (*numbers, *outputs))
     return whole and isinstance(card.get("sha256"), str) and isinstance(card.get("drawn"), bool)
 
 
-def inspected(name: str, source: Source, example: Tensor) -> NetworkCard:
+class Example(NamedTuple):
+    """What a network is measured with.
+
+    Attributes:
+        inputs: one input, ``(1, ...)``.
+        read: the output in what the network returns.
+    """
+
+    inputs: Given
+    read: Callable[[Any], object] = lambda returned: returned
+
+
+def inspected(name: str, source: Source, example: Example) -> NetworkCard:
     """Card of a network, from one forward pass; a function is called twice.
 
     Args:
         name: of the network.
         source: the network, or a function that makes it.
-        example: one input, ``(1, ...)``.
+        example: what it is measured with.
 
     Raises:
         SpaceError: the function gives one network twice, or other weights for the same seed; or the network does not
-            take the input, or returns something else than a tensor ``(1, N)``.
+            take the input, or its output is no tensor with the batch on the first axis.
     """
     network = made(name, source, 0)
     sha256 = fingerprint(network)
     if is_drawn(source):
         _check_again(name, network, sha256, made(name, source, 0))
     cost, output = _measured(name, network, example)
-    if not isinstance(output, Tensor) or output.ndim != 2:
+    if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != 1:
         given = f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-        raise SpaceError(f"The network {name!r} returns {given} for one input. Expected one tensor of logits (1, N).")
-    return NetworkCard(sha256, is_drawn(source), int(output.shape[1]), cost)
+        raise SpaceError(
+            f"The network {name!r} returns {given} for one input. Expected a tensor whose first axis is the batch."
+        )
+    return NetworkCard(sha256, is_drawn(source), tuple(output.shape[1:]), cost)
 
 
 def _check_again(name: str, first: nn.Module, sha256: str, second: nn.Module) -> None:
@@ -91,14 +107,22 @@ def _check_again(name: str, first: nn.Module, sha256: str, second: nn.Module) ->
         )
 
 
-def _measured(name: str, network: nn.Module, example: Tensor) -> tuple[Cost, object]:
+def _measured(name: str, network: nn.Module, example: Example) -> tuple[Cost, object]:
+    inputs = example.inputs.clone()
     parameter = next((one for one in network.parameters() if one.is_floating_point()), None)
     try:
-        return counted(network, example if parameter is None else example.to(parameter))
+        with own_randomness():
+            seed_everything("networks", "example")
+            return counted(
+                network, inputs if parameter is None else inputs.to(parameter.device, parameter.dtype), example.read
+            )
+    except ZcbenchError as error:
+        raise SpaceError(f"The network {name!r} cannot be measured: {error}") from error
     except Exception as error:
+        shown = ", ".join(str(tuple(one.shape)) for one in tensors_of(inputs))
         raise SpaceError(
-            f"The network {name!r} does not take an input of shape {tuple(example.shape)}: {_told(error)}. Expected "
-            f"networks that all take the inputs of the batch."
+            f"The network {name!r} does not take an input of shape {shown}: {reason(error)}. Expected networks that "
+            f"all take the inputs of the batch."
         ) from error
 
 

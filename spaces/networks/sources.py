@@ -84,7 +84,7 @@ def _copied(name: str, module: nn.Module, init: str) -> nn.Module:
         return copy.deepcopy(module)
     except Exception as error:
         raise SpaceError(
-            f"The network {name!r} cannot be copied: {_told(error)}. Expected one that copy.deepcopy takes; give a "
+            f"The network {name!r} cannot be copied: {reason(error)}. Expected one that copy.deepcopy takes; give a "
             f"function that makes it."
         ) from error
 
@@ -96,7 +96,7 @@ def _called(name: str, function: Callable[[], nn.Module]) -> nn.Module:
         raise
     except BaseException as error:  # it may call sys.exit
         raise SpaceError(
-            f"The function of the network {name!r} fails: {_told(error)}. Expected a function without arguments that "
+            f"The function of the network {name!r} fails: {reason(error)}. Expected a function without arguments that "
             f"makes a torch.nn.Module."
         ) from error
     if not isinstance(network, nn.Module):
@@ -107,5 +107,6 @@ def _called(name: str, function: Callable[[], nn.Module]) -> nn.Module:
     return network
 
 
-def _told(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Type and text of an error of the user's code, for a sentence."""
     return shortened(f"{type(error).__name__}: {' '.join(message(error).split())}", 500).rstrip(".")

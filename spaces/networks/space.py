@@ -9,14 +9,14 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zcbench.errors import ArchitectureError, nearest, shortened, told
 from zcbench.spaces.base import Space
 from zcbench.spaces.initialisation import check_init
 from zcbench.spaces.listing import SpaceError
 from zcbench.spaces.measuring import Cost
-from zcbench.spaces.networks.cards import NetworkCard, fingerprint, inspected
+from zcbench.spaces.networks.cards import Example, NetworkCard, fingerprint, inspected
 from zcbench.spaces.networks.reading import read_networks
 from zcbench.spaces.networks.sources import Given, is_drawn, made
 from zcbench.spaces.options import ImageShape
@@ -119,7 +119,7 @@ class Networks(KnownNetworks):
 
     Args:
         networks: modules or functions by name, or the text ``FILE.py:NAME`` for such a mapping in a file.
-        inputs: of which the first is the input that sizes are measured with; zeros of the image shape if None.
+        example: input that sizes are measured with, and how the output is read; zeros of the image shape if None.
 
     Raises:
         SpaceError: there is no network, or two of one name, or something that is none.
@@ -132,14 +132,14 @@ class Networks(KnownNetworks):
         (('small',), 1930)
     """
 
-    def __init__(self, networks: Given | str, inputs: Tensor | None = None) -> None:
-        self._sources, self._inputs = read_networks(networks), inputs
+    def __init__(self, networks: Given | str, example: Example | None = None) -> None:
+        self._sources, self._example = read_networks(networks), example
         self._measured: dict[tuple[str, ImageShape], NetworkCard] = {}
         super().__init__(self._sources, {})
 
-    def on(self, inputs: Tensor) -> "Networks":
-        """The same networks, measured on the first of ``inputs``."""
-        return self if inputs is self._inputs else Networks(self._sources, inputs)
+    def on(self, example: Example) -> "Networks":
+        """The same networks, measured with another input."""
+        return Networks(self._sources, example)
 
     def drawn(self, arch: str) -> bool:
         """Whether the network is made by a function, for each seed anew."""
@@ -153,7 +153,7 @@ class Networks(KnownNetworks):
         """
         key = self.canonical(arch), image_shape
         if key not in self._measured:
-            example = torch.zeros(1, *image_shape) if self._inputs is None else self._inputs[:1].clone()
+            example = self._example or Example(torch.zeros(1, *image_shape))
             self._measured[key] = inspected(arch, self._sources[arch], example)
         return self._measured[key]
 
@@ -199,10 +199,10 @@ class Networks(KnownNetworks):
             content = cloudpickle.dumps(self._sources)
         except Exception as error:
             raise pickle.PicklingError(f"the networks cannot be written, {told(error)}") from error
-        return _opened, (content, self._inputs, self._measured)
+        return _opened, (content, self._measured)
 
 
-def _opened(content: bytes, inputs: Tensor | None, cards: dict[tuple[str, ImageShape], NetworkCard]) -> Networks:
-    space = Networks(cloudpickle.loads(content), inputs)
+def _opened(content: bytes, cards: dict[tuple[str, ImageShape], NetworkCard]) -> Networks:
+    space = Networks(cloudpickle.loads(content))
     space._measured.update(cards)
     return space

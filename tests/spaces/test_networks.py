@@ -12,7 +12,7 @@ from torch import nn
 from zcbench import spaces
 from zcbench.errors import ArchitectureError, UnknownNameError, ZcbenchError
 from zcbench.spaces import KnownNetworks, Networks, SpaceError
-from zcbench.spaces.networks import NetworkCard, are_cards
+from zcbench.spaces.networks import Example, NetworkCard, are_cards
 from zcbench.streams import derive
 
 SHAPE = (3, 8, 8)
@@ -89,20 +89,20 @@ def test_an_initialisation_draws_functions_again() -> None:
 
 def test_sizes_are_measured() -> None:
     """Closed form: a 3x3 convolution of 3 to w channels on 6x6 positions, and a linear map of w to 10."""
-    inputs = torch.randn(2, *SHAPE)
-    for space in (Networks({"w": Small, "v": Small(6)}, inputs), Networks({"w": Small, "v": Small(6)})):
+    networks, example = {"w": Small, "v": Small(6)}, Example(torch.randn(1, *SHAPE))
+    for space in (Networks(networks, example), Networks(networks), Networks(networks).on(example)):
         costs = space.costs(["v", "w"], image_shape=SHAPE).set_index("arch")
         for name, width in (("w", 4), ("v", 6)):
             expected = [27 * width + width + 10 * width + 10, 27 * width * 36 + 10 * width, 1, 1]
             assert costs.loc[name].tolist() == expected
-        assert space.params("w", image_shape=SHAPE) == 162 and space.card("w", SHAPE).classes == 10
+        assert space.params("w", image_shape=SHAPE) == 162 and space.card("w", SHAPE).outputs == (10,)
 
 
 def test_sizes_of_a_space_are_those_measured_on_its_networks() -> None:
     """Invariance: the analytic sizes of NAS-Bench-201 cells."""
     home = spaces.get("nasbench201", channels=4, cells=1)
     archs = [home[5], home[6111], home[15624]]
-    space = Networks({arch: home.build(arch, image_shape=SHAPE) for arch in archs}, torch.zeros(1, *SHAPE))
+    space = Networks({arch: home.build(arch, image_shape=SHAPE) for arch in archs})
     columns = ["arch", "params", "macs", "n_convs", "depth"]
     assert space.costs(archs, image_shape=SHAPE)[columns].equals(home.costs(archs, image_shape=SHAPE)[columns])
 
@@ -183,7 +183,7 @@ def moving() -> nn.Module:
         (lambda: ONE, "gives the same network at every call"),
         (moving, "gives other weights when it is called again with the same seed"),
         (nn.Linear(5, 10), "does not take an input of shape"),
-        (nn.Conv2d(3, 10, 3), r"returns a tensor \(1, 10, 6, 6\)"),
+        (nn.Sequential(nn.Flatten(0), nn.Linear(192, 10)), r"returns a tensor \(10,\)"),
         (nn.Sequential(nn.Flatten(), nn.LSTM(192, 10)), "returns a tuple"),
     ],
 )

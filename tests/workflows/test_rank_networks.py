@@ -211,11 +211,12 @@ IMAGES, LABELS = torch.randn(4, 3, SIDE, SIDE, generator=torch_stream("front")),
         ({"accuracies": pd.DataFrame({"name": ["a"]})}, DataError, "have the columns name. Expected arch and accuracy"),
         ({"accuracies": "absent.csv"}, DataError, "Cannot read 'absent.csv'"),
         ({"networks": {**NETWORKS, "width 4": make(4, 5)}}, SpaceError, "'width 4' has 5 and 'width 6' has 10"),
-        ({"batch": DataLoader(TensorDataset(IMAGES[:0], LABELS[:0]))}, BatchError, "data loader is empty"),
-        ({"batch": DataLoader(TensorDataset(IMAGES))}, BatchError, "pairs of images and labels"),
-        ({"batch": 3}, BatchError, "the type int as the batch"),
+        ({"batch": DataLoader(TensorDataset(IMAGES[:0], LABELS[:0]))}, BatchError, "DataLoader is empty"),
+        ({"batch": DataLoader(TensorDataset(IMAGES))}, BatchError, "Given 1 values as the batch"),
+        ({"batch": 3}, BatchError, "Given int as the batch"),
         ({"batch": (IMAGES, LABELS + 9)}, BatchError, "has the label 12, and the networks have 10 classes"),
-        ({"batch": (IMAGES, LABELS.float())}, BatchError, "Given labels of"),
+        ({"batch": (IMAGES, LABELS.float())}, BatchError, "fit no loss"),
+        ({"output": lambda output: None}, SpaceError, "holds no tensor of logits"),
         ({"batch": (IMAGES[:, :1], LABELS)}, SpaceError, "does not take an input of shape"),
         ({"proxies": "synflw"}, ZcbenchError, "Did you mean 'synflow'"),
         ({"seeds": 0}, ProtocolError, "seeds"),
@@ -237,6 +238,49 @@ def test_accuracies_of_any_scale(pair) -> None:
         scaled = {name: scale * value for name, value in ACCURACIES.items()}
         rows = zcbench.rank_networks(NETWORKS, scaled, pair, "naswot").to_frame(wide=True)
         pd.testing.assert_series_equal(rows["tau"], np.sign(scale) * expected)
+
+
+def test_other_inputs_outputs_and_losses() -> None:
+    """Invariance: scores of `zcbench.score` on the same networks, for tables, signals, tokens and positions."""
+    stream = torch_stream("front inputs")
+    table = torch.randn(8, 10, generator=stream), torch.randn(8, generator=stream)
+    signal = torch.randn(8, 3, 16, generator=stream), torch.randint(2, (8,), generator=stream).float()
+    tokens = {"ids": torch.randint(20, (8, 5), generator=stream), "labels": torch.randint(3, (8,), generator=stream)}
+    maps = torch.randn(4, 3, 8, 8, generator=stream), torch.randint(3, (4, 8, 8), generator=stream)
+
+    def regression(width: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(10, width), nn.ReLU(), nn.Linear(width, 1))
+
+    def binary(width: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv1d(3, width, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(width, 1)
+        )
+
+    class Tokens(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.embed, self.head = nn.Embedding(20, width), nn.Sequential(nn.ReLU(), nn.Linear(width, 3))
+
+        def forward(self, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"scores": self.head(self.embed(ids).mean(1))}
+
+    def positions(width: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 3, 1))
+
+    for make, batch, output in (
+        (regression, table, None),
+        (binary, signal, None),
+        (Tokens, tokens, lambda returned: returned["scores"]),
+        (positions, maps, None),
+    ):
+        made = {f"width {width}": make(width) for width in (4, 6, 8, 10)}
+        ranking = zcbench.rank_networks(made, ACCURACIES, batch, "synflow,snip,grad_norm", output=output)
+        expected = zcbench.score(made["width 6"], batch, "synflow,snip,grad_norm", output=output)
+        assert ranking.scores.loc["width 6", list(expected)].to_dict() == expected
+    own = zcbench.rank_networks(
+        {f"width {width}": regression(width) for width in (4, 6, 8, 10)}, ACCURACIES, table, "snip", loss="mse"
+    )
+    assert own.protocol["scores"]["loss"] == "mse"
 
 
 FILE = """
@@ -293,11 +337,11 @@ def test_the_command_refuses_what_does_not_fit(mine, tmp_path) -> None:
     assert "'few.csv' has no accuracy of 'width 6'" in told and not os.path.exists(tmp_path / "run")
 
 
-def test_a_search_over_networks_is_a_choice_among_them(mine, pair, tmp_path) -> None:
+def test_a_search_over_networks_is_a_choice_among_them(mine) -> None:
     """By construction: the most parameters of the four."""
     from zcbench.search import Candidates, Costs, Objective
 
-    space = Networks(f"{mine / 'nets.py'}:MINE", pair[0])
+    space = Networks(f"{mine / 'nets.py'}:MINE")
     domain = Candidates(space).domain(Costs(space, 10, (3, SIDE, SIDE)), {})
     assert set(domain.everything()) == set(ACCURACIES)
     assert Objective.read(["params"]).terms

@@ -1,19 +1,20 @@
 """What a study of one's own networks needs: the networks, their accuracies, and a batch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.scoring.options import Setup
 from zcbench.benchmarks.scoring.teachers import NO_TEACHER, TeacherChoice
 from zcbench.benchmarks.truths.own import Accuracies, own_accuracies
 from zcbench.datasets import Batch
-from zcbench.errors import BatchError
-from zcbench.proxies.signals.signals import check_batch
+from zcbench.proxies import Loss, Output
+from zcbench.proxies.signals.objective import Function
 from zcbench.runtime.execution import Execution
 from zcbench.spaces import Networks
 from zcbench.spaces.networks.sources import Given
@@ -27,10 +28,12 @@ TEACHER = "teacher"
 def rank_networks(
     networks: Given | Networks | str,
     accuracies: Accuracies,
-    batch: "tuple[Tensor, Tensor] | Batch | Iterable[tuple[Tensor, Tensor]]",
+    batch: object,
     proxies: Proxies = "all",
     seeds: int = 1,
     teacher: nn.Module | str | None = None,
+    output: Output | Callable[[Any], Any] | None = None,
+    loss: Loss | Function | str | None = None,
     out: str | Path | None = None,
     workers: int = 0,
 ) -> Ranking:
@@ -41,11 +44,14 @@ def rank_networks(
             are called for each initialisation. Or the text ``FILE.py:NAME`` for such a mapping in a file.
         accuracies: of each network: a dictionary, a series, a data frame or a CSV file with the columns ``arch`` and
             ``accuracy``. Any finite numbers are taken, higher is better.
-        batch: images and labels; or a data loader, whose first batch is taken; or a `zcbench.datasets.Batch`.
+        batch: inputs and labels; or a data loader, whose first batch is taken; or a `zcbench.datasets.Batch`. Inputs
+            are images, signals, tables, token ids, or several tensors, as `zcbench.score` takes them.
         proxies: names and patterns as ``"az_*,-grasp"``, in one text with commas, or a list of such and of `Proxy`
             objects. Those that compare with a teacher are left out of patterns where there is none.
         seeds: initialisations of what functions make, seeds 0, 1, …
         teacher: of the proxies that compare with one: a network, or a text as for ``zcbench bench --teacher``.
+        output: function of what a network returns that gives its output; see `zcbench.score`.
+        loss: function of output and labels, or its name; see `zcbench.score`.
         out: folder of the run, where it goes on when it is called again; nothing is kept if None.
         workers: processes, one thread each; 0 for none but this one.
 
@@ -53,9 +59,9 @@ def rank_networks(
         The ranking of the proxies, with the sizes of the networks as baselines.
 
     Raises:
-        SpaceError: a network cannot be made, does not take the images, or has other classes than the others.
+        SpaceError: a network cannot be made, does not take the inputs, or has other classes than the others.
         RankingError, DataError: a network has no accuracy, an accuracy no network, or an accuracy is no number.
-        BatchError: images and labels are none, or do not fit the networks.
+        BatchError: inputs and labels are none, or fit no loss of the networks.
         ZcbenchError: of one of the parts.
 
     Example:
@@ -73,7 +79,7 @@ def rank_networks(
     """
     space = networks if isinstance(networks, Networks) else Networks(networks)
     truth = own_accuracies(accuracies, space.subset())
-    setup = Setup(space=space, dataset=_batch(batch), teacher=_teacher(teacher))
+    setup = Setup(space=space, dataset=_batch(batch), teacher=_teacher(teacher), output=output, loss=loss)
     with _folder(out) as folder:
         execution = Execution(workers=workers)
         return bench(folder, truth=truth, setup=setup, proxies=proxies, seeds=seeds, execution=execution).ranking
@@ -96,34 +102,7 @@ def _teacher(given: nn.Module | str | None) -> str | TeacherChoice:
 
 
 def _batch(given: object) -> Batch:
-    if isinstance(given, Batch):
-        return given
-    images, labels = check_batch(*_first(given))
-    return Batch(
-        images=images,
-        labels=labels,
-        num_classes=int(labels.max()) + 1,
-        description=f"{len(labels)} images given in Python",
-        dataset="user",
-        seed=0,
-    )
-
-
-def _first(given: object) -> tuple[Tensor, Tensor]:
-    """Images and labels of a pair, or of the first of several."""
-    if isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[0], Tensor):
-        return given[0], given[1]
-    try:
-        with own_randomness():
-            seed_everything("first batch")
-            first = next(iter(given), None)  # type: ignore[call-overload]
-    except TypeError:
-        raise BatchError(
-            f"Given the type {type(given).__name__} as the batch. Expected (images, labels), a data loader, or a "
-            f"zcbench.datasets.Batch."
-        ) from None
-    if first is None:
-        raise BatchError("The data loader is empty. Expected at least one batch of images and labels.")
-    if not isinstance(first, tuple | list) or len(first) != 2:
-        raise BatchError(f"The data loader gives the type {type(first).__name__}. Expected pairs of images and labels.")
-    return first[0], first[1]
+    """A batch; the first one of a loader that shuffles is always the same."""
+    with own_randomness():
+        seed_everything("first batch")
+        return Batch.of(given)
