@@ -6,16 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from zcbench.benchmarks.ranking.sizes import COVERED, SIZES
 from zcbench.errors import RankingError, nearest
-
-SIZES = ("params", "macs", "n_convs", "depth")
-"""Columns of a sizes table; all of them are always ranked, as baselines."""
-
-CONTROLS = SIZES[:3]
-"""Sizes that partial correlations are given."""
-
-COVERED = 0.9
-"""Least share of the architectures with a value that a proxy needs to be chosen by a figure."""
 
 _ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
 

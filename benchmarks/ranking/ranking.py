@@ -15,8 +15,8 @@ from zcbench.benchmarks.ranking.result import COLUMNS, LOWER_IS_BETTER, Ranking
 from zcbench.benchmarks.ranking.rows import rows
 from zcbench.benchmarks.ranking.supervised import card, with_supervised
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
-from zcbench.errors import RankingError
-from zcbench.proxies import REGISTRY
+from zcbench.errors import RankingError, ZcbenchError
+from zcbench.proxies.scoring.cards import card as proxy_card
 
 __all__ = ["COLUMNS", "LOWER_IS_BETTER", "UNITS", "ProxyFacts", "Ranking", "RankingOptions", "rank"]
 
@@ -98,8 +98,12 @@ def _facts(attempts: pd.DataFrame, given: Mapping[str, ProxyFacts]) -> dict[str,
 
 
 def _with_direction(name: str, facts: ProxyFacts) -> ProxyFacts:
-    known = facts.higher_is_better is not None or bool(REGISTRY.trouble(name))
-    return facts if known else replace(facts, higher_is_better=REGISTRY.get(name).higher_is_better)
+    if facts.higher_is_better is not None:
+        return facts
+    try:
+        return replace(facts, higher_is_better=proxy_card(name).higher_is_better)
+    except ZcbenchError:  # of a plug-in that is not here
+        return facts
 
 
 def _counts(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from zcbench.benchmarks.ranking.evidence import COVERED
+from zcbench.benchmarks.ranking.sizes import COVERED
 from zcbench.errors import DataError, shortened, unknown
 
 COLUMNS = (

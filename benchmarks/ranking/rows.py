@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.ranking.evidence import CONTROLS, Evidence, common, coverage
+from zcbench.benchmarks.ranking.evidence import Evidence, common, coverage
+from zcbench.benchmarks.ranking.sizes import CONTROLS
 from zcbench.benchmarks.scoring.resamples import tau_spread
 
 Row = dict[str, object]

@@ -9,18 +9,19 @@ import pandas as pd
 
 from zcbench import spaces
 from zcbench.benchmarks.ranking.ensembles import Ensemble, choose
-from zcbench.benchmarks.ranking.evidence import COVERED, ProxyFacts
+from zcbench.benchmarks.ranking.evidence import ProxyFacts
 from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.ranking import rank
 from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.selection import Selection, SelectionOptions, select_ensemble
+from zcbench.benchmarks.ranking.sizes import COVERED
 from zcbench.benchmarks.ranking.supervised import folds
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.merging import join
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.resamples import pool, seeds_of
 from zcbench.errors import RankingError, UnknownNameError, unknown
-from zcbench.proxies import REGISTRY
+from zcbench.proxies.scoring.cards import card, cards
 from zcbench.spaces import Space
 
 UNSTATED = "user"  # space of a truth from a file that names none
@@ -78,7 +79,7 @@ def rank_run(
         clusters={arch: space.canonical(arch) for arch in archs},
         subsets=_chosen(_subsets(space, scores, archs, truths), subsets),
         facts={name: replace(known, note=joined.notes.get(name, "")) for name, known in facts.items()},
-        ensembles=choose(ensembles, {*REGISTRY.names(), *facts}, facts),
+        ensembles=choose(ensembles, {*cards()[0], *cards()[1], *facts}, facts),
         options=RankingOptions.of(options, fields),
         protocol={"scores": _card(protocol, own, description), **({"beside": taken} if beside else {})},
     )
@@ -114,12 +115,18 @@ def known_facts(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]])
         baselines = set(request.get("baselines", ()))
         for name, higher in dict(request.get("higher_is_better", {})).items():
             noted[name] = ProxyFacts(bool(higher), "baseline" if name in baselines else "proxy")
-    return {name: noted[name] if name in noted and name not in REGISTRY else _registered(name) for name in names}
+    return {name: _registered(name, noted.get(name)) for name in names}
 
 
-def _registered(name: str) -> ProxyFacts:
-    item = REGISTRY.get(name)
-    return ProxyFacts(item.higher_is_better, "baseline" if item.baseline else "proxy")
+def _registered(name: str, noted: ProxyFacts | None) -> ProxyFacts:
+    """Facts of a proxy that is known here; those of the run for another one."""
+    try:
+        known = card(name)
+    except UnknownNameError:
+        if noted is None:
+            raise
+        return noted
+    return ProxyFacts(known.higher_is_better, "baseline" if known.baseline else "proxy")
 
 
 def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zcbench.benchmarks.ranking.ensembles import ENSEMBLES, RULES
-from zcbench.benchmarks.ranking.evidence import SIZES
 from zcbench.benchmarks.ranking.result import Ranking
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.benchmarks.ranking.study import rank_run
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.truths.lookup import truth as look_up

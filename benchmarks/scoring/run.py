@@ -26,7 +26,7 @@ from zcbench.runtime.devices import check_device
 from zcbench.runtime.execution import Execution
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
-from zcbench.spaces.measuring import Cost
+from zcbench.spaces.cost import Cost
 
 
 class RunInterrupted(Interrupted):

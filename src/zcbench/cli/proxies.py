@@ -29,16 +29,15 @@ def _load(plugins: list[Path] | None) -> None:
 @app.command("list")
 def list_proxies(plugin: Plugins = None) -> None:
     """One line per proxy and per ensemble, with its source; a broken plug-in is listed with its error."""
-    from zcbench.proxies import REGISTRY
+    from zcbench.proxies.scoring.cards import cards
 
     _load(plugin)
-    items, broken = REGISTRY.usable()
+    known, broken = cards()
     rows: list[tuple[object, ...]] = []
-    for item in items:
+    for item in known.values():
         better = "higher" if item.higher_is_better else "lower"
-        source = "size baseline" if item.baseline else item.source or REGISTRY.origin(item.name)
-        labels, reads = "yes" if item.uses_labels else "no", ", ".join(sorted(item.reads))
-        rows.append((item.name, item.version, better, labels, reads, source))
+        source, labels = "size baseline" if item.baseline else item.source, "yes" if item.uses_labels else "no"
+        rows.append((item.name, item.version, better, labels, ", ".join(item.reads), source))
     rows += [(name, "–", "–", "–", "–", error) for name, error in broken.items()]
     print_table(("name", "version", "better", "labels", "reads", "source"), rows)
     _list_ensembles()

@@ -11,9 +11,10 @@ import pytest
 from scipy import stats as scipy_stats
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.ranking.evidence import SIZES, ProxyFacts
+from zcbench.benchmarks.ranking.evidence import ProxyFacts
 from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.ranking import COLUMNS, Ranking, rank
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.benchmarks.statistics.bootstrap import bootstrap
 from zcbench.errors import DataError, RankingError, UnknownNameError
 
