@@ -68,7 +68,7 @@ def rank_run(
     joined, parts = join(mine, others), runs | others
     scores = joined.scores
     space = _space(protocol, str(run), description["requests"])
-    archs = list(dict.fromkeys(scores["arch"]))
+    archs = list(map(str, scores["arch"].unique()))
     check_truths(space, truths, archs)
     taken = {name: source.to_json() for name, source in joined.sources.items()}
     facts = known_facts(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
@@ -211,7 +211,7 @@ def select_run(
     batches: Sequence[str | Path] = (),
     beside: Sequence[str | Path] = (),
     options: SelectionOptions | None = None,
-    draws: int = 1000,
+    draws: int = 0,
 ) -> tuple[Selection, Ranking]:
     """Choose an ensemble on half of the architectures of a run, and rank it on the other half with all other scores.
 
@@ -222,7 +222,7 @@ def select_run(
         beside: other scores, as in `rank_run`.
         options: what to choose from, and by which criterion; without ``candidates`` they are the proxies with a value
             for at least nine in ten of the architectures in every truth.
-        draws: bootstrap draws of the ranking.
+        draws: bootstrap draws of the ranking; 0 for intervals of the delta method.
 
     Returns:
         The selection, and a ranking with the subsets ``training`` and ``judging``, which has the best ensemble of every
@@ -231,7 +231,7 @@ def select_run(
     Raises:
         RankingError: as in `rank_run` and `zcbench.benchmarks.ranking.selection.select_ensemble`.
     """
-    whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none", draws=1)
+    whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none")
     share = whole.scores.loc[whole.accuracies.dropna().index].notna().mean()
     able = tuple(map(str, share.index[share >= COVERED]))
     space = spaces.get(whole.protocol["scores"]["space"])

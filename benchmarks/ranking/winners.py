@@ -183,7 +183,7 @@ def _ranking(run: str, truth: str | None, data_dir: Path | None) -> Ranking:
         )
     table = look_up(truth, data_dir)
     try:
-        return rank_run(run, {truth: table}, subsets=("all",), draws=1)
+        return rank_run(run, {truth: table}, subsets=("all",))
     except UnknownNameError as error:
         lacking = sorted(name for name in set(bundled.load(run)[1]["proxy"]) if name not in REGISTRY)
         raise (_lacks(lacking, run) if lacking else error) from error

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from zcbench import Execution, RankingOptions, ReportOptions, Sample, Setup
 
-DRAWS, QUICK = 1000, 200
-
 
 @options(
     sample=Record(
@@ -115,7 +113,7 @@ def bench(
     print_ranking(done.ranking)
 
 
-@options(ranking=ranking("draws"))
+@options(ranking=ranking())
 def rank(
     *,
     run: Annotated[
@@ -142,15 +140,6 @@ def rank(
         ),
     ] = None,
     plugin: Plugins = None,
-    draws: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=100_000,
-            help="Bootstrap draws for the confidence intervals.",
-            show_default=f"{DRAWS}, or {QUICK} for scores from a file without --out",
-        ),
-    ] = None,
     ranking: "RankingOptions",
     ensembles: Ensembles = "all",
     data_dir: DataDir = None,
@@ -161,9 +150,7 @@ def rank(
     says where the whole ranking goes.
     """
     import zcbench
-    from zcbench.workflows.rank import ranking_folder
 
-    kept = ranking_folder(run, out)
     found = zcbench.rank(
         run,
         truth,
@@ -172,7 +159,7 @@ def rank(
         subset=subset,
         out=out,
         ensembles=ensembles,
-        options=replace(ranking, draws=draws or (DRAWS if kept else QUICK)),
+        options=ranking,
         data_dir=data_dir,
     )
     print_ranking(found, subset)

@@ -11,7 +11,7 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from zcbench.cli.arguments import DataDir
+from zcbench.cli.arguments import DataDir, Draws
 from zcbench.cli.output import table_console
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _shown_runs(runs: "RunSummary") -> dict[str, str]:
 def compare(
     first: Annotated[str, typer.Argument(help="A table of 'zcbench data list', or a file.", show_default=False)],
     second: Annotated[str, typer.Argument(help="Another one of the same space.", show_default=False)],
-    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")] = 1000,
+    draws: Draws = 0,
     data_dir: DataDir = None,
 ) -> None:
     """Agreement of two tables over the same architectures, such as with and without a teacher, and of their seeds."""

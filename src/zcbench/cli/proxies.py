@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from zcbench.cli.arguments import DataDir
+from zcbench.cli.arguments import DataDir, Draws
 from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
 
@@ -131,7 +131,7 @@ def docs(
         typer.Option(help="Accuracies for the numbers. May be repeated, or separated by commas.", show_default=False),
     ] = None,
     subsets: Annotated[str, typer.Option(help="Architectures that the numbers are about.")] = "all,live",
-    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")] = 1000,
+    draws: Draws = 0,
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:

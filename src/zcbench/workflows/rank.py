@@ -50,8 +50,7 @@ def rank(
         RankingError, StoreError, ProtocolError, UnknownNameError: as `rank_run`.
 
     Example:
-        >>> few = RankingOptions(draws=2)
-        >>> ranking = rank("nasbench201-1000", "nasbench201/cifar10-16", options=few)  # doctest: +SKIP
+        >>> ranking = rank("nasbench201-1000", "nasbench201/cifar10-16")  # doctest: +SKIP
         >>> ranking.top(3)  # doctest: +SKIP
     """
     home = ranking_folder(run, out)
