@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from zcbench.benchmarks import statistics
@@ -64,7 +65,7 @@ class _Members:
     @cached_property
     def places(self) -> NDArray[np.intp]:
         """Row of each architecture in the tables of the evidence."""
-        return self.evidence.values.index.get_indexer(self.archs)
+        return self.evidence.values.index.get_indexer(pd.Index(self.archs))
 
     @cached_property
     def values(self) -> statistics.Array:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from zcbench import datasets, spaces
-from zcbench.benchmarks.scoring.options import NetworkOptions, Setup
-from zcbench.benchmarks.scoring.teachers import LARGEST, TeacherChoice, build_teacher, read_teacher
+from zcbench.benchmarks.scoring.options import LARGEST, NetworkOptions, Setup
+from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, read_teacher
 from zcbench.datasets import Batch
 from zcbench.errors import TeacherError, unknown
 from zcbench.proxies import REGISTRY, Loss, Output

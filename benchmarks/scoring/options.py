@@ -9,6 +9,7 @@ from zcbench.storage.files import is_file
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 LAYOUTS = ("contiguous", "channels_last")
+LARGEST = "largest"  # architecture of the space, as a teacher
 
 
 @dataclass(frozen=True, kw_only=True)

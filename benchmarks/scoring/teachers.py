@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from zcbench import spaces
 from zcbench.benchmarks.scoring.checkpoints import load_weights
+from zcbench.benchmarks.scoring.options import LARGEST
 from zcbench.errors import TeacherError, ZcbenchError, unknown, writable
 from zcbench.plugins import load_file
 from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.streams import seeded
 
-LARGEST = "largest"
 _FUNCTION = re.compile(r"(.+\.py):(\w+)")
 _ELSEWHERE = re.compile(r"(\w+(?:\([^()]*\))?):(.+)")
 

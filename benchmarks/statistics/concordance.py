@@ -3,12 +3,15 @@
 Kendall's tau, tau with weighted architectures, and the standard error of tau are sums of it over the architectures.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from zcbench.benchmarks.statistics.correlations import Array
 
 Counts = NDArray[np.int64]
+Narrow = NDArray[np.signedinteger[Any]]
 
 
 def concordance(score: Array, accuracies: Array) -> Counts:
@@ -69,10 +72,11 @@ def _smaller_before(ranks: Counts) -> Counts:
     order: an entry in the upper half of its group is larger than all of the lower half, and counts those before it.
     """
     rows, n = ranks.shape
-    kind = np.int32 if rows * n < 2**31 else np.int64
+    kind: type[np.signedinteger[Any]] = np.int32 if rows * n < 2**31 else np.int64
     first = np.repeat(np.arange(rows, dtype=kind) * n, n)
     place = np.arange(rows * n, dtype=kind)
-    entry, count = ranks.astype(kind).ravel(), np.zeros(rows * n, dtype=kind)
+    entry: Narrow = ranks.astype(kind).ravel()
+    count: Narrow = np.zeros(rows * n, dtype=kind)
     for bit in reversed(range(int(n - 1).bit_length())):
         half = entry >> bit
         upper = half & 1
@@ -87,7 +91,7 @@ def _smaller_before(ranks: Counts) -> Counts:
     return np.take_along_axis(count.reshape(rows, n).astype(np.int64), ranks, axis=1)
 
 
-def _moved(values: Counts, goal: Counts) -> Counts:
+def _moved(values: Narrow, goal: Narrow) -> Narrow:
     """The values at their new places."""
     moved = np.empty_like(values)
     moved[goal] = values

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from zcbench.benchmarks.statistics.concordance import Counts
 from zcbench.benchmarks.statistics.correlations import Array
 
 
-def tau_influences(concordance: NDArray[np.int64], untied_score: Array, untied_accuracy: Array) -> Array:
+def tau_influences(concordance: Counts, untied_score: Counts, untied_accuracy: Counts) -> Array:
     r"""Influence of each architecture on tau-b.
 
     .. math::  \psi_i = 2 \Bigl[ \frac{c_i - \bar c}{\sqrt{\bar a \bar b}}

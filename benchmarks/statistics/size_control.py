@@ -96,13 +96,13 @@ def kendall_within_bins(score: Array, accuracy: Array, size: Array, bins: int = 
     Returns:
         In [-1, 1]; higher is better. It measures the order among architectures of similar size.
     """
+    if constant(score, accuracy):
+        return NAN
     return kendall_of_bins(score, accuracy, equal_count_bins(size, number_of_bins(size.size, bins)))
 
 
 def kendall_of_bins(score: Array, accuracy: Array, bin_of: NDArray[np.intp]) -> float:
-    """`kendall_within_bins` of the bin of each architecture."""
-    if constant(score, accuracy):
-        return NAN
+    """`kendall_within_bins` of the bin of each architecture, for columns that are not constant."""
     members = [bin_of == label for label in np.unique(bin_of)]
     taus = np.array([kendall(score[own], accuracy[own]) for own in members])
     pairs = np.array([own.sum() * (own.sum() - 1) for own in members])

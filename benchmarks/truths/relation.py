@@ -96,8 +96,8 @@ def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = 
     reliable = tuple(NAN if table is None else _reliability(table) for table in runs)
     return Relation(
         n=len(archs),
-        tau=(found.tau, *ends[:2]),
-        rho=(found.rho, *ends[2:]),
+        tau=(found.tau, ends["tau_low"], ends["tau_high"]),
+        rho=(found.rho, ends["rho_low"], ends["rho_high"]),
         discordant=float(found.places["discordant"].mean()),
         given_params=NAN if params is None else partial(found.tau, kendall(params, y), kendall(params, z)),
         reliability=(reliable[0], reliable[1]),
@@ -148,9 +148,10 @@ def _taus(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[float]:
                 yield value
 
 
-def _intervals(y: np.ndarray, z: np.ndarray, archs: np.ndarray, draws: int) -> tuple[float, ...]:
+def _intervals(y: np.ndarray, z: np.ndarray, archs: np.ndarray, draws: int) -> dict[str, float]:
     """Ends of the intervals of tau and of rho."""
     if not draws:
         found = compare(Column(y), [Column(z)], Population({}, np.arange(len(y))))
-        return tuple(found[0].intervals(0.95).values())
-    return tuple(float(end[0, 0]) for part in bootstrap(y[:, None], z[:, None], archs, draws) for end in interval(part))
+        return found[0].intervals(0.95)
+    ends = [end for part in bootstrap(y[:, None], z[:, None], archs, draws) for end in interval(part)]
+    return {name: float(end[0, 0]) for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}

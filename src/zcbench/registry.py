@@ -194,7 +194,7 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        if name in self.names():
+        if name in self._items or name in self.names():
             return True
         try:  # a name of a derived source may carry options
             return bool(self._sources(str(name))) and bool(self.get(str(name)))
