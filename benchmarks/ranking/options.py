@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from zcbench.benchmarks.ranking.supervised import Supervision
 
 UNITS = ("architectures", "classes")
-"""What a replicate of the bootstrap may draw."""
+"""Units of a sample of architectures."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class RankingOptions:
         confidence: level of the intervals, in (0, 1).
         k: size of the top that precision, BR@K and WR@K look at: a number, or a share of n if below 1.
         seed: names the random streams of the bootstrap and of the supervised regressions.
-        unit: what a replicate draws, and so what the intervals cover. ``"architectures"``: the architectures are a
+        unit: unit of the sample, and so what the intervals cover. ``"architectures"``: the architectures are a
             random sample, each drawn by itself. ``"classes"``: whole classes were drawn. Over the classes of
             isomorphic cells of NAS-Bench-201, which are of very different sizes, the latter is too wide for the former
             (examples/interval_coverage.py).

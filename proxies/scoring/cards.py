@@ -79,11 +79,12 @@ def write_index(file: str | Path) -> None:
 
 
 def declarations() -> str:
-    """Fingerprint of the declarations of all proxies, losses and signals, whatever their code does."""
+    """Fingerprint of the declarations of all proxies, losses and labelled signals, whatever their code does."""
     home, digest = INDEX.parent, hashlib.sha256()
     for file in (*sorted(home.glob("*.py")), *sorted(_LOSSES.glob("*.py")), home / "signals" / "signals.py"):
         for declared in _DECLARATION.findall(file.read_text(encoding="utf-8")):
-            digest.update(declared.encode() + b"\0")
+            if declared.startswith("@") or "labelled=True" in declared:
+                digest.update(declared.encode() + b"\0")
     return digest.hexdigest()
 
 
