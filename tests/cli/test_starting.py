@@ -6,7 +6,7 @@ import sys
 import pytest
 
 COMMANDS = (
-    *("bench", "rank", "report", "resample", "search", "distill", "evolve-distiller"),
+    *("bench", "rank", "report", "resample", "distill", "evolve-distiller"),
     *("proxies check", "data fetch", "truth build", "scores pack", "ensembles select"),
 )
 PROGRAM = """
