@@ -5,13 +5,13 @@ BIN := $(abspath $(VENV))/bin
 # Environment with the lowest versions that setup.cfg declares; torch and its libraries take most of its 5.6 GB.
 MINIMUM ?= build/minimum
 SOURCES := setup.cfg pyproject.toml constraints.txt README.md \
-  $(shell find src proxies benchmarks spaces distill kdzero reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet')
+  $(shell find src proxies benchmarks spaces distill kdzero reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet' -o -name 'index.json')
 
 # Worker processes are faster than threads here: one thread per process, and no busy waiting.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo pipeline test test-long test-minimum lint types picture benchmark clean
+.PHONY: demo pipeline test test-long test-minimum lint types picture index benchmark clean
 
 # Builds a wheel and installs it, so that the tests run on the files that users install.
 $(VENV)/installed: $(SOURCES)
@@ -67,6 +67,10 @@ test-minimum: $(VENV)/installed
 	$(MINIMUM)/bin/pytest -q $(PYTEST) tests/test_minimums.py tests/datasets tests/cli/test_command_line.py tests/benchmarks/truths \
 	  tests/benchmarks/scoring/test_store.py tests/benchmarks/scoring/test_packing.py tests/benchmarks/statistics tests/benchmarks/ranking tests/reports tests/proxies/test_values.py \
 	  tests/search/test_search_command.py tests/cli/test_distill_command.py
+
+# Writes the index of the proxies, after a declaration of a proxy, a loss or a signal has changed.
+index: $(VENV)/installed
+	$(BIN)/python -P -c "from zcbench.proxies.scoring.cards import write_index; write_index('proxies/index.json')"
 
 # Measures times; run it on an idle machine. The tests compare times within one run.
 benchmark: $(VENV)/tested

@@ -14,11 +14,9 @@ import pandas as pd
 
 from zcbench import references, spaces
 from zcbench.benchmarks.scoring.choosing import KNOWN
-from zcbench.benchmarks.scoring.options import Sample, Setup
-from zcbench.benchmarks.scoring.teachers import LARGEST, NO_TEACHER
+from zcbench.benchmarks.scoring.options import LARGEST, NO_TEACHER, Sample, Setup
 from zcbench.benchmarks.truths.lookup import Names, named_truths, truth
 from zcbench.benchmarks.truths.name import SETTINGS
-from zcbench.datasets.cifar import CIFAR10
 from zcbench.errors import RankingError, UnknownNameError
 from zcbench.spaces import Networks
 from zcbench.storage.files import data_folder
@@ -124,6 +122,8 @@ def _embedded(setup: Setup, sample: Sample, seeds: int | None) -> Study:
 
 def _images(data_dir: Path | None) -> tuple[str, dict[str, str]]:
     """The images of the training, or digits, and a sentence that says why."""
+    from zcbench.datasets.cifar import CIFAR10  # imports PyTorch, which a ranking does without
+
     if (data_folder(data_dir) / CIFAR10.folder / CIFAR10.train_files[0]).is_file():
         return IMAGES, {"images": "those that the bundled accuracies were trained on"}
     why = "scikit-learn's digits, since no CIFAR-10 is here; the bundled accuracies were trained on CIFAR-10"

@@ -2,6 +2,7 @@
 
 A sample of architectures is drawn at random from all cells of NAS-Bench-201, or from the live ones, and ranked as
 `zcbench rank` does. Its 95 % intervals of tau and rho should hold the value over the whole set in 95 % of the samples.
+The intervals are those of the delta method, or with ``--draws 500`` those of a bootstrap.
 The bundled scores and accuracies are all 15,625; nothing is trained or scored::
 
     python examples/interval_coverage.py
@@ -21,6 +22,8 @@ from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.ranking import UNITS
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
+from zcbench.benchmarks.statistics.columns import Column, Population
+from zcbench.benchmarks.statistics.comparison import compare
 from zcbench.reports import to_markdown
 
 PROXIES = ("macs", "n_convs", "synflow", "jacov", "naswot", "snip", "meco_opt", "near")
@@ -49,9 +52,24 @@ def whole(cells: pd.DataFrame) -> np.ndarray:
 def held(sample: pd.DataFrame, unit: str, expected: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Whether the intervals of one sample hold the expected values, shape (2, proxies)."""
     units = sample["unit"].to_numpy(str) if unit == "classes" else sample.index.to_numpy(str)
-    found = bootstrap(sample[list(PROXIES)].to_numpy(), sample[["accuracy"]].to_numpy(), units, draws, seed)
-    low, high = np.array([interval(replicates[:, :, 0]) for replicates in found]).swapaxes(0, 1)
+    low, high = drawn(sample, units, draws, seed) if draws else derived(sample, units)
     return (low <= expected) & (expected <= high)
+
+
+def drawn(sample: pd.DataFrame, units: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Ends of the intervals by a bootstrap, shape (2 ends, 2 correlations, proxies)."""
+    found = bootstrap(sample[list(PROXIES)].to_numpy(), sample[["accuracy"]].to_numpy(), units, draws, seed)
+    return np.array([interval(replicates[:, :, 0]) for replicates in found]).swapaxes(0, 1)
+
+
+def derived(sample: pd.DataFrame, units: np.ndarray) -> np.ndarray:
+    """Ends of the intervals by the delta method, likewise."""
+    ends = []
+    for name in PROXIES:
+        x, y = sample[[name, "accuracy"]].dropna().to_numpy(float).T
+        population = Population({}, np.unique(units[sample[name].notna()], return_inverse=True)[1])
+        ends.append(list(compare(Column(x), [Column(y)], population)[0].intervals(0.95).values()))
+    return np.array(ends).T.reshape(2, 2, -1).swapaxes(0, 1)
 
 
 def sampled(cells: pd.DataFrame, size: int | None, rng: np.random.Generator) -> pd.DataFrame:
@@ -75,7 +93,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=400, help="samples of each size")
-    parser.add_argument("--draws", type=int, default=500, help="of the bootstrap")
+    parser.add_argument("--draws", type=int, default=0, help="of a bootstrap; 0 for the delta method")
     parser.add_argument("--truth", default="nasbench201/cifar10")
     parser.add_argument("--seed", type=int, default=0, help="of the samples")
     parser.add_argument("--halves", action="store_true", help="draw half of the classes instead of cells")

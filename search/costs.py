@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import unknown
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.spaces import Space

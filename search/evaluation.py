@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.proxies import REGISTRY
 from zcbench.search.algorithms.loop import Evaluated, SearchError
 from zcbench.search.costs import Costs

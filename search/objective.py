@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from zcbench.benchmarks.ranking.ensembles import ENSEMBLES, RULES, Ensemble, named
-from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import unknown
 from zcbench.proxies import REGISTRY
 from zcbench.search.algorithms.loop import Evaluated, SearchError

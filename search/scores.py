@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zcbench import datasets
-from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.options import BatchOptions

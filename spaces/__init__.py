@@ -10,11 +10,17 @@ if __name__ == "spaces":  # imported from the source folder: this would be a sec
         "Given: 'import spaces'. Expected: 'import zcbench.spaces'. Install zcbench and import it from there."
     )
 
+from typing import TYPE_CHECKING
+
+from zcbench.lazy import lazy
 from zcbench.spaces.base import Space, SpaceError
 from zcbench.spaces.nasbench201 import NASBench201
-from zcbench.spaces.networks import KnownNetworks, Networks
 from zcbench.spaces.product import ProductSpace
 from zcbench.spaces.registry import SPACES, get, names, register, space
+
+if TYPE_CHECKING:
+    from zcbench.spaces.networks import KnownNetworks as KnownNetworks
+    from zcbench.spaces.networks import Networks as Networks
 
 __all__ = [
     "SPACES",
@@ -29,3 +35,6 @@ __all__ = [
     "register",
     "space",
 ]
+#: These import PyTorch, which a list of spaces does without.
+_HOMES = {"KnownNetworks": "zcbench.spaces.networks", "Networks": "zcbench.spaces.networks"}
+_, __getattr__, __dir__ = lazy(__name__, _HOMES, *__all__)

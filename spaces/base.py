@@ -3,17 +3,19 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from torch import nn
 
 from zcbench.content import class_content
-from zcbench.spaces.initialisation import check_init, initialise
+from zcbench.spaces.cost import Cost
 from zcbench.spaces.listing import Listing, SpaceError
-from zcbench.spaces.measuring import Cost, measure
 from zcbench.spaces.options import ImageShape, image_sizes, positive
 from zcbench.streams import seeded
+
+if TYPE_CHECKING:  # PyTorch and pandas are imported by the methods that need them: a space is made without
+    import pandas as pd
+    from torch import nn
 
 __all__ = ["ImageShape", "Space", "SpaceError"]
 
@@ -66,7 +68,9 @@ class Space(Listing):
             ArchitectureError: a parent is not of this space.
         """
 
-    def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
+    def costs(
+        self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)
+    ) -> "pd.DataFrame":
         """Sizes of networks: one row per architecture, columns ``arch, params, macs, n_convs, depth``.
 
         They follow from closed formulas, or are measured once on a network without weights (see `measuring`).
@@ -75,6 +79,8 @@ class Space(Listing):
             ArchitectureError: an architecture is not of this space.
             SpaceError: classes or image shape are out of range.
         """
+        import pandas as pd
+
         classes, shape = self._task(num_classes, image_shape)
         names = list(archs)
         rows = np.array([self._size(self.parse(arch), classes, shape) for arch in names], dtype=np.int64)
@@ -84,7 +90,7 @@ class Space(Listing):
         """String of the architecture with these choices: `parse` the other way round."""
         raise NotImplementedError(f"{type(self).__name__} defines neither 'write' nor a 'build' of its own.")
 
-    def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:
+    def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> "nn.Module":
         """Network of the architecture with these choices, its weights drawn from the global generator."""
         raise NotImplementedError(f"{type(self).__name__} defines neither 'network' nor a 'build' of its own.")
 
@@ -95,7 +101,7 @@ class Space(Listing):
         seed: int = 0,
         image_shape: ImageShape = (3, 32, 32),
         init: str = "default",
-    ) -> nn.Module:
+    ) -> "nn.Module":
         """Untrained network of ``arch``, in training mode; equal arguments give equal weights, bit for bit.
 
         Args:
@@ -110,6 +116,8 @@ class Space(Listing):
             SpaceError: classes or image shape are out of range.
             UnknownNameError: no initialisation is called ``init``.
         """
+        from zcbench.spaces.initialisation import check_init, initialise
+
         values = self.parse(arch)
         classes, shape = self._task(num_classes, image_shape)
         check_init(init)
@@ -118,7 +126,7 @@ class Space(Listing):
             initialise(module, init)
         return module
 
-    def thin(self, arch: str, seed: int = 0, init: str = "default") -> nn.Module | None:
+    def thin(self, arch: str, seed: int = 0, init: str = "default") -> "nn.Module | None":
         """Untrained network of ``arch`` cut down to one channel, for images ``(n, 1, H, W)`` of any size.
 
         Its linear regions are few enough to be counted. None where the space has no such network.
@@ -182,4 +190,6 @@ class Space(Listing):
 
 @lru_cache(maxsize=100_000)
 def _measured(space: Space, values: tuple[str, ...], num_classes: int, image_shape: ImageShape) -> Cost:
+    from zcbench.spaces.measuring import measure
+
     return measure(lambda: space.network(values, image_shape, num_classes), image_shape)

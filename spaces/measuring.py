@@ -1,7 +1,7 @@
 """What a network costs, measured on one forward pass without memory or arithmetic (PyTorch's meta device)."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,20 +13,12 @@ from zcbench.hooks.modes import evaluating
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.sizes import Sizes
 from zcbench.hooks.weights import named_state
+from zcbench.spaces.cost import Cost
 from zcbench.spaces.options import ImageShape
 from zcbench.streams import exclusive
 
 _SAME_SHAPE = frozenset({F.batch_norm, F.layer_norm, F.relu, F.gelu, Tensor.softmax})
 _SUMS = frozenset({Tensor.add, Tensor.__add__})
-
-
-class Cost(NamedTuple):
-    """Sizes of one network, in the order of the columns of `Space.costs`."""
-
-    params: int
-    macs: int
-    n_convs: int
-    depth: int
 
 
 class _Meta(Sizes):

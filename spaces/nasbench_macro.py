@@ -12,7 +12,7 @@ from torch import nn
 
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.classifying import classifying
-from zcbench.spaces.measuring import Cost
+from zcbench.spaces.cost import Cost
 from zcbench.spaces.mobilenetv2 import InvertedResidual, conv_bn
 from zcbench.spaces.product import ProductSpace, Site
 from zcbench.spaces.registry import space

@@ -8,7 +8,6 @@ from zcbench import references
 from zcbench.errors import unknown
 from zcbench.registry import Registry, import_package, is_own
 from zcbench.spaces.base import Space, SpaceError
-from zcbench.spaces.networks import Networks
 from zcbench.specification import SpecificationError, read_specification
 
 
@@ -60,6 +59,8 @@ def get(name: str, **options: object) -> Space:
         'nasbench201(channels=4,cells=1)'
     """
     if references.read(name):
+        from zcbench.spaces.networks import Networks  # imports PyTorch, which a list of spaces does without
+
         return Networks(name)
     try:
         name, written = read_specification(name, example="nasbench201(channels=4,cells=1)")

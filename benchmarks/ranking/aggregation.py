@@ -8,7 +8,8 @@ from operator import and_
 import pandas as pd
 
 from zcbench.benchmarks.ranking.ensembles import Ensemble, require
-from zcbench.benchmarks.ranking.evidence import SIZES, Evidence
+from zcbench.benchmarks.ranking.evidence import Evidence
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import RankingError
 
 

@@ -7,20 +7,24 @@ rank 1 is the worst, rank m the best of m, and equal values share their mean ran
 Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024, arXiv:2403.19232.
 """
 
+from __future__ import annotations
+
 import re
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import RankingError, RegistrationError, unknown
-from zcbench.proxies import REGISTRY
 from zcbench.registry import Registry
 from zcbench.specification import split_at_commas, split_list
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*")
 _DIGITS = 12  # sums that differ only by the order of their terms are equal
@@ -73,7 +77,7 @@ class Ensemble:
     Attributes:
         name: what every table calls it; no proxy may have this name.
         rule: a name of `RULES`.
-        members: proxies, or sizes of `zcbench.benchmarks.ranking.evidence.SIZES`.
+        members: proxies, or sizes of `zcbench.benchmarks.ranking.sizes.SIZES`.
         summary: one sentence for people.
         source: the paper.
         baseline: whether it is a baseline of low cost for other ensembles.
@@ -185,6 +189,8 @@ def ensemble(name: str, formula: str, *, summary: str = "", source: str = "", ba
         >>> ensemble("two_kinds", "rank_sum(synflow, naswot)").formula
         'rank_sum(synflow,naswot)'
     """
+    from zcbench.proxies import REGISTRY  # imports PyTorch, which a list of ensembles does not need
+
     if name in SIZES or name in REGISTRY:
         raise RegistrationError(
             f"The ensemble {name!r} has the name of a proxy, and a table would show both. Give it a name of its own."

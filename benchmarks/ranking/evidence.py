@@ -5,17 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import RankingError, nearest
-
-SIZES = ("params", "macs", "n_convs", "depth")
-"""Columns of a sizes table; all of them are always ranked, as baselines."""
-
-CONTROLS = SIZES[:3]
-"""Sizes that partial correlations are given."""
-
-COVERED = 0.9
-"""Least share of the architectures with a value that a proxy needs to be chosen by a figure."""
 
 _ATTEMPT = ("arch", "proxy", "version", "seed", "value", "status", "reason", "seconds")
 
@@ -107,19 +100,12 @@ def with_failures_last(evidence: Evidence) -> Evidence:
     return replace(evidence, values=values, about=evidence.about.assign(note=pd.Series(notes)))
 
 
-def common(evidence: Evidence, truth: str, archs: list[str]) -> "pd.Index[str]":
-    """The architectures with an accuracy and a value of every proxy that has one for at least `COVERED` of them."""
-    known = evidence.accuracies.loc[archs, truth].dropna().index
-    values = evidence.values.loc[known].drop(columns=list(evidence.learned))
-    return values.loc[:, values.notna().mean() >= COVERED].dropna().index
-
-
-def coverage(evidence: Evidence, proxy: str, archs: pd.Index) -> tuple[float, str]:
-    """Share of the attempts made on ``archs`` that are ok, and a note if some were not made; NaN without any."""
-    ok = evidence.trials[proxy].loc[archs].notna().to_numpy()
-    tried = evidence.tried[proxy].loc[archs].to_numpy() if proxy in evidence.tried else np.ones_like(ok)
+def coverage(evidence: Evidence, proxy: str, places: NDArray[np.intp]) -> tuple[float, str]:
+    """Share of the attempts made on these rows that are ok, and a note if some were not made; NaN without any."""
+    ok = evidence.trials[proxy].notna().to_numpy()[places]
+    tried = evidence.tried[proxy].to_numpy()[places] if proxy in evidence.tried else np.ones_like(ok)
     some, complete = int(tried.any(axis=1).sum()), int(tried.all(axis=1).sum())
-    notes = [f"scored on {some:,} of {len(archs):,}"] if some < len(archs) else []
+    notes = [f"scored on {some:,} of {len(places):,}"] if some < len(places) else []
     notes += [f"with all {tried.shape[1]} seeds on {complete:,}"] if complete < some else []
     return float(ok.sum() / tried.sum()) if tried.any() else np.nan, ", ".join(notes)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from zcbench.benchmarks.ranking.supervised import Supervision
 
 UNITS = ("architectures", "classes")
-"""What a replicate of the bootstrap may draw."""
+"""Units of a sample of architectures."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class RankingOptions:
     """How scores are compared with accuracies.
 
     Attributes:
-        draws: replicates of the bootstrap.
+        draws: replicates of a bootstrap for the intervals; 0 for the delta method, which needs none.
         confidence: level of the intervals, in (0, 1).
         k: size of the top that precision, BR@K and WR@K look at: a number, or a share of n if below 1.
         seed: names the random streams of the bootstrap and of the supervised regressions.
-        unit: what a replicate draws, and so what the intervals cover. ``"architectures"``: the architectures are a
+        unit: unit of the sample, and so what the intervals cover. ``"architectures"``: the architectures are a
             random sample, each drawn by itself. ``"classes"``: whole classes were drawn. Over the classes of
             isomorphic cells of NAS-Bench-201, which are of very different sizes, the latter is too wide for the former
             (examples/interval_coverage.py).
@@ -36,7 +36,7 @@ class RankingOptions:
         UnknownNameError: no regression has a name of ``supervised``.
     """
 
-    draws: int = 1000
+    draws: int = 0
     confidence: float = 0.95
     k: float = 10
     seed: int = 0
@@ -48,7 +48,7 @@ class RankingOptions:
     def __post_init__(self) -> None:
         for name, good, expected in (
             ("confidence", 0 < self.confidence < 1, "a number between 0 and 1, such as 0.95"),
-            ("draws", self.draws >= 1, "a whole number of at least 1, such as 1000"),
+            ("draws", self.draws >= 0, "0 for the delta method, or a number of bootstrap draws, such as 1000"),
             ("k", 0 < self.k < float("inf"), "a number of architectures, such as 10, or a share below 1, such as 0.05"),
             ("unit", self.unit in UNITS, " or ".join(map(repr, UNITS))),
         ):

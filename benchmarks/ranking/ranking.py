@@ -12,11 +12,11 @@ from zcbench.benchmarks.ranking.ensembles import Ensemble
 from zcbench.benchmarks.ranking.evidence import Evidence, ProxyFacts, gather, newest_attempts, with_failures_last
 from zcbench.benchmarks.ranking.options import UNITS, RankingOptions
 from zcbench.benchmarks.ranking.result import COLUMNS, LOWER_IS_BETTER, Ranking
-from zcbench.benchmarks.ranking.rows import rows
+from zcbench.benchmarks.ranking.rows import Row, rows
 from zcbench.benchmarks.ranking.supervised import card, with_supervised
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
-from zcbench.errors import RankingError
-from zcbench.proxies import REGISTRY
+from zcbench.errors import RankingError, ZcbenchError
+from zcbench.proxies.scoring.cards import card as proxy_card
 
 __all__ = ["COLUMNS", "LOWER_IS_BETTER", "UNITS", "ProxyFacts", "Ranking", "RankingOptions", "rank"]
 
@@ -77,7 +77,7 @@ def rank(
         "cluster rule": "every architecture by itself" if clusters is None else "the classes given",
         **({"ensembles": cards(ensembles, evidence.values)} if ensembles else {}),
         **({"supervised": card(supervision, evidence)} if how.supervised else {}),
-        **_counts(evidence, attempts, chosen),
+        **_counts(evidence, attempts, chosen, how.draws),
     }
     ranked = evidence.values.drop(columns=list(evidence.learned))
     return Ranking(
@@ -98,16 +98,20 @@ def _facts(attempts: pd.DataFrame, given: Mapping[str, ProxyFacts]) -> dict[str,
 
 
 def _with_direction(name: str, facts: ProxyFacts) -> ProxyFacts:
-    known = facts.higher_is_better is not None or bool(REGISTRY.trouble(name))
-    return facts if known else replace(facts, higher_is_better=REGISTRY.get(name).higher_is_better)
+    if facts.higher_is_better is not None:
+        return facts
+    try:
+        return replace(facts, higher_is_better=proxy_card(name).higher_is_better)
+    except ZcbenchError:  # of a plug-in that is not here
+        return facts
 
 
 def _counts(
-    evidence: Evidence, attempts: pd.DataFrame, subsets: Mapping[str, tuple[str, ...]]
+    evidence: Evidence, attempts: pd.DataFrame, subsets: Mapping[str, tuple[str, ...]], draws: int
 ) -> dict[str, str | dict[str, int]]:
     """Entries of the protocol about the architectures and the intervals."""
     return {
-        "interval": "percentile bootstrap",
+        "interval": "percentile bootstrap" if draws else "delta method",
         "classes": {name: int(evidence.classes[list(members)].nunique()) for name, members in subsets.items()},
         "architectures": {name: len(members) for name, members in subsets.items()},
         "versions": {str(name): int(version) for name, version in attempts.groupby("proxy")["version"].max().items()},
@@ -122,17 +126,23 @@ def _protocols(truths: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, object
 def _subset_table(evidence: Evidence, subset: str, archs: list[str], how: RankingOptions) -> pd.DataFrame:
     """The rows of one subset."""
     _check_common(subset, evidence.accuracies.loc[archs])
+    found = rows(evidence, archs, how)
+    if how.draws:
+        _draw_intervals(evidence, archs, how, found)
+    return pd.DataFrame([found[place] for place in sorted(found)]).assign(subset=subset)
+
+
+def _draw_intervals(
+    evidence: Evidence, archs: list[str], how: RankingOptions, found: Mapping[tuple[int, int], Row]
+) -> None:
+    """Replace the intervals of all rows by those of a bootstrap."""
     values, accuracies = evidence.values.loc[archs].to_numpy(), evidence.accuracies.loc[archs].to_numpy()
     units = evidence.classes[archs].to_numpy(str) if how.unit == "classes" else np.array(archs)
     replicates = bootstrap(values, accuracies, units, how.draws, how.seed)
     ends = [end for statistic in replicates for end in interval(statistic, how.confidence)]
-    reliabilities = {name: statistics.reliability(trial.loc[archs]) for name, trial in evidence.trials.items()}
-    found = rows(evidence, archs, how.k)
     for (t, p), row in found.items():
-        low_high = {name: end[p, t] for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}
-        row |= dict.fromkeys(low_high, statistics.NAN) if row["tau"] != row["tau"] else low_high
-        row |= {"subset": subset, "reliability": reliabilities[str(row["proxy"])]}
-    return pd.DataFrame([found[place] for place in sorted(found)])
+        if row["tau"] == row["tau"]:
+            row |= {name: end[p, t] for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}
 
 
 def _check_common(subset: str, accuracies: pd.DataFrame) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.ranking.evidence import COVERED
 from zcbench.benchmarks.ranking.ranking import Ranking
+from zcbench.benchmarks.ranking.sizes import COVERED
 from zcbench.errors import RankingError, unknown
 from zcbench.streams import numpy_stream
 

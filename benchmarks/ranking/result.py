@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from zcbench.benchmarks.ranking.evidence import COVERED
+from zcbench.benchmarks.ranking.sizes import COVERED
 from zcbench.errors import DataError, shortened, unknown
 from zcbench.lazy import load
 
@@ -59,8 +59,8 @@ class Ranking:
     Attributes:
         table: one row per (truth, subset, proxy). ``n`` architectures have a value; ``coverage`` is the share of the
             attempts made (architecture, seed) that are ok; ``[tau_low, tau_high]`` and ``[rho_low, rho_high]`` are
-            bootstrap intervals; ``tau_common`` is tau over the ``n_common`` architectures that all proxies of at least
-            `COVERED` have in common, NaN for a proxy that lacks one of them; ``note`` has
+            intervals of the delta method or of a bootstrap; ``tau_common`` is tau over the ``n_common`` architectures
+            that all proxies of at least `COVERED` have in common, NaN for a proxy that lacks one of them; ``note`` has
             the reason of a missing number, and the number of scored architectures if not all were. The statistics are
             those of `zcbench.benchmarks.statistics`, NaN where undefined. A supervised row is under the
             truth that it was trained on only.

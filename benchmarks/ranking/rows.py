@@ -1,105 +1,153 @@
-"""One row of the ranking table: every statistic of one proxy against one truth."""
+"""The rows of the ranking table: every statistic of one proxy against one truth."""
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.ranking.evidence import CONTROLS, Evidence, common, coverage
+from zcbench.benchmarks.ranking.evidence import Evidence, coverage
+from zcbench.benchmarks.ranking.options import RankingOptions
+from zcbench.benchmarks.ranking.sizes import CONTROLS, COVERED
 from zcbench.benchmarks.scoring.resamples import tau_spread
+from zcbench.benchmarks.statistics.columns import Column, Population
+from zcbench.benchmarks.statistics.comparison import Comparison, compare
 
 Row = dict[str, object]
 """One row of the ranking table, by column."""
 
+Mask = NDArray[np.bool_]
 
-def rows(evidence: Evidence, archs: list[str], k: float) -> dict[tuple[int, int], Row]:
-    """All rows of a set of architectures, by the places of truth and proxy, without intervals and reliability.
 
-    The truths of one proxy follow each other, since they share computations.
+def rows(evidence: Evidence, archs: list[str], how: RankingOptions) -> dict[tuple[int, int], Row]:
+    """All rows of a set of architectures, by the places of truth and proxy.
+
+    The intervals are those of the delta method; where ``how`` asks for draws, the caller replaces them.
 
     Args:
         evidence: scores, accuracies and sizes.
         archs: the set.
-        k: size of the top: a number, or a share of n if below 1.
+        how: size of the top, confidence and unit of the intervals.
     """
-    shared = {truth: common(evidence, truth, archs) for truth in evidence.accuracies.columns}
-    return {
-        (t, p): _row(evidence, proxy, truth, archs, k, shared[truth]) | {"truth": truth}
-        for p, proxy in enumerate(evidence.values.columns)
-        for t, truth in enumerate(evidence.accuracies.columns)
-        if evidence.learned.get(proxy, truth) == truth
-    }
+    members = _Members(evidence, archs, how.unit)
+    names = list(map(str, evidence.accuracies))
+    found: dict[tuple[int, int], Row] = {}
+    for p, proxy in enumerate(map(str, evidence.values)):
+        wanted = [t for t, truth in enumerate(names) if evidence.learned.get(proxy, truth) == truth]
+        reliability = statistics.reliability(evidence.trials[proxy].iloc[members.places])
+        for t, mask, compared in members.compared(p, wanted):
+            row = _row(members, proxy, t, mask, compared) | {"truth": names[t], "reliability": reliability}
+            row |= compared.statistics(how.k) | compared.intervals(how.confidence)
+            found[t, p] = row | members.common_tau(p, t, mask, compared.tau)
+    return found
 
 
-def _row(evidence: Evidence, proxy: str, truth: str, archs: list[str], k: float, shared: "pd.Index[str]") -> Row:
-    """One row of the table, without intervals and reliability."""
-    accuracy = evidence.accuracies.loc[archs, truth].dropna()
-    score = evidence.values.loc[accuracy.index, proxy].dropna()
-    x, y = score.to_numpy(), accuracy[score.index].to_numpy()
-    sizes = {name: evidence.sizes.loc[score.index, name].to_numpy() for name in CONTROLS}
-    row = _statistics(x, y, sizes["macs"], k) | _partials(x, y, sizes)
-    row |= {"n_common": len(shared), "tau_common": _tau_over(shared, score, accuracy)}
-    row |= tau_spread(evidence.trials[proxy].loc[score.index], y)
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    """What all scores that are known for the same architectures share."""
+
+    accuracies: list[Column]
+    population: Population
+
+
+@dataclass(frozen=True, eq=False)
+class _Members:
+    """The architectures of a subset, as arrays with one row each."""
+
+    evidence: Evidence
+    archs: list[str]
+    unit: str
+    _known: dict[tuple[bytes, tuple[int, ...]], _Shared] = field(default_factory=dict)
+
+    @cached_property
+    def places(self) -> NDArray[np.intp]:
+        """Row of each architecture in the tables of the evidence."""
+        return self.evidence.values.index.get_indexer(pd.Index(self.archs))
+
+    @cached_property
+    def values(self) -> statistics.Array:
+        """Scores, NaN where there is none; shape (n, P)."""
+        return self.evidence.values.to_numpy()[self.places]
+
+    @cached_property
+    def accuracies(self) -> statistics.Array:
+        """Accuracies, NaN where unknown; shape (n, T)."""
+        return self.evidence.accuracies.to_numpy()[self.places]
+
+    @cached_property
+    def sizes(self) -> dict[str, statistics.Array]:
+        """Sizes by name."""
+        return {name: self.evidence.sizes[name].to_numpy()[self.places] for name in CONTROLS}
+
+    @cached_property
+    def units(self) -> NDArray[np.intp]:
+        """Number of the unit of each architecture."""
+        if self.unit == "classes":
+            return np.unique(self.evidence.classes.to_numpy(str)[self.places], return_inverse=True)[1]
+        return np.arange(len(self.archs))
+
+    @cached_property
+    def common(self) -> list[Mask]:
+        """Per truth the architectures that have an accuracy, and a value of every proxy of at least `COVERED`."""
+        own = ~self.evidence.values.columns.isin(list(self.evidence.learned))
+        has = np.isfinite(self.values[:, own])
+        found = []
+        for known in np.isfinite(self.accuracies).T:
+            counted = has[:, has[known].mean(axis=0) >= COVERED]
+            found.append(known & counted.all(axis=1))
+        return found
+
+    def compared(self, proxy: int, truths: Sequence[int]) -> Iterator[tuple[int, Mask, Comparison]]:
+        """Each truth with the architectures that have a score and an accuracy, and the comparison over them."""
+        known = np.isfinite(self.values[:, [proxy]]) & np.isfinite(self.accuracies)
+        alike: dict[bytes, list[int]] = {}
+        for t in truths:
+            alike.setdefault(known[:, t].tobytes(), []).append(t)
+        for text, those in alike.items():
+            mask = np.frombuffer(text, dtype=bool)
+            shared = self._shared(mask, tuple(those))
+            found = compare(Column(self.values[mask, proxy]), shared.accuracies, shared.population)
+            yield from ((t, mask, one) for t, one in zip(those, found))
+
+    def common_tau(self, proxy: int, truth: int, mask: Mask, tau: float) -> dict[str, float]:
+        """Tau-b over the common architectures, NaN where one of them has no score, and their number."""
+        shared = self.common[truth]
+        if (shared & ~mask).any():
+            tau = statistics.NAN
+        elif (shared != mask).any():
+            tau = statistics.kendall(self.values[shared, proxy], self.accuracies[shared, truth])
+        return {"tau_common": tau, "n_common": int(shared.sum())}
+
+    def _shared(self, mask: Mask, truths: tuple[int, ...]) -> _Shared:
+        key = mask.tobytes(), truths
+        if key not in self._known:
+            units = np.unique(self.units[mask], return_inverse=True)[1]
+            population = Population({name: Column(size[mask]) for name, size in self.sizes.items()}, units)
+            self._known[key] = _Shared([Column(self.accuracies[mask, t]) for t in truths], population)
+        return self._known[key]
+
+
+def _row(members: _Members, proxy: str, truth: int, mask: Mask, compared: Comparison) -> Row:
+    """What is known of a proxy beside its statistics."""
+    evidence, known = members.evidence, np.isfinite(members.accuracies[:, truth])
+    trials = evidence.trials[proxy].iloc[members.places[mask]]
+    share, made = coverage(evidence, proxy, members.places[known])
     about = dict(evidence.about.loc[proxy])
-    share, made = coverage(evidence, proxy, accuracy.index)
-    notes = [about["note"], made, *_notes(x, y, row)]
-    if len(accuracy) < len(archs):
-        notes.append(f"accuracy known for {len(accuracy)} of {len(archs)}")
-    return about | row | {"proxy": proxy, "n": len(x), "coverage": share, "note": "; ".join(filter(None, notes))}
+    notes = [about["note"], made, *_notes(compared)]
+    if not known.all():
+        notes.append(f"accuracy known for {known.sum()} of {len(known)}")
+    spread = tau_spread(trials, compared.accuracy.values)
+    counted = {"proxy": proxy, "n": int(mask.sum()), "coverage": share, "note": "; ".join(filter(None, notes))}
+    return about | spread | counted
 
 
-def _tau_over(shared: "pd.Index[str]", score: pd.Series, accuracy: pd.Series) -> float:
-    """Tau-b over some architectures; NaN where one of them has no score."""
-    if not shared.isin(score.index).all():
-        return statistics.NAN
-    return _correlation("tau", score[shared].to_numpy(), accuracy[shared].to_numpy())
-
-
-def _statistics(x: statistics.Array, y: statistics.Array, macs: statistics.Array, k: float) -> dict[str, float]:
-    best, worst = statistics.ranks_at_k(x, y, k)
-    return {
-        "tau": _correlation("tau", x, y),
-        "rho": _correlation("rho", x, y),
-        "pearson": statistics.pearson(x, y),
-        "weighted_tau": statistics.weighted_kendall(x, y),
-        "ndcg": statistics.ndcg(x, y),
-        "precision_at_k": statistics.precision_at_k(x, y, k),
-        "k": statistics.count(k, len(x)),
-        "best_rank_at_k": best,
-        "worst_rank_at_k": worst,
-        "regret": statistics.regret(x, y),
-        "tau_top10": statistics.top_kendall(x, y),
-        "tau_within_macs_bins": statistics.kendall_within_bins(x, y, macs),
-        "information_gain": statistics.information_gain(x, y, macs),
-    }
-
-
-def _partials(x: statistics.Array, y: statistics.Array, sizes: Mapping[str, statistics.Array]) -> dict[str, float]:
-    together = {"rho_given_sizes": statistics.partial_spearman(x, y, sizes["params"], sizes["macs"])}
-    return together | {
-        f"{label}_given_{name}": statistics.partial(*(_correlation(label, *pair) for pair in ((x, y), (x, z), (y, z))))
-        for label in ("tau", "rho")
-        for name, z in sizes.items()
-    }
-
-
-def _correlation(label: str, one: statistics.Array, other: statistics.Array) -> float:
-    """Tau-b or rho of two columns, cached for the rows that follow each other."""
-    return _of_bytes(label, one.tobytes(), other.tobytes())
-
-
-@lru_cache(maxsize=64)
-def _of_bytes(label: str, one: bytes, other: bytes) -> float:
-    correlation = {"tau": statistics.kendall, "rho": statistics.spearman}[label]
-    return correlation(np.frombuffer(one), np.frombuffer(other))
-
-
-def _notes(x: statistics.Array, y: statistics.Array, row: Mapping[str, float]) -> list[str]:
+def _notes(compared: Comparison) -> list[str]:
     """Reasons of missing numbers."""
-    if len(x) < 3:
+    if compared.score.values.size < 3:
         return ["fewer than 3 values"]
-    if statistics.constant(x, y):
-        return ["constant" if statistics.constant(x) else "constant accuracy"]
-    return [f"not separable from {name}" for name in CONTROLS if np.isnan(row[f"tau_given_{name}"])]
+    if compared.undefined:
+        return ["constant" if compared.score.constant else "constant accuracy"]
+    return [f"not separable from {name}" for name in CONTROLS if not compared.separable(name)]

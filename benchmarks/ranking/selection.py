@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.ranking.evidence import SIZES
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import RankingError, unknown
 from zcbench.streams import numpy_stream
 

@@ -9,18 +9,19 @@ import pandas as pd
 
 from zcbench import spaces
 from zcbench.benchmarks.ranking.ensembles import Ensemble, choose
-from zcbench.benchmarks.ranking.evidence import COVERED, ProxyFacts
+from zcbench.benchmarks.ranking.evidence import ProxyFacts
 from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.ranking import rank
 from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.selection import Selection, SelectionOptions, select_ensemble
+from zcbench.benchmarks.ranking.sizes import COVERED
 from zcbench.benchmarks.ranking.supervised import folds
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.merging import join
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.resamples import pool, seeds_of
 from zcbench.errors import RankingError, UnknownNameError, unknown
-from zcbench.proxies import REGISTRY
+from zcbench.proxies.scoring.cards import card, cards
 from zcbench.spaces import KnownNetworks, Space
 from zcbench.spaces.networks import NetworkCard
 
@@ -70,7 +71,7 @@ def rank_run(
     joined, parts = join(mine, others), runs | others
     scores = joined.scores if archs is None else joined.scores[joined.scores["arch"].isin(list(archs))]
     space = space_of(protocol, str(run), description)
-    archs = list(dict.fromkeys(scores["arch"]))
+    archs = list(map(str, scores["arch"].unique()))
     check_truths(space, truths, archs)
     taken = {name: source.to_json() for name, source in joined.sources.items()}
     facts = known_facts(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
@@ -81,7 +82,7 @@ def rank_run(
         clusters={arch: space.canonical(arch) for arch in archs},
         subsets=_chosen(_subsets(space, scores, archs, truths), subsets),
         facts={name: replace(known, note=joined.notes.get(name, "")) for name, known in facts.items()},
-        ensembles=choose(ensembles, {*REGISTRY.names(), *facts}, facts),
+        ensembles=choose(ensembles, {*cards()[0], *cards()[1], *facts}, facts),
         options=RankingOptions.of(options, fields),
         protocol={"scores": _card(protocol, own, description), **({"beside": taken} if beside else {})},
     )
@@ -127,12 +128,18 @@ def known_facts(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]])
         baselines = set(request.get("baselines", ()))
         for name, higher in dict(request.get("higher_is_better", {})).items():
             noted[name] = ProxyFacts(bool(higher), "baseline" if name in baselines else "proxy")
-    return {name: noted[name] if name in noted and name not in REGISTRY else _registered(name) for name in names}
+    return {name: _registered(name, noted.get(name)) for name in names}
 
 
-def _registered(name: str) -> ProxyFacts:
-    item = REGISTRY.get(name)
-    return ProxyFacts(item.higher_is_better, "baseline" if item.baseline else "proxy")
+def _registered(name: str, noted: ProxyFacts | None) -> ProxyFacts:
+    """Facts of a proxy that is known here; those of the run for another one."""
+    try:
+        known = card(name)
+    except UnknownNameError:
+        if noted is None:
+            raise
+        return noted
+    return ProxyFacts(known.higher_is_better, "baseline" if known.baseline else "proxy")
 
 
 def _card(protocol: Protocol, scores: pd.DataFrame, description: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,7 +232,7 @@ def select_run(
     batches: Sequence[str | Path] = (),
     beside: Sequence[str | Path] = (),
     options: SelectionOptions | None = None,
-    draws: int = 1000,
+    draws: int = 0,
 ) -> tuple[Selection, Ranking]:
     """Choose an ensemble on half of the architectures of a run, and rank it on the other half with all other scores.
 
@@ -236,7 +243,7 @@ def select_run(
         beside: other scores, as in `rank_run`.
         options: what to choose from, and by which criterion; without ``candidates`` they are the proxies with a value
             for at least nine in ten of the architectures in every truth.
-        draws: bootstrap draws of the ranking.
+        draws: bootstrap draws of the ranking; 0 for intervals of the delta method.
 
     Returns:
         The selection, and a ranking with the subsets ``training`` and ``judging``, which has the best ensemble of every
@@ -245,7 +252,7 @@ def select_run(
     Raises:
         RankingError: as in `rank_run` and `zcbench.benchmarks.ranking.selection.select_ensemble`.
     """
-    whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none", draws=1)
+    whole = rank_run(run, truths, batches=batches, beside=beside, subsets=("all",), ensembles="none")
     share = whole.scores.loc[whole.accuracies.dropna().index].notna().mean()
     able = tuple(map(str, share.index[share >= COVERED]))
     protocol, _, description = bundled.load(run)

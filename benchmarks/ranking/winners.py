@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zcbench.benchmarks.ranking.ensembles import ENSEMBLES, RULES
-from zcbench.benchmarks.ranking.evidence import SIZES
 from zcbench.benchmarks.ranking.result import Ranking
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.benchmarks.ranking.study import rank_run
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.truths.lookup import truth as look_up
@@ -183,7 +183,7 @@ def _ranking(run: str, truth: str | None, data_dir: Path | None) -> Ranking:
         )
     table = look_up(truth, data_dir)
     try:
-        return rank_run(run, {truth: table}, subsets=("all",), draws=1)
+        return rank_run(run, {truth: table}, subsets=("all",))
     except UnknownNameError as error:
         lacking = sorted(name for name in set(bundled.load(run)[1]["proxy"]) if name not in REGISTRY)
         raise (_lacks(lacking, run) if lacking else error) from error

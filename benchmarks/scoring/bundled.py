@@ -7,14 +7,16 @@
 
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from zcbench.benchmarks.scoring import packing
-from zcbench.benchmarks.scoring.folder import load_run
-from zcbench.benchmarks.scoring.packing import Scores
+from zcbench.benchmarks.scoring import cards
 from zcbench.errors import StoreError, nearest, shortened, unknown
 from zcbench.storage.files import is_folder
 from zcbench.storage.parquet import SUFFIX
 from zcbench.storage.run_folder import Json
+
+if TYPE_CHECKING:  # pandas is imported where scores are read: a list of names needs cards only
+    from zcbench.benchmarks.scoring.packing import Scores
 
 _FOLDER = Path(str(files("zcbench.benchmarks.scoring") / "tables"))
 
@@ -35,7 +37,7 @@ def path(name: str) -> Path:
     return _FOLDER / f"{name}{SUFFIX}"
 
 
-def scores(name: str) -> Scores:
+def scores(name: str) -> "Scores":
     """Bundled scores, in the form of `zcbench.benchmarks.scoring.folder.load_run`.
 
     Returns:
@@ -49,16 +51,21 @@ def scores(name: str) -> Scores:
         >>> protocol.space
         'nasbench201(channels=16,cells=5)'
     """
+    from zcbench.benchmarks.scoring import packing
+
     return packing.read(path(name))
 
 
-def load(given: str | Path) -> Scores:
+def load(given: str | Path) -> "Scores":
     """Scores of a run folder, of a packed file, or bundled; a folder comes before a name.
 
     Raises:
         StoreError: ``given`` is none of the three, or the run has no scores.
         DataError: the packed file cannot be read.
     """
+    from zcbench.benchmarks.scoring import packing
+    from zcbench.benchmarks.scoring.folder import load_run
+
     found = _locate(given)
     return load_run(found) if found.is_dir() else packing.read(found)
 
@@ -71,7 +78,12 @@ def card(given: str | Path) -> Json:
         DataError: the packed file cannot be read.
     """
     found = _locate(given)
-    return packing.describe(*load_run(found)) if found.is_dir() else packing.card(found)
+    if not found.is_dir():
+        return cards.card(found)
+    from zcbench.benchmarks.scoring import packing
+    from zcbench.benchmarks.scoring.folder import load_run
+
+    return packing.describe(*load_run(found))
 
 
 def unpack(given: str | Path, folder: str | Path) -> Json:
@@ -81,6 +93,8 @@ def unpack(given: str | Path, folder: str | Path) -> Json:
         StoreError: ``given`` is neither; or as `packing.unpack`.
         DataError: as `packing.unpack`.
     """
+    from zcbench.benchmarks.scoring import packing
+
     return packing.unpack(_locate(given), folder)
 
 

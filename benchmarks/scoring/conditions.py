@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from zcbench import datasets, references, spaces
-from zcbench.benchmarks.scoring.options import NetworkOptions, Setup
-from zcbench.benchmarks.scoring.teachers import LARGEST, NO_TEACHER, TeacherChoice, build_teacher, read_teacher
+from zcbench.benchmarks.scoring.options import LARGEST, NO_TEACHER, NetworkOptions, Setup
+from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, read_teacher
 from zcbench.datasets import Batch
 from zcbench.errors import BatchError, TeacherError, unknown
 from zcbench.proxies import Loss, Output, Proxy, resolve

@@ -8,7 +8,6 @@ from zcbench.benchmarks.scoring.definitions import agreed_networks
 from zcbench.benchmarks.scoring.packing import Scores
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.errors import ProtocolError
-from zcbench.proxies import REGISTRY
 
 #: Fields that change the numbers: runs that differ here are never merged. The fingerprint identifies the batch.
 ESSENTIAL = (
@@ -103,6 +102,8 @@ def _with(joined: Joined, protocol: Protocol, name: str, other: Scores) -> Joine
     both = versions.index.intersection(own.index)
     left = {str(p): f"here at version {own[p]} already, theirs is {versions[p]}" for p in both}
     if teacher:
+        from zcbench.proxies import REGISTRY  # imports PyTorch, which most rankings do without
+
         left |= {str(p): "another teacher" for p in versions.index if p not in own and REGISTRY.get(p).needs_teacher}
     rows = frame[~frame["proxy"].isin(list(left)) & frame["arch"].isin(set(joined.scores["arch"]))]
     taken = {str(p): int(v) for p, v in versions.items() if p in set(rows["proxy"])}

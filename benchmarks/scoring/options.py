@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 LAYOUTS = ("contiguous", "channels_last")
+LARGEST = "largest"  # architecture of the space, as a teacher
+NO_TEACHER = "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ Everything is kept to the bit except ``seconds``, which are rounded to three sig
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,49 +19,22 @@ import pandas as pd
 import pyarrow as pa
 
 import zcbench
+from zcbench.benchmarks.scoring.cards import PARQUET, card, check
 from zcbench.benchmarks.scoring.definitions import agreed, by_version
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, load_run, locked
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.store import COLUMNS, Row, Store
 from zcbench.errors import DataError, ProtocolError, StoreError, unknown
 from zcbench.runtime.crew import TRANSIENT
-from zcbench.spaces.networks import are_cards
 from zcbench.storage.fingerprint import fingerprint
-from zcbench.storage.parquet import SUFFIX, CardedParquet, require_suffix
+from zcbench.storage.parquet import SUFFIX, require_suffix
 from zcbench.storage.run_folder import Json
 
-_PARQUET = CardedParquet(
-    b"zcbench scores",
-    "scores",
-    "Expected a file that 'zcbench scores pack' wrote; check the path, or pack the runs again.",
-)
 _KEY = ["arch", "proxy", "version", "seed"]
 _PARTS = ("value", "status", "reason", "seconds")
 _DIGITS = 3  # of the seconds
 _LEVEL = 19  # of zstd: it is written once and read often
 
-
-def _entry(value: object) -> bool:
-    """Whether a value is what a card says of one proxy."""
-    if not isinstance(value, dict) or not isinstance(value.get("proxy"), str) or type(value.get("version")) is not int:
-        return False
-    maps = isinstance(value.get("attempts"), dict) and isinstance(value.get("statuses"), dict)
-    return maps and isinstance(value.get("seconds"), int | float)
-
-
-#: What a card must have, and of which form.
-_CARD: dict[str, Callable[[object], bool]] = {
-    "protocol": lambda value: isinstance(value, dict),
-    "requests": lambda value: isinstance(value, list) and all(isinstance(request, dict) for request in value),
-    "architectures": lambda value: type(value) is int,
-    "scores": lambda value: type(value) is int,
-    "proxies": lambda value: isinstance(value, list) and all(map(_entry, value)),
-    "sha256": lambda value: isinstance(value, str),
-}
-#: What it may have.
-_OPTIONAL: dict[str, Callable[[object], bool]] = {
-    "networks": lambda value: isinstance(value, dict) and are_cards(value)
-}
 
 #: Protocol, scores as `Store.scores` gives them, and the description of the requests.
 Scores = tuple[Protocol, pd.DataFrame, Json]
@@ -117,34 +90,18 @@ def read(file: str | Path, *, all_versions: bool = False) -> Scores:
         DataError: the file is missing, damaged, of another version, or holds no scores.
     """
     path = Path(file)
-    table, about = _PARQUET.read(path)
-    _check(path, about)
+    table, about = PARQUET.read(path)
+    check(path, about)
     try:
         frame = _long(table, about["proxies"])
         protocol = Protocol.from_json(json.dumps(about["protocol"]))
     except (ValueError, LookupError, TypeError, ProtocolError, pa.ArrowException) as error:
-        raise _PARQUET.unreadable(path, error) from error
+        raise PARQUET.unreadable(path, error) from error
     if not all_versions:
         frame = frame[frame["version"] == frame.groupby("proxy")["version"].transform("max")]
     frame = frame.sort_values(["arch", "seed", "proxy", "version"], ignore_index=True)
     definitions: Json = {name: about[name] for name in ("contents", "networks") if name in about}
     return protocol, frame, {"requests": about["requests"], **definitions}
-
-
-def card(file: str | Path) -> Json:
-    """The card inside a packed file, see `describe`; no score is read.
-
-    Raises:
-        DataError: the file is missing, damaged, of another version, or holds no scores.
-    """
-    return _check(Path(file), _PARQUET.card(Path(file)))
-
-
-def _check(path: Path, about: Json) -> Json:
-    checked = _CARD | {key: fits for key, fits in _OPTIONAL.items() if key in about}
-    if odd := sorted(key for key, fits in checked.items() if not fits(about.get(key))):
-        raise _PARQUET.unreadable(path, f"its card is damaged in {', '.join(odd)}")
-    return about
 
 
 def describe(protocol: Protocol, frame: pd.DataFrame, description: Json) -> Json:
@@ -163,7 +120,7 @@ def describe(protocol: Protocol, frame: pd.DataFrame, description: Json) -> Json
     return {
         **({"contents": contents} if contents else {}),
         **({"networks": networks} if networks else {}),
-        "format": _PARQUET.version,
+        "format": PARQUET.version,
         "protocol": protocol.to_dict(),
         "protocol_sha256": protocol.hash(),
         "requests": [_public(request) for request in description["requests"]],
@@ -305,7 +262,7 @@ def _rows(frame: pd.DataFrame) -> Iterator[Row]:
 
 def _write(table: pa.Table, about: Json, file: Path) -> None:
     values = [name for entry in about["proxies"] for name in _names(entry)[:1]]
-    _PARQUET.write(
+    PARQUET.write(
         table,
         about,
         file,

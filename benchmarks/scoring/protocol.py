@@ -3,17 +3,16 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, get_origin
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, get_origin
 
-import torch
-from torch import Tensor
-
-from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.options import require_known
-from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.errors import ProtocolError
 from zcbench.spaces import KnownNetworks, Space
+
+if TYPE_CHECKING:
+    from zcbench.benchmarks.scoring.conditions import Conditions
+    from zcbench.benchmarks.scoring.teachers import TeacherChoice
 
 #: Raised when the meaning of a stored score changes.
 SCORE_SCHEMA = 1
@@ -24,6 +23,13 @@ _CODE = ("space_sha256", "teacher_space_sha256")
 #: Fields of inputs, outputs and losses of one's own; left out of the text where there are none.
 _OWN = ("inputs", "output", "output_sha256", "loss", "loss_sha256")
 _ADDED |= dict.fromkeys((*_CODE, *_OWN))
+
+
+def _torch_version() -> str:
+    """Version and build of PyTorch, which is not imported where a stored protocol is read."""
+    import torch
+
+    return str(torch.__version__)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class Protocol:
     teacher_init: str | None = None
     teacher_file_sha256: str | None = None
     teacher_checkpoint_sha256: str | None = None
-    torch: str = torch.__version__
+    torch: str = field(default_factory=_torch_version)
     schema: int = SCORE_SCHEMA
     space_sha256: str | None = None
     teacher_space_sha256: str | None = None
@@ -92,8 +98,10 @@ class Protocol:
         require_known(self.dtype, self.layout)
 
     @classmethod
-    def of(cls, conditions: Conditions) -> "Protocol":
+    def of(cls, conditions: "Conditions") -> "Protocol":
         """Protocol of scores that are made under ``conditions``."""
+        from torch import Tensor
+
         space, batch, teacher = conditions.space, conditions.batch, conditions.teacher
         return cls(
             space=space.spec,
@@ -209,7 +217,7 @@ def _fits(value: object, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def _teacher_fields(teacher: TeacherChoice, space: Space, init: str) -> dict[str, Any]:
+def _teacher_fields(teacher: "TeacherChoice", space: Space, init: str) -> dict[str, Any]:
     drawn = teacher.file is None and teacher.checkpoint is None
     return {
         "teacher": teacher.label,

@@ -28,7 +28,7 @@ from zcbench.runtime.execution import Execution
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
 from zcbench.spaces import Space
-from zcbench.spaces.measuring import Cost
+from zcbench.spaces.cost import Cost
 
 
 class RunInterrupted(Interrupted):

@@ -10,14 +10,13 @@ from torch import Tensor, nn
 
 from zcbench import references, spaces
 from zcbench.benchmarks.scoring.checkpoints import load_weights
+from zcbench.benchmarks.scoring.options import LARGEST
 from zcbench.errors import TeacherError, writable
 from zcbench.references import Reference
 from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.streams import seeded
 
-LARGEST = "largest"
-NO_TEACHER = "none"
 _ELSEWHERE = re.compile(r"(\w+(?:\([^()]*\))?):(.+)")
 
 

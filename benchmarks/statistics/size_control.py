@@ -53,9 +53,18 @@ def partial_spearman(x: Array, y: Array, *controls: Array) -> float:
     if len(x) < 3:
         return NAN
     design = np.column_stack([np.ones(len(x)), *ranks[2:]])
-    left = [rank - design @ np.linalg.lstsq(design, rank, rcond=None)[0] for rank in ranks[:2]]
-    floor = 1e-8 * np.linalg.norm(ranks[0])
-    return pearson(*left) if min(map(np.linalg.norm, left)) > floor else NAN
+    return pearson_of_residuals(*(residuals(rank, design) for rank in ranks[:2]))
+
+
+def residuals(ranks: Array, design: Array) -> Array:
+    """Ranks less their least-squares fit by the columns of ``design``."""
+    return np.asarray(ranks - design @ np.linalg.lstsq(design, ranks, rcond=None)[0])
+
+
+def pearson_of_residuals(one: Array, other: Array) -> float:
+    """Pearson's correlation of residual ranks; NaN where the fit leaves nothing of one of them."""
+    floor = 1e-8 * np.linalg.norm(np.arange(1, one.size + 1))
+    return pearson(one, other) if min(map(np.linalg.norm, (one, other))) > floor else NAN
 
 
 def kendall_per_bin(score: Array, accuracy: Array, size: Array, bins: int = 10) -> pd.DataFrame:
@@ -66,12 +75,17 @@ def kendall_per_bin(score: Array, accuracy: Array, size: Array, bins: int = 10) 
     Returns:
         Columns ``low, high`` (smallest and largest size in the bin), ``n, tau`` (NaN where undefined).
     """
-    bin_of = equal_count_bins(size, min(bins, max(2, size.size // 10)))
+    bin_of = equal_count_bins(size, number_of_bins(size.size, bins))
     members = [bin_of == label for label in np.unique(bin_of)]
     return pd.DataFrame(
         [(size[m].min(), size[m].max(), int(m.sum()), kendall(score[m], accuracy[m])) for m in members],
         columns=["low", "high", "n", "tau"],
     )
+
+
+def number_of_bins(n: int, bins: int = 10) -> int:
+    """Bins of a size for n architectures: ``bins``, or fewer with less than 10 architectures a bin, but two."""
+    return min(bins, max(2, n // 10))
 
 
 def kendall_within_bins(score: Array, accuracy: Array, size: Array, bins: int = 10) -> float:
@@ -84,8 +98,16 @@ def kendall_within_bins(score: Array, accuracy: Array, size: Array, bins: int = 
     """
     if constant(score, accuracy):
         return NAN
-    table = kendall_per_bin(score, accuracy, size, bins).dropna()
-    return float(np.average(table["tau"], weights=table["n"] * (table["n"] - 1))) if len(table) else NAN
+    return kendall_of_bins(score, accuracy, equal_count_bins(size, number_of_bins(size.size, bins)))
+
+
+def kendall_of_bins(score: Array, accuracy: Array, bin_of: NDArray[np.intp]) -> float:
+    """`kendall_within_bins` of the bin of each architecture, for columns that are not constant."""
+    members = [bin_of == label for label in np.unique(bin_of)]
+    taus = np.array([kendall(score[own], accuracy[own]) for own in members])
+    pairs = np.array([own.sum() * (own.sum() - 1) for own in members])
+    known = np.isfinite(taus)
+    return float(np.average(taus[known], weights=pairs[known])) if known.any() else NAN
 
 
 def information_gain(score: Array, accuracy: Array, size: Array) -> float:
@@ -105,11 +127,18 @@ def information_gain(score: Array, accuracy: Array, size: Array) -> float:
     """
     if constant(score, accuracy):
         return NAN
-    bins = max(2, round((score.size / 5) ** (1 / 3)))
-    s, a, z = (equal_count_bins(column, bins) for column in (score, accuracy, size))
-    return sum(float(np.mean(z == label)) * _excess(s[z == label], a[z == label]) for label in np.unique(z)) / math.log(
-        2
-    )
+    return gain_of_bins(*(equal_count_bins(column, bins_of_gain(score.size)) for column in (score, accuracy, size)))
+
+
+def bins_of_gain(n: int) -> int:
+    """Number of bins b of the information gain for n architectures."""
+    return max(2, round((n / 5) ** (1 / 3)))
+
+
+def gain_of_bins(s: NDArray[np.intp], a: NDArray[np.intp], z: NDArray[np.intp]) -> float:
+    """`information_gain` of the bins of score, accuracy and size."""
+    nats = sum(float(np.mean(z == label)) * _excess(s[z == label], a[z == label]) for label in np.unique(z))
+    return nats / math.log(2)
 
 
 def equal_count_bins(values: Array, bins: int) -> NDArray[np.intp]:

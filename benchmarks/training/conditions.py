@@ -8,7 +8,8 @@ from zcbench import datasets, spaces
 from zcbench.benchmarks.scoring.choosing import choose
 from zcbench.benchmarks.scoring.options import Sample
 from zcbench.benchmarks.scoring.sampling import stratified, uniform
-from zcbench.benchmarks.scoring.teachers import LARGEST, TeacherChoice, read_teacher
+from zcbench.benchmarks.scoring.teachers import TeacherChoice, read_teacher
+from zcbench.benchmarks.training.options import TruthSetup
 from zcbench.benchmarks.training.protocol import sample_in
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.training.images import TrainingData
@@ -60,43 +61,6 @@ class TruthConditions:
     kd: KDSetting | None = None
     init: str = "default"
     device: str = "cpu"
-
-
-@dataclass(frozen=True)
-class TruthSetup:
-    """Conditions of a truth by name; `prepare` looks the names up.
-
-    Attributes:
-        space: architecture space, with options as in nasbench201(channels=8,cells=3).
-        dataset: images: cifar10, cifar100 or digits, with options as in
-            cifar10(files=1,side=16,images=10000,test_images=5000). Accuracies are on the test split.
-        label: what the table calls the data set.
-        distillers: distillation losses with hyperparameters, separated by commas, as kd(temperature=2),at.
-        weights: weights of the cross-entropy and of the losses, as ce=.1,kd=.9.
-        teacher: teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20, or
-            FILE.py:FUNCTION.
-        teacher_checkpoint: its weights.
-        teacher_seed: seed of its training.
-        teacher_epochs: epochs of its training.
-        teacher_augmentation: augmentation of its training.
-        init: initialisation: default, kaiming, xavier or normal.
-        device: where to train: cpu or cuda.
-        data_dir: folder with images and accuracies.
-    """
-
-    space: str = "nasbench201"
-    dataset: str = "cifar10"
-    label: str | None = None
-    distillers: tuple[str, ...] | None = None
-    weights: Mapping[str, float] | None = None
-    teacher: str = LARGEST
-    teacher_checkpoint: Path | None = None
-    teacher_seed: int = 1000
-    teacher_epochs: int | None = None
-    teacher_augmentation: str | None = None
-    init: str = "default"
-    device: str = "cpu"
-    data_dir: Path | None = None
 
 
 def prepare(setup: TruthSetup, recipe: Recipe, *, kd: bool = True) -> TruthConditions:

@@ -17,7 +17,7 @@ from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
 from zcbench.benchmarks.training.protocol import DESCRIPTION, TruthProtocol, TruthRequest
 from zcbench.benchmarks.training.tables import make_tables
 from zcbench.benchmarks.training.workers import TEACHER
-from zcbench.benchmarks.truths.packed import PARQUET
+from zcbench.benchmarks.truths.cards import TRAININGS
 from zcbench.errors import DataError
 from zcbench.storage.fingerprint import fingerprint
 from zcbench.storage.parquet import require_suffix
@@ -61,7 +61,7 @@ def pack(folder: str | Path, file: str | Path) -> Json:
     if rows.empty:
         raise DataError(f"{home} has no architecture with all its trainings. Expected at least one; train on.")
     table, content = _content(rows, _with_teacher(about["protocol"], log), about["requests"])
-    PARQUET.write(table, content, goal)
+    TRAININGS.write(table, content, goal)
     return content | {"left_out": left_out}
 
 
@@ -74,7 +74,7 @@ def _content(rows: pd.DataFrame, protocol: Json, requests: Sequence[Json]) -> tu
     rows = rows.sort_values(["arch", "setting", "seed"])
     packed = pa.Table.from_pandas(rows, SCHEMA, preserve_index=False).replace_schema_metadata()
     card = {
-        "format": PARQUET.version,
+        "format": TRAININGS.version,
         "protocol": protocol,
         "tables": {setting: table.protocol | note for setting, table in tables.items()},
         "requests": [{key: value for key, value in request.items() if key != "archs"} for request in requests],

@@ -1,8 +1,9 @@
 """Measured costs of published architectures: latency and energy on devices, and training times."""
 
-from pathlib import Path
+from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zcbench.benchmarks.truths.published.hw_nas_bench import PREFIX, hardware
 from zcbench.benchmarks.truths.published.nasbench201 import CONSTRAINED_TPE
@@ -10,6 +11,9 @@ from zcbench.benchmarks.truths.published.nasbench201 import training_seconds as 
 from zcbench.benchmarks.truths.sources import SOURCES, Source, check
 from zcbench.errors import DataError, unknown
 from zcbench.storage import files as folders
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def hardware_costs(dataset: str, data_dir: str | Path | None = None) -> pd.DataFrame:

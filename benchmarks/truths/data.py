@@ -15,11 +15,13 @@ from requests.exceptions import RequestException
 from zcbench.benchmarks.truths import sources
 from zcbench.benchmarks.truths.catalogue import PUBLISHED, SOURCES
 from zcbench.benchmarks.truths.costs import hardware_costs, hardware_sources, training_seconds
-from zcbench.benchmarks.truths.lookup import from_sources, source_paths, table_path, tables_here
+from zcbench.benchmarks.truths.listing import SHIPS, Entry, entries
+from zcbench.benchmarks.truths.lookup import from_sources
 from zcbench.benchmarks.truths.name import TruthName
 from zcbench.benchmarks.truths.official import from_nas_bench_201, from_nats_bench
 from zcbench.benchmarks.truths.packed import bundled
 from zcbench.benchmarks.truths.packed import read as read_packed
+from zcbench.benchmarks.truths.places import table_path, tables_here
 from zcbench.benchmarks.truths.sources import BASE_URL, Source
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import ChecksumError, DataError, unknown
@@ -27,6 +29,7 @@ from zcbench.storage import files as folders
 from zcbench.storage.files import replaced
 
 __all__ = [
+    "SHIPS",
     "fetch",
     "hardware_costs",
     "import_csv",
@@ -38,8 +41,6 @@ __all__ = [
     "verify",
 ]
 
-SHIPS = "bundled with zcbench"
-
 _SILENT: Callable[[str], object] = str
 
 
@@ -50,20 +51,7 @@ def list_data(data_dir: str | Path | None = None) -> pd.DataFrame:
         Columns ``name, kind`` (mean, single runs, costs), ``source, licence, rows, where``: the path of the stored
         table, the folder of the source files, "bundled with zcbench", or "not here".
     """
-    root = folders.data_folder(data_dir)
-    here = {**tables_here(folders.user_folder()), **tables_here(root)}
-    rows = []
-    for key in dict.fromkeys((*PUBLISHED, *here)):
-        entry = _published_entry(key, root) if key in PUBLISHED else _own_entry(here[key])
-        rows.append((key[0], "single runs" if key[1] else "mean", *entry[:3], str(here.get(key, entry[3]))))
-    for name, table in bundled().items():
-        if (name, True) not in here:
-            rows.append((name, "single runs", *_of_table(table), SHIPS))
-    for source in hardware_sources():
-        path = root / source.place
-        where = str(path) if path.exists() else "not here"
-        rows.append((source.name, "costs", source.origin, source.licence, 15625, where))
-    return pd.DataFrame(rows, columns=["name", "kind", "source", "licence", "rows", "where"])
+    return pd.DataFrame(entries(data_dir), columns=list(Entry._fields))
 
 
 def fetch(
@@ -168,26 +156,6 @@ def verify(data_dir: str | Path | None = None) -> pd.DataFrame:
         path = root / source.place
         rows.append((source.name, path, *_state(path, partial(sources.check, source=source))))
     return pd.DataFrame(rows, columns=["name", "path", "status", "reason"])
-
-
-def _published_entry(key: tuple[str, bool], root: Path) -> tuple[str, str, int, str]:
-    published = PUBLISHED[key]
-    origins = published.sources
-    where = str(root / "sources") if source_paths(published, root) else "not here"
-    licences = dict.fromkeys(origin.licence for origin in origins)
-    return " + ".join(origin.origin for origin in origins), " + ".join(licences), published.rows, where
-
-
-def _own_entry(path: Path) -> tuple[str, str, int, str]:
-    try:
-        table = TruthTable.read(path)
-    except DataError:
-        return "damaged: see 'zcbench data verify'", "", 0, str(path)
-    return *_of_table(table), str(path)
-
-
-def _of_table(table: TruthTable) -> tuple[str, str, int]:
-    return str(table.protocol["source"]), str(table.protocol["licence"]), len(table)
 
 
 def _sources_of(asked: str, progress: Callable[[str], object]) -> list[Source]:

@@ -8,6 +8,7 @@ from zcbench.benchmarks.truths import sources
 from zcbench.benchmarks.truths.catalogue import PUBLISHED
 from zcbench.benchmarks.truths.name import TruthName, labels, unknown_truth
 from zcbench.benchmarks.truths.packed import bundled, bundled_truth
+from zcbench.benchmarks.truths.places import source_paths, table_path, tables_here
 from zcbench.benchmarks.truths.sources import PublishedTruth
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError, RankingError
@@ -68,20 +69,6 @@ def named_truths(names: Names) -> list[str]:
     return found
 
 
-def table_path(folder: Path, name: str, per_run: bool = False) -> Path:
-    """Parquet file of the truth with this full name under the data directory ``folder``."""
-    return folder / "truth" / f"{name.replace('/', '__')}{'.runs' if per_run else ''}.parquet"
-
-
-def tables_here(folder: Path) -> dict[tuple[str, bool], Path]:
-    """Parquet tables under the data directory ``folder``: (full name, single runs?) to path."""
-    found = {}
-    for path in sorted((folder / "truth").glob("*.parquet")):
-        stem = path.name.removesuffix(".parquet")
-        found[stem.removesuffix(".runs").replace("__", "/"), stem.endswith(".runs")] = path
-    return found
-
-
 def from_sources(published: PublishedTruth, paths: Mapping[str, Path]) -> TruthTable:
     """Table of a published truth from its source files, given by source name, once their checksums are right.
 
@@ -90,12 +77,6 @@ def from_sources(published: PublishedTruth, paths: Mapping[str, Path]) -> TruthT
     """
     stamps = tuple((paths[source.name], paths[source.name].stat().st_mtime_ns) for source in published.sources)
     return _from_sources(published, stamps).copy()
-
-
-def source_paths(published: PublishedTruth, folder: Path) -> dict[str, Path] | None:
-    """Source files of a published truth under the data directory ``folder``, or nothing if one is not there."""
-    paths = {source.name: folder / source.place for source in published.sources}
-    return paths if all(path.is_file() for path in paths.values()) else None
 
 
 @lru_cache(maxsize=32)

@@ -9,16 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from zcbench.benchmarks.truths.bundled import bundled_files
+from zcbench.benchmarks.truths.cards import TRAININGS
 from zcbench.benchmarks.truths.name import SETTINGS, TruthName
 from zcbench.benchmarks.truths.sources import sha256
-from zcbench.benchmarks.truths.table import CARD, TruthTable
+from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import told
-from zcbench.storage.parquet import CardedParquet
 from zcbench.storage.run_folder import Json
-
-PARQUET = CardedParquet(
-    CARD, "trainings", "Expected a file that 'zcbench truth pack' wrote; check the path, or pack the folder again."
-)
 
 
 def by_setting(trainings: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -51,7 +47,7 @@ def card(file: str | Path) -> Json:
     Raises:
         DataError: the file is missing, damaged, of another version, or no packed truth.
     """
-    return _checked(Path(file), PARQUET.card(Path(file)))
+    return _checked(Path(file), TRAININGS.card(Path(file)))
 
 
 def _checked(path: Path, stored: Json) -> Json:
@@ -59,7 +55,7 @@ def _checked(path: Path, stored: Json) -> Json:
     if not isinstance(tables, dict) or not all(
         isinstance(about, dict) and "name" in about for about in tables.values()
     ):
-        raise PARQUET.unreadable(path, "its card is damaged in tables")
+        raise TRAININGS.unreadable(path, "its card is damaged in tables")
     return stored
 
 
@@ -69,7 +65,7 @@ def trainings(file: str | Path) -> pd.DataFrame:
     Raises:
         DataError: the file is missing, damaged, of another version, or no packed truth.
     """
-    return pd.DataFrame(PARQUET.read(Path(file))[0].to_pandas())
+    return pd.DataFrame(TRAININGS.read(Path(file))[0].to_pandas())
 
 
 def read(file: str | Path) -> dict[str, TruthTable]:
@@ -79,7 +75,7 @@ def read(file: str | Path) -> dict[str, TruthTable]:
         DataError: the file is missing, damaged, of another version, or no packed truth.
     """
     path = Path(file)
-    table, about = PARQUET.read(path)
+    table, about = TRAININGS.read(path)
     try:
         rows, digest = by_setting(table.to_pandas()), {path.name: sha256(path)}
         return {
@@ -87,7 +83,7 @@ def read(file: str | Path) -> dict[str, TruthTable]:
             for setting, protocol in _checked(path, about)["tables"].items()
         }
     except (KeyError, TypeError, ValueError) as error:
-        raise PARQUET.unreadable(path, f"its card and its rows do not fit ({told(error)})") from error
+        raise TRAININGS.unreadable(path, f"its card and its rows do not fit ({told(error)})") from error
 
 
 def bundled() -> dict[str, TruthTable]:

@@ -12,6 +12,8 @@ from zcbench import spaces
 from zcbench.benchmarks.statistics import NAN, kendall, partial, reliability
 from zcbench.benchmarks.statistics.agreement import agreement
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
+from zcbench.benchmarks.statistics.columns import Column, Population
+from zcbench.benchmarks.statistics.comparison import compare
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError, RankingError, UnknownNameError
@@ -58,7 +60,7 @@ class Relation:
     single: SingleRuns
 
 
-def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = None, draws: int = 1000) -> Relation:
+def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = None, draws: int = 0) -> Relation:
     r"""Compare two truths over the architectures in both.
 
     .. math::  \rho_{\max} = \sqrt{r_1 r_2}
@@ -71,7 +73,7 @@ def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = 
         first: a truth, as in `zcbench.benchmarks.truths.lookup.truth`.
         second: another one.
         data_dir: where to look.
-        draws: of the bootstrap over architectures, for the intervals (95 %).
+        draws: of a bootstrap over architectures for the intervals (95 %); 0 for the delta method.
 
     Raises:
         RankingError: they have fewer than three architectures in common.
@@ -89,13 +91,13 @@ def relate(first: str | Path, second: str | Path, data_dir: str | Path | None = 
         )
     params = _parameters(tables[0], archs)
     y, z = (found.places[column].to_numpy(float) for column in ("first", "second"))
-    taus, rhos = bootstrap(y[:, None], z[:, None], np.array(list(map(str, archs))), draws)
+    ends = _intervals(y, z, np.array(list(map(str, archs))), draws)
     runs = [_runs(name, data_dir, archs) for name in (first, second)]
     reliable = tuple(NAN if table is None else _reliability(table) for table in runs)
     return Relation(
         n=len(archs),
-        tau=(found.tau, *_ends(taus)),
-        rho=(found.rho, *_ends(rhos)),
+        tau=(found.tau, ends["tau_low"], ends["tau_high"]),
+        rho=(found.rho, ends["rho_low"], ends["rho_high"]),
         discordant=float(found.places["discordant"].mean()),
         given_params=NAN if params is None else partial(found.tau, kendall(params, y), kendall(params, z)),
         reliability=(reliable[0], reliable[1]),
@@ -146,6 +148,10 @@ def _taus(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[float]:
                 yield value
 
 
-def _ends(replicates: "np.ndarray") -> tuple[float, float]:
-    low, high = interval(replicates[:, 0, 0])
-    return float(low), float(high)
+def _intervals(y: np.ndarray, z: np.ndarray, archs: np.ndarray, draws: int) -> dict[str, float]:
+    """Ends of the intervals of tau and of rho."""
+    if not draws:
+        found = compare(Column(y), [Column(z)], Population({}, np.arange(len(y))))
+        return found[0].intervals(0.95)
+    ends = [end for part in bootstrap(y[:, None], z[:, None], archs, draws) for end in interval(part)]
+    return {name: float(end[0, 0]) for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}

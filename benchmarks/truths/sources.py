@@ -6,14 +6,18 @@ registered in the same way::
     register(PublishedTruth("mine/digits/test@30", (Source(...),), read, rows=64))
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from zcbench.errors import ChecksumError, DataError, DuplicateNameError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BASE_URL = "https://raw.githubusercontent.com"
 
@@ -74,7 +78,7 @@ class PublishedTruth:
     notes: tuple[tuple[str, str], ...] = ()
 
 
-Part = tuple[tuple[Source, ...], Callable[..., pd.DataFrame], int]
+Part = tuple[tuple[Source, ...], Callable[..., "pd.DataFrame"], int]
 """Files of a truth, the function that reads them, and the number of rows."""
 
 

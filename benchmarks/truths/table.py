@@ -8,25 +8,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from zcbench.benchmarks.truths.cards import CARD, TRUTHS
 from zcbench.benchmarks.truths.name import TruthName
 from zcbench.benchmarks.truths.sources import sha256
 from zcbench.errors import DataError
-from zcbench.storage.parquet import CardedParquet
 
 COLUMNS = ("space", "arch", "dataset", "setting", "split", "epochs", "seed", "n_runs", "accuracy")
 _KEY = ["arch", "dataset", "setting", "split", "epochs", "seed"]
 _TEXTS = ("space", "arch", "dataset", "setting", "split")
 _INTEGERS = ("epochs", "seed", "n_runs")
 _DEFAULTS = {"setting": "vanilla", "split": "test", "epochs": None}
-_PARQUET = CardedParquet(
-    b"zcbench",
-    "trained accuracies",
-    "Delete the file and run 'zcbench data fetch' or 'zcbench data import' again, which writes a new one.",
-    elsewhere="free some space, or choose another folder with --data-dir or ZCBENCH_DATA",
-)
-
-#: Where a packed truth, which holds several settings, keeps its card; see `zcbench.benchmarks.truths.packed`.
-CARD = b"zcbench trainings"
 
 
 class TruthTable(pd.DataFrame):
@@ -120,20 +111,20 @@ class TruthTable(pd.DataFrame):
             DataError: the file is missing, damaged, of another version, or no truth table.
         """
         file = Path(path)
-        table, stored = _PARQUET.read(file, required=False)
+        table, stored = TRUTHS.read(file, required=False)
         if CARD in (table.schema.metadata or {}):
             raise DataError(
                 f"{str(path)!r} is a packed truth of several settings. Expected one table; store them with 'zcbench "
                 f"data import {path}', and name them as it says."
             )
         if stored and not isinstance(stored.get("protocol"), dict):
-            raise _PARQUET.unreadable(file, "it has no protocol of a truth")
+            raise TRUTHS.unreadable(file, "it has no protocol of a truth")
         try:
             return cls.from_rows(table.to_pandas(), stored["protocol"] if stored else _file_protocol(file, None))
         except DataError as error:
             raise DataError(f"{str(path)!r}: {error}") from error
         except (TypeError, ValueError, pa.ArrowException) as error:
-            raise _PARQUET.unreadable(file, error) from error
+            raise TRUTHS.unreadable(file, error) from error
 
     def write(self, path: str | Path) -> Path:
         """Store the table as compact Parquet (zstd), protocol included; a file is replaced whole or not at all.
@@ -148,7 +139,7 @@ class TruthTable(pd.DataFrame):
                 "TruthTable.from_rows(table, protocol)."
             )
         table = pa.Table.from_pandas(pd.DataFrame(self), preserve_index=False)
-        _PARQUET.write(table, {"format": _PARQUET.version, "protocol": self.protocol}, file)
+        TRUTHS.write(table, {"format": TRUTHS.version, "protocol": self.protocol}, file)
         return file
 
     def averaged(self) -> "TruthTable":

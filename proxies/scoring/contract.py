@@ -83,6 +83,9 @@ REGISTRY: Registry[Proxy] = Registry(
     "proxy", group="zcbench.proxies", builtins=partial(import_package, "zcbench.proxies")
 )
 
+get = REGISTRY.get
+names = REGISTRY.names
+
 
 def proxy(
     name: str,

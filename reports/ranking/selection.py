@@ -67,6 +67,14 @@ def intervals_named(ranking: Ranking) -> str:
     return f"{100 * level:g} % confidence intervals" if isinstance(level, float) else "confidence intervals"
 
 
+def intervals_made(ranking: Ranking) -> str:
+    """How the intervals were made: ``delta method, units: architectures``, or by how many bootstrap draws of them."""
+    how = ranking.protocol["ranking"]
+    units = how.get("unit") or _find(ranking.protocol, "classes of the bootstrap") or how.get("cluster rule")
+    draws = how.get("draws")
+    return f"{draws} bootstrap draws of {units}" if draws else f"delta method, units: {units}"
+
+
 def shared(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> str:
     """Architectures over which the rows are comparable; empty if the ranking does not have them."""
     rows = select(ranking, truth, subset)

@@ -15,7 +15,7 @@ from zcbench.proxies import SIGNALS, Proxy
 from zcbench.proxies.scoring.checking import find_ground
 from zcbench.proxies.signals.table import RESTS_ON
 from zcbench.reports.markup import to_markdown
-from zcbench.reports.ranking.selection import intervals_named, labels, select, subsets, truths
+from zcbench.reports.ranking.selection import intervals_made, intervals_named, labels, select, subsets, truths
 from zcbench.reports.ranking.tables import COLUMNS, Column
 from zcbench.reports.reference.docstrings import Documentation, blocks, inline, parse
 from zcbench.reports.rendering import rendered
@@ -207,18 +207,17 @@ def _text(column: Column, rows: pd.DataFrame, name: str) -> str:
 
 def _protocol(ranking: Ranking, with_teacher: bool) -> str:
     """Scores, truths and intervals in one paragraph."""
-    card, how = ranking.protocol.get("scores", {}), ranking.protocol["ranking"]
+    card = ranking.protocol.get("scores", {})
     truth = "; ".join(
         _truth(label, ranking.protocol["truths"].get(name, {})) for name, label in labels(ranking).items()
     )
     seeds = ", ".join(map(str, card.get("init seeds", ())))
-    units = how.get("unit") or card.get("classes of the bootstrap", how.get("cluster rule"))
     teacher = f"Teacher: {card['teacher']}. " if with_teacher and card.get("teacher") else ""
     return inline(
         f"{count(len(ranking.scores))} architectures of {card.get('space')}, asked for: {card.get('architectures')}. "
         f"Batch: {card.get('batch')}; images {card.get('image_shape')}. Networks: initialisation {card.get('init')}, "
         f"seeds {seeds}, {card.get('dtype')}, batch normalisation in training mode. {teacher}Accuracies: {truth}. "
-        f"Intervals: {intervals_named(ranking)}, {how['draws']} bootstrap draws of {units}."
+        f"Intervals: {intervals_named(ranking)}, {intervals_made(ranking)}."
     )
 
 

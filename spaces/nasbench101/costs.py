@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zcbench.spaces.base import ImageShape
-from zcbench.spaces.measuring import Cost
+from zcbench.spaces.cost import Cost
 from zcbench.spaces.nasbench101.cell import OPERATIONS, Graph, Sources
 from zcbench.spaces.nasbench101.network import CELLS, KERNELS, STACKS, STEM, Convolution, operations, projections, steps
 

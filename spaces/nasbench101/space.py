@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from torch import nn
 
 from zcbench.spaces.base import ImageShape, Space
-from zcbench.spaces.measuring import Cost
+from zcbench.spaces.cost import Cost
 from zcbench.spaces.nasbench101 import cell
 from zcbench.spaces.nasbench101.cell import EDGES, OPERATIONS, VERTICES, Graph, Sources
 from zcbench.spaces.nasbench101.costs import cost

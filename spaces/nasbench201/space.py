@@ -6,20 +6,21 @@ arXiv:2001.00326.
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from torch import nn
 
 from zcbench.errors import unknown
 from zcbench.spaces.base import ImageShape, Space
-from zcbench.spaces.initialisation import check_init, initialise
 from zcbench.spaces.nasbench201 import cell
 from zcbench.spaces.nasbench201 import costs as cost
-from zcbench.spaces.nasbench201.network import network, thin_network
 from zcbench.spaces.options import positive
 from zcbench.spaces.registry import space
 from zcbench.streams import seeded
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
 
 
 @space
@@ -106,13 +107,17 @@ class NASBench201(Space):
         pairs = zip(self.parse(first), self.parse(second))
         return cell.write(tuple(pair[choice] for pair, choice in zip(pairs, choices)))
 
-    def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
+    def costs(
+        self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)
+    ) -> "pd.DataFrame":
         """Sizes of many networks at once: columns ``arch, params, macs, n_convs, depth``, one row per architecture.
 
         All count dead convolutions, as published, but ``depth``, which is 0 for the 341 cells that do not join input
         to output. For 150 cells some of the benchmark's own records hold the parameters of a like cell, one
         convolution off (D-X-Y/NATS-Bench, issue 36), while their training times fit our count; 15,475 agree.
         """
+        import pandas as pd
+
         classes, shape = self._task(num_classes, image_shape)
         skeleton, names = cost.Skeleton(self.channels, self.cells, shape, classes), list(archs)
         n1, n3, cell_depth = _counts()[[self.index(arch) for arch in names]].reshape(-1, 3).T
@@ -125,12 +130,17 @@ class NASBench201(Space):
         }
         return pd.DataFrame(columns)
 
-    def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> nn.Module:
+    def network(self, values: Sequence[str], image_shape: ImageShape, num_classes: int) -> "nn.Module":
         """Three stages of the cell with these operations."""
+        from zcbench.spaces.nasbench201.network import network
+
         return network(tuple(values), self.channels, self.cells, image_shape[0], num_classes)
 
-    def thin(self, arch: str, seed: int = 0, init: str = "default") -> nn.Module:
+    def thin(self, arch: str, seed: int = 0, init: str = "default") -> "nn.Module":
         """One cell of one channel with the normalisation and ReLU of the last layer, as TE-NAS counts regions."""
+        from zcbench.spaces.initialisation import check_init, initialise
+        from zcbench.spaces.nasbench201.network import thin_network
+
         operations = self.parse(arch)
         check_init(init)
         with seeded("thin", self.name, arch, init, seed):

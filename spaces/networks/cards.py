@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from zcbench.content import class_content, is_installed
 from zcbench.datasets.inputs import Given, tensors_of
 from zcbench.errors import ZcbenchError
+from zcbench.spaces.cost import Cost
 from zcbench.spaces.listing import SpaceError
-from zcbench.spaces.measuring import Cost, counted
+from zcbench.spaces.measuring import counted
 from zcbench.spaces.networks.sources import Source, is_drawn, made, reason
 from zcbench.streams import own_randomness, seed_everything
 

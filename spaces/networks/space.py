@@ -13,9 +13,9 @@ from torch import nn
 
 from zcbench.errors import ArchitectureError, nearest, shortened, told
 from zcbench.spaces.base import Space
+from zcbench.spaces.cost import Cost
 from zcbench.spaces.initialisation import check_init
 from zcbench.spaces.listing import SpaceError
-from zcbench.spaces.measuring import Cost
 from zcbench.spaces.networks.cards import Example, NetworkCard, fingerprint, inspected
 from zcbench.spaces.networks.reading import read_networks
 from zcbench.spaces.networks.sources import Given, is_drawn, made

@@ -7,7 +7,7 @@ included, and :math:`p k^2 a b` multiply-accumulates on p pixels of its output.
 from collections.abc import Callable, Iterator, Sequence
 
 from zcbench.spaces.base import ImageShape
-from zcbench.spaces.measuring import Cost
+from zcbench.spaces.cost import Cost
 from zcbench.spaces.nasbench201.cell import EDGES
 from zcbench.spaces.transnas.network import STEM, Step, steps
 

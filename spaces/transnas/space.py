@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from zcbench.spaces.base import ImageShape
-from zcbench.spaces.measuring import Cost
+from zcbench.spaces.cost import Cost
 from zcbench.spaces.nasbench201 import cell as nasbench201_cell
 from zcbench.spaces.nasbench201.cell import EDGES
 from zcbench.spaces.product import ProductSpace, Site

@@ -1,7 +1,8 @@
-"""Packages whose names are imported at the first use, so that importing the package costs nothing."""
+"""Packages and modules that are imported at the first use, so that a list or a help text starts without them."""
 
 import importlib
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 
@@ -39,3 +40,22 @@ def load(place: str) -> Any:
     """
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+class Postponed(ModuleType):
+    """A module that is imported when an attribute of it is first read.
+
+    With ``from __future__ import annotations`` its classes may stand in annotations::
+
+        if TYPE_CHECKING:
+            import pandas as pd
+        else:
+            pd = Postponed("pandas")
+
+    Example:
+        >>> Postponed("math").floor(2.5)
+        2
+    """
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(importlib.import_module(self.__name__), name)

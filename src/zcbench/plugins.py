@@ -12,8 +12,6 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from zcbench.errors import ZcbenchError, told
-from zcbench.isolation.patches import Originals
-from zcbench.isolation.settings import NUMERIC, kept
 from zcbench.storage.files import is_file
 from zcbench.streams import derive, exclusive
 
@@ -73,6 +71,9 @@ def _loaded(file: Path, path: str | Path, sha256: str | None, own: bool) -> Modu
 
 
 def _run(module: ModuleType, compiled: Callable[[], CodeType], path: str | Path) -> None:
+    from zcbench.isolation.patches import Originals  # imports PyTorch, which a list of names does not need
+    from zcbench.isolation.settings import NUMERIC, kept
+
     process, originals = os.getpid(), Originals()
     try:
         with kept(NUMERIC):

@@ -11,7 +11,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from zcbench.errors import DuplicateNameError, RegistrationError, ZcbenchError, told, unknown
-from zcbench.isolation.settings import NUMERIC, kept
 from zcbench.plugins import PluginError
 from zcbench.streams import exclusive
 
@@ -124,7 +123,8 @@ class Registry(Generic[T]):
             PluginError: the entry point of this name cannot be loaded.
             DuplicateNameError: the entry point of this name is another definition than the one that is known.
         """
-        self._load_builtins()
+        if name not in self._items:  # what is known already needs no other module
+            self._load_builtins()
         for source in self._sources(name):
             return source.get(name.removeprefix(source.prefix))
         if name in self._points() and name not in self._loaded:
@@ -194,7 +194,7 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        if name in self.names():
+        if name in self._items or name in self.names():
             return True
         try:  # a name of a derived source may carry options
             return bool(self._sources(str(name))) and bool(self.get(str(name)))
@@ -243,6 +243,8 @@ class Registry(Generic[T]):
         self._loaded.add(name)
 
     def _load(self, point: EntryPoint, *, check: bool = False) -> Any:
+        from zcbench.isolation.settings import NUMERIC, kept  # imports PyTorch, which a list of names does not need
+
         try:
             if check:
                 self.check_name(point.name)

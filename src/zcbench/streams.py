@@ -6,9 +6,12 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(*key: object) -> int:
@@ -28,8 +31,10 @@ def numpy_stream(*key: object) -> np.random.Generator:
     return np.random.default_rng(derive(*key))
 
 
-def torch_stream(*key: object, device: str | torch.device = "cpu") -> torch.Generator:
+def torch_stream(*key: object, device: "str | torch.device" = "cpu") -> "torch.Generator":
     """PyTorch generator of the stream that ``key`` names."""
+    import torch  # here, so that a list of names starts without it
+
     return torch.Generator(device=device).manual_seed(derive(*key))
 
 
@@ -64,6 +69,8 @@ def seeded(*key: object) -> Iterator[None]:
     For code that takes no generator, such as the default initialisation of a layer or dropout. Other threads that ask
     for the same wait until the block ends.
     """
+    import torch
+
     with exclusive(), torch.random.fork_rng():
         torch.manual_seed(derive(*key))
         yield

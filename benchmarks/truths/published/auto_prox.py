@@ -1,17 +1,23 @@
 """Auto-Prox's vision transformers, AutoFormer and PiT: trained alone, under a teacher, and the difference."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, cast
 
 from zcbench import spaces
 from zcbench.benchmarks.truths.sources import Source, difference, register, three_settings
 from zcbench.errors import ArchitectureError, DataError
+from zcbench.lazy import Postponed
 from zcbench.spaces import ProductSpace
 from zcbench.storage import pickles
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Postponed("pandas")
 
 _Configuration = Mapping[str, Any]  # as the file holds it
 _REPOSITORY = ("lilujunai/Auto-Prox-AAAI24", "90ed458eff6948a6f0d23e440a8d21bbec50d091")

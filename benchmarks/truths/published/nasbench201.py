@@ -4,16 +4,24 @@ None of the files names the seeds of its runs, so ``seed`` numbers the runs of a
 the file.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from zcbench import spaces
 from zcbench.benchmarks.truths.sources import PublishedTruth, Source, register
+from zcbench.lazy import Postponed
 from zcbench.storage import pickles
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Postponed("pandas")
 
 CELL = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 _OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

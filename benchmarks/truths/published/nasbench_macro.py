@@ -1,12 +1,19 @@
 """NAS-Bench-Macro: three CIFAR-10 test accuracies of each network, each at its best test epoch."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from zcbench.benchmarks.truths.published.nasbench201 import single_runs
 from zcbench.benchmarks.truths.sources import PublishedTruth, Source, register
+from zcbench.lazy import Postponed
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Postponed("pandas")
 
 _FILE = Source(
     "nas-bench-macro",

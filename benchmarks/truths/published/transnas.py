@@ -1,11 +1,18 @@
 """TransNAS-Bench-101: seven tasks of Taskonomy, for cells (micro) and for networks of blocks (macro)."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from zcbench.benchmarks.truths.sources import PublishedTruth, Source, register
+from zcbench.lazy import Postponed
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Postponed("pandas")
 
 _REPOSITORY = ("tomomasayamasaki/RBFleX-NAS", "cd3a57b39f79a1007b49444a8c6e4d6f803070cd")
 _FOLDER = "designspace/Trans_Micro/data/trans"

@@ -30,8 +30,8 @@ Batches = Annotated[
         "the table has the spread over each. May be repeated, or separated by commas."
     ),
 ]
-_DRAWS = "Bootstrap draws for the confidence intervals."
-Draws = Annotated[int, typer.Option(min=1, max=100_000, help=_DRAWS)]
+_DRAWS = "Bootstrap draws for the confidence intervals; 0 for the delta method, which draws nothing."
+Draws = Annotated[int, typer.Option(min=0, max=100_000, help=_DRAWS)]
 Ensembles = Annotated[
     str,
     typer.Option(
@@ -43,7 +43,7 @@ Formats = Annotated[str, typer.Option(help="Formats of the figures, of png, svg 
 
 REPORT = Record("zcbench:ReportOptions")
 _RANKING = {
-    "draws": typer.Option(min=1, max=100_000, help=_DRAWS),
+    "draws": typer.Option(min=0, max=100_000, help=_DRAWS),
     "confidence": typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals."),
     "k": typer.Option(help="K of P@K, BR@K and WR@K: a count, or a share below 1."),
     "supervised": typer.Option(

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from zcbench import Execution, RankingOptions, ReportOptions, Sample, Setup
 
-DRAWS, QUICK = 1000, 200
-
 
 @options(
     sample=Record(
@@ -126,7 +124,7 @@ def bench(
     print_ranking(done.ranking)
 
 
-@options(ranking=ranking("draws"))
+@options(ranking=ranking())
 def rank(
     *,
     run: Annotated[
@@ -153,15 +151,6 @@ def rank(
         ),
     ] = None,
     plugin: Plugins = None,
-    draws: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=100_000,
-            help="Bootstrap draws for the confidence intervals.",
-            show_default=f"{DRAWS}, or {QUICK} for scores from a file without --out",
-        ),
-    ] = None,
     ranking: "RankingOptions",
     ensembles: Ensembles = "all",
     data_dir: DataDir = None,
@@ -172,9 +161,7 @@ def rank(
     says where the whole ranking goes.
     """
     import zcbench
-    from zcbench.workflows.rank import ranking_folder
 
-    kept = ranking_folder(run, out)
     found = zcbench.rank(
         run,
         truth,
@@ -183,7 +170,7 @@ def rank(
         subset=subset,
         out=out,
         ensembles=ensembles,
-        options=replace(ranking, draws=draws or (DRAWS if kept else QUICK)),
+        options=ranking,
         data_dir=data_dir,
     )
     print_ranking(found, subset)

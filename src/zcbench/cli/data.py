@@ -1,5 +1,7 @@
 """``zcbench data``: the accuracies that proxies are evaluated on."""
 
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +11,7 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from zcbench.cli.arguments import DataDir
+from zcbench.cli.arguments import DataDir, Draws
 from zcbench.cli.output import table_console
 
 if TYPE_CHECKING:
@@ -32,16 +34,20 @@ FOLDED = ("path", "file", "reason", "licence")
 @app.command("list")
 def list_data(data_dir: DataDir = None) -> None:
     """Every known table, its licence, and whether it is here; 'zcbench data show NAME' has the details."""
-    from zcbench.benchmarks.truths import data
+    from zcbench.benchmarks.truths.listing import entries
     from zcbench.storage import files as folders
 
-    known = data.list_data(data_dir)
-    shortened = known.assign(
-        values=known["kind"].replace("single runs", "runs"),
-        here=[_place(str(where)) for where in known["where"]],
-        licence=known["licence"].str.replace(r";[^+]*", "", regex=True),
+    rows = (
+        (
+            entry.name,
+            entry.kind.replace("single runs", "runs"),
+            entry.rows,
+            _place(entry.where),
+            re.sub(r";[^+]*", "", entry.licence),
+        )
+        for entry in entries(data_dir)
     )
-    _print(shortened[["name", "values", "rows", "here", "licence"]])
+    _print(("name", "values", "rows", "here", "licence"), rows)
     typer.echo(f"Looked in {folders.data_folder(data_dir)}")
 
 
@@ -95,7 +101,7 @@ def _shown_runs(runs: "RunSummary") -> dict[str, str]:
 def compare(
     first: Annotated[str, typer.Argument(help="A table of 'zcbench data list', or a file.", show_default=False)],
     second: Annotated[str, typer.Argument(help="Another one of the same space.", show_default=False)],
-    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")] = 1000,
+    draws: Draws = 0,
     data_dir: DataDir = None,
 ) -> None:
     """Agreement of two tables over the same architectures, such as with and without a teacher, and of their seeds."""
@@ -128,7 +134,7 @@ def fetch(
     """Download from the public sources, check the sha256 of each file, and store the tables."""
     from zcbench.benchmarks.truths import data
 
-    _print(data.fetch(names, data_dir, progress=lambda line: typer.echo(line, err=True)))
+    _print_frame(data.fetch(names, data_dir, progress=lambda line: typer.echo(line, err=True)))
 
 
 @app.command("import")
@@ -156,7 +162,7 @@ def import_data(
         for name, stored in data.import_packed(path, data_dir).items():
             typer.echo(f"{name}: {stored}")
     else:
-        _print(data.import_folder(path, data_dir))
+        _print_frame(data.import_folder(path, data_dir))
 
 
 @app.command()
@@ -165,24 +171,28 @@ def verify(data_dir: DataDir = None) -> None:
     from zcbench.benchmarks.truths import data
 
     found = data.verify(data_dir)
-    _print(found)
+    _print_frame(found)
     if (found["status"] == "damaged").any():
         raise typer.Exit(1)
 
 
 def _place(where: str) -> str:
-    from zcbench.benchmarks.truths.data import SHIPS
+    from zcbench.benchmarks.truths.listing import ABSENT, SHIPS
 
-    words = {"not here": "no", SHIPS: "ships"}
+    words = {ABSENT: "no", SHIPS: "ships"}
     return words.get(where) or ("table" if where.endswith(".parquet") else "source")
 
 
-def _print(frame: "pd.DataFrame") -> None:
+def _print_frame(frame: "pd.DataFrame") -> None:
+    _print(list(map(str, frame.columns)), frame.itertuples(index=False))
+
+
+def _print(headings: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
     """A table in which only paths, licences and reasons may take several lines."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    for column in map(str, frame.columns):
+    for column in headings:
         justify: JustifyMethod = "right" if column == "rows" else "left"
         table.add_column(column, no_wrap=column not in FOLDED, overflow="fold", justify=justify)
-    for row in frame.itertuples(index=False):
+    for row in rows:
         table.add_row(*map(escape, map(str, row)))
     table_console().print(table)

@@ -60,7 +60,7 @@ def select(
         ),
     ] = None,
     plugin: Plugins = None,
-    draws: Draws = 200,
+    draws: Draws = 0,
     data_dir: DataDir = None,
 ) -> None:
     """Select the log-rank ensemble that ranks one half of the architectures best, and evaluate it on the other half.

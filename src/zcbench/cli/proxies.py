@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from zcbench.cli.arguments import DataDir
+from zcbench.cli.arguments import DataDir, Draws
 from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
 
@@ -29,16 +29,15 @@ def _load(plugins: list[Path] | None) -> None:
 @app.command("list")
 def list_proxies(plugin: Plugins = None) -> None:
     """One line per proxy and per ensemble, with its source; a broken plug-in is listed with its error."""
-    from zcbench.proxies import REGISTRY
+    from zcbench.proxies.scoring.cards import cards
 
     _load(plugin)
-    items, broken = REGISTRY.usable()
+    known, broken = cards()
     rows: list[tuple[object, ...]] = []
-    for item in items:
+    for item in known.values():
         better = "higher" if item.higher_is_better else "lower"
-        source = "size baseline" if item.baseline else item.source or REGISTRY.origin(item.name)
-        labels, reads = "yes" if item.uses_labels else "no", ", ".join(sorted(item.reads))
-        rows.append((item.name, item.version, better, labels, reads, source))
+        source, labels = "size baseline" if item.baseline else item.source, "yes" if item.uses_labels else "no"
+        rows.append((item.name, item.version, better, labels, ", ".join(item.reads), source))
     rows += [(name, "–", "–", "–", "–", error) for name, error in broken.items()]
     print_table(("name", "version", "better", "labels", "reads", "source"), rows)
     _list_ensembles()
@@ -132,7 +131,7 @@ def docs(
         typer.Option(help="Accuracies for the numbers. May be repeated, or separated by commas.", show_default=False),
     ] = None,
     subsets: Annotated[str, typer.Option(help="Architectures that the numbers are about.")] = "all,live",
-    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws for the confidence intervals.")] = 1000,
+    draws: Draws = 0,
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:

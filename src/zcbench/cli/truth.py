@@ -15,7 +15,7 @@ from zcbench.specification import split_list
 if TYPE_CHECKING:
     from zcbench import Execution, Sample
     from zcbench.benchmarks.training.building import TruthResult
-    from zcbench.benchmarks.training.conditions import TruthSetup
+    from zcbench.benchmarks.training.options import TruthSetup
     from zcbench.distill import Recipe
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ def _group() -> None:
         },
     ),
     setup=Record(
-        "zcbench.benchmarks.training.conditions:TruthSetup",
+        "zcbench.benchmarks.training.options:TruthSetup",
         options={
             "label": typer.Option(show_default="its name, and the side given"),
             "distillers": typer.Option(show_default=recipes.DISTILLERS),

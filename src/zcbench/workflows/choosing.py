@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from zcbench.benchmarks.defaults import own
-from zcbench.benchmarks.scoring.options import Setup
-from zcbench.benchmarks.scoring.teachers import NO_TEACHER
+from zcbench.benchmarks.scoring.options import NO_TEACHER, Setup
 from zcbench.proxies import REGISTRY, Proxy
 from zcbench.specification import split_list
 

@@ -9,8 +9,8 @@ from typing import Any
 from torch import nn
 
 from zcbench.benchmarks.ranking.result import Ranking
-from zcbench.benchmarks.scoring.options import Setup
-from zcbench.benchmarks.scoring.teachers import NO_TEACHER, TeacherChoice
+from zcbench.benchmarks.scoring.options import NO_TEACHER, Setup
+from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.benchmarks.truths.own import Accuracies, own_accuracies
 from zcbench.datasets import Batch
 from zcbench.proxies import Loss, Output

@@ -12,7 +12,6 @@ from zcbench.benchmarks.ranking.study import rank_run
 from zcbench.benchmarks.truths.lookup import truths
 from zcbench.benchmarks.truths.own import own_truths
 from zcbench.errors import unknown
-from zcbench.reports import FORMATS, write_report
 from zcbench.spaces import Networks, Space
 from zcbench.storage.files import is_folder
 from zcbench.workflows.options import ReportOptions
@@ -52,8 +51,7 @@ def rank(
         RankingError, StoreError, ProtocolError, UnknownNameError: as `rank_run`.
 
     Example:
-        >>> few = RankingOptions(draws=2)
-        >>> ranking = rank("nasbench201-1000", "nasbench201/cifar10-16", options=few)  # doctest: +SKIP
+        >>> ranking = rank("nasbench201-1000", "nasbench201/cifar10-16")  # doctest: +SKIP
         >>> ranking.top(3)  # doctest: +SKIP
     """
     home = ranking_folder(run, out)
@@ -93,12 +91,16 @@ def ranking_folder(run: str | Path, out: str | Path | None = None) -> Path | Non
 
 def write(ranking: Ranking, folder: Path, options: ReportOptions) -> Path:
     """Write the report of ``ranking`` into the folder ``report``; the path of its page."""
+    from zcbench.reports import write_report  # imports Matplotlib, which a ranking does without
+
     title = {"title": options.title} if options.title else {}
     return write_report(ranking, folder / "report", formats=options.formats, **title)
 
 
 def require_formats(formats: Sequence[str]) -> None:
     """Raise `UnknownNameError` for a format that no figure can have."""
+    from zcbench.reports import FORMATS
+
     for kind in formats:
         if kind not in FORMATS:
             raise unknown("figure format", kind, FORMATS)

@@ -18,7 +18,7 @@ def reference(
     truths: Sequence[str] = TRUTHS,
     subsets: Sequence[str] = ("all", "live"),
     *,
-    draws: int = 1000,
+    draws: int = 0,
     data_dir: Path | None = None,
 ) -> Path:
     """Write one Markdown page per proxy, and an index with the ensembles.
@@ -28,7 +28,7 @@ def reference(
         scores: runs, packed files or names of bundled scores; a proxy has the numbers of the first that ranks it.
         truths: accuracies for the numbers.
         subsets: architectures that the numbers are about.
-        draws: replicates of the bootstrap.
+        draws: replicates of a bootstrap; 0 for intervals of the delta method.
         data_dir: where to look for the truths.
 
     Returns:
@@ -42,7 +42,7 @@ def reference(
     if scores:
         known = {name: truth(name, data_dir) for name in truths}
         rankings = [rank_run(run, known, subsets=subsets, draws=draws) for run in scores]
-        options = f"--truth {','.join(truths)} --subsets {','.join(subsets)} --draws {draws}"
+        options = f"--truth {','.join(truths)} --subsets {','.join(subsets)}" + f" --draws {draws}" * bool(draws)
         command += f" --scores {','.join(scores)} {options}"
     items, ensembles = REGISTRY.usable()[0], ENSEMBLES.usable()[0]
     return write_reference(items, ensembles, Path(out), rankings, command)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from zcbench.benchmarks.ranking import ensembles
 from zcbench.benchmarks.ranking.ensembles import ENSEMBLES, Ensemble, choose, ensemble, named
-from zcbench.benchmarks.ranking.evidence import SIZES, ProxyFacts
+from zcbench.benchmarks.ranking.evidence import ProxyFacts
 from zcbench.benchmarks.ranking.ranking import Ranking, rank
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import DuplicateNameError, RankingError, UnknownNameError
 
 N = 40

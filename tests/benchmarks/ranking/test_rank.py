@@ -11,10 +11,13 @@ import pytest
 from scipy import stats as scipy_stats
 
 from zcbench.benchmarks import statistics
-from zcbench.benchmarks.ranking.evidence import SIZES, ProxyFacts
+from zcbench.benchmarks.ranking.evidence import ProxyFacts
 from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.ranking import COLUMNS, Ranking, rank
+from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.benchmarks.statistics.bootstrap import bootstrap
+from zcbench.benchmarks.statistics.columns import Column, Population
+from zcbench.benchmarks.statistics.comparison import compare
 from zcbench.errors import DataError, RankingError, UnknownNameError
 
 N = 60
@@ -175,6 +178,12 @@ def test_every_column_is_its_own_statistic(scores: pd.DataFrame, truths: dict[st
         for statistic, label in zip(replicates, ("tau", "rho")):
             ends = row(ranking, "noisy")[[f"{label}_low", f"{label}_high"]].astype(float)
             np.testing.assert_allclose(ends, np.quantile(statistic[:, 0, 0], [0.1, 0.9]))
+    for unit, units in (("architectures", np.arange(N)), ("classes", np.arange(N) // 3)):
+        plain = rank(scores, truths, sizes, clusters=classes, confidence=0.8, unit=unit)
+        ends = row(plain, "noisy")[["tau_low", "tau_high", "rho_low", "rho_high"]].astype(float)
+        alone = compare(Column(x), [Column(accuracy)], Population({}, units))[0].intervals(0.8)
+        np.testing.assert_allclose(ends, list(alone.values()))
+        assert plain.protocol["ranking"]["interval"] == "delta method"
 
 
 def test_scored_sizes_are_one_row(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], sizes: pd.DataFrame):
@@ -408,7 +417,7 @@ def test_bad_input_is_a_clear_error(scores: pd.DataFrame, truths: dict[str, pd.D
         (pd.concat([scores, scores[:1]]), truths, sizes, {}, "'noisy' for 'arch 00' with seed 0 is there twice"),
         (scores.assign(value=np.inf), truths, sizes, {}, "'ok' without a finite value"),
         (scores, truths, sizes, {"confidence": 95}, "confidence=95"),
-        (scores, truths, sizes, {"draws": 0}, "draws=0"),
+        (scores, truths, sizes, {"draws": -1}, "draws=-1"),
         (scores, truths, sizes, {"k": 0}, "k=0"),
         (scores, truths, sizes, {"unit": "cells"}, "unit='cells' was given. Expected 'architectures' or 'classes'"),
         (scores[:0], truths, sizes, {}, "has 0 scored architectures"),

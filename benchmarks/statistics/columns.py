@@ -1,0 +1,92 @@
+"""Columns of scores, accuracies and sizes, with what several statistics of one column share: ranks, ties, bins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from zcbench.benchmarks.statistics.concordance import Counts, untied
+from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall
+from zcbench.benchmarks.statistics.size_control import equal_count_bins, residuals
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One number for each architecture; a column equals only itself.
+
+    Attributes:
+        values: finite, shape (n,).
+    """
+
+    values: Array
+    _bins: dict[int, NDArray[np.intp]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def constant(self) -> bool:
+        """Whether it has fewer than three entries, or one value only."""
+        return constant(self.values)
+
+    @cached_property
+    def ranks(self) -> Array:
+        """Ranks, equal values at their mean rank."""
+        return np.asarray(stats.rankdata(self.values))
+
+    @cached_property
+    def centred(self) -> Array:
+        """Ranks less their mean, of length 1."""
+        ranks = self.ranks - (self.values.size + 1) / 2
+        return np.asarray(ranks / np.linalg.norm(ranks))
+
+    @cached_property
+    def untied(self) -> Counts:
+        """For each architecture the number of others with another value."""
+        return untied(self.values)
+
+    def bins(self, bins: int) -> NDArray[np.intp]:
+        """Bin of each value, as `equal_count_bins` gives it."""
+        if bins not in self._bins:
+            self._bins[bins] = equal_count_bins(self.values, bins)
+        return self._bins[bins]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Architectures that several scores are known for: their sizes, and correlations with them, each computed once.
+
+    Attributes:
+        sizes: by name; ``params`` and ``macs`` are among them.
+        units: number of the unit of each architecture in the sample, from 0: itself, or its class.
+    """
+
+    sizes: Mapping[str, Column]
+    units: NDArray[np.intp]
+    _taus: dict[tuple[str, Column], float] = field(default_factory=dict, repr=False)
+    _residuals: dict[Column, Array] = field(default_factory=dict, repr=False)
+
+    def tau(self, name: str, column: Column) -> float:
+        """Tau-b of a size with a column."""
+        if (name, column) not in self._taus:
+            self._taus[name, column] = kendall(self.sizes[name].values, column.values)
+        return self._taus[name, column]
+
+    def rho(self, name: str, column: Column) -> float:
+        """Spearman's rho of a size with a column."""
+        return rho(self.sizes[name], column)
+
+    def residuals(self, column: Column) -> Array:
+        """Ranks of a column less their least-squares fit by the ranks of params and macs."""
+        if column not in self._residuals:
+            self._residuals[column] = residuals(column.ranks, self._design)
+        return self._residuals[column]
+
+    @cached_property
+    def _design(self) -> Array:
+        return np.column_stack([np.ones(self.units.size), self.sizes["params"].ranks, self.sizes["macs"].ranks])
+
+
+def rho(one: Column, other: Column) -> float:
+    """Spearman's rho of two columns; NaN where one is constant."""
+    return NAN if one.constant or other.constant else float(np.clip(one.centred @ other.centred, -1, 1))

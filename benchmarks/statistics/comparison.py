@@ -1,0 +1,139 @@
+"""All statistics of one score against one accuracy, from what the columns and sizes share.
+
+Each is that of the function of the same name in this package, but for rounding. One count of concordant pairs gives
+tau, weighted tau and the interval of tau.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from zcbench.benchmarks.statistics import delta
+from zcbench.benchmarks.statistics.columns import Column, Population, rho
+from zcbench.benchmarks.statistics.concordance import Counts, concordance
+from zcbench.benchmarks.statistics.correlations import NAN, pearson
+from zcbench.benchmarks.statistics.size_control import (
+    bins_of_gain,
+    gain_of_bins,
+    kendall_of_bins,
+    number_of_bins,
+    partial,
+    pearson_of_residuals,
+)
+from zcbench.benchmarks.statistics.top import count, ndcg, precision_at_k, ranks_at_k, regret, top_kendall
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A score and an accuracy of the same architectures.
+
+    Attributes:
+        score: oriented so that higher is better.
+        accuracy: in percent.
+        population: the architectures.
+        concordance: of each architecture, see `concordance`.
+    """
+
+    score: Column
+    accuracy: Column
+    population: Population
+    concordance: Counts
+
+    @cached_property
+    def undefined(self) -> bool:
+        """Whether nothing correlates, since one of the two is constant."""
+        return self.score.constant or self.accuracy.constant
+
+    @cached_property
+    def tau(self) -> float:
+        """`kendall`."""
+        return NAN if self.undefined else _tau(self.concordance, self.score.untied, self.accuracy.untied)
+
+    @cached_property
+    def rho(self) -> float:
+        """`spearman`."""
+        return rho(self.score, self.accuracy)
+
+    @property
+    def weighted_tau(self) -> float:
+        """`weighted_kendall`: its additive weights make every sum over pairs one over architectures."""
+        if self.undefined:
+            return NAN
+        n = self.concordance.size
+        weights = np.empty(n)
+        weights[np.lexsort((self.score.values, self.accuracy.values))[::-1]] = 1 / np.arange(1, n + 1)
+        return _tau(*(weights * counts for counts in (self.concordance, self.score.untied, self.accuracy.untied)))
+
+    def statistics(self, k: float) -> dict[str, float]:
+        """Every statistic of the ranking table but the intervals; ``k`` is the size of the top."""
+        x, y = self.score.values, self.accuracy.values
+        best, worst = ranks_at_k(x, y, k)
+        return {
+            "tau": self.tau,
+            "rho": self.rho,
+            "pearson": pearson(x, y),
+            "weighted_tau": self.weighted_tau,
+            "ndcg": ndcg(x, y),
+            "precision_at_k": precision_at_k(x, y, k),
+            "k": count(k, len(x)),
+            "best_rank_at_k": best,
+            "worst_rank_at_k": worst,
+            "regret": regret(x, y),
+            "tau_top10": top_kendall(x, y),
+            "tau_within_macs_bins": self._within_bins(),
+            "information_gain": self._information_gain(),
+            **self._partials(),
+        }
+
+    def intervals(self, confidence: float) -> dict[str, float]:
+        """Ends of the intervals of tau and rho by the delta method."""
+        if self.undefined:
+            return dict.fromkeys(("tau_low", "tau_high", "rho_low", "rho_high"), NAN)
+        of_tau = delta.tau_influences(self.concordance, self.score.untied, self.accuracy.untied)
+        of_rho = delta.rho_influences(self.score.ranks, self.accuracy.ranks)
+        tau = delta.interval(self.tau, of_tau, self.population.units, confidence)
+        rho = delta.interval(self.rho, of_rho, self.population.units, confidence)
+        return {"tau_low": tau[0], "tau_high": tau[1], "rho_low": rho[0], "rho_high": rho[1]}
+
+    def separable(self, size: str) -> bool:
+        """Whether a correlation given this size is defined."""
+        return bool(np.isfinite(partial(self.tau, *self._taus(size))))
+
+    def _taus(self, size: str) -> tuple[float, float]:
+        return self.population.tau(size, self.score), self.population.tau(size, self.accuracy)
+
+    def _within_bins(self) -> float:
+        if self.undefined:
+            return NAN
+        bin_of = self.population.sizes["macs"].bins(number_of_bins(self.concordance.size))
+        return kendall_of_bins(self.score.values, self.accuracy.values, bin_of)
+
+    def _information_gain(self) -> float:
+        if self.undefined:
+            return NAN
+        columns = (self.score, self.accuracy, self.population.sizes["macs"])
+        return gain_of_bins(*(column.bins(bins_of_gain(self.concordance.size)) for column in columns))
+
+    def _partials(self) -> dict[str, float]:
+        x, y, of = self.score, self.accuracy, self.population
+        left = NAN if x.values.size < 3 else pearson_of_residuals(of.residuals(x), of.residuals(y))
+        found = {"rho_given_sizes": left}
+        found |= {f"tau_given_{z}": partial(self.tau, *self._taus(z)) for z in of.sizes}
+        return found | {f"rho_given_{z}": partial(self.rho, of.rho(z, x), of.rho(z, y)) for z in of.sizes}
+
+
+def compare(score: Column, accuracies: Sequence[Column], population: Population) -> list[Comparison]:
+    """Comparisons of one score with several accuracies."""
+    if score.values.size < 3:
+        counts = np.zeros((score.values.size, len(accuracies)), dtype=np.int64)
+    else:
+        counts = concordance(score.values, np.column_stack([column.values for column in accuracies]))
+    return [Comparison(score, accuracy, population, counts[:, t]) for t, accuracy in enumerate(accuracies)]
+
+
+def _tau(concordance: np.ndarray, untied_score: np.ndarray, untied_accuracy: np.ndarray) -> float:
+    """Tau-b from the sums over the architectures, in which each pair counts twice."""
+    value = concordance.sum() / 2 / np.sqrt(untied_score.sum() / 2) / np.sqrt(untied_accuracy.sum() / 2)
+    return float(np.clip(value, -1, 1))

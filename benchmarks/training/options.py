@@ -1,0 +1,42 @@
+"""Options of a truth, as text and numbers: the command line makes its options of this record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TruthSetup:
+    """Conditions of a truth by name; `zcbench.benchmarks.training.conditions.prepare` looks the names up.
+
+    Attributes:
+        space: architecture space, with options as in nasbench201(channels=8,cells=3).
+        dataset: images: cifar10, cifar100 or digits, with options as in
+            cifar10(files=1,side=16,images=10000,test_images=5000). Accuracies are on the test split.
+        label: what the table calls the data set.
+        distillers: distillation losses with hyperparameters, separated by commas, as kd(temperature=2),at.
+        weights: weights of the cross-entropy and of the losses, as ce=.1,kd=.9.
+        teacher: teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20, or
+            FILE.py:FUNCTION.
+        teacher_checkpoint: its weights.
+        teacher_seed: seed of its training.
+        teacher_epochs: epochs of its training.
+        teacher_augmentation: augmentation of its training.
+        init: initialisation: default, kaiming, xavier or normal.
+        device: where to train: cpu or cuda.
+        data_dir: folder with images and accuracies.
+    """
+
+    space: str = "nasbench201"
+    dataset: str = "cifar10"
+    label: str | None = None
+    distillers: tuple[str, ...] | None = None
+    weights: Mapping[str, float] | None = None
+    teacher: str = "largest"
+    teacher_checkpoint: Path | None = None
+    teacher_seed: int = 1000
+    teacher_epochs: int | None = None
+    teacher_augmentation: str | None = None
+    init: str = "default"
+    device: str = "cpu"
+    data_dir: Path | None = None
