@@ -166,7 +166,7 @@ class Signals:
         "gradients of each half of the batch", "halves", labelled=True, wide=True
     )
     output_sizes = Signal[Mapping[str, OutputSize]]("channels and positions of the output of each weight", "halves")
-    #: R of each ReLU of the network, in the order of the calls.
+    #: In order of execution.
     responses = Signal[tuple[Response, ...]](
         "correlations between images of the inputs of each ReLU, and of their gradients", "responses", labelled=True
     )
