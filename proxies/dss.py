@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zcbench.proxies.scoring.contract import proxy
 from zcbench.proxies.signals.errors import NotApplicable
-from zcbench.proxies.signals.signals import Signals
+from zcbench.proxies.signals.signals import Pair, Signals
 
 
 @proxy(
@@ -49,12 +49,57 @@ def dss(signals: Signals) -> float:
         The patch embedding, a convolution, does not count, as in the authors' code, which knows attention layers by
         their class. Biases and position embeddings are taken absolute too.
     """
+    attention, others = _split(signals)
+    return _diversity(attention) + sum((weight * gradient).abs().sum().item() for weight, gradient in others)
+
+
+@proxy(
+    "synaptic_diversity",
+    reads=("linearised_gradients", "attention"),
+    higher_is_better=True,
+    uses_labels=False,
+    source="arXiv:2203.12217, eq. 4",
+)
+def synaptic_diversity(signals: Signals) -> float:
+    r"""Nuclear norm of each weight of the attention layers times that of its gradient.
+
+    .. math::  s = \sum_{W \in \text{MSA}} \lVert \nabla_W R \rVert_* \, \lVert W \rVert_*
+
+    The first part of `dss`, which says what the letters stand for.
+
+    Args:
+        signals: needs ``linearised_gradients`` and ``attention``, as `dss`.
+
+    Returns:
+        The score, dimensionless, non-negative; higher ranks better.
+
+    Raises:
+        NotApplicable: no weight belongs to an attention layer, as in a convolutional network.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> round(score(*example("pit"), ["synaptic_diversity"])["synaptic_diversity"], 2)
+        87.83
+
+    Note:
+        Serianni and Kalita (arXiv:2306.00288) take it of language models, with weights as they are and gradients of the
+        summed last hidden states for a batch of text, and leave no linear map of an attention's operation out.
+    """
+    attention, _ = _split(signals)
+    return _diversity(attention)
+
+
+def _split(signals: Signals) -> tuple[list[Pair], list[Pair]]:
+    """Weights and gradients of the attention layers, and of the other linear layers."""
     linear = {name: pair for name, pair in signals.linearised_gradients.items() if pair[0].ndim == 2}
     attention = [name for name in linear if name in signals.attention]
     if not attention:
         raise NotApplicable("No linear map belongs to an attention; this proxy is about vision transformers.")
-    diversity = sum(_nuclear(weight) * _nuclear(gradient) for weight, gradient in map(linear.pop, attention))
-    return diversity + sum((weight * gradient).abs().sum().item() for weight, gradient in linear.values())
+    return [linear.pop(name) for name in attention], list(linear.values())
+
+
+def _diversity(pairs: list[Pair]) -> float:
+    return sum(_nuclear(weight) * _nuclear(gradient) for weight, gradient in pairs)
 
 
 def _nuclear(matrix: Tensor) -> float:

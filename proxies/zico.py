@@ -44,12 +44,21 @@ def zico(signals: Signals) -> float:
         We take each batch's own gradient, as eq. 12 has it. Their batches are two of the loader; ours are the halves of
         one, so that no proxy needs other images than the rest.
     """
+    return torch.stack(list(layer_logs(signals).values())).sum().item()
+
+
+def layer_logs(signals: Signals) -> dict[str, torch.Tensor]:
+    """The term of each weight, in float64; a weight whose gradients do not differ has none.
+
+    Raises:
+        SingularScore: no weight has one.
+    """
     first, second = signals.half_gradients
-    ratios = [_ratio_sum(first[name].double(), second[name].double()) for name in first]
-    logs = [ratio.log() for ratio in ratios if ratio != 0]
+    ratios = {name: _ratio_sum(first[name].double(), second[name].double()) for name in first}
+    logs = {name: ratio.log() for name, ratio in ratios.items() if ratio != 0}
     if not logs:
         raise SingularScore("Both halves of the batch give every weight the same gradient.")
-    return torch.stack(logs).sum().item()
+    return logs
 
 
 def _ratio_sum(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -22,11 +22,13 @@ class ReluCodes:
         self._codes: list[Tensor | None] = []
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Tensor | None]] = {}
 
-    def record(self, x: Tensor, images: Images | None) -> None:
-        """Record the active units of a ReLU's input.
+    def record(self, x: Tensor, images: Images | None, rectified: bool = True) -> None:
+        """Record the active units of a ReLU's input; other units are left out.
 
         A tensor that went through a ReLU before, unchanged since, gives the same object.
         """
+        if not rectified:
+            return
         known = self._known.get(id(x))
         if known is None or known[0]() is not x or known[1] != x._version:
             known = self._known[id(x)] = (weakref.ref(x), x._version, self._code(x, images))

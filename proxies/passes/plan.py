@@ -8,11 +8,14 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from zcbench.proxies.passes.blocks import blocks
+from zcbench.proxies.passes.constant import constant_logits
 from zcbench.proxies.passes.data_free import count_costs, gaussian_response, linearised_gradients
 from zcbench.proxies.passes.first_entries import logit_jacobians
 from zcbench.proxies.passes.halves import half_gradients
+from zcbench.proxies.passes.noise import noise_signals
 from zcbench.proxies.passes.one_image import channel_maps, circle, image_maps
 from zcbench.proxies.passes.per_image import image_gradients, tangent_kernel
+from zcbench.proxies.passes.responses import responses
 from zcbench.proxies.passes.shared import shared_signals
 from zcbench.proxies.passes.thin import thin_codes
 from zcbench.proxies.passes.values import Clock, PassInputs, Thin, Values, attempt
@@ -42,6 +45,9 @@ _WORK: dict[str, Callable[[PassInputs], Values]] = {
     "circle": lambda t: circle(t.network, t.batch, t.seed),
     "blocks": lambda t: blocks(t.network, t.batch, t.seed),
     "halves": lambda t: half_gradients(t.network, t.batch),
+    "responses": lambda t: responses(t.network, t.batch, t.seed),
+    "noise": lambda t: noise_signals(t.network, t.batch, t.seed),
+    "constant": lambda t: constant_logits(t.network, t.batch, t.usage),
     "per image": lambda t: image_gradients(t.network, t.batch, t.usage, t.seed),
     "tangent kernel": lambda t: tangent_kernel(t.network, t.batch),
     "logit Jacobians": lambda t: logit_jacobians(t.network, t.batch, t.usage, t.seed),

@@ -9,16 +9,20 @@ from torch import Tensor
 
 from zcbench.datasets.inputs import Given, tensors_of
 from zcbench.errors import BatchError
+from zcbench.hooks.axes import Images
 from zcbench.hooks.heads import Classifier, classifier_of, last_map, map_of, overwritten
+from zcbench.hooks.record import FunctionCallbacks
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.rewrites import check_twice, twice_differentiable
 from zcbench.hooks.stages import StageRecorder
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.passes.activations import ActivationRecorder
+from zcbench.proxies.passes.attentions import AttentionRecorder
 from zcbench.proxies.passes.codes import ReluCodes
 from zcbench.proxies.passes.logits import NO_CLASSIFIER, check_logits, class_signals, of_classes
 from zcbench.proxies.passes.saliency import Saliency
+from zcbench.proxies.passes.units import UnitRecorder
 from zcbench.proxies.passes.values import PassInputs, Values, attempt, failure_of, missing
 from zcbench.proxies.signals.borrowing import copied_buffers, put_back, same_buffers
 from zcbench.proxies.signals.errors import NotApplicable
@@ -28,6 +32,9 @@ from zcbench.proxies.signals.table import needing
 from zcbench.streams import seed_everything
 
 LOSS_BACKWARD = needing("loss backward")
+_NOT_WANTED = missing("Not asked for.")
+#: Signals that a `UnitRecorder` gives.
+_OF_UNITS = frozenset({"unit_patterns", "hidden_covariances"})
 
 
 def shared_signals(inputs: PassInputs) -> Values:
@@ -110,6 +117,8 @@ class Records:
         size = len(batch.images)
         self.saliency = Saliency(size, copies=copies) if "channel_saliency" in wanted else None
         self.codes = ReluCodes(size) if "relu_codes" in wanted else None
+        self.units = UnitRecorder(size, wanted) if wanted & _OF_UNITS else None
+        self.attentions = AttentionRecorder(size) if "attention_peaks" in wanted else None
         self.activations = ActivationRecorder(self._inputs.seed) if "activation_matrices" in wanted else None
         self.images = batch.images.clone()
         for tensor in tensors_of(self.images):
@@ -122,7 +131,7 @@ class Records:
             self._given,
             calls=None if self.saliency is None else self.saliency.record,
             biased=self._biased,
-            relus=None if self.codes is None else self.codes.record,
+            functions=FunctionCallbacks(self._unit, None if self.attentions is None else self.attentions.record),
             layers=None if self.activations is None else self.activations.record,
             roles=self._inputs.needs_usage,
             copies=copies,
@@ -132,6 +141,12 @@ class Records:
         stages = self.stages if isinstance(self.stages, StageRecorder) else nullcontext()
         with torch.set_grad_enabled(self._graph), self.recorder, stages:
             return self._inputs.network(self._given)
+
+    def _unit(self, x: Tensor, images: Images | None, rectified: bool) -> None:
+        """A ReLU or GELU is called."""
+        for record in (self.codes, self.units):
+            if record is not None:
+                record.record(x, images, rectified)
 
     def _biased(self, number: int, output: Tensor | None) -> None:
         """A bias was added to a layer's output by a function of its own."""
@@ -152,9 +167,12 @@ def _values(inputs: PassInputs, records: Records, returned: object, output: Tens
     stages = records.stages.stages if isinstance(records.stages, StageRecorder) else records.stages
     values: Values = class_signals(inputs.batch, output.detach(), classifier) | {
         "output": output.detach(),
-        "relu_codes": missing("Not asked for.") if records.codes is None else records.codes.values(logits),
+        "relu_codes": _NOT_WANTED if records.codes is None else records.codes.values(logits),
+        "unit_patterns": _NOT_WANTED if records.units is None else records.units.patterns(logits),
+        "hidden_covariances": _NOT_WANTED if records.units is None else records.units.covariances(),
+        "attention_peaks": _NOT_WANTED if records.attentions is None else records.attentions.values(),
         "activation_matrices": matrices or missing("No layer or activation function is called."),
-        "features": _features(logits) if "features" in inputs.wanted else missing("Not asked for."),
+        "features": _features(logits) if "features" in inputs.wanted else _NOT_WANTED,
         "stages": stages or missing("No block outputs a feature map."),
         "embedding": missing(NO_CLASSIFIER) if classifier is None else classifier.embedding.detach(),
         "parameters": {weight.name: weight.tensor.detach() for weight in weights},

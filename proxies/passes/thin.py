@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from zcbench.hooks.record import FunctionCallbacks
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.codes import ReluCodes
@@ -27,7 +28,7 @@ def thin_codes(thin: Callable[[], nn.Module | None] | None, batch: Minibatch, se
     crops = _crops(batch.images, seed)
     codes = ReluCodes(len(crops))
     network.to(batch.images).train()
-    with torch.no_grad(), Recorder(named_state(network), crops, relus=codes.record):
+    with torch.no_grad(), Recorder(named_state(network), crops, functions=FunctionCallbacks(codes.record)):
         logits = network(crops)
     return {"thin_codes": codes.values(logits)}
 

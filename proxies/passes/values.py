@@ -20,7 +20,7 @@ Values = dict[str, object]
 Thin = Callable[[], nn.Module | None]
 
 #: Signals of passes that replace parameters according to their use.
-_BY_ROLE = frozenset({"gaussian_response", "image_gradients", "logit_jacobians"})
+_BY_ROLE = frozenset({"constant_logits", "gaussian_response", "image_gradients", "logit_jacobians"})
 
 
 class Clock:

@@ -69,6 +69,27 @@ class Blocks(NamedTuple):
     pulled: Sequence[Tensor]
 
 
+class Response(NamedTuple):
+    """Correlations ``(B, B)`` between the images at one ReLU; None where an image is constant.
+
+    Attributes:
+        block: number of blocks before the one that calls it, the stem not counted.
+        activations: of the inputs of the ReLU.
+        gradients: of the gradients of the loss for these inputs.
+    """
+
+    block: int
+    activations: Tensor | None
+    gradients: Tensor | None
+
+
+class OutputSize(NamedTuple):
+    """Channels and positions of a layer's output for one image."""
+
+    channels: int
+    positions: int
+
+
 class Failure(NamedTuple):
     """A signal that could not be computed; reading it raises the error."""
 
@@ -106,6 +127,16 @@ class Signals:
     classifier = Signal[Tensor]("weight of the last linear layer, (N, C)", "forward")
     #: In order of execution; calls on the same tensor share one object.
     relu_codes = Signal[Maps]("for each ReLU call the units that are active, boolean (B, D)", "forward")
+    #: Bit i of a unit is its sign for image i. Calls on the same tensor share one object.
+    unit_patterns = Signal[Maps](
+        "for each ReLU or GELU call the signs of each unit over 64 images, int64 (D,)", "forward"
+    )
+    hidden_covariances = Signal[Maps](
+        "covariance of the input of each ReLU or GELU that follows a linear map of tokens, (C, C) each", "forward"
+    )
+    attention_peaks = Signal[Maps](
+        "largest weight that each query gives to a key, (B, heads, queries) for each attention", "forward"
+    )
     #: L is the mean loss, of classes the cross-entropy. Zero where a weight is not used.
     gradients = Signal[Weights]("∂L/∂θ for each entry of parameters", *LOSS, labelled=True, wide=True)
     classifier_gradient = Signal[Tensor]("∂L/∂W of the last linear layer, (N, C)", *LOSS, labelled=True, wide=True)
@@ -134,6 +165,16 @@ class Signals:
     half_gradients = Signal[tuple[Weights, Weights]](
         "gradients of each half of the batch", "halves", labelled=True, wide=True
     )
+    output_sizes = Signal[Mapping[str, OutputSize]]("channels and positions of the output of each weight", "halves")
+    #: In order of execution.
+    responses = Signal[tuple[Response, ...]](
+        "correlations between images of the inputs of each ReLU, and of their gradients", "responses", labelled=True
+    )
+    noise_covariances = Signal[Maps]("covariance of each convolution's output for Gaussian images, (C, C)", "noise")
+    noise_gradients = Signal[Weights](
+        "gradients of all parameters for Gaussian images with random labels", "noise", wide=True
+    )
+    constant_logits = Signal[Pair]("logits of the network with all weights 1e-7, and with all weights 1", "constant")
     #: Of the first images, each by its own loss.
     image_gradients = Signal[Weights]("gradients of each image, (b, ...)", "per image", labelled=True, wide=True)
     tangent_kernel = Signal[Tensor]("inner products of ∂(Σ logits)/∂θ of every two images, (b, b)", "tangent kernel")

@@ -25,7 +25,8 @@ BATCH = torch.randn(12, 3, 16, 16, generator=torch.Generator().manual_seed(0)), 
 TOLERANCE = 1e-4
 #: Proxies that divide by, or subtract, what nearly vanishes: rounding alone moves them by this much.
 ROUNDING = {
-    **dict.fromkeys(("zico", "epe_nas", "gradsign", "grasp", "te_nas_ntk"), 1e-3),
+    **dict.fromkeys(("zico", "zico_bc", "lswag", "lswag_gradients"), 1e-3),
+    **dict.fromkeys(("epe_nas", "gradsign", "grasp", "te_nas_ntk"), 1e-3),
     **dict.fromkeys(("kd:sharpness_gap", "kd:sharpness_gap_abs"), 1e-3),
     "kd:pkt": 2e-2,
 }
@@ -72,13 +73,14 @@ def because(reason: str, *proxies: str) -> dict[str, str]:
 #: What a proxy's definition reads off the writing of a network.
 TENSORS = because(
     "sums roots or ratios over weight tensors, or draws for each tensor",
-    *("l2_norm", "grad_norm", "zico", "dss", "vkdnw", "vkdnw_released", "vkdnw_single"),
+    *("l2_norm", "grad_norm", "zico", "dss", "vkdnw", "vkdnw_released", "vkdnw_single", "synaptic_diversity"),
+    *("zico_bc", "lswag", "lswag_gradients", "intrain", "intrain_resilience"),
 )
-CONVOLUTIONS = because("counts convolutions", "n_convs")
-ROWS = because("draws rows of what each layer and activation function puts out", "near")
+CONVOLUTIONS = because("counts convolutions", "n_convs", "intrain", "intrain_capacity")
+ROWS = because("reads what each call of a layer or activation function puts out", "near", "wrcor")
 BLOCKS = because(
     "reads blocks, which are modules",
-    *("az_expressivity", "az_progressivity", "az_trainability"),
+    *("az_expressivity", "az_progressivity", "az_trainability", "wrcor"),
     *("kd:at", "kd:nst", "kd:kdsvd", "kd:fsp", "kd:fsp_mean", "kd:review"),
 )
 MODULES = because("reads what modules and containers put out", "meco", "meco_opt", "dextr")

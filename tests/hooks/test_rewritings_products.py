@@ -102,7 +102,7 @@ def with_side_branch(net, x):
     return net.a(x)
 
 
-ONE_RELU_MORE = because("one ReLU more is called", "near")
+ONE_RELU_MORE = because("one ReLU more is called", "near", "wrcor")
 PAIRS.rewrite("a side branch that nobody reads", Residual, ONE_RELU_MORE, grouped=with_side_branch)
 PAIRS.rewrite(
     "control flow on values", Residual, quick=True, grouped=lambda net, x: net.a(x) if float(x.sum()) > -1e30 else x

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from .networks import TokenNet
-from .rewritings import ALL, CONVOLUTIONS, FEW, ROWS, Pairs, compare
+from .rewritings import ALL, CONVOLUTIONS, FEW, ROWS, Pairs, because, compare
 
 PAIRS = Pairs()
 mix = TokenNet.mix
@@ -66,13 +66,15 @@ def products(net, tokens):
     return F.relu(tokens @ net.up.weight.T + net.up.bias) @ net.down.weight.T + net.down.bias
 
 
+SINGLY = because("applies a layer to one position after another", "zico_bc")
+
 #: The perceptron of the tokens in other words, the proxies that may differ, and whether it is in the usual run.
 MIXES = {
     "sequence first": (sequence_first, {}, True),
     "windows": (windows, {}, True),
     "windows of all images": (windows_of_all_images, {}, True),
     "one row each": (one_row_each, {}, True),
-    "one after another": (one_after_another, ROWS, True),
+    "one after another": (one_after_another, ROWS | SINGLY, True),
     "image by image": (image_by_image, {}, True),
     "vmap": (mapped, {}, True),
     "halves of the batch": (halves, {}, True),

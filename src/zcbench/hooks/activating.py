@@ -1,6 +1,7 @@
 """Handlers of activation functions, with the spellings of a ReLU."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zcbench.hooks import axes
@@ -26,8 +27,8 @@ MASK = "_zcbench_mask"
 
 def _activate(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     rectified = rectifies(func, args, kwargs)
-    if rectified:
-        record.tell_relus(argument(0, "input", args, kwargs))
+    if rectified or func is F.gelu:
+        record.tell_units(argument(0, "input", args, kwargs), rectified=rectified)
     result = func(*args, **kwargs)
     if isinstance(result, _OUTPUTS):
         before = getattr(args[0], "shape", None) if args and func in axes.MOVES else None
@@ -50,7 +51,7 @@ def _mask(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     """Call a function that may apply a comparison with 0 to the compared tensor: a ReLU."""
     source = _rectified(func, args)
     if source is not None:
-        record.tell_relus(source)
+        record.tell_units(source, rectified=True)
     result = func(*args, **kwargs)
     record.follow(func, args, kwargs, result, None)
     if source is not None:

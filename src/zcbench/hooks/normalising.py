@@ -1,10 +1,10 @@
-"""Handlers of normalisations, of attention, and of functions that write to a tensor."""
+"""Handlers of normalisations, of softmax and attention, and of functions that write to a tensor."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zcbench.hooks.functions import CHANNEL_NORMS, LAST_NORMS, Args, Function, Kwargs, argument
+from zcbench.hooks.functions import CHANNEL_NORMS, LAST_NORMS, SOFTMAXES, Args, Function, Kwargs, argument
 from zcbench.hooks.record import Handler, Record
 from zcbench.hooks.trace import trace_of
 
@@ -33,8 +33,21 @@ def _note_norm(record: Record, func: Function, args: Args, kwargs: Kwargs) -> No
     if func not in (F.rms_norm, torch.rms_norm):
         record.note_bias(argument(place + 1, "bias", args, kwargs))
     origin = record.origin(argument(place, "weight", args, kwargs))
-    if origin is not None and func is F.batch_norm and trace_of(argument(0, "input", args, kwargs)) is not None:
+    if origin is None or trace_of(argument(0, "input", args, kwargs)) is None:
+        return
+    record.gains.add(origin.name)
+    if func is F.batch_norm:
         record.scales.add(origin.name)
+
+
+def _soften(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    """Call a softmax: of the scores of an attention it gives the weights."""
+    result = func(*args, **kwargs)
+    record.follow(func, args, kwargs, result, None)
+    trace, keys = trace_of(argument(0, "input", args, kwargs)), argument(1, "dim", args, kwargs)
+    if trace is not None and trace.scores and keys is not None:
+        record.tell_attention(result, keys, lambda: result)
+    return result
 
 
 def _attended(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
@@ -42,12 +55,37 @@ def _attended(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obj
     result = func(*args, **kwargs)
     operands = [argument(place, name, args, kwargs) for place, name in enumerate(("query", "key", "value"))]
     record.attend(result, *operands)
+    record.tell_attention(operands[0], -1, lambda: attention_weights(*args, **kwargs))
     traces = [trace for operand in operands if (trace := trace_of(operand)) is not None]
     record.attention |= {trace.origin for trace in traces if trace.origin is not None}
     trace = trace_of(result)
     if trace is not None:
         trace.attended = True
     return result
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    r"""Weights of ``F.scaled_dot_product_attention``, which takes the same arguments: ``(..., queries, keys)``.
+
+    .. math::  \operatorname{softmax}(Q K^\top s + M), \qquad s = 1 / \sqrt{d} \text{ unless given}
+    """
+    if enable_gqa:
+        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
+    scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if is_causal:
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    if attn_mask is not None:
+        scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype is torch.bool else scores + attn_mask
+    return scores.softmax(-1)
 
 
 def _write(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
@@ -66,6 +104,7 @@ def _write(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object
 
 HANDLERS: dict[Function, Handler] = {
     **dict.fromkeys(CHANNEL_NORMS | LAST_NORMS, _normalise),
+    **dict.fromkeys(SOFTMAXES, _soften),
     F.scaled_dot_product_attention: _attended,
     **dict.fromkeys((Tensor.__setitem__, Tensor.copy_), _write),
 }

@@ -1,6 +1,7 @@
 """The record of one forward pass: weights, biases and attention, with callbacks for layers and ReLUs."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +21,24 @@ from zcbench.hooks.weights import Weight
 CallCallback = Callable[[Call], Tensor | None]
 #: Called with the number of a call and its output after a bias was added to it, if it still has the shape of that.
 BiasCallback = Callable[[int, Tensor | None], None]
-#: Called before a ReLU of a tensor that depends on the images.
-ReluCallback = Callable[[Tensor, Images | None], None]
+#: Called before a ReLU or GELU of a tensor that depends on the images; the last argument is True for a ReLU.
+UnitCallback = Callable[[Tensor, Images | None, bool], None]
+#: Called with the weights that an attention gives its keys, the axis of the keys, and the place of the images.
+AttentionCallback = Callable[[Tensor, int, Images | None], None]
+
+
+class FunctionCallbacks(NamedTuple):
+    """Callbacks for functions without weights.
+
+    Attributes:
+        units: called with the input of every ReLU and GELU and the place of the images in it.
+        attentions: called with the weights of every attention.
+    """
+
+    units: UnitCallback | None = None
+    attentions: AttentionCallback | None = None
+
+
 #: Called after a convolution, linear map, normalisation or activation function, with images, channels and a number.
 LayerCallback = Callable[[Tensor, Images | None, int | None, int], None]
 
@@ -41,11 +58,11 @@ class Record(Flow, TorchFunctionMode):
         images: the images, or other inputs, that the network is called with, batch first.
         calls: called with every `Call` of a weight.
         biased: called with every bias that is added to a call's output by a function of its own.
-        relus: called with the input of every ReLU and the place of the images in it.
+        functions: callbacks for ReLUs, GELUs and attentions.
         layers: called with the output of every layer and activation function, its images and its channels.
         replace: may return another tensor for a weight that is no whole parameter.
         lookups: gives the vectors in place of those that an embedding looks up.
-        roles: whether `biases`, `scales` and `used` are filled.
+        roles: whether `biases`, `scales`, `gains` and `used` are filled.
         copies: whether the last map is copied, because the network overwrites it later.
     """
 
@@ -56,7 +73,7 @@ class Record(Flow, TorchFunctionMode):
         *,
         calls: CallCallback | None = None,
         biased: BiasCallback | None = None,
-        relus: ReluCallback | None = None,
+        functions: FunctionCallbacks | None = None,
         layers: LayerCallback | None = None,
         replace: Callable[[Weight], Tensor | None] | None = None,
         lookups: Callable[[Tensor], Tensor] | None = None,
@@ -67,10 +84,12 @@ class Record(Flow, TorchFunctionMode):
         Flow.__init__(self, parameters, images, copies)
         self.biases: set[str] = set()
         self.scales: set[str] = set()
+        self.gains: set[str] = set()
         self.used: set[str] = set()
         self.attention: set[str] = set()
         self.roles = roles
-        self._calls, self._biased, self._relus, self._layers = calls, biased, relus, layers
+        self._calls, self._biased, self._layers = calls, biased, layers
+        self._functions = functions or FunctionCallbacks()
         self._replace, self.lookups = replace, lookups
 
     def stand_in(self, entry: Weight, given: Tensor) -> Tensor:
@@ -146,11 +165,17 @@ class Record(Flow, TorchFunctionMode):
         else:
             new.scores = origins
 
-    def tell_relus(self, source: object) -> None:
-        """Call the callback for ReLUs with the input of one."""
+    def tell_units(self, source: object, *, rectified: bool) -> None:
+        """Call the callback for ReLUs and GELUs with the input of one."""
         trace = trace_of(source)
-        if self._relus is not None and trace is not None and isinstance(source, Tensor):
-            self._relus(source, trace.images)
+        if self._functions.units is not None and trace is not None and isinstance(source, Tensor):
+            self._functions.units(source, trace.images, rectified)
+
+    def tell_attention(self, scores: object, keys: int, weights: Callable[[], Tensor]) -> None:
+        """Call the callback for attentions with the weights of one, which has its images where ``scores`` has them."""
+        trace = trace_of(scores)
+        if self._functions.attentions is not None and trace is not None:
+            self._functions.attentions(weights().detach(), keys, trace.images)
 
     def tell_layers(self, result: object) -> None:
         """Call the callback for layers with the output of one."""

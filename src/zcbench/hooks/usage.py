@@ -18,12 +18,14 @@ class Usage:
         weights: of convolutions, linear maps and recurrences, in the order of `WeightTable`.
         biases: names of parameters that are added to the output of a layer or normalisation.
         scales: names of parameters that batch normalisations multiply with.
+        gains: names of parameters that any normalisation multiplies with.
         used: names of all parameters that a function was given.
     """
 
     weights: tuple[Weight, ...]
     biases: frozenset[str]
     scales: frozenset[str]
+    gains: frozenset[str]
     used: frozenset[str]
 
     @property
@@ -36,7 +38,8 @@ class Usage:
         """The uses that a recorder with ``roles`` has recorded."""
         weights = tuple(recorder.weights)
         used = recorder.used | {weight.name for weight in weights}
-        return cls(weights, frozenset(recorder.biases), frozenset(recorder.scales), frozenset(used))
+        roles = map(frozenset, (recorder.biases, recorder.scales, recorder.gains, used))
+        return cls(weights, *roles)
 
 
 def record_usage(network: nn.Module, images: Given) -> Usage:

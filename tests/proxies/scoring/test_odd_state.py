@@ -211,13 +211,24 @@ def test_networks_that_cannot_be_read_are_refused(network, sentence, batch):
 def test_activation_checkpoints_are_computed_or_refused(dtype, batch):
     """Invariance: the same as without checkpoints, or a sentence where a recomputed map would have other weights."""
     images, labels = batch[0].to(dtype), batch[1]
-    names = [name for name in REGISTRY.names() if name not in ("te_nas_regions", "dss")]
+    names = [name for name in REGISTRY.names() if name not in ("te_nas_regions", "dss", "synaptic_diversity")]
     kept, recomputed = make_network().to(dtype), Recomputing(make_network()).to(dtype)
     expected = {s.proxy: s.value for s in evaluate(kept, (images, labels), names, teacher=make_network().to(dtype))}
     scores = evaluate(recomputed, (images, labels), names, teacher=make_network().to(dtype))
     refused = {s.proxy for s in scores if "torch.utils.checkpoint" in s.reason}
-    assert refused == {"synflow", "gradsign", "vkdnw", "vkdnw_released", "vkdnw_single"}
+    assert refused == {
+        "synflow",
+        "logsynflow",
+        "gradsign",
+        "intrain",
+        "intrain_capacity",
+        "intrain_resilience",
+        "vkdnw",
+        "vkdnw_released",
+        "vkdnw_single",
+    }
     names = {"snip", "grasp", "jacov", "zico", "naswot", "fisher", "zen", "te_nas_ntk", "kd:sp", "dextr"}
+    names |= {"wrcor", "zico_bc", "lswag", "epsinas"}
     assert {s.proxy: s.value for s in scores if s.proxy in names} == {name: expected[name] for name in names}
 
 
