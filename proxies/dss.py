@@ -58,7 +58,7 @@ def dss(signals: Signals) -> float:
     reads=("linearised_gradients", "attention"),
     higher_is_better=True,
     uses_labels=False,
-    source="arXiv:2203.12217, eq. 4",
+    source="arXiv:2203.12217, section 3",
 )
 def synaptic_diversity(signals: Signals) -> float:
     r"""Nuclear norm of each weight of the attention layers times that of its gradient.

@@ -1,7 +1,7 @@
 """Head confidence: how much of a query's attention its first key takes.
 
 Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL 2023, arXiv:2306.00288,
-section 5; after Voita et al., ACL 2019, arXiv:1905.09418, section 4.
+after Voita et al., ACL 2019, arXiv:1905.09418.
 """
 
 import torch
@@ -15,7 +15,7 @@ from zcbench.proxies.signals.signals import Signals
     reads="attention_peaks",
     higher_is_better=True,
     uses_labels=False,
-    source="arXiv:2306.00288, section 5",
+    source="arXiv:2306.00288",
 )
 def head_confidence(signals: Signals) -> float:
     r"""Largest weight that a query gives to a key, averaged over queries, images and heads.

@@ -14,8 +14,9 @@ from zcbench.hooks.stages import block_modules
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.logits import check_logits
 from zcbench.proxies.passes.values import Values, missing
-from zcbench.proxies.signals.borrowing import same_buffers, seed_everything
+from zcbench.proxies.signals.borrowing import same_buffers
 from zcbench.proxies.signals.signals import Failure, Minibatch, Response
+from zcbench.streams import seed_everything
 
 
 def responses(network: nn.Module, batch: Minibatch, seed: int) -> Values:
