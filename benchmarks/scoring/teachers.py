@@ -1,25 +1,22 @@
 """Teachers of every kind: named in one text, built as a network, with weights from a checkpoint or from a seed."""
 
 import hashlib
-import inspect
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from zcbench import spaces
+from zcbench import references, spaces
 from zcbench.benchmarks.scoring.checkpoints import load_weights
-from zcbench.errors import TeacherError, ZcbenchError, unknown, writable
-from zcbench.plugins import load_file
+from zcbench.errors import TeacherError, writable
+from zcbench.references import Reference
 from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.streams import seeded
 
 LARGEST = "largest"
-_FUNCTION = re.compile(r"(.+\.py):(\w+)")
 _ELSEWHERE = re.compile(r"(\w+(?:\([^()]*\))?):(.+)")
 
 
@@ -110,8 +107,8 @@ def read_teacher(
         resnet
     """
     file = None if checkpoint is None else Path(checkpoint)
-    if match := _FUNCTION.fullmatch(given):
-        return TeacherChoice(match[2], seed, init, file=Path(match[1]), checkpoint=file)
+    if own := references.read(given):
+        return TeacherChoice(own.name, seed, init, file=own.file, checkpoint=file)
     elsewhere = None if given in space else _ELSEWHERE.fullmatch(given)
     home, arch = (spaces.get(elsewhere[1]), elsewhere[2]) if elsewhere else (None, given)
     chosen = largest(home or space) if arch == LARGEST else arch
@@ -164,41 +161,15 @@ def build_teacher(
 def _from_function(choice: TeacherChoice, num_classes: int, image_shape: ImageShape) -> nn.Module:
     """What the user's function makes on the teacher's own random stream, once it gives logits for these images."""
     assert choice.file is not None
-    name = f"{choice.file}:{choice.arch}"
-    function, keywords = _function(choice), {"num_classes": num_classes, "image_shape": image_shape}
+    name = Reference(choice.file, choice.arch)
     with seeded("teacher", choice.seed):
-        try:
-            network = function(**{key: keywords[key] for key in _taken(function, keywords)})
-        except (ZcbenchError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # it may call sys.exit
-            raise TeacherError(
-                f"The teacher's function {name} fails: {type(error).__name__}: {error}. Expected a network; it is "
-                f"called with those of the keywords num_classes and image_shape that it takes."
-            ) from error
+        network = references.call(name, choice.file_sha256, num_classes=num_classes, image_shape=image_shape)
         if not isinstance(network, nn.Module):
             raise TeacherError(
                 f"The teacher's function {name} returns {type(network).__name__}. Expected a torch.nn.Module."
             )
-        _check_logits(network, name, num_classes, image_shape)
+        _check_logits(network, str(name), num_classes, image_shape)
     return network.train()
-
-
-def _function(choice: TeacherChoice) -> Callable[..., object]:
-    assert choice.file is not None
-    module = load_file(choice.file, sha256=choice.file_sha256)
-    function = getattr(module, choice.arch, None)
-    if not callable(function):
-        defined = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
-        raise unknown(f"function of {choice.file}", choice.arch, defined)
-    return function
-
-
-def _taken(function: Callable[..., object], keywords: Iterable[str]) -> list[str]:
-    parameters = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return list(keywords)
-    return [key for key in keywords if key in parameters]
 
 
 def _check_logits(network: nn.Module, name: str, num_classes: int, image_shape: ImageShape) -> None:

@@ -273,11 +273,11 @@ def test_a_function_is_a_teacher(scored, space, archs, images, file):
     ("name", "error", "told"),
     [
         ("smal", UnknownNameError, "Did you mean 'small'"),
-        ("number", UnknownNameError, "no known function"),
+        ("number", PluginError, "of type int. Expected a function"),
         ("seven", TeacherError, r"returns \(2, 7\) for 2 images, and the students have 10 classes"),
         ("flat", TeacherError, r"cannot take the students' images \(3, 16, 16\)"),
         ("text", TeacherError, r"returns str\. Expected a torch\.nn\.Module"),
-        ("broken", TeacherError, r"no weights, \['image_shape', 'num_classes'\]"),
+        ("broken", PluginError, r"no weights, \['image_shape', 'num_classes'\]"),
         ("pair", TeacherError, "returns tuple for 2 images"),
     ],
 )
