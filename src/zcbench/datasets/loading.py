@@ -6,6 +6,7 @@ from functools import partial as partial_of
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from zcbench.datasets import imagenet16
 from zcbench.datasets.base import ImageSet
 from zcbench.datasets.cifar import CIFAR10, CIFAR100, load_cifar
 from zcbench.datasets.digits import load_digits
@@ -17,20 +18,24 @@ from zcbench.storage.files import data_folder
 
 
 class _Known(NamedTuple):
-    """How a data set is loaded, its classes, the side of its images, and whether it comes from files."""
+    """How a data set is loaded, its classes, the side of its images, and whether and how it comes from files."""
 
     load: Callable[..., ImageSet]
     num_classes: int
     side: int
     from_files: bool = False
+    options: tuple[str, ...] = ()
 
 
+_FILES = ("files",)
 _KNOWN = {
-    "cifar10": _Known(partial_of(load_cifar, "cifar10", CIFAR10), CIFAR10.num_classes, 32, from_files=True),
-    "cifar100": _Known(partial_of(load_cifar, "cifar100", CIFAR100), CIFAR100.num_classes, 32, from_files=True),
+    "cifar10": _Known(partial_of(load_cifar, "cifar10", CIFAR10), CIFAR10.num_classes, 32, True, _FILES),
+    "cifar100": _Known(partial_of(load_cifar, "cifar100", CIFAR100), CIFAR100.num_classes, 32, True, _FILES),
     "digits": _Known(load_digits, 10, 8),
+    imagenet16.NAME: _Known(imagenet16.load_imagenet16, imagenet16.CLASSES, imagenet16.SIDE, from_files=True),
     "noise": _Known(load_noise, 10, NOISE_SIDE),
 }
+_AS_A_NAME = {imagenet16.NAME: imagenet16.NAME.replace("-", "_")}  # in the grammar of names with options
 _SPLITS = ("train", "test")
 _OPTIONS = ("images", "test_images", "side")
 SIDES = 1024  # pixels of the largest image
@@ -40,7 +45,7 @@ def names() -> list[str]:
     """Names of all data sets, in alphabetical order.
 
     >>> names()
-    ['cifar10', 'cifar100', 'digits', 'noise']
+    ['cifar10', 'cifar100', 'digits', 'imagenet16-120', 'noise']
     """
     return sorted(_KNOWN)
 
@@ -56,10 +61,11 @@ def load(
     """The data set called ``name``, its images normalised per channel.
 
     Args:
-        name: ``cifar10``, ``cifar100`` (official Python layout), ``digits`` (scikit-learn) or ``noise``; as
-            ``cifar10(files=2)`` the first training files only, whatever else is there, so that a batch from them is the
-            same for everybody. For every set ``images=N`` takes the first N training images, ``test_images=N`` the
-            first N test images, and ``side=N`` is its ``image_size``, as in ``cifar10(files=1,side=16)``.
+        name: ``cifar10``, ``cifar100`` (official Python layout), ``imagenet16-120``, ``digits`` (scikit-learn) or
+            ``noise``; as ``cifar10(files=2)`` the first training files only, whatever else is there, so that a batch
+            from them is the same for everybody. For every set ``images=N`` takes the first N training images,
+            ``test_images=N`` the first N test images, and ``side=N`` is its ``image_size``, as in
+            ``cifar10(files=1,side=16)``.
         data_dir: folder that holds the CIFAR folders; ``ZCBENCH_DATA`` if omitted, else the user's data directory.
         split: ``train`` or ``test``.
         image_size: side length to bring the images to: area average down, bilinear up; their own size if omitted.
@@ -112,10 +118,13 @@ def read_name(text: str, image_size: int | None = None) -> tuple[str, dict[str, 
         UnknownNameError: no data set or option has this name.
         BatchError: an option is no whole number, or out of range.
     """
+    for own, written in _AS_A_NAME.items():
+        text = f"{written}{text.removeprefix(own)}" if text.startswith(f"{own}(") else text
     name, options = read_specification(text, example="cifar10(files=2)")
+    name = next((own for own, written in _AS_A_NAME.items() if written == name), name)
     if name not in names():
         raise unknown("data set", name, names())
-    known = ("files", *_OPTIONS) if _KNOWN[name].from_files else _OPTIONS
+    known = (*_KNOWN[name].options, *_OPTIONS)
     for option, value in options.items():
         if option not in known:
             raise unknown(f"option of the data set {name!r}", option, known)
