@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,3 +67,23 @@ def seeded(*key: object) -> Iterator[None]:
     with exclusive(), torch.random.fork_rng():
         torch.manual_seed(derive(*key))
         yield
+
+
+@contextmanager
+def own_randomness() -> Iterator[None]:
+    """Put the global states of PyTorch, NumPy and ``random`` back after the block; other threads wait for its end."""
+    with exclusive(), torch.random.fork_rng():
+        numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - what other code may touch
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
+
+
+def seed_everything(*key: object) -> None:
+    """Set the global generators to the stream of ``key``; only inside `own_randomness`."""
+    seed = derive(*key)
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    random.seed(seed)
