@@ -14,10 +14,10 @@ from zcbench.distill.errors import WeightError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.balancing import BALANCED
 from zcbench.distill.training.export import EXPORTS
-from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.objective import CE, MIXTURES, TrainingObjective, checked_weights
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.scenarios import SCENARIOS
+from zcbench.distill.training.source import TrainingSource
 from zcbench.errors import ArchitectureError, ProtocolError, unknown
 from zcbench.spaces import Space
 
@@ -173,7 +173,7 @@ class StudentJob:
     """
 
     student: Student
-    data: TrainingData
+    data: TrainingSource
     folder: Path
     recipe: Recipe
     teaching: Teaching
@@ -191,7 +191,7 @@ class StudentJob:
         used = recipe.used()
         if "padding" in used and recipe.padding is None:
             used["padding"] = self.data.image_shape[1] // 8
-        return used
+        return used | {"batch_size": self.data.batch_size(recipe)}
 
     @property
     def last_recipe(self) -> Recipe:
