@@ -23,7 +23,7 @@ from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.teaching import near_chance
 from zcbench.storage.run_folder import RunFolder
 
-STUDENT = "student"
+STUDENT, ALONE = "student", "baseline"
 _BALANCED_FILE = "balanced.json"
 
 
@@ -63,6 +63,16 @@ class StudentTraining:
                     f"({result.accuracy:.2f} %) on the test images.",
                 )
         return result
+
+    def alone(self) -> TrainingResult | None:
+        """The student trained alone, with the initialisation and the recipe of its training under teachers.
+
+        None where the scenario has trained it so: without a teacher, and as the first generation of ``self``.
+        """
+        job, teaching = self._job, self._job.teaching
+        if teaching.scenario == "self" or (teaching.scenario == "teacher" and not teaching.teachers):
+            return None
+        return self._train(self._networks.student(), [], job.data, job.last_recipe, **self._running(ALONE))
 
     def _rehearse(self) -> None:
         """One step of each training under a teacher, on separate networks: errors are found before long trainings."""
@@ -178,6 +188,7 @@ class StudentTraining:
             "checkpoint": self._job.folder / f"{name}.training",
             "checkpoint_every": files.checkpoint_every,
             "evaluate_every": files.evaluate_every,
+            "metrics": files.metrics,
             "observers": _observers(self._job, name, self._console),
             "stop": self._stop,
         }

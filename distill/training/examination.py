@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from torch import nn
 
+from zcbench.datasets.items import Pair
 from zcbench.distill.training.course import Row
 from zcbench.distill.training.evaluation import measure
 from zcbench.distill.training.metrics import METRICS, Metric, read_metrics
 from zcbench.distill.training.recipe import LAST, Recipe
-from zcbench.distill.training.source import Pair, TrainingSource
+from zcbench.distill.training.source import TrainingSource
 
 
 class Examination:

@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from zcbench.datasets import ImageSet, LabelledImages
 from zcbench.datasets.batches import content_sha256
+from zcbench.datasets.items import Pair
 from zcbench.distill.training.evaluation import chunks
-from zcbench.distill.training.source import LAYOUTS, Pair, TrainingSource, check_finite, check_labels
+from zcbench.distill.training.source import LAYOUTS, TrainingSource, check_finite, check_labels
 from zcbench.distill.training.splitting import drawn
 from zcbench.errors import BatchError
 

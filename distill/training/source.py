@@ -7,14 +7,13 @@ from typing import NamedTuple, Protocol, Self
 import torch
 from torch import Tensor
 
+from zcbench.datasets.items import Pair
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import BatchError
 from zcbench.streams import torch_stream
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 _PIECE = 1024
-Pair = tuple[Tensor, Tensor]
-"""Images ``(B, C, H, W)`` and labels ``(B,)``."""
 
 
 class DrawnBatch(NamedTuple):
@@ -108,7 +107,7 @@ class TrainingSource(ABC):
 
     @abstractmethod
     def first(self, count: int) -> "TrainingSource":
-        """The first ``count`` images of both splits."""
+        """The first ``count`` images of both splits, in memory."""
 
     def steps_per_epoch(self, recipe: Recipe) -> int:
         """Steps of an epoch.

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from zcbench.datasets.items import IndexedSplit, Pair, as_indexed
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loading import LoadedOrder, LoadedSplit
-from zcbench.distill.training.reading_items import IndexedSplit, as_indexed, kept
 from zcbench.distill.training.recipe import Recipe
-from zcbench.distill.training.source import LAYOUTS, BatchOrder, Pair, TrainingSource, check_finite, check_labels
+from zcbench.distill.training.source import LAYOUTS, BatchOrder, TrainingSource, check_finite, check_labels
 from zcbench.distill.training.splitting import drawn
 from zcbench.errors import BatchError
 from zcbench.streams import torch_stream
@@ -45,7 +45,7 @@ class Split(Protocol):
 def opened(train: object, test: object, num_classes: int | None, in_memory: bool) -> TrainingSource:
     """The data of `zcbench.distill.TrainingData.from_dataset`."""
     name = f"{type(train).__name__} as given"
-    first = _split("training", train, in_memory)
+    first = _split("training", train)
     if test is None:
         if not isinstance(first, IndexedSplit):
             raise BatchError("Given one DataLoader. Expected one of training images and one of held-out test images.")
@@ -53,18 +53,14 @@ def opened(train: object, test: object, num_classes: int | None, in_memory: bool
         splits: tuple[Split, Split] = first.part(rest), replace(first.part(held), name="test")
         name = f"{name}, {len(held):,} of its {len(first):,} images held out"
     else:
-        splits = first, _split("test", test, in_memory)
+        splits = first, _split("test", test)
     classes = num_classes or _classes(splits)
-    if in_memory or _in_memory(splits):
-        (images, labels), (test_images, test_labels) = (split.few(len(split)) for split in splits)
-        return TrainingData(images, labels, test_images, test_labels, classes, name)
-    return StreamedData(*splits, classes, name)
+    found = StreamedData(*splits, classes, name)
+    return found.read() if in_memory or _in_memory(splits) else found
 
 
-def _split(name: str, given: object, in_memory: bool) -> Split:
-    if isinstance(given, DataLoader):
-        return LoadedSplit(name, given)
-    return kept(name, given) if in_memory else as_indexed(name, given)
+def _split(name: str, given: object) -> Split:
+    return LoadedSplit(name, given) if isinstance(given, DataLoader) else as_indexed(name, given)
 
 
 def _in_memory(splits: tuple[Split, Split]) -> bool:
@@ -194,6 +190,12 @@ class StreamedData(TrainingSource):
         """The first ``count`` images of both splits, in memory."""
         parts = (*self.train.few(count), *self.test.few(count))
         return TrainingData(*parts, self.num_classes, self.description, self.black)
+
+    def read(self) -> TrainingData:
+        """All images of both splits, in memory; those of a data loader as one pass gives them."""
+        train, test = ([torch.cat(parts) for parts in zip(*split.batches("read"))] for split in (self.train, self.test))
+        (images, labels), (test_images, test_labels) = train, test
+        return TrainingData(images, labels, test_images, test_labels, self.num_classes, self.description, self.black)
 
     def steps_per_epoch(self, recipe: Recipe) -> int:
         """Steps of an epoch: whole batches, those of the data loader if there is one."""

@@ -1,4 +1,4 @@
-"""Items of PyTorch data sets: images and labels by number."""
+"""Items of map-style data sets, as PyTorch's are: images and labels by number."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset, TensorDataset
 
-from zcbench.distill.training.source import Pair
 from zcbench.errors import BatchError
 from zcbench.streams import own_randomness, seed_everything
+
+#: Images ``(B, C, H, W)`` and labels ``(B,)``.
+Pair = tuple[Tensor, Tensor]
 
 _CHUNK = 256
 _IMAGES = ("pixel_values", "image", "images", "img", "x")  # keys of an image in a dictionary
