@@ -19,10 +19,11 @@ from zcbench.proxies.passes.halves import recorded
 from zcbench.proxies.passes.logits import single_logits
 from zcbench.proxies.passes.shared import differentiate
 from zcbench.proxies.passes.values import Values
-from zcbench.proxies.signals.borrowing import seed_everything, with_state
+from zcbench.proxies.signals.borrowing import with_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import ScoreTimeout
 from zcbench.proxies.signals.signals import Minibatch
+from zcbench.streams import seed_everything
 
 GRADIENT_IMAGES = 16  # the 1.5 M weights of the largest NAS-Bench-201 cell make 98 MB of gradients
 KERNEL_IMAGES = 16  # the cost grows with the square

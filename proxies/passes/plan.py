@@ -16,12 +16,13 @@ from zcbench.proxies.passes.per_image import image_gradients, tangent_kernel
 from zcbench.proxies.passes.shared import shared_signals
 from zcbench.proxies.passes.thin import thin_codes
 from zcbench.proxies.passes.values import Clock, PassInputs, Thin, Values, attempt
-from zcbench.proxies.signals.borrowing import same_buffers, seed_everything
+from zcbench.proxies.signals.borrowing import same_buffers
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import time_limit
 from zcbench.proxies.signals.signals import Failure, Minibatch, NetworkCosts, Signals
 from zcbench.proxies.signals.spectra import wide
 from zcbench.proxies.signals.table import WIDE, needing
+from zcbench.streams import seed_everything
 
 
 class Pass(NamedTuple):

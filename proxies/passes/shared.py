@@ -20,11 +20,12 @@ from zcbench.proxies.passes.codes import ReluCodes
 from zcbench.proxies.passes.logits import NO_CLASSIFIER, check_logits, class_signals, of_classes
 from zcbench.proxies.passes.saliency import Saliency
 from zcbench.proxies.passes.values import PassInputs, Values, attempt, failure_of, missing
-from zcbench.proxies.signals.borrowing import copied_buffers, put_back, same_buffers, seed_everything
+from zcbench.proxies.signals.borrowing import copied_buffers, put_back, same_buffers
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import ScoreTimeout
 from zcbench.proxies.signals.signals import Failure
 from zcbench.proxies.signals.table import needing
+from zcbench.streams import seed_everything
 
 LOSS_BACKWARD = needing("loss backward")
 

@@ -11,9 +11,10 @@ from zcbench.errors import BatchError
 from zcbench.hooks.record import Unrecorded
 from zcbench.hooks.rewrites import lacks_second_derivative
 from zcbench.hooks.usage import Usage, record_usage
-from zcbench.proxies.signals.borrowing import same_buffers, seed_everything
+from zcbench.proxies.signals.borrowing import same_buffers
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Failure, Minibatch
+from zcbench.streams import seed_everything
 
 Values = dict[str, object]
 Thin = Callable[[], nn.Module | None]

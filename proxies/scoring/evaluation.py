@@ -19,14 +19,14 @@ from zcbench.proxies.passes.values import Thin
 from zcbench.proxies.scoring.contract import Proxy, select
 from zcbench.proxies.scoring.inputs import minibatch, on_network
 from zcbench.proxies.scoring.isolation import Isolation, marks
-from zcbench.proxies.signals.borrowing import borrowed, own_randomness, seed_everything
+from zcbench.proxies.signals.borrowing import borrowed
 from zcbench.proxies.signals.errors import ScoreError
 from zcbench.proxies.signals.limits import time_limit
 from zcbench.proxies.signals.objective import Function, Loss
 from zcbench.proxies.signals.outputs import Output
 from zcbench.proxies.signals.read_only import HINT, refused_by
 from zcbench.proxies.signals.signals import Minibatch, NetworkCosts, Signals, own_copy
-from zcbench.streams import exclusive
+from zcbench.streams import exclusive, own_randomness, seed_everything
 
 _NO_DECOMPOSITION: type[RuntimeError] = vars(torch.linalg)["LinAlgError"]  # exported, but not declared so
 

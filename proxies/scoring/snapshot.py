@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.datasets.inputs import Given
-from zcbench.proxies.signals.borrowing import own_randomness
+from zcbench.streams import own_randomness
 
 #: Attributes that may change while a network is used; they are restored silently.
 _MOVING = ("training",)

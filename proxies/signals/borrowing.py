@@ -1,10 +1,8 @@
 """Context managers that restore a network's state on exit."""
 
-import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import disable_saved_tensors_hooks
@@ -15,7 +13,7 @@ from zcbench.hooks.functions import Args
 from zcbench.hooks.modes import training
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.outputs import Output
-from zcbench.streams import derive, exclusive
+from zcbench.streams import own_randomness
 
 
 @contextmanager
@@ -124,23 +122,3 @@ def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Given) -
         if RECOMPUTED in str(error):
             raise NotApplicable(RECOMPUTED) from None
         raise
-
-
-@contextmanager
-def own_randomness() -> Iterator[None]:
-    """Put the global states of PyTorch, NumPy and ``random`` back after the block; other threads wait for its end."""
-    with exclusive(), torch.random.fork_rng():
-        numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - what a proxy may touch
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)  # noqa: NPY002
-            random.setstate(python_state)
-
-
-def seed_everything(*key: object) -> None:
-    """Set the global generators to the stream of ``key``; only inside `own_randomness`."""
-    seed = derive(*key)
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    random.seed(seed)
