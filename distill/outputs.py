@@ -40,13 +40,14 @@ class Outputs:
         features: ``(B, C, H, W)``.
         stages: ``(B, C_l, H_l, W_l)`` each, shallow to deep.
         classifier: ``(N, C)``.
+        auxiliary: logits of auxiliary heads, ``(B, N)`` each; no loss reads them.
         memory: what `once` has computed; shared by all `Outputs` of one network and batch.
 
     Raises:
         ShapeMismatch: an output is no floating tensor with that many axes.
     """
 
-    __slots__ = ("_memory", "_values")
+    __slots__ = ("_memory", "_values", "auxiliary")
 
     def __init__(
         self,
@@ -56,10 +57,12 @@ class Outputs:
         stages: Sequence[Tensor] | None = None,
         classifier: Tensor | None = None,
         *,
+        auxiliary: Sequence[Tensor] = (),
         memory: dict[Hashable, object] | None = None,
     ) -> None:
         given = {"logits": logits, "embedding": embedding, "features": features, "classifier": classifier}
         values = {name: (value,) for name, value in given.items() if value is not None}
+        self.auxiliary = tuple(auxiliary)
         self._memory: dict[Hashable, object] = {} if memory is None else memory
         self._values: dict[str, tuple[Tensor, ...]] = values | ({} if stages is None else {"stages": tuple(stages)})
         for name, tensor in self.tensors():

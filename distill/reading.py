@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zcbench.distill.answers import answer
 from zcbench.distill.errors import MissingOutput
 from zcbench.distill.outputs import OUTPUTS, Outputs
 from zcbench.errors import BatchError
@@ -23,7 +24,7 @@ class Reader:
     Only outputs that are read are recorded: for the logits alone the network is just called.
 
     Args:
-        network: gives logits ``(B, N)`` for images.
+        network: gives logits ``(B, N)`` for images, as `zcbench.distill.answers.answer` finds them.
         reads: names of `OUTPUTS`.
         precision: ``float32``, or the type of autocast.
         image: an image of the right size, ``(1, C, H, W)``.
@@ -44,17 +45,17 @@ class Reader:
         """
         given = images if self._reads == {"logits"} else images.view_as(images)  # which carries what is recorded
         with self._recorder(given), self._stages or nullcontext(), self._autocast:
-            logits = self.network(given)
-        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
-            shown = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            found = answer(self.network(given))
+        logits = found.logits
+        if logits.ndim != 2 or len(logits) != len(images):
             raise BatchError(
-                f"The network returns {shown} for {len(images)} images. Expected one tensor of logits "
-                f"({len(images)}, classes); wrap the network so that it returns just that."
+                f"The network returns {tuple(logits.shape)} for {len(images)} images. Expected logits "
+                f"({len(images)}, classes); wrap the network so that it returns them."
             )
         if "features" in self._reads and not self._copies and overwritten(last_map(logits)):
             self._copies = True  # the network writes to its last map: from now on a copy is kept
             return self(images)
-        return self._outputs(logits)
+        return self._outputs(*found)
 
     def without_gradient(self, images: Tensor) -> Outputs:
         """The same, and nothing to differentiate."""
@@ -66,7 +67,7 @@ class Reader:
             return nullcontext()
         return Recorder(named_state(self.network), images, copies=self._copies)
 
-    def _outputs(self, logits: Tensor) -> Outputs:
+    def _outputs(self, logits: Tensor, auxiliary: tuple[Tensor, ...]) -> Outputs:
         values: dict[str, Any] = {"logits": logits}
         if "features" in self._reads:
             values["features"] = map_of(logits)
@@ -84,4 +85,4 @@ class Reader:
                     f"The network {type(self.network).__name__} has no {name!r} ({OUTPUTS[name]}), which a distiller "
                     f"reads. Use a network that has it, or a distiller that does not read it."
                 )
-        return Outputs(**values)
+        return Outputs(**values, auxiliary=auxiliary)

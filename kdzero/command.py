@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from zcbench.kdzero.evolution import DistillerSettings, Preset
 
 
-@options(recipe=recipes.recipe(seed="Seed of draws, split, initialisation and order of images."))
+@options(
+    recipe=recipes.recipe("validation", "select", seed="Seed of draws, split, initialisation and order of images.")
+)
 def evolve_distiller(
     *,
     student: Annotated[str, typer.Option(help="An architecture, as resnet8, or SPACE:ARCH.", show_default=False)],
@@ -40,9 +42,7 @@ def evolve_distiller(
     ] = None,
     teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of a teacher trained first.")] = 10,
     teacher_seed: Annotated[int, typer.Option(help="Seed of the teacher's training.")] = 1000,
-    dataset: Annotated[
-        str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
-    ] = "cifar10",
+    dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
     validation: Annotated[
         float, typer.Option(help="Share of the training images used as validation images; no test image is used.")
     ] = 0.2,
@@ -117,10 +117,9 @@ def evolve_distiller(
     Each candidate trains the student in a shortened training; its fitness is measured on validation images. The same
     command continues a search that was stopped or killed.
     """
-    from zcbench import datasets
     from zcbench.benchmarks.training.student import read_student
-    from zcbench.distill.training.images import TrainingData
-    from zcbench.errors import unknown
+    from zcbench.distill.training.named import kept_data
+    from zcbench.errors import ProtocolError, unknown
     from zcbench.kdzero.evolution import PRESETS, CandidateJob, Fitness, KnownAccuracies, Rejection, held_out, read
     from zcbench.kdzero.evolution import evolve_distiller as evolve
 
@@ -141,8 +140,12 @@ def evolve_distiller(
         fitness=Fitness(tuple(split_list(fitness)), sharpness, normalisation),
     )
     others = {str(folder): cast("DistillerContent", read(folder)) for folder in against or ()}
-    images = TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test")))
     who = read_student(student, space)
+    if who.function is not None:
+        raise ProtocolError(
+            f"Given the student {student!r}. Expected an architecture of a space, such as resnet:resnet8."
+        )
+    images = kept_data(dataset, data_dir)
     job = CandidateJob(
         space=who.space,
         arch=who.arch,

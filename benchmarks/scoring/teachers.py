@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zcbench import references, spaces
 from zcbench.benchmarks.scoring.checkpoints import load_weights
 from zcbench.benchmarks.scoring.options import LARGEST
-from zcbench.errors import TeacherError, writable
+from zcbench.distill.answers import logits_of
+from zcbench.errors import BatchError, TeacherError, writable
 from zcbench.references import Reference
 from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
@@ -152,23 +153,37 @@ def build_teacher(
         home = choice.space or space
         network = home.build(choice.arch, num_classes, choice.seed, image_shape, choice.init or init)
     else:
-        network = _from_function(choice, num_classes, image_shape)
+        own = Reference(choice.file, choice.arch), choice.file_sha256
+        network = network_of(*own, "teacher", choice.seed, num_classes, image_shape)
     if choice.checkpoint is not None:
         load_weights(network, choice.checkpoint, choice.checkpoint_sha256)
     return network
 
 
-def _from_function(choice: TeacherChoice, num_classes: int, image_shape: ImageShape) -> nn.Module:
-    """What the user's function makes on the teacher's own random stream, once it gives logits for these images."""
-    assert choice.file is not None
-    name = Reference(choice.file, choice.arch)
-    with seeded("teacher", choice.seed):
-        network = references.call(name, choice.file_sha256, num_classes=num_classes, image_shape=image_shape)
+def network_of(
+    function: Reference, sha256: str | None, role: str, seed: int, num_classes: int, image_shape: ImageShape
+) -> nn.Module:
+    """What a function of the user's makes, in training mode, once it gives logits for these images.
+
+    Args:
+        function: called with those of the keywords ``num_classes`` and ``image_shape`` that it takes.
+        sha256: fingerprint that its file must have; any if None.
+        role: ``teacher`` or ``student``; with the seed it names the random stream on which the function is called.
+        seed: of that stream.
+        num_classes: classes N of the labels.
+        image_shape: ``(C, H, W)`` of the images.
+
+    Raises:
+        PluginError: there is no such function, or it fails.
+        TeacherError: it returns no network for these classes and images.
+    """
+    with seeded(role, seed):
+        network = references.call(function, sha256, num_classes=num_classes, image_shape=image_shape)
         if not isinstance(network, nn.Module):
             raise TeacherError(
-                f"The teacher's function {name} returns {type(network).__name__}. Expected a torch.nn.Module."
+                f"The {role}'s function {function} returns {type(network).__name__}. Expected a torch.nn.Module."
             )
-        _check_logits(network, str(name), num_classes, image_shape)
+        _check_logits(network, f"{role} {function}", num_classes, image_shape)
     return network.train()
 
 
@@ -177,16 +192,16 @@ def _check_logits(network: nn.Module, name: str, num_classes: int, image_shape: 
     images = torch.zeros(2, *image_shape)
     try:
         with torch.no_grad():
-            logits = network.eval()(images)
+            logits = logits_of(network.eval()(images))
+    except BatchError:
+        raise
     except Exception as error:
         raise TeacherError(
-            f"The teacher {name} cannot take the students' images {image_shape}: {type(error).__name__}: {error}. "
-            f"Expected logits for them; let the function build for its keyword image_shape, or bring the images to "
-            f"another size."
+            f"The {name} cannot take the images {image_shape}: {type(error).__name__}: {error}. Expected logits for "
+            f"them; let the function build for its keyword image_shape, or bring the images to another size."
         ) from error
-    given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if given != (2, num_classes):
+    if tuple(logits.shape) != (2, num_classes):
         raise TeacherError(
-            f"The teacher {name} returns {given} for 2 images, and the students have {num_classes} classes. Expected "
-            f"one tensor of logits (2, {num_classes}); let the function build for its keyword num_classes."
+            f"The {name} returns {tuple(logits.shape)} for 2 images, and the images have {num_classes} classes. "
+            f"Expected logits (2, {num_classes}); let the function build for its keyword num_classes."
         )

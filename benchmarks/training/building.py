@@ -108,7 +108,7 @@ def build_truth(
     _require(conditions, archs, settings, seeds, execution)
     files = tuple(_loaded(plugin) for plugin in execution.plugins)
     known = TrainingObjective(kd.distillers, kd.weights) if kd else TrainingObjective(("kd",))
-    conditions.recipe.steps_per_epoch(len(conditions.data))
+    conditions.data.steps_per_epoch(conditions.recipe)
     job = TruthJob(
         space=conditions.space,
         data=conditions.data,

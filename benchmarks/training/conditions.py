@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from zcbench import datasets, spaces
+from zcbench import spaces
 from zcbench.benchmarks.scoring.choosing import choose
 from zcbench.benchmarks.scoring.options import Sample
 from zcbench.benchmarks.scoring.sampling import stratified, uniform
@@ -13,6 +13,7 @@ from zcbench.benchmarks.training.options import TruthSetup
 from zcbench.benchmarks.training.protocol import sample_in
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.named import kept_data
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import unknown
 from zcbench.spaces import Space
@@ -82,7 +83,7 @@ def prepare(setup: TruthSetup, recipe: Recipe, *, kd: bool = True) -> TruthCondi
                 f"add kd to the settings, or leave the {option} out."
             )
     space = spaces.get(setup.space)
-    data = TrainingData.of(*(datasets.load(setup.dataset, setup.data_dir, split=split) for split in ("train", "test")))
+    data = kept_data(setup.dataset, setup.data_dir)
     return TruthConditions(
         space,
         data,

@@ -10,7 +10,8 @@ from rich.console import Console
 from torch import nn
 
 import zcbench
-from zcbench.benchmarks.training.student_job import Student, StudentFiles, StudentJob, Teaching, read_student
+from zcbench.benchmarks.training.student_choice import Student, read_student
+from zcbench.benchmarks.training.student_job import StudentFiles, StudentJob, Teaching
 from zcbench.benchmarks.training.student_networks import TeacherRecord
 from zcbench.benchmarks.training.student_scenarios import StudentTraining
 from zcbench.distill.training.course import TrainingResult
@@ -29,12 +30,13 @@ class StudentResult:
 
     Attributes:
         student: the network, in evaluation mode.
-        accuracy: on the test images after the last epoch, in percent.
-        baseline: that of the same architecture trained alone, where the scenario trains it so: the first generation of
-            ``self``, or the student itself without a teacher; None elsewhere.
+        accuracy: on the test images after the epoch whose weights are kept, in percent.
+        baseline: that of the same architecture trained alone: where it was asked for, the first generation of ``self``,
+            or the student itself without a teacher; None elsewhere.
         folder: with ``result.json``, the student's weights, log and checkpoints.
         training: history, losses and number of steps of the student's training.
         teachers: with their test accuracies.
+        alone: the training alone, if it was asked for and is none of the above.
     """
 
     student: nn.Module = field(repr=False)
@@ -43,6 +45,12 @@ class StudentResult:
     folder: Path
     training: TrainingResult = field(repr=False)
     teachers: tuple[TeacherRecord, ...] = ()
+    alone: TrainingResult | None = field(default=None, repr=False)
+
+    @property
+    def gain(self) -> float | None:
+        """Accuracy above that of the student trained alone, in percentage points; None without a baseline."""
+        return None if self.baseline is None else self.accuracy - self.baseline
 
 
 def train_student(
@@ -55,6 +63,7 @@ def train_student(
     init: str = "default",
     device: str = "cpu",
     files: StudentFiles | None = None,
+    baseline: bool = False,
     origin: Mapping[str, object] | None = None,
     console: Console | None = None,
 ) -> StudentResult:
@@ -69,6 +78,8 @@ def train_student(
         init: initialisation scheme: default, kaiming, xavier or normal.
         device: where to train.
         files: which files are written, and how often.
+        baseline: whether the student is also trained alone, with the same initialisation, recipe and seed, into the
+            folder ``baseline``.
         origin: noted in ``result.json``.
         console: for progress and warnings; silent if omitted.
 
@@ -99,16 +110,28 @@ def train_student(
         init=init,
         device=device,
         files=files or StudentFiles(),
+        baseline=baseline,
     )
     folder = RunFolder(job.folder, "a distillation")
     with folder.locked(), Stop() as stop:
         training = StudentTraining(job, console or Console(quiet=True), lambda: stop.asked)
         result = training.run()
         _export(job, result.network)
-        folder.write_json("result.json", plain({**_record(job, training), **(origin or {}), **_figures(result)}))
-    alone = {"self": training.accuracies[:1], "teacher": [] if job.teaching.teachers else [result.accuracy]}
-    baseline = next(iter(alone.get(job.teaching.scenario, [])), None)
-    return StudentResult(result.network, result.accuracy, baseline, job.folder, result, tuple(training.teachers))
+        alone = training.alone() if baseline else None
+        about = {**_record(job, training), **(origin or {}), **_figures(result)}
+        about |= {} if alone is None else {"baseline": _figures(alone)}
+        folder.write_json("result.json", plain(about))
+    known = {"self": training.accuracies[:1], "teacher": [] if job.teaching.teachers else [result.accuracy]}
+    figures = [alone.accuracy] if alone else known.get(job.teaching.scenario, [])
+    return StudentResult(
+        result.network,
+        result.accuracy,
+        next(iter(figures), None),
+        job.folder,
+        result,
+        tuple(training.teachers),
+        alone,
+    )
 
 
 def _export(job: StudentJob, network: nn.Module) -> None:
@@ -124,8 +147,7 @@ def _record(job: StudentJob, training: StudentTraining) -> dict[str, object]:
     weights = teaching.used_weights(training.weights)
     return {
         "student": {
-            "space": job.student.space.spec,
-            "arch": job.student.arch,
+            **job.student.to_dict(),
             "seed": job.last_recipe.seed if teaching.scenario == "self" else job.recipe.seed,
             "init": job.init,
         },
@@ -153,6 +175,8 @@ def _figures(result: TrainingResult) -> dict[str, object]:
         "train_accuracy": result.train_accuracy,
         "steps": result.steps,
         "seconds": result.seconds,
+        **{name: value for name, value in result.kept.items() if name.startswith(("test_", "validation_"))},
+        **({} if result.epoch == len(result.history) else {"epoch": result.epoch}),
     }
 
 

@@ -1,71 +1,24 @@
 """What is asked of a student's training: the student, who teaches it with which losses, and which files are written."""
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
-from zcbench import spaces
+from zcbench.benchmarks.training.student_choice import Student
 from zcbench.distill.contract import Distiller
 from zcbench.distill.errors import WeightError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.balancing import BALANCED
 from zcbench.distill.training.export import EXPORTS
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.metrics import Metric
 from zcbench.distill.training.objective import CE, MIXTURES, TrainingObjective, checked_weights
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.scenarios import SCENARIOS
-from zcbench.errors import ArchitectureError, ProtocolError, unknown
-from zcbench.spaces import Space
+from zcbench.distill.training.source import TrainingSource
+from zcbench.errors import ProtocolError, unknown
 
-_ELSEWHERE = re.compile(r"(\w+(?:\([^()]*\))?):(.+)")
 _AMONG_STUDENTS = ("self", "mutual")
-
-
-class Student(NamedTuple):
-    """An architecture and its space."""
-
-    space: Space
-    arch: str
-
-
-def read_student(given: str, space: str = "nasbench201") -> Student:
-    """The student that a text names.
-
-    Args:
-        given: an architecture of ``space``, ``SPACE:ARCH``, or a JSON file whose ``best`` has ``arch``, with ``space``
-            in it or next to it, as ``zcbench search`` writes it.
-        space: space of an architecture that names none.
-
-    Raises:
-        ArchitectureError: no architecture of its space, or the file has none.
-        UnknownNameError: no space has this name.
-    """
-    if given.endswith(".json"):
-        return _from_file(Path(given), space)
-    home = spaces.get(space)
-    if given not in home and (match := _ELSEWHERE.fullmatch(given)):
-        home, given = spaces.get(match[1]), match[2]
-    home.index(given)
-    return Student(home, given)
-
-
-def _from_file(file: Path, space: str) -> Student:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        best = content["best"]
-        arch, written = str(best["arch"]), best.get("space") or content.get("space")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ArchitectureError(
-            f"{file} names no student: {type(error).__name__}: {error}. Expected JSON with an architecture under "
-            f"'arch' in 'best', as 'zcbench search' writes it."
-        ) from error
-    home = spaces.get(written if isinstance(written, str) else space)
-    home.index(arch)
-    return Student(home, arch)
 
 
 @dataclass(frozen=True)
@@ -141,7 +94,9 @@ class StudentFiles:
     Attributes:
         exports: formats of the trained student, names of `EXPORTS`.
         checkpoint_every: steps between two checkpoints; those of one epoch if None.
-        evaluate_every: epochs between two evaluations on the test images.
+        evaluate_every: epochs between two evaluations on test and validation images.
+        metrics: beyond accuracy and loss: balanced_accuracy, calibration, top5, or a metric of torchmetrics as
+            MulticlassF1Score(average='macro').
         tensorboard: whether a log for TensorBoard is written.
 
     Raises:
@@ -151,6 +106,7 @@ class StudentFiles:
     exports: Sequence[str] = ("pt",)
     checkpoint_every: int | None = None
     evaluate_every: int = 1
+    metrics: Sequence[str | Metric] = ()
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
@@ -170,16 +126,18 @@ class StudentJob:
         init: initialisation scheme of student and teachers.
         device: where to train.
         files: which are written.
+        baseline: whether the student is also trained alone.
     """
 
     student: Student
-    data: TrainingData
+    data: TrainingSource
     folder: Path
     recipe: Recipe
     teaching: Teaching
     init: str
     device: str
     files: StudentFiles
+    baseline: bool = False
 
     @property
     def teacher_recipe(self) -> Recipe:
@@ -191,7 +149,7 @@ class StudentJob:
         used = recipe.used()
         if "padding" in used and recipe.padding is None:
             used["padding"] = self.data.image_shape[1] // 8
-        return used
+        return used | {"batch_size": self.data.batch_size(recipe)}
 
     @property
     def last_recipe(self) -> Recipe:

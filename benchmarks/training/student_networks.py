@@ -22,9 +22,8 @@ class StudentNetworks:
     def student(self, number: int = 0) -> nn.Module:
         """The student, initialised with the recipe's seed plus ``number``."""
         job = self._job
-        space, arch = job.student
         seed, shape = job.recipe.seed + number, job.data.image_shape
-        return self._apart("student", space.build(arch, job.data.num_classes, seed, shape, job.init))
+        return self._apart("student", job.student.build(job.data.num_classes, seed, shape, job.init))
 
     def teacher(self, name: str, checkpoint: Path | None = None) -> nn.Module:
         """The teacher of this name, with the weights of ``checkpoint`` if one is given."""

@@ -15,15 +15,15 @@ from zcbench.distill.errors import DivergedLoss
 from zcbench.distill.training.balancing import balanced_weights
 from zcbench.distill.training.course import Observer, Running, TrainingResult
 from zcbench.distill.training.export import save_weights
-from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loop import train, train_together
 from zcbench.distill.training.observers import Logbook, StepBar, TensorBoard
-from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.recipe import LAST, Recipe
 from zcbench.distill.training.scenarios import train_in_turn
+from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.teaching import near_chance
 from zcbench.storage.run_folder import RunFolder
 
-STUDENT = "student"
+STUDENT, ALONE = "student", "baseline"
 _BALANCED_FILE = "balanced.json"
 
 
@@ -64,12 +64,26 @@ class StudentTraining:
                 )
         return result
 
+    def alone(self) -> TrainingResult | None:
+        """The student trained alone, with the initialisation and the recipe of its training under teachers.
+
+        None where the scenario has trained it so: without a teacher, and as the first generation of ``self``.
+        """
+        job, teaching = self._job, self._job.teaching
+        if teaching.scenario == "self" or (teaching.scenario == "teacher" and not teaching.teachers):
+            return None
+        return self._train(self._networks.student(), [], job.data, job.last_recipe, **self._running(ALONE))
+
     def _rehearse(self) -> None:
         """One step of each training under a teacher, on separate networks: errors are found before long trainings."""
         job, teaching = self._job, self._job.teaching
         teachers = [self._networks.teacher(name) for name in teaching.teachers]
         student = self._networks.student()
-        few, recipe = job.data.first(job.recipe.batch_size), replace(job.recipe, epochs=1, warmup=None)
+        size = job.data.batch_size(job.recipe)
+        few = job.data.first(size)
+        recipe = replace(
+            job.recipe, epochs=1, batch_size=size, warmup=None, accumulation=1, validation=0.0, select=LAST
+        )
         chain = [([above], below) for above, below in pairwise([*teachers, student])]
         for above, below in chain if teaching.scenario == "assistant" else [(teachers, student)]:
             with suppress(DivergedLoss):
@@ -89,7 +103,7 @@ class StudentTraining:
         self,
         student: nn.Module,
         teachers: Sequence[nn.Module],
-        data: TrainingData,
+        data: TrainingSource,
         recipe: Recipe,
         **running: Unpack[Running],
     ) -> TrainingResult:
@@ -174,6 +188,7 @@ class StudentTraining:
             "checkpoint": self._job.folder / f"{name}.training",
             "checkpoint_every": files.checkpoint_every,
             "evaluate_every": files.evaluate_every,
+            "metrics": files.metrics,
             "observers": _observers(self._job, name, self._console),
             "stop": self._stop,
         }

@@ -16,7 +16,7 @@ from zcbench.distill.errors import DivergedLoss
 from zcbench.distill.training.course import TrainingResult
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loop import train
-from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.recipe import LAST, Recipe
 from zcbench.distill.training.teaching import Teacher
 from zcbench.errors import ZcbenchError
 from zcbench.plugins import load_file
@@ -92,14 +92,14 @@ class TruthMaker:
             raise
         except Exception as error:
             return failed(status_of(error), f"{type(error).__name__}: {error}")
-        last = result.history[-1]
+        last, kept = result.history[-1], result.kept
         return TrainingRow(
             key,
             "ok",
             accuracy=result.accuracy,
             loss=result.loss,
             train_accuracy=result.train_accuracy,
-            train_loss=last["ce"],
+            train_loss=kept["ce"],
             epochs=int(last["epoch"]),
             steps=result.steps,
             seconds=_since(start),
@@ -110,7 +110,11 @@ class TruthMaker:
         network = job.space.build(key.arch, job.data.num_classes, key.seed, job.data.image_shape, job.init)
         under = {"distillers": job.distillers, "weights": dict(job.weights)} if key.setting == KD else {}
         teacher = self._teacher if under else None
-        options: dict[str, Any] = {**under, "device": job.device, "evaluate_every": recipe.epochs}
+        options: dict[str, Any] = {
+            **under,
+            "device": job.device,
+            "evaluate_every": recipe.epochs if recipe.select == LAST else 1,
+        }
         return train(network, teacher, self._data, recipe, **options)
 
     def _teacher_trained(self) -> TrainingResult:

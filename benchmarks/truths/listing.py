@@ -15,6 +15,7 @@ from zcbench.benchmarks.truths.costs import hardware_sources
 from zcbench.benchmarks.truths.name import SETTINGS
 from zcbench.benchmarks.truths.places import source_paths, tables_here
 from zcbench.benchmarks.truths.sources import PublishedTruth, Source
+from zcbench.datasets.archives import ARCHIVES, ImageArchive
 from zcbench.errors import DataError
 from zcbench.storage import files as folders
 
@@ -25,12 +26,12 @@ class Entry(NamedTuple):
     """One line of the list.
 
     Attributes:
-        name: full name of the truth, or of the file of costs.
-        kind: ``mean``, ``single runs`` or ``costs``.
+        name: full name of the truth, of the file of costs, or of the images.
+        kind: ``mean``, ``single runs``, ``costs`` or ``images``.
         source: where the numbers are from.
         licence: of the source.
         rows: how many.
-        where: path of the stored table, folder of the source files, `SHIPS` or `ABSENT`.
+        where: path of the stored table, folder of the source files or of the images, `SHIPS` or `ABSENT`.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Entry(NamedTuple):
 
 
 def entries(data_dir: str | Path | None = None) -> list[Entry]:
-    """Every known truth: published, stored, bundled; and the files of costs.
+    """Every known truth: published, stored, bundled; the files of costs, and the archives of images.
 
     A stored table whose card cannot be read is listed as damaged; `verify` reads all rows.
     """
@@ -54,7 +55,8 @@ def entries(data_dir: str | Path | None = None) -> list[Entry]:
         for key in dict.fromkeys((*PUBLISHED, *here))
     ]
     costs = [_costs(source, root / source.place) for source in hardware_sources()]
-    return [*known, *(entry for key, entry in bundled.items() if key not in here), *costs]
+    images = [_images(archive, root) for archive in ARCHIVES.values()]
+    return [*known, *(entry for key, entry in bundled.items() if key not in here), *costs, *images]
 
 
 def _published(truth: PublishedTruth, root: Path, stored: Path | None) -> Entry:
@@ -94,6 +96,11 @@ def _runs(path: Path) -> Counter[str]:
 
 def _costs(source: Source, path: Path) -> Entry:
     return Entry(source.name, "costs", source.origin, source.licence, 15625, str(path) if path.exists() else ABSENT)
+
+
+def _images(archive: ImageArchive, root: Path) -> Entry:
+    where = str(root) if archive.here(root) else ABSENT
+    return Entry(archive.name, "images", archive.files[0].url, archive.terms, archive.images, where)
 
 
 def _kind(per_run: bool) -> str:

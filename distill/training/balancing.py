@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from zcbench.distill.errors import WeightError
 from zcbench.distill.functions import Loss
-from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.objective import CE, TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_apart
+from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.teaching import Teacher
 from zcbench.distill.training.training import Training
 from zcbench.streams import seeded
@@ -23,7 +23,7 @@ BALANCED = "balanced"
 def balanced_weights(
     student: nn.Module,
     teachers: Sequence[nn.Module | Teacher],
-    data: TrainingData,
+    data: TrainingSource,
     distillers: Sequence[Loss],
     recipe: Recipe | None = None,
     *,
@@ -59,6 +59,7 @@ def balanced_weights(
 
     Example:
         >>> from zcbench import datasets, spaces
+        >>> from zcbench.distill import TrainingData
         >>> digits = TrainingData.of(datasets.load("digits"), datasets.load("digits", split="test"))
         >>> space = spaces.get("nasbench201(channels=4,cells=1)")
         >>> teacher, student = (space.build(space[1462], seed=seed, image_shape=digits.image_shape) for seed in (0, 1))

@@ -12,14 +12,14 @@ from zcbench.distill.reading import Reader
 from zcbench.distill.training.augmentation import CropFlip
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.source import LAYOUTS, TrainingSource
 from zcbench.distill.training.teaching import Teacher, chosen
-from zcbench.streams import torch_stream
 
 _CHUNK = 256
 
 
 class TrainingBatch(NamedTuple):
-    """Inputs of one step: images, their labels, and their places in the training data."""
+    """Inputs of one batch: images, their labels, and their places in the training data."""
 
     images: Tensor
     labels: Tensor
@@ -27,10 +27,10 @@ class TrainingBatch(NamedTuple):
 
 
 class TrainingBatches:
-    """Batches by step number, and the outputs of the teachers for them.
+    """Batches by number, and the outputs of the teachers for them.
 
     Order and augmentation of an epoch are pure functions of the recipe's seed and the epoch. Without augmentation the
-    teachers' outputs are computed once for each image and kept, if there is enough memory.
+    teachers' outputs for images in memory are computed once for each image and kept, if there is enough memory.
 
     Args:
         data: training images, on the device and in the layout of the recipe.
@@ -45,26 +45,24 @@ class TrainingBatches:
 
     def __init__(
         self,
-        data: TrainingData,
+        data: TrainingSource,
         teachers: Sequence[Teacher],
         readers: Sequence[Reader],
         reads: frozenset[str],
         recipe: Recipe,
     ) -> None:
-        self._data, self._recipe, self._readers = data, recipe, readers
-        self._per_epoch = recipe.steps_per_epoch(len(data))
-        self._memory = torch.channels_last if recipe.layout == "channels_last" else torch.contiguous_format
+        self._data, self._readers, self._order = data, readers, data.order(recipe)
+        self._memory = LAYOUTS[recipe.layout]
         self._crop = _cropping(data, recipe)
-        self._kept = None if self._crop else _kept_outputs(teachers, data, reads, recipe.precision)
-        self._order = (-1, torch.empty(0))
+        self._kept: list[Outputs] | None = None
+        if isinstance(data, TrainingData) and not self._crop:
+            self._kept = _kept_outputs(teachers, data, reads, recipe.precision)
 
-    def at(self, step: int) -> TrainingBatch:
-        """The batch of step number ``step``, from 0."""
-        epoch, place = divmod(step, self._per_epoch)
-        first = place * self._recipe.batch_size
-        indices = self._ordered(epoch)[first : first + self._recipe.batch_size]
-        images = self._data.images[indices] if self._crop is None else self._crop(indices, epoch, first)
-        return TrainingBatch(images.contiguous(memory_format=self._memory), self._data.labels[indices], indices)
+    def at(self, number: int) -> TrainingBatch:
+        """The batch of this number, from 0."""
+        images, labels, indices, epoch, first = self._order.at(number)
+        images = images if self._crop is None else self._crop(images, epoch, first)
+        return TrainingBatch(images.contiguous(memory_format=self._memory), labels, indices)
 
     def taught(self, batch: TrainingBatch) -> list[Outputs]:
         """The outputs of each teacher for a batch, without gradient."""
@@ -74,27 +72,24 @@ class TrainingBatches:
 
     def explained(self, error: DivergedLoss) -> DivergedLoss:
         """The error; with advice on the images or on a teacher where they are the cause."""
-        images = self._data.images
-        if not bool(images.isfinite().all()):
-            return DivergedLoss(f"{error.what} The training images hold NaN or infinity; mend or leave them out.")
-        for reader in self._readers:
-            parts = (_not_finite(reader.without_gradient(part)) for part in torch.split(images, _CHUNK))
-            if wrong := next(filter(None, parts), None):
-                return DivergedLoss(f"{error.what} The teacher gives NaN or infinity as {wrong}; check its weights.")
+        for start in range(0, len(self._data), _CHUNK):
+            images, _ = self._data.take(torch.arange(start, min(start + _CHUNK, len(self._data))), "explained")
+            if not bool(images.isfinite().all()):
+                return DivergedLoss(f"{error.what} The training images hold NaN or infinity; mend or leave them out.")
+            for reader in self._readers:
+                if wrong := _not_finite(reader.without_gradient(images)):
+                    return DivergedLoss(
+                        f"{error.what} The teacher gives NaN or infinity as {wrong}; check its weights."
+                    )
         return error
 
-    def _ordered(self, epoch: int) -> Tensor:
-        if self._order[0] != epoch:
-            order = torch.randperm(len(self._data), generator=torch_stream("order", self._recipe.seed, epoch))
-            self._order = (epoch, order.to(self._data.labels.device))
-        return self._order[1]
 
-
-def _cropping(data: TrainingData, recipe: Recipe) -> CropFlip | None:
+def _cropping(data: TrainingSource, recipe: Recipe) -> CropFlip | None:
     if recipe.augmentation == "none":
         return None
     padding = data.image_shape[1] // 8 if recipe.padding is None else recipe.padding
-    return CropFlip(data.images, padding, data.black, recipe.seed)
+    count = data.steps_per_epoch(recipe) * recipe.accumulation * data.batch_size(recipe)
+    return CropFlip(max(count, len(data)), padding, data.black, recipe.seed)
 
 
 def _kept_outputs(

@@ -7,6 +7,8 @@ from typing import Protocol, TypedDict
 
 from torch import nn
 
+from zcbench.distill.training.metrics import Metric
+
 #: One epoch in a history, by column.
 Row = dict[str, float]
 
@@ -33,8 +35,9 @@ class Running(TypedDict, total=False):
     Attributes:
         checkpoint: file for the state of the training; none is kept if omitted.
         checkpoint_every: steps between two checkpoints; those of one epoch if omitted.
-        evaluate_every: epochs between two evaluations on the test images; 1 if omitted. The last epoch is always
-            evaluated.
+        evaluate_every: epochs between two evaluations on test and validation images; 1 if omitted. The last epoch is
+            always evaluated.
+        metrics: beyond accuracy and loss, by name or as objects, see `zcbench.distill.training.metrics.read_metrics`.
         observers: called after every step and epoch.
         stop: called before each step; if it returns True, the training writes a checkpoint and ends.
     """
@@ -42,6 +45,7 @@ class Running(TypedDict, total=False):
     checkpoint: str | Path | None
     checkpoint_every: int | None
     evaluate_every: int
+    metrics: Sequence[str | Metric]
     observers: Sequence[Observer]
     stop: Callable[[], bool] | None
 
@@ -53,11 +57,13 @@ class TrainingResult:
     Attributes:
         network: the trained one, in evaluation mode.
         history: one row per epoch: ``epoch, step, lr, loss, ce``, each distiller, ``train_accuracy, seconds``, and
-            where it was evaluated ``test_loss, test_accuracy``. The rate is that of the last step; losses and training
-            accuracy are means over the epoch, in training mode; accuracies are in percent.
-        accuracy: on the test images after the last epoch, in percent.
+            where it was evaluated ``test_loss, test_accuracy`` and other metrics, and the same with ``validation_``
+            where validation images are held out. The rate is that of the last step; losses and training accuracy are
+            means over the epoch, in training mode; accuracies are in percent.
+        accuracy: on the test images after the epoch whose weights are kept, in percent.
         loss: cross-entropy there.
         steps: number of steps.
+        epoch: whose weights are kept: the last one, or the best one on the validation images.
     """
 
     network: nn.Module = field(repr=False)
@@ -65,11 +71,17 @@ class TrainingResult:
     accuracy: float
     loss: float
     steps: int
+    epoch: int
+
+    @property
+    def kept(self) -> Row:
+        """The row of the epoch whose weights are kept."""
+        return self.history[self.epoch - 1]
 
     @property
     def train_accuracy(self) -> float:
-        """Mean over the last epoch, in training mode."""
-        return float(self.history[-1]["train_accuracy"])
+        """Mean over the epoch whose weights are kept, in training mode."""
+        return float(self.kept["train_accuracy"])
 
     @property
     def seconds(self) -> float:

@@ -1,14 +1,17 @@
-"""Accuracy and loss of a trained network."""
+"""Accuracy, loss and further metrics of a trained network."""
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
+from zcbench.distill.answers import logits_of
+from zcbench.distill.training.metrics import METRICS, Metric
 from zcbench.hooks.modes import evaluating, set_mode
 
 _CHUNK = 256
+_ALWAYS = (METRICS["accuracy"], METRICS["loss"])
 
 
 class Quality(NamedTuple):
@@ -18,7 +21,6 @@ class Quality(NamedTuple):
     loss: float
 
 
-@torch.no_grad()
 def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
     """Accuracy and loss in evaluation mode and float32; the modes of the modules are restored.
 
@@ -27,10 +29,29 @@ def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> Quality:
         images: ``(M, C, H, W)``, on the device of the network.
         labels: ``(M,)``.
     """
+    return Quality(**measure(network, chunks(images, labels)))
+
+
+@torch.no_grad()
+def measure(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], metrics: Sequence[Metric] = ()
+) -> dict[str, float]:
+    """Accuracy, loss and further metrics in evaluation mode and float32, by name; modes are restored.
+
+    Args:
+        network: gives logits ``(B, N)``.
+        batches: images and labels on the device of the network.
+        metrics: beyond accuracy and loss.
+    """
     with evaluating(network):
-        logits = torch.cat([network(part) for part in torch.split(images, _CHUNK)])
-    hits = int((logits.argmax(1) == labels).sum())
-    return Quality(100 * hits / len(labels), cross_entropy(logits, labels).item())
+        found = [(logits_of(network(images)), labels) for images, labels in batches]
+    logits, labels = (torch.cat(parts) for parts in zip(*found))
+    return {metric.name: metric(logits, labels) for metric in (*_ALWAYS, *metrics)}
+
+
+def chunks(images: Tensor, labels: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+    """Images and labels in parts of 256."""
+    return zip(torch.split(images, _CHUNK), torch.split(labels, _CHUNK))
 
 
 def to_training_mode(network: nn.Module) -> None:

@@ -7,10 +7,10 @@ from torch import nn
 
 from zcbench.distill.code_identity import network_code_sha256
 from zcbench.distill.training.checkpoint import CODE, content_sha256, network_sha256
-from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import frozen_parts
+from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.teaching import Teacher
 
 
@@ -29,7 +29,7 @@ def initial_identity(
 
 def training_identity(
     recipe: Recipe,
-    data: TrainingData,
+    data: TrainingSource,
     objectives: Sequence[TrainingObjective],
     teachers: Sequence[Teacher],
     device: torch.device,

@@ -4,22 +4,22 @@ import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from zcbench.datasets import ImageSet, LabelledImages
 from zcbench.datasets.batches import content_sha256
+from zcbench.datasets.items import Pair
+from zcbench.distill.training.evaluation import chunks
+from zcbench.distill.training.source import LAYOUTS, TrainingSource, check_finite, check_labels
+from zcbench.distill.training.splitting import drawn
 from zcbench.errors import BatchError
-from zcbench.streams import torch_stream
-
-_LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingData(LabelledImages):
+class TrainingData(LabelledImages, TrainingSource):
     """Training images and held-out test images of one task, normalised.
 
     Attributes:
@@ -66,37 +66,41 @@ class TrainingData(LabelledImages):
         return cls(train.images, train.labels, test.images, test.labels, train.num_classes, description, black)
 
     @classmethod
-    def from_dataset(cls, train: object, test: object = None, num_classes: int | None = None) -> "TrainingData":
-        """All images of one or two PyTorch data sets, read once, so that random transforms are drawn once.
+    def from_dataset(
+        cls, train: object, test: object = None, num_classes: int | None = None, *, in_memory: bool = False
+    ) -> TrainingSource:
+        """One or two PyTorch data sets or data loaders, whose images are read in every epoch anew.
+
+        Random transforms are drawn in every epoch anew, on streams of the training's seed. A data loader keeps its
+        sampler, batches and workers; its batch size is that of the training.
 
         Args:
-            train: a map-style or iterable data set of pairs (image, label): float tensors ``(C, H, W)`` of one shape,
-                normalised, and whole numbers.
+            train: a data set of pairs (image, label), or of dictionaries with an image and a label: float tensors
+                ``(C, H, W)`` of one shape, normalised, and whole numbers; or a data loader of batches of these.
             test: held out, likewise; if None, a fifth of the images of ``train``, in a fixed random draw, is held out.
-            num_classes: classes of the task; one more than the highest label if None.
+            num_classes: classes of the task; one more than the highest label if None, for which the labels of a data
+                set without ``targets`` are read once.
+            in_memory: whether all images are read once and kept: faster for small ones, random transforms are then
+                drawn once. An iterable data set without a length is always kept.
 
         Raises:
             BatchError: an item is no such pair, or as in `TrainingData`.
         """
-        name, (images, labels) = f"{type(train).__name__} as given", _materialised("training", train)
-        if test is None:
-            rest, held = _held_out(len(labels))
-            about = f"{name}, {len(held):,} of its {len(labels):,} images held out"
-            return cls(images[rest], labels[rest], images[held], labels[held], num_classes or _classes(labels), about)
-        test_images, test_labels = _materialised("test", test)
-        classes = num_classes or _classes(torch.cat([labels, test_labels]))
-        return cls(images, labels, test_images, test_labels, classes, name)
+        from zcbench.distill.training import streaming  # which makes such data of what it reads
+
+        return streaming.opened(train, test, num_classes, in_memory)
 
     @classmethod
-    def taken(cls, data: object) -> "TrainingData":
+    def taken(cls, data: object) -> TrainingSource:
         """What a training accepts as data, or what a function without arguments returns of it.
 
-        That is `TrainingData`, a pair of a training and a test data set, or one data set, as `from_dataset` takes them.
+        That is `TrainingData`, a pair of a training and a test data set or data loader, or one data set, as
+        `from_dataset` takes them.
 
         Raises:
             BatchError: something else, such as images and labels without a data set.
         """
-        if isinstance(data, cls):
+        if isinstance(data, TrainingSource):
             return data
         if inspect.isroutine(data) or isinstance(data, partial):
             return cls.taken(data())
@@ -105,11 +109,60 @@ class TrainingData(LabelledImages):
             if isinstance(train, ImageSet) and isinstance(test, ImageSet):
                 return cls.of(train, test)
             return cls.from_dataset(train, test)
-        if isinstance(data, Dataset):
+        if isinstance(data, Dataset | DataLoader):
             return cls.from_dataset(data)
         raise BatchError(
             f"Given {type(data).__name__} as training data, where training images and held-out test images are needed: "
             f"use TrainingData.from_dataset(train_dataset, test_dataset)."
+        )
+
+    @property
+    def test_count(self) -> int:
+        """Number of test images."""
+        return len(self.test_labels)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.images.device
+
+    def probe(self) -> Tensor:
+        """Two training images."""
+        return self.images[:2]
+
+    def take(self, indices: Tensor, *key: object) -> Pair:
+        """Training images by their numbers."""
+        return self.images[indices], self.labels[indices]
+
+    def tested(self) -> Iterable[Pair]:
+        """All test images in order, in batches."""
+        return chunks(self.test_images, self.test_labels)
+
+    def training_labels(self) -> Tensor:
+        """Labels of all training images."""
+        return self.labels
+
+    def held_out(self, share: float, seed: int = 0, least: int = 1) -> "TrainingData":
+        """Training images in two parts: one to train on, one, in the place of the test images, to validate on.
+
+        Args:
+            share: of the training images of each class that is held out, between 0 and 1.
+            seed: names the stream of the draw.
+            least: fewest validation images of a class.
+
+        Raises:
+            RecipeError: a class would have fewer validation images than that, or none left to train on.
+        """
+        chosen = drawn(self.labels, self.num_classes, share, seed, least).to(self.images.device)
+        counts = f"{int((~chosen).sum()):,} training and {int(chosen.sum()):,} validation images"
+        return TrainingData(
+            self.images[~chosen],
+            self.labels[~chosen],
+            self.images[chosen],
+            self.labels[chosen],
+            self.num_classes,
+            f"{counts}, {share:g} of each class held out, seed {seed}, of: {self.description}",
+            self.black,
         )
 
     def first(self, count: int) -> "TrainingData":
@@ -124,7 +177,7 @@ class TrainingData(LabelledImages):
 
     def to(self, device: str | torch.device, layout: str = "contiguous") -> "TrainingData":
         """The same images on a device, in a memory layout; itself if they are so already."""
-        memory, target = _LAYOUTS[layout], torch.empty(0, device=device).device
+        memory, target = LAYOUTS[layout], torch.empty(0, device=device).device
         if self.images.device == target and self.images.is_contiguous(memory_format=memory):
             return self
         return replace(
@@ -140,82 +193,6 @@ class TrainingData(LabelledImages):
 #: What a training accepts as data: all that `TrainingData.taken` does.
 DataSource = TrainingData | object
 
-_PIECE = 1024
-_SHARE = 5  # of so many images of one data set one is held out
-
-
-def _held_out(count: int) -> tuple[Tensor, Tensor]:
-    """Numbers of the images to train on, and of those to test on, each in order."""
-    shuffled = torch.randperm(count, generator=torch_stream("held out", count))
-    held = min(max(1, count // _SHARE), count - 1)
-    return shuffled[held:].sort().values, shuffled[:held].sort().values
-
-
-def _classes(labels: Tensor) -> int:
-    return 1 + int(labels.max())
-
-
-@runtime_checkable
-class _Indexed(Protocol):
-    def __getitem__(self, index: int) -> object: ...
-
-    def __len__(self) -> int: ...
-
-
-def _materialised(split: str, dataset: object) -> tuple[Tensor, Tensor]:
-    """Images and labels of a data set as two tensors."""
-    if hasattr(dataset, "batch_sampler") and hasattr(dataset, "dataset"):
-        raise BatchError(f"Given a {type(dataset).__name__} of {split} images. Expected its data set: give .dataset.")
-    images, labels = list[Tensor](), list[int]()
-    for number, item in enumerate(_items(split, dataset)):
-        image, label = _pair(split, number, item)
-        if images and image.shape != images[0].shape:
-            raise BatchError(
-                f"The {split} images 0 and {number} have the shapes {tuple(images[0].shape)} and "
-                f"{tuple(image.shape)}. Expected one shape; resize them in the data set's transform."
-            )
-        images.append(image)
-        labels.append(label)
-    if not images:
-        raise BatchError(f"The {split} data set is empty. Expected at least one image; choose another split.")
-    return torch.stack(images), torch.tensor(labels)
-
-
-def _items(split: str, dataset: object) -> Iterable[object]:
-    """Items of a map-style data set by their number, or those of an iterable one."""
-    if isinstance(dataset, _Indexed):
-        return (dataset[number] for number in range(len(dataset)))
-    if not isinstance(dataset, Iterable):
-        raise BatchError(
-            f"Given {type(dataset).__name__} as {split} images. Expected a data set of pairs (image, label)."
-        )
-    return dataset
-
-
-def _pair(split: str, number: int, item: object) -> tuple[Tensor, int]:
-    """Image and label of one item."""
-    image, label = item[:2] if isinstance(item, tuple | list) and len(item) >= 2 else (item, None)
-    if isinstance(label, Tensor) and label.numel() == 1 and not label.is_floating_point():
-        label = label.item()
-    whole = hasattr(label, "__index__") and not isinstance(label, bool | Tensor)
-    if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim == 3 and whole):
-        shown = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
-        raise BatchError(
-            f"Item {number} of the {split} data set has an image of {shown} and a label of {type(label).__name__}. "
-            f"Expected a float tensor (C, H, W) and a class index; convert images in the data set's transform."
-        )
-    return image.detach().float(), int(label)
-
-
-def _check_finite(split: str, images: Tensor) -> None:
-    if all(bool(part.isfinite().all()) for part in torch.split(images, _PIECE)):
-        return
-    wrong = sum(int((~part.isfinite()).flatten(1).any(1).sum()) for part in torch.split(images, _PIECE))
-    raise BatchError(
-        f"{wrong:,} of {len(images):,} {split} images hold NaN or infinity. Expected finite numbers; mend or leave out "
-        f"those images, and look for a division by zero in their normalisation."
-    )
-
 
 def _check(split: str, images: Tensor, labels: Tensor, num_classes: int) -> None:
     if images.ndim != 4 or not images.is_floating_point() or labels.shape != images.shape[:1]:
@@ -227,9 +204,5 @@ def _check(split: str, images: Tensor, labels: Tensor, num_classes: int) -> None
         raise BatchError(
             f"The {split} split is empty. Expected at least one image; choose another split or more files."
         )
-    if labels.is_floating_point() or int(labels.min()) < 0 or int(labels.max()) >= num_classes:
-        raise BatchError(
-            f"Given {split} labels of {labels.dtype} from {labels.min().item()} to {labels.max().item()}. Expected "
-            f"class indices from 0 to {num_classes - 1}."
-        )
-    _check_finite(split, images)
+    check_labels(split, labels, num_classes)
+    check_finite(split, images)

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from zcbench.distill.contract import Distiller, get
-from zcbench.distill.errors import WeightError
+from zcbench.distill.errors import RecipeError, WeightError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.outputs import Outputs, Shapes
+from zcbench.distill.training.recipe import BALANCED, NONE, Recipe
+from zcbench.distill.training.source import TrainingSource
 from zcbench.errors import ZcbenchError, nearest, unknown
 
 CE = "ce"
@@ -53,6 +55,8 @@ class TrainingObjective(nn.Module):
         self.distillers = as_distillers(distillers)
         self.weights = checked_weights([item.name for item in self.distillers], weights or {})
         self.mixture, self._smoothing = mixture, label_smoothing
+        self._class_weights: Tensor | None = None
+        self._auxiliary = 0.0
         self._adapters: list[list[nn.Module | None]] = []
         self.adapters = nn.ModuleList()
 
@@ -84,13 +88,28 @@ class TrainingObjective(nn.Module):
         self._adapters = [[item.projectors(student, teacher, seed) for teacher in teachers] for item in self.active]
         self.adapters = nn.ModuleList(module for row in self._adapters for module in row if module is not None)
 
+    def weigh(self, classes: Tensor | None, auxiliary: float) -> None:
+        """Set the weights of the classes in the cross-entropy, ``(N,)``, and that of auxiliary heads next to it."""
+        self._class_weights, self._auxiliary = classes, auxiliary
+
     def forward(self, student: Outputs, teachers: Sequence[Outputs], labels: Tensor) -> Tensor:
-        """Total, cross-entropy and every loss, without their weights: ``(2 + number of losses,)``."""
-        ce = cross_entropy(student.logits.float(), labels, label_smoothing=self._smoothing)
+        """Total, cross-entropy and every loss, without their weights: ``(2 + number of losses,)``.
+
+        The total contains the cross-entropy of auxiliary heads too.
+        """
+        ce = self._cross_entropy(student.logits, labels)
         terms = [ce, *self._losses(student, teachers, labels)] if teachers else [ce]
         weights = [self.weights[name] for name in self.terms[1:]]
         total = sum((weight * term for weight, term in zip(weights, terms, strict=True)), ce.new_zeros(()))
+        for head in student.auxiliary:
+            total = total + self.weights[CE] * self._auxiliary * self._cross_entropy(head, labels)
         return torch.stack([total, *terms])
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        weights = self._class_weights
+        if weights is not None and len(weights) < logits.shape[1]:  # the network has classes without images
+            weights = pad(weights, (0, logits.shape[1] - len(weights)), value=1.0)
+        return cross_entropy(logits.float(), labels, weight=weights, label_smoothing=self._smoothing)
 
     def _losses(self, student: Outputs, teachers: Sequence[Outputs], labels: Tensor) -> list[Tensor]:
         shares = self._shares(teachers, labels)
@@ -122,6 +141,27 @@ def all_terms(
             for index, (objective, own) in enumerate(zip(objectives, students, strict=True))
         ]
     )
+
+
+def class_weights(recipe: Recipe, data: TrainingSource) -> Tensor | None:
+    """Weights of the classes in the cross-entropy, ``(K,)``, on the device of the images; None if all are equal.
+
+    Raises:
+        RecipeError: not one number for each class.
+    """
+    given = recipe.class_weights
+    if given == NONE:
+        return None
+    if given == BALANCED:
+        counts = torch.bincount(data.training_labels().cpu(), minlength=data.num_classes).double()
+        weights = (counts.sum() / (data.num_classes * counts)).where(counts > 0, torch.ones(()))
+    else:
+        weights = torch.tensor(given)
+    if len(weights) != data.num_classes:
+        raise RecipeError(
+            f"Given {len(weights)} class_weights and {data.num_classes} classes. Expected one number for each class."
+        )
+    return weights.float().to(data.probe().device)
 
 
 def default_weights(distillers: Sequence[str]) -> dict[str, float]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from zcbench.distill.outputs import Shapes
 from zcbench.distill.reading import Reader
 from zcbench.distill.training.evaluation import to_training_mode
-from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.source import LAYOUTS, TrainingSource
 from zcbench.distill.training.teaching import Teacher
 from zcbench.errors import BatchError
 from zcbench.hooks.modes import evaluating
@@ -20,7 +19,7 @@ def open_networks(
     students: Sequence[nn.Module],
     objectives: Sequence[TrainingObjective],
     teachers: Sequence[Teacher],
-    data: TrainingData,
+    data: TrainingSource,
     recipe: Recipe,
 ) -> tuple[list[Reader], list[Reader]]:
     """Move all networks to the device of ``data`` and build the adapters of the objectives.
@@ -33,8 +32,8 @@ def open_networks(
         DistillError: an output that a distiller reads is missing, or shapes do not fit.
     """
     reads = frozenset[str]().union(*(objective.reads for objective in objectives))
-    memory = torch.channels_last if recipe.layout == "channels_last" else torch.contiguous_format
-    probe, device = data.images[:2], data.images.device
+    memory, probe = LAYOUTS[recipe.layout], data.probe()
+    device = probe.device
     for student in students:
         student.to(device, memory_format=memory)  # type: ignore[call-overload]
         to_training_mode(student)

@@ -1,4 +1,4 @@
-"""Optimizer and schedule of a recipe."""
+"""Optimizer, schedule and moving average of a recipe."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -7,6 +7,7 @@ from math import cos, pi
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from zcbench.distill.training.recipe import Recipe
 
@@ -17,10 +18,10 @@ def build_optimizer(parameters: Iterable[nn.Parameter], recipe: Recipe) -> Optim
     """The optimizer of ``recipe``, in PyTorch's fused form."""
     if recipe.optimizer == "adamw":
         betas = (recipe.momentum, 0.999)
-        return AdamW(parameters, lr=recipe.lr, betas=betas, weight_decay=recipe.weight_decay, fused=True)
+        return AdamW(parameters, lr=recipe.rate, betas=betas, weight_decay=recipe.weight_decay, fused=True)
     return SGD(
         parameters,
-        lr=recipe.lr,
+        lr=recipe.rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
@@ -35,13 +36,21 @@ def build_schedule(optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int) -
         rising = _RISING if recipe.warmup is None else recipe.warmup / recipe.epochs
         return OneCycleLR(
             optimizer,
-            recipe.lr,
+            recipe.rate,
             total_steps=max(2, steps),
             pct_start=min(1.0, max(rising, 2 / steps)),
             base_momentum=recipe.momentum_span[0],
             max_momentum=recipe.momentum_span[1],
         )
     return LambdaLR(optimizer, partial(_factor, recipe=recipe, steps=steps, per_epoch=steps_per_epoch))
+
+
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    r"""An exponential moving average of parameters and floating buffers, updated after every step.
+
+    .. math::  \bar\theta_1 = \theta_1, \quad \bar\theta_t = d \, \bar\theta_{t-1} + (1 - d) \, \theta_t
+    """
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def _factor(step: int, recipe: Recipe, steps: int, per_epoch: int) -> float:

@@ -1,6 +1,7 @@
 """The training recipe: all settings of a training but network, teacher, data and losses."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
 from zcbench.distill.errors import RecipeError
@@ -12,6 +13,13 @@ AUGMENTATIONS = ("none", "crop_flip")
 PRECISIONS = ("float32", "bfloat16", "float16")
 LAYOUTS = ("contiguous", "channels_last")
 
+#: Highest learning rate of each optimizer where none is given.
+RATES = {"sgd": 0.1, "adamw": 1e-3}
+#: Class weights that are computed from the training labels, and none.
+BALANCED, NONE = "balanced", "none"
+#: The weights of the last epoch are kept.
+LAST = "last"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -19,9 +27,9 @@ class Recipe:
 
     Attributes:
         epochs: how often each image is seen, but for those of the incomplete last batches, which are left out.
-        batch_size: images in a step.
+        batch_size: images in a batch.
         optimizer: ``sgd`` (with momentum) or ``adamw``.
-        lr: the highest learning rate.
+        lr: the highest learning rate; .1 for ``sgd`` and .001 for ``adamw``, if None.
         momentum: momentum of SGD; the first beta of AdamW. A one-cycle schedule moves it against the rate, see
             `momentum_span`: from .95 to .85 and back for .9.
         nesterov: whether the momentum of SGD is Nesterov's.
@@ -37,6 +45,16 @@ class Recipe:
         seed: names the streams of the order of images, the augmentation, the adapters, and what is random in a network.
         precision: ``float32``; ``bfloat16`` or ``float16`` run the networks under autocast, the latter on a GPU only.
         layout: memory layout of images and weights, ``channels_last``, which is faster, or ``contiguous``.
+        accumulation: batches in a step; their gradients are averaged.
+        clip: largest norm of the gradient of a student, adapters included; a longer one is scaled to it.
+        ema: decay of an exponential moving average of the weights, as .999; the averaged network is evaluated and kept.
+        class_weights: weights of the classes in the cross-entropy: ``none``, ``balanced``, or a number for each class.
+            A balanced weight is N / (K n) for a class with n of N training images of K classes.
+        auxiliary: weight of the cross-entropy of each auxiliary head, relative to that of the logits, where a network
+            returns such heads in training mode.
+        validation: share of the training images of each class that is held out as validation images.
+        select: epoch whose weights are kept: ``last``, or the best one on the validation images by ``accuracy``,
+            ``loss`` or another metric.
 
     Raises:
         RecipeError: a value out of range.
@@ -46,7 +64,7 @@ class Recipe:
     epochs: int = 10
     batch_size: int = 128
     optimizer: str = "sgd"
-    lr: float = 0.1
+    lr: float | None = None
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
@@ -60,39 +78,62 @@ class Recipe:
     seed: int = 0
     precision: str = "float32"
     layout: str = "channels_last"
+    accumulation: int = 1
+    clip: float | None = None
+    ema: float | None = None
+    class_weights: str | Sequence[float] = NONE
+    auxiliary: float = 0.4
+    validation: float = 0.0
+    select: str = LAST
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
+        object.__setattr__(self, "class_weights", _class_weights(self.class_weights))
         for name, known in _WORDS.items():
             if getattr(self, name) not in known:
                 raise unknown(f"{name} of a recipe", str(getattr(self, name)), known)
-        for name, (least, most, whole) in _RANGES.items():
-            _check(name, getattr(self, name), least, most, whole)
+        for name, (least, most, whole) in {**_RANGES, "warmup": (0, self.epochs, False)}.items():
+            if getattr(self, name) is not None or name not in _OPTIONAL:
+                _check(name, getattr(self, name), least, most, whole)
         for share in self.milestones:
             _check("milestones", share, 0.0, 1.0, False)
-        if self.warmup is not None:
-            _check("warmup", self.warmup, 0, self.epochs, False)
-        if self.padding is not None:
-            _check("padding", self.padding, 0, math.inf, True)
+        if self.select != LAST and not self.validation:
+            raise RecipeError(
+                f"Given select={self.select!r} and no validation images. Expected select='last', or a share of the "
+                f"training images as validation, such as 0.1: no epoch is selected by the test images."
+            )
         if self.nesterov and self.optimizer == "sgd" and self.momentum == 0:
             raise RecipeError("Given nesterov=True and momentum=0. Expected a momentum above 0, or nesterov=False.")
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate: that of the optimizer where none is given."""
+        return RATES[self.optimizer] if self.lr is None else self.lr
 
     def steps_per_epoch(self, images: int) -> int:
         """Steps that one epoch over so many images has.
 
         Raises:
-            RecipeError: there are fewer images than one batch has.
+            RecipeError: there are fewer images than one step has.
         """
-        if images < self.batch_size:
-            raise RecipeError(
-                f"Given {images:,} training images and batch_size={self.batch_size}. Expected at least one whole "
-                f"batch; choose a smaller batch size or more images."
+        step = self.batch_size * self.accumulation
+        if images < step:
+            given = f"batch_size={self.batch_size}" + (
+                f" and accumulation={self.accumulation}" * (step > self.batch_size)
             )
-        return images // self.batch_size
+            raise RecipeError(
+                f"Given {images:,} training images and {given}. Expected at least one whole batch for each step; "
+                f"choose a smaller batch size or more images."
+            )
+        return images // step
 
     def to_dict(self) -> dict[str, object]:
-        """All values, ready for JSON."""
-        return {**asdict(self), "milestones": list(self.milestones)}
+        """All values, ready for JSON; fields that older files lack only where they differ from the default."""
+        later = {item.name for item in fields(self) if item.name in _LATER and getattr(self, item.name) == item.default}
+        own = {name: value for name, value in asdict(self).items() if name not in later}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()} | {
+            "lr": self.rate
+        }
 
     def used(self) -> dict[str, object]:
         """The values that have an effect, ready for JSON: those of another schedule or optimizer are left out."""
@@ -121,12 +162,12 @@ class Recipe:
     def summary(self) -> str:
         """The values that differ from the defaults, with epochs, optimizer, rate and schedule."""
         shown = {"epochs", "batch_size", "optimizer", "lr", "schedule"}
-        parts = [
-            f"{item.name}={getattr(self, item.name)!r}"
+        values = {item.name: self.rate if item.name == "lr" else getattr(self, item.name) for item in fields(self)}
+        return ", ".join(
+            f"{item.name}={values[item.name]!r}"
             for item in fields(self)
-            if item.name in shown or getattr(self, item.name) != item.default
-        ]
-        return ", ".join(parts)
+            if item.name in shown or values[item.name] != item.default
+        )
 
 
 _WORDS = {
@@ -137,6 +178,8 @@ _WORDS = {
     "layout": LAYOUTS,
 }
 _TINY = 1e-12
+_OPTIONAL = ("lr", "warmup", "padding", "clip", "ema")
+_LATER = ("accumulation", "clip", "ema", "class_weights", "auxiliary", "validation", "select")
 _RANGES: dict[str, tuple[float, float, bool]] = {
     "epochs": (1, math.inf, True),
     "batch_size": (2, math.inf, True),
@@ -146,7 +189,29 @@ _RANGES: dict[str, tuple[float, float, bool]] = {
     "gamma": (_TINY, 1, False),
     "label_smoothing": (0, 1 - _TINY, False),
     "seed": (0, math.inf, True),
+    "padding": (0, math.inf, True),
+    "accumulation": (1, math.inf, True),
+    "clip": (_TINY, math.inf, False),
+    "ema": (0, 1 - _TINY, False),
+    "auxiliary": (0, math.inf, False),
+    "validation": (0, 1 - _TINY, False),
 }
+
+
+def _class_weights(given: str | Sequence[float]) -> str | tuple[float, ...]:
+    """A word, or numbers; also from a text with commas, as the command line has it."""
+    if given in (BALANCED, NONE):
+        return str(given)
+    try:
+        numbers = tuple(map(float, given.split(",") if isinstance(given, str) else given))
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers or not all(0 <= number < math.inf for number in numbers) or not any(numbers):
+        raise RecipeError(
+            f"Given class_weights={given!r}. Expected 'none', 'balanced', or a number of at least 0 for each class, "
+            f"not all of them 0."
+        )
+    return numbers
 
 
 def _check(name: str, value: object, least: float, most: float, whole: bool) -> None:

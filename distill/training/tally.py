@@ -14,6 +14,18 @@ _EVERY = {"cpu": 1}  # steps between two checks of the losses; a check synchroni
 _EVERY_ELSEWHERE = 50
 
 
+Forward = tuple[Tensor, list[Tensor], Tensor]
+"""Terms ``(students, terms)``, logits of each student, and labels of one batch."""
+
+
+def joined(parts: Sequence[Forward]) -> Forward:
+    """The batches of one step as one: terms averaged, logits and labels one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    terms, logits, labels = zip(*parts)
+    return torch.stack(terms).mean(0), [torch.cat(own) for own in zip(*logits)], torch.cat(labels)
+
+
 class TallyState(TypedDict):
     """The sums of a `Tally` in a checkpoint."""
 

@@ -5,9 +5,10 @@ from torch import Tensor, nn
 
 from zcbench.distill.outputs import Outputs
 from zcbench.distill.reading import Reader
-from zcbench.distill.training.evaluation import Quality, evaluate
+from zcbench.distill.training.evaluation import Quality, measure
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.sharing import state_sha256
+from zcbench.distill.training.source import TrainingSource
 
 MOST_BYTES = 1 << 30
 _CHUNK = 256
@@ -57,21 +58,21 @@ class Teacher:
         self._kept = (key, _joined([reader.without_gradient(chunk) for chunk in torch.split(data.images, _CHUNK)]))
         return self._kept[1]
 
-    def quality(self, data: TrainingData) -> Quality:
+    def quality(self, data: TrainingSource) -> Quality:
         """Accuracy and loss on the test images, measured once for the same images and weights."""
         key = (state_sha256(self.network), data.sha256)
         if self._measured is None or self._measured[0] != key:
-            self.network.to(data.test_images.device)
-            self._measured = (key, evaluate(self.network, data.test_images, data.test_labels))
+            self.network.to(data.probe().device)
+            self._measured = (key, Quality(**measure(self.network, data.tested())))
         return self._measured[1]
 
 
-def near_chance(accuracy: float, data: TrainingData) -> bool:
+def near_chance(accuracy: float, data: TrainingSource) -> bool:
     """Whether an accuracy on the test images is hardly above that of guessing.
 
     That is within three standard errors of 100/N %, or within a twentieth of the way from there to 100 %.
     """
-    chance, images = 100 / data.num_classes, len(data.test_labels)
+    chance, images = 100 / data.num_classes, data.test_count
     error = float((chance * (100 - chance) / images) ** 0.5)
     return accuracy <= chance + max(3 * error, (100 - chance) / 20)
 

@@ -12,14 +12,16 @@ from zcbench.distill.errors import DivergedLoss, RecipeError, TrainingStopped
 from zcbench.distill.training import checkpoint as checkpoints
 from zcbench.distill.training.batches import TrainingBatches
 from zcbench.distill.training.course import Observer, Row, TrainingResult
-from zcbench.distill.training.evaluation import evaluate
+from zcbench.distill.training.examination import Examination
 from zcbench.distill.training.identity import initial_identity, training_identity
-from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.objective import TrainingObjective, all_terms
+from zcbench.distill.training.metrics import Metric
+from zcbench.distill.training.objective import TrainingObjective, all_terms, class_weights
 from zcbench.distill.training.opening import open_networks
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_usable
+from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.state import fresh_state
+from zcbench.distill.training.tally import Forward, joined
 from zcbench.distill.training.teaching import Teacher
 from zcbench.streams import seeded
 
@@ -48,7 +50,7 @@ class Training:
         students: Sequence[nn.Module],
         objectives: Sequence[TrainingObjective],
         teachers: Sequence[Teacher],
-        data: TrainingData,
+        data: TrainingSource,
         recipe: Recipe,
         device: str | torch.device = "cpu",
     ) -> None:
@@ -56,12 +58,15 @@ class Training:
         if recipe.precision == "float16" and self.device.type == "cpu":
             raise RecipeError("Given precision='float16' on a CPU. Expected float32, or bfloat16; or name a GPU.")
         require_usable(students, [teacher.network for teacher in teachers])
-        self.per_epoch = recipe.steps_per_epoch(len(data))
-        self.total = recipe.epochs * self.per_epoch
-        self.data, self._teachers = data.to(self.device, recipe.layout), teachers
+        whole = data.to(self.device, recipe.layout)
+        self.data, self._tested = (whole.held_out(recipe.validation) if recipe.validation else whole), whole.tested
+        self.per_epoch = self.data.steps_per_epoch(recipe)
+        self.total, self._teachers = recipe.epochs * self.per_epoch, teachers
         self._began = initial_identity(students, objectives, teachers)
         self._readers, above = open_networks(students, objectives, teachers, self.data, recipe)
         reads = frozenset[str]().union(*(objective.reads for objective in objectives))
+        for objective in objectives:
+            objective.weigh(class_weights(recipe, self.data), recipe.auxiliary)
         self._state = fresh_state(students, objectives, recipe, self.per_epoch, self.device)
         self._batches = TrainingBatches(self.data, teachers, above, reads, recipe)
 
@@ -80,11 +85,13 @@ class Training:
         checkpoint: str | Path | None = None,
         checkpoint_every: int | None = None,
         evaluate_every: int = 1,
+        metrics: Sequence[str | Metric] = (),
         observers: Sequence[Observer] = (),
         stop: Callable[[], bool] | None = None,
     ) -> list[TrainingResult]:
         """Train to the end; the arguments are those of `zcbench.distill.training.training.loop.train`."""
         file, every = None if checkpoint is None else Path(checkpoint), checkpoint_every or self.per_epoch
+        examination = Examination(self.recipe, self.data, self._tested, metrics, evaluate_every)
         with seeded("training", self.recipe.seed), _deterministic(self.device), _watched(observers):
             if file is not None:
                 self._resume(file)
@@ -97,7 +104,7 @@ class Training:
                 for observer in observers:
                     observer.step()
                 if self.done % self.per_epoch == 0:
-                    self._end_epoch(evaluate_every, observers)
+                    self._end_epoch(examination, observers)
                 if file is not None and (self.done % every == 0 or self.done == self.total):
                     self._save(file)
         return [self._trained(index) for index in range(len(self.students))]
@@ -108,46 +115,46 @@ class Training:
         Raises:
             DivergedLoss: a loss is NaN or infinite.
         """
-        state, (terms, logits, labels) = self._state, self._forward()
+        state, parts = self._state, self.recipe.accumulation
         state.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(state.scaler.scale(terms[:, 0].sum()))
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
+        found = []
+        for part in range(parts):
+            terms, logits, labels = self._forward(part)
+            torch.autograd.backward(state.scaler.scale(terms[:, 0].sum() / parts))
+            found.append((terms.detach(), [own.detach() for own in logits], labels))
+        state.update(self.recipe.clip)
         state.done, self._rate = state.done + 1, float(state.optimizer.param_groups[0]["lr"])
         if state.done < self.total:
             state.schedule.step()
         with self._explaining():
-            state.tally.add(state.done, terms, logits, labels)
+            state.tally.add(state.done, *joined(found))
 
     def terms(self) -> Tensor:
         """Terms of the next step, one row for each student: total, cross-entropy, and every loss."""
         return self._forward()[0]
 
-    def _forward(self) -> tuple[Tensor, list[Tensor], Tensor]:
-        """Terms, logits of each student, and labels of the next step."""
-        batch = self._batches.at(self.done)
+    def _forward(self, part: int = 0) -> Forward:
+        """Terms, logits of each student, and labels of a batch of the next step."""
+        batch = self._batches.at(self.done * self.recipe.accumulation + part)
         outputs = [reader(batch.images) for reader in self._readers]
         terms = all_terms(self._state.objectives, outputs, self._batches.taught(batch), batch.labels)
         return terms, [own.logits for own in outputs], batch.labels
 
-    def _end_epoch(self, evaluate_every: int, observers: Sequence[Observer]) -> None:
+    def _end_epoch(self, examination: Examination, observers: Sequence[Observer]) -> None:
+        state, epoch = self._state, self.done // self.per_epoch
         with self._explaining():
-            self._state.tally.look()
-        epoch = self.done // self.per_epoch
-        tested = epoch % evaluate_every == 0 or self.done == self.total
-        for index, history in enumerate(self._state.history):
-            history.append(self._row(epoch, index, tested))
+            state.tally.look()
+        for index, history in enumerate(state.history):
+            row: Row = {"epoch": epoch, "step": self.done, "lr": self._rate} | state.tally.means(index)
+            if examination.due(epoch):
+                row |= examination.of(state.kept[index])
+                if (best := examination.value(row)) is not None:
+                    state.keep(index, epoch, *best)
+            history.append(row | {"seconds": state.tally.seconds})
         for observer in observers:
-            observer.epoch(self._state.history[0][-1])
+            observer.epoch(state.history[0][-1])
         if self.done < self.total:
-            self._state.tally.reset()
-
-    def _row(self, epoch: int, index: int, tested: bool) -> Row:
-        row: Row = {"epoch": epoch, "step": self.done, "lr": self._rate} | self._state.tally.means(index)
-        if tested:
-            accuracy, loss = evaluate(self.students[index], self.data.test_images, self.data.test_labels)
-            row |= {"test_loss": loss, "test_accuracy": accuracy}
-        return row | {"seconds": self._state.tally.seconds}
+            state.tally.reset()
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -158,8 +165,9 @@ class Training:
             raise self._batches.explained(error) from None
 
     def _trained(self, index: int) -> TrainingResult:
-        history, network = self._state.history[index], self.students[index].eval()
-        return TrainingResult(network, history, history[-1]["test_accuracy"], history[-1]["test_loss"], self.done)
+        history, epoch = self._state.history[index], self._state.finish(index)
+        row, network = history[epoch - 1], self.students[index].eval()
+        return TrainingResult(network, history, row["test_accuracy"], row["test_loss"], self.done, epoch)
 
     def _stop(self, file: Path | None) -> None:
         kept = "No checkpoint was asked for."

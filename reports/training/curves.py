@@ -13,29 +13,40 @@ from zcbench.storage.files import replaced
 Row = Mapping[str, float]
 
 _COLOURS = (*PALETTE, "#000000")
-_PLACES = ("epoch", "step", "lr", "seconds", "train_accuracy", "test_accuracy")
-_NAMES = {"loss": "total", "ce": "cross-entropy", "test_loss": "cross-entropy, test"}
+_PLACES = ("epoch", "step", "lr", "seconds", "train_accuracy")
+_NAMES = {
+    "loss": "total",
+    "ce": "cross-entropy",
+    "test_loss": "cross-entropy, test",
+    "validation_loss": "cross-entropy, validation",
+}
+_ACCURACIES = {"train_accuracy": "training", "test_accuracy": "test", "validation_accuracy": "validation"}
 
 
 @styled
-def training_curves(history: Sequence[Row], title: str = "") -> Figure:
-    """Every loss term (logarithmic where all are above zero) and both accuracies against the epoch.
+def training_curves(history: Sequence[Row], title: str = "", alone: Sequence[Row] = ()) -> Figure:
+    """Every loss term (logarithmic where all are above zero) and the accuracies against the epoch.
 
     Args:
-        history: rows of a `Trained`, or of a ``log.json``.
+        history: rows of a `TrainingResult`, or of a ``log.json``.
         title: name of the training.
+        alone: rows of the same student trained alone; their test accuracy is drawn too.
     """
     figure, (losses, accuracies) = panels(2, 2, (3.4, 2.4), margins=(0.6, 0.25, 0.3, 0.45), header=0.2, footer=0.1)
     add_heading(figure, title)
-    terms = [name for name in dict.fromkeys(key for row in history for key in row) if name not in _PLACES]
+    names = [name for name in dict.fromkeys(key for row in history for key in row) if name not in _PLACES]
+    terms = [name for name in names if name in _NAMES or not name.startswith(("test_", "validation_"))]
     for name, colour in zip(terms, _COLOURS * len(terms)):
         _line(losses, history, name, _NAMES.get(name, name), colour)
     if all(row[name] > 0 for row in history for name in terms if name in row):
         losses.set_yscale("log")
         losses.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         losses.yaxis.set_minor_formatter(NullFormatter())
-    for name, label, colour in zip(("train_accuracy", "test_accuracy"), ("training", "test"), _COLOURS):
-        _line(accuracies, history, name, label, colour)
+    for (name, label), colour in zip(_ACCURACIES.items(), _COLOURS):
+        if name in names or name == "train_accuracy":
+            _line(accuracies, history, name, label, colour)
+    if alone:
+        _line(accuracies, alone, "test_accuracy", "test, trained alone", _COLOURS[-1])
     for axis, label in ((losses, "loss"), (accuracies, "accuracy in %")):
         axis.set(xlabel="epoch", ylabel=label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -44,10 +55,14 @@ def training_curves(history: Sequence[Row], title: str = "") -> Figure:
 
 
 def write_curves(
-    history: Sequence[Row], folder: str | Path, title: str = "", formats: Sequence[str] = ("png", "svg")
+    history: Sequence[Row],
+    folder: str | Path,
+    title: str = "",
+    formats: Sequence[str] = ("png", "svg"),
+    alone: Sequence[Row] = (),
 ) -> list[Path]:
     """Write the curves as ``curves.png`` and so on."""
-    figure, files = training_curves(history, title), []
+    figure, files = training_curves(history, title, alone), []
     for kind in formats:
         files.append(Path(folder) / f"curves.{kind}")
         with replaced(files[-1]) as draft:

@@ -128,28 +128,59 @@ def _figure(value: float) -> str:
 
 @app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Truths or sources to download, or 'all'.", show_default=False)],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Truths or sources of 'zcbench data list', images (cifar10, cifar100, imagenet16-120), or 'all', "
+            "every table.",
+            show_default=False,
+        ),
+    ],
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            help="Address in place of the official ones, file:// too: tables at MIRROR/OWNER/REPOSITORY/COMMIT/PATH, "
+            "images at MIRROR/FILE.",
+            envvar="ZCBENCH_MIRROR",
+            show_default="the official addresses",
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for each file, waits included.")] = 3600.0,
     data_dir: DataDir = None,
 ) -> None:
-    """Download from the public sources, check the sha256 of each file, and store the tables."""
-    from zcbench.benchmarks.truths import data
+    """Download from the public sources, check size and sha256 of each file, and store tables and images.
 
-    _print_frame(data.fetch(names, data_dir, progress=lambda line: typer.echo(line, err=True)))
+    A cut download is continued, by this command or by the next one.
+    """
+    from rich.console import Console
+
+    from zcbench.benchmarks.truths import data
+    from zcbench.storage.downloads import Limits
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
+
+    limits, console = Limits(seconds=timeout), Console(stderr=True)
+    _print_frame(data.fetch(names, data_dir, mirror, tell, limits=limits, console=console))
 
 
 @app.command("import")
 def import_data(
     path: Annotated[
         Path,
-        typer.Argument(help="Folder with sources, official file or folder, CSV, or file of 'zcbench truth pack'."),
+        typer.Argument(
+            help="Folder with sources or archives of images, one such archive, official file or folder, CSV, or file "
+            "of 'zcbench truth pack'."
+        ),
     ],
     name: Annotated[str | None, typer.Option(help="Name of your own table, for a CSV.")] = None,
     official: Annotated[bool, typer.Option(help="The path is an official NAS-Bench-201 or NATS-Bench file.")] = False,
     trust: Annotated[bool, typer.Option(help="Run the pickles in an official file; only if you trust it.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Store tables from files that are already on this machine."""
+    """Store tables and images from files that are already on this machine."""
     from zcbench.benchmarks.truths import data
+    from zcbench.datasets import archives
 
     if official:
         for stored in data.import_official(path, data_dir, trust=trust):
@@ -160,6 +191,9 @@ def import_data(
         typer.echo(data.import_csv(path, name, data_dir))
     elif path.suffix == ".parquet":
         for name, stored in data.import_packed(path, data_dir).items():
+            typer.echo(f"{name}: {stored}")
+    elif archives.owner(path.name) and path.is_file():
+        for name, stored in archives.import_archive(path, data_dir).items():
             typer.echo(f"{name}: {stored}")
     else:
         _print_frame(data.import_folder(path, data_dir))

@@ -29,7 +29,8 @@ def distill(
     student: Annotated[
         str,
         typer.Option(
-            help="An architecture, SPACE:ARCH, or the search.json of 'zcbench search', for its best architecture.",
+            help="An architecture, SPACE:ARCH or SPACE:NUMBER, FILE.py:FUNCTION, or the search.json of 'zcbench "
+            "search', for its best architecture.",
             show_default=False,
         ),
     ],
@@ -56,7 +57,7 @@ def distill(
         typer.Option(
             help="Losses with hyperparameters, separated by commas, as kd(temperature=2),at; top:2@RUN takes the "
             "two best kd: proxies of a ranking, by tau or, as top:2@RUN:COLUMN, by another column; FILE.json the best "
-            "distiller of 'zcbench evolve-distiller'.",
+            "distiller of 'zcbench evolve-distiller'; FILE.py:FUNCTION a function of student and teacher.",
             show_default=recipes.DISTILLERS,
         ),
     ] = None,
@@ -79,9 +80,7 @@ def distill(
         str, typer.Option(help="Weights of several teachers in the scenario teacher: average or adaptive.")
     ] = "average",
     generations: Annotated[int, typer.Option(min=2, help="Number of networks of 'self' and 'mutual'.")] = 2,
-    dataset: Annotated[
-        str, typer.Option(help="Images: cifar10, cifar100 or digits, with options as in cifar10(files=1,side=16).")
-    ] = "cifar10",
+    dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
     recipe: "Recipe",
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
@@ -91,7 +90,20 @@ def distill(
     checkpoint_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between two checkpoints.", show_default="an epoch")
     ] = None,
-    evaluate_every: Annotated[int, typer.Option(min=1, help="Epochs between two evaluations on the test images.")] = 1,
+    evaluate_every: Annotated[
+        int, typer.Option(min=1, help="Epochs between two evaluations on test and validation images.")
+    ] = 1,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            help="Metrics beyond accuracy and loss, with commas: balanced_accuracy, calibration, top5, or one of "
+            "torchmetrics, as MulticlassF1Score(average='macro').",
+            show_default="none",
+        ),
+    ] = NONE,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Train the student alone too, and show both accuracies.")
+    ] = False,
     export: Annotated[
         str, typer.Option(help="Files of the student: pt (weights), pt2 (torch.export), or both.")
     ] = "pt",
@@ -105,17 +117,17 @@ def distill(
     """
     import torch
 
-    from zcbench import datasets
     from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
     from zcbench.distill.training.balancing import BALANCED
-    from zcbench.distill.training.images import TrainingData
+    from zcbench.distill.training.named import named_data
     from zcbench.reports.training.curves import write_curves
 
     plugins = recipes.load_plugins(plugin or ())
     if threads is not None:
         torch.set_num_threads(threads)
-    files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, tensorboard)
+    named = () if metrics == NONE else tuple(split_list(metrics))
+    files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, named, tensorboard)
     who = read_student(student, space)
     losses, origins = read_distillers(
         recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir
@@ -135,18 +147,27 @@ def distill(
         recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
     result = train_student(
         who,
-        TrainingData.of(*(datasets.load(dataset, data_dir, split=split) for split in ("train", "test"))),
+        named_data(dataset, data_dir),
         out,
         recipe,
         teaching=teaching,
         init=init,
         device=device,
         files=files,
+        baseline=baseline,
         origin={"data set": dataset, "top": origins, "plugins": plugins},
         console=Console(stderr=True),
     )
-    write_curves(result.training.history, out, f"{who.arch}, {scenario}")
+    write_curves(
+        result.training.history, out, f"{who.label}, {scenario}", alone=result.alone.history if result.alone else ()
+    )
+    chosen = f" (epoch {result.training.epoch}, by {recipe.select})" if recipe.select != "last" else ""
     typer.echo(
         f"Test accuracy {result.accuracy:.2f} %, loss {result.training.loss:.4f}, after {result.training.steps:,} "
-        f"steps: {out}"
+        f"steps{chosen}: {out}"
     )
+    for name, value in result.training.kept.items():
+        if name.startswith("test_") and name not in ("test_accuracy", "test_loss"):
+            typer.echo(f"{name.removeprefix('test_')}: {value:.4g}")
+    if baseline and result.gain is not None:
+        typer.echo(f"The student alone: {result.baseline:.2f} %. Difference: {result.gain:+.2f} percentage points.")

@@ -10,6 +10,12 @@ from zcbench.cli.options import Record
 from zcbench.specification import split_list
 
 WARMUP = "three tenths of one_cycle, none of the others"
+RATE = ".1 for sgd, .001 for adamw"
+IMAGES = (
+    "Images: cifar10, cifar100, imagenet16-120 or digits, with options as in cifar10(files=1,side=16); a folder with "
+    "the folders train and test and one folder a class, as folder(path='flowers',side=32); FILE.py:FUNCTION, which "
+    "returns PyTorch data sets; or a data set of a plug-in."
+)
 WEIGHTS = "1 each; ce=.1,kd=.9 for kd alone under a teacher"
 
 #: The loss where none is named.
@@ -38,7 +44,9 @@ def recipe(*omit: str, seed: str = "", defaults: Mapping[str, object] | None = N
         defaults=defaults or {},
         options={
             "epochs": typer.Option(min=1, help="Epochs of each training."),
-            "lr": typer.Option("--lr"),
+            "lr": typer.Option("--lr", help="Highest learning rate.", show_default=RATE),
+            "clip": typer.Option(show_default="no clipping"),
+            "ema": typer.Option(show_default="none"),
             **({"seed": typer.Option(min=0, help=seed)} if seed else {}),
             "warmup": typer.Option(help="Epochs in which the rate rises.", show_default=WARMUP),
             "padding": typer.Option(help="Pixels on each side before a crop.", show_default="an eighth of the side"),

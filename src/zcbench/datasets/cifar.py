@@ -3,16 +3,25 @@
 A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from zcbench.datasets.base import ImageSet
 from zcbench.errors import BatchError, DataError, shortened
+from zcbench.lazy import Postponed
 from zcbench.storage.pickles import loads
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from zcbench.datasets.base import ImageSet
+else:  # a list of archives starts without PyTorch
+    torch = Postponed("torch")
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class Layout:
     folder: str
     train_files: tuple[str, ...]
     test_file: str
+    meta_file: str
     label_key: bytes
     num_classes: int
     mean: tuple[float, float, float]
@@ -43,6 +53,7 @@ CIFAR10 = Layout(
     folder="cifar-10-batches-py",
     train_files=tuple(f"data_batch_{i}" for i in range(1, 6)),
     test_file="test_batch",
+    meta_file="batches.meta",
     label_key=b"labels",
     num_classes=10,
     mean=(0.4914, 0.4822, 0.4465),
@@ -54,6 +65,7 @@ CIFAR100 = Layout(
     folder="cifar-100-python",
     train_files=("train",),
     test_file="test",
+    meta_file="meta",
     label_key=b"fine_labels",
     num_classes=100,
     mean=(0.5071, 0.4865, 0.4409),
@@ -91,6 +103,8 @@ def load_cifar(
     parts = [_read(data_dir / layout.folder / file, layout) for file in found]
     labels = torch.cat([labels for _, labels in parts])
     part = f"{', '.join(found)} of {len(wanted)}" if len(found) < len(wanted) else ", ".join(found)
+    from zcbench.datasets.base import ImageSet
+
     return ImageSet(
         name=name,
         split=split,
@@ -119,7 +133,8 @@ def _first(layout: Layout, split: str, files: int | None) -> tuple[str, ...]:
 def _present(layout: Layout, data_dir: Path, split: str, wanted: tuple[str, ...], partial: bool) -> list[str]:
     folder = data_dir / layout.folder
     remedy = (
-        f"Download {layout.archive}, unpack it into {data_dir}, or name another folder with --data-dir or ZCBENCH_DATA."
+        f"Run 'zcbench data fetch {layout.title.lower().replace('-', '')}', or name another folder with --data-dir or "
+        f"ZCBENCH_DATA."
     )
     if not folder.is_dir():
         raise DataError(f"No {layout.title} at {folder}. Expected the folder of the official Python archive. {remedy}")

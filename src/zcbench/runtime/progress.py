@@ -1,13 +1,22 @@
 """A progress bar on a terminal, one line at the end elsewhere."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 
 class Bar:
@@ -75,3 +84,17 @@ class Bar:
                 f"{monotonic() - self._start:.1f} s; {failures}.",
                 highlight=False,
             )
+
+
+@contextmanager
+def byte_bar(console: Console | None, title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of the bytes of a download; the function takes how many there are and how many there will be.
+
+    Args:
+        console: where to draw, if it is a terminal; nowhere if None.
+        title: text before the bar.
+    """
+    columns = (TextColumn(title), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=console is None or not console.is_terminal) as bar:
+        task = bar.add_task("")
+        yield lambda done, size: bar.update(task, completed=done, total=size)

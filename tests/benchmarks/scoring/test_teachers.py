@@ -274,8 +274,8 @@ def test_a_function_is_a_teacher(scored, space, archs, images, file):
     [
         ("smal", UnknownNameError, "Did you mean 'small'"),
         ("number", PluginError, "of type int. Expected a function"),
-        ("seven", TeacherError, r"returns \(2, 7\) for 2 images, and the students have 10 classes"),
-        ("flat", TeacherError, r"cannot take the students' images \(3, 16, 16\)"),
+        ("seven", TeacherError, r"returns \(2, 7\) for 2 images, and the images have 10 classes"),
+        ("flat", TeacherError, r"cannot take the images \(3, 16, 16\)"),
         ("text", TeacherError, r"returns str\. Expected a torch\.nn\.Module"),
         ("broken", PluginError, r"no weights, \['image_shape', 'num_classes'\]"),
         ("pair", TeacherError, "returns tuple for 2 images"),

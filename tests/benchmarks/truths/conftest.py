@@ -18,7 +18,7 @@ OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data directory for the user, whatever the machine has."""
-    for variable in ("ZCBENCH_DATA", "ZCBENCH_BASE_URL"):
+    for variable in ("ZCBENCH_DATA", "ZCBENCH_BASE_URL", "ZCBENCH_MIRROR"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("zcbench.storage.files.user_folder", lambda: tmp_path / "home")
     return tmp_path / "home"

@@ -38,9 +38,12 @@ def test_fetch_stores_a_table(site, tmp_path: Path) -> None:
     assert len(site.asked) == asked == 2
 
 
-def test_fetch_reads_the_address_from_the_environment(site, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variable", ["ZCBENCH_MIRROR", "ZCBENCH_BASE_URL"])
+def test_fetch_reads_the_address_from_the_environment(
+    site, home: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
     """Oracle: the local server was asked, and the user's own directory has the table."""
-    monkeypatch.setenv("ZCBENCH_BASE_URL", site.url)
+    monkeypatch.setenv(variable, site.url)
     data.fetch(["meco"])
     assert site.asked == [SOURCES["meco"].url("")]
     assert files(home) == ["sources/meco/nb2_test_acc_cf10.p", "truth/nasbench201__cifar10__test@200.runs.parquet"]

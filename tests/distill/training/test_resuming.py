@@ -22,11 +22,16 @@ from zcbench.distill.errors import CheckpointError, TrainingStopped
 from zcbench.distill.training.checkpoint import network_sha256
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loop import train, train_together
+from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import Interrupted
 
 from .conftest import RECIPE, make_data, make_network, same, weights
 
 AUGMENTED = replace(RECIPE, augmentation="crop_flip")
+FULL = replace(
+    AUGMENTED, batch_size=4, accumulation=2, clip=0.5, ema=0.8, class_weights="balanced", validation=0.2, select="loss"
+)  # four steps an epoch
+RECIPES = {"augmented": AUGMENTED, "full": FULL}
 
 
 def after(steps: int) -> Callable[[], bool]:
@@ -37,8 +42,8 @@ def after(steps: int) -> Callable[[], bool]:
 
 def distilled(file: Path | None, **options: Any) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
     student = make_network(dropout=0.3)
-    given = {"distillers": ["kd", "dist"], **options}
-    result = train(student, make_network(7), make_data(), AUGMENTED, checkpoint=file, **given)
+    given = {"distillers": ["kd", "dist"], "recipe": AUGMENTED, **options}
+    result = train(student, make_network(7), make_data(), checkpoint=file, **given)
     return weights(student), [{**row, "seconds": None} for row in result.history]
 
 
@@ -53,10 +58,21 @@ def test_stopped_at_any_step(tmp_path: Path, steps: int) -> None:
     assert same(whole[0], rest[0]) and whole[1] == rest[1]
 
 
-def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [0, 1, 3, 4, 5, 8, 11])
+def test_stopped_with_every_option(tmp_path: Path, steps: int) -> None:
+    """Invariance: as above, with averages, accumulation, clipping, validation images and the best epoch."""
+    whole = distilled(None, recipe=FULL)
+    with pytest.raises(TrainingStopped, match=f"Stopped after {steps} of 12 steps"):
+        distilled(tmp_path / "state", recipe=FULL, stop=after(steps))
+    rest = distilled(tmp_path / "state", recipe=FULL)
+    assert same(whole[0], rest[0]) and whole[1] == rest[1]
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_finished_training_is_not_repeated(tmp_path: Path, recipe: Recipe) -> None:
     """By construction: with its last checkpoint it takes no step, and gives the same result."""
-    first = distilled(tmp_path / "state")
-    again = distilled(tmp_path / "state", stop=lambda: pytest.fail("a step was taken"))
+    first = distilled(tmp_path / "state", recipe=recipe)
+    again = distilled(tmp_path / "state", recipe=recipe, stop=lambda: pytest.fail("a step was taken"))
     assert same(first[0], again[0]) and first[1] == again[1]
 
 
@@ -79,7 +95,7 @@ import sys, torch
 torch.set_num_threads(1)
 from pathlib import Path
 from tests.distill.training.conftest import make_data, make_network, weights
-from tests.distill.training.test_resuming import AUGMENTED, digest
+from tests.distill.training.test_resuming import RECIPES, digest
 from zcbench.distill.training.loop import train
 
 class Talk:
@@ -89,7 +105,7 @@ class Talk:
     def finish(self): pass
 
 student = make_network(dropout=0.3)
-train(student, make_network(7), make_data(), AUGMENTED, distillers=["kd", "dist"], checkpoint=sys.argv[1],
+train(student, make_network(7), make_data(), RECIPES[sys.argv[2]], distillers=["kd", "dist"], checkpoint=sys.argv[1],
       checkpoint_every=2, observers=[Talk()])
 print(digest(student), flush=True)
 """
@@ -101,16 +117,17 @@ def digest(network: nn.Module) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def start(state: Path) -> "subprocess.Popen[str]":
+def start(state: Path, recipe: str) -> "subprocess.Popen[str]":
     where = str(Path(__file__).parents[3])
     code = f"import sys; sys.path.insert(0, {where!r})\n{SCRIPT}"
-    return subprocess.Popen([sys.executable, "-c", code, str(state)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", code, str(state), recipe], stdout=subprocess.PIPE, text=True)
 
 
-def test_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["full"])
+def test_killed(tmp_path: Path, recipe: str) -> None:
     """Invariance: a process ended by SIGKILL in the middle of an epoch; another goes on to the same final bits."""
     state = tmp_path / "state"
-    with start(state) as process:
+    with start(state, recipe) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline().strip() for _ in range(9)]  # the start and eight steps
         process.send_signal(signal.SIGKILL)
@@ -118,11 +135,11 @@ def test_killed(tmp_path: Path) -> None:
         lines += process.stdout.read().split("\n")
     assert lines[0] == "start 0" and process.returncode == -signal.SIGKILL
     (tmp_path / ".state.1.tmp").write_bytes(b"half a checkpoint")
-    with start(state) as process:
+    with start(state, recipe) as process:
         assert process.stdout is not None
         rest = process.stdout.read().split()
     whole = make_network(dropout=0.3)
-    train(whole, make_network(7), make_data(), AUGMENTED, distillers=["kd", "dist"])
+    train(whole, make_network(7), make_data(), RECIPES[recipe], distillers=["kd", "dist"])
     assert rest[0] == "start" and int(rest[1]) >= 6 and rest[-1] == digest(whole)
     assert [file.name for file in tmp_path.iterdir()] == ["state"]
 

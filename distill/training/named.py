@@ -1,0 +1,63 @@
+"""Training data from the name of a data set."""
+
+from pathlib import Path
+
+from zcbench import datasets
+from zcbench.datasets import ImageSet
+from zcbench.datasets.folder import folder_splits
+from zcbench.datasets.loading import FOLDER, function_of, outside, read_outside
+from zcbench.datasets.own import given_by
+from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.source import TrainingSource
+from zcbench.distill.training.streaming import StreamedData
+from zcbench.errors import BatchError
+from zcbench.storage.files import data_folder
+
+
+def named_data(name: str, data_dir: str | Path | None = None) -> TrainingSource:
+    """Training and test images of a data set by name.
+
+    Args:
+        name: as `zcbench.datasets.load` takes it: ``cifar10(files=1,side=16)``, a folder of image files, a data set of
+            a plug-in, or ``FILE.py:FUNCTION``, a function that returns anything that `TrainingData.taken` takes.
+        data_dir: data folder.
+
+    Raises:
+        ZcbenchError: the name is not known, or its images cannot be read.
+
+    Example:
+        >>> len(named_data("digits(images=64)")), named_data("digits").test_count
+        (64, 360)
+    """
+    if not outside(name):
+        return TrainingData.of(*(datasets.load(name, data_dir, split=split) for split in ("train", "test")))
+    known, options = read_outside(name)
+    if known == FOLDER:
+        train, test = folder_splits(**options)
+        return TrainingData.from_dataset(train, test, len(train.classes))
+    images = {split: options.pop(split, None) for split in ("images", "test_images", "side")}
+    if unused := [option for option, value in images.items() if value is not None]:
+        raise BatchError(f"Given {name!r}. Expected no option {unused[0]!r}: the function decides about its images.")
+    found = given_by(function_of(known), known, options, data_folder(data_dir))
+    return _of(*found)
+
+
+def kept_data(name: str, data_dir: str | Path | None = None) -> TrainingData:
+    """The same with all images in memory.
+
+    Raises:
+        ZcbenchError: the name is not known, or its images cannot be read.
+    """
+    found = named_data(name, data_dir)
+    if isinstance(found, TrainingData):
+        return found
+    assert isinstance(found, StreamedData)
+    return found.read()
+
+
+def _of(train: object, test: object) -> TrainingSource:
+    if isinstance(train, ImageSet) and isinstance(test, ImageSet):
+        return TrainingData.of(train, test)
+    if test is None and isinstance(train, TrainingSource):
+        return train
+    return TrainingData.from_dataset(train, test)
