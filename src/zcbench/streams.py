@@ -79,6 +79,8 @@ def seeded(*key: object) -> Iterator[None]:
 @contextmanager
 def own_randomness() -> Iterator[None]:
     """Put the global states of PyTorch, NumPy and ``random`` back after the block; other threads wait for its end."""
+    import torch
+
     with exclusive(), torch.random.fork_rng():
         numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - what other code may touch
         try:
@@ -90,6 +92,8 @@ def own_randomness() -> Iterator[None]:
 
 def seed_everything(*key: object) -> None:
     """Set the global generators to the stream of ``key``; only inside `own_randomness`."""
+    import torch
+
     seed = derive(*key)
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
