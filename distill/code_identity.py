@@ -119,7 +119,7 @@ def _digest(functions: list[FunctionType]) -> str:
 
 def _plugin_file(function: FunctionType) -> str | None:
     file = function.__code__.co_filename
-    return file if function.__module__.startswith(_PLUGIN) and Path(file).is_file() else None
+    return file if str(function.__module__).startswith(_PLUGIN) and Path(file).is_file() else None
 
 
 def _text(value: object) -> str:

@@ -49,7 +49,7 @@ class LoadedSplit:
     @cached_property
     def batch_size(self) -> int:
         """Images in a batch; those of the first one, where a sampler of its own makes the batches."""
-        return self.loader.batch_size or len(self.few(1 << 30)[1])
+        return self.loader.batch_size or len(self._beginning[1])
 
     def steps(self, accumulation: int) -> int:
         """Steps of an epoch; an incomplete last batch is left out.
@@ -84,8 +84,12 @@ class LoadedSplit:
 
     def few(self, count: int) -> Pair:
         """The first ``count`` images, at most those of the first batch."""
-        images, labels = next(self.batches("first"))
+        images, labels = self._beginning
         return images[:count], labels[:count]
+
+    @cached_property
+    def _beginning(self) -> Pair:
+        return next(self.batches("first"))
 
     def labels(self) -> Tensor:
         """All labels of one pass."""

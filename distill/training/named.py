@@ -1,12 +1,13 @@
 """Training data from the name of a data set."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from zcbench import datasets
 from zcbench.datasets import ImageSet
 from zcbench.datasets.folder import folder_splits
 from zcbench.datasets.loading import FOLDER, function_of, outside, read_outside
-from zcbench.datasets.own import given_by
+from zcbench.datasets.own import given_by, image_set, is_arrays
 from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.streaming import StreamedData
@@ -38,8 +39,7 @@ def named_data(name: str, data_dir: str | Path | None = None) -> TrainingSource:
     images = {split: options.pop(split, None) for split in ("images", "test_images", "side")}
     if unused := [option for option, value in images.items() if value is not None]:
         raise BatchError(f"Given {name!r}. Expected no option {unused[0]!r}: the function decides about its images.")
-    found = given_by(function_of(known), known, options, data_folder(data_dir))
-    return _of(*found)
+    return _of(known, *given_by(function_of(known), known, options, data_folder(data_dir)))
 
 
 def kept_data(name: str, data_dir: str | Path | None = None) -> TrainingData:
@@ -55,7 +55,11 @@ def kept_data(name: str, data_dir: str | Path | None = None) -> TrainingData:
     return found.read()
 
 
-def _of(train: object, test: object) -> TrainingSource:
+def _of(name: str, train: object, test: object) -> TrainingSource:
+    if is_arrays(train) and is_arrays(test):
+        train, test = image_set(train, name, "train"), image_set(test, name, "test")
+        most = max(train.num_classes, test.num_classes)
+        train, test = replace(train, num_classes=most), replace(test, num_classes=most)
     if isinstance(train, ImageSet) and isinstance(test, ImageSet):
         return TrainingData.of(train, test)
     if test is None and isinstance(train, TrainingSource):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from zcbench.datasets.base import ImageSet, resized
@@ -80,10 +79,12 @@ class FolderImages:
         Raises:
             DataError: the file cannot be read as an image.
         """
+        from PIL import Image  # takes a while to import
+
         try:
             with Image.open(path) as image:
                 values = np.asarray(image.convert("RGB"))
-        except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(
                 f"Cannot read {str(path)!r} as an image: {error}. Expected an image file; mend or remove it."
             ) from error

@@ -1,6 +1,6 @@
 """Items of map-style data sets, as PyTorch's are: images and labels by number."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -159,11 +159,12 @@ def _known_labels(dataset: object) -> Tensor | None:
     if isinstance(dataset, TensorDataset) and len(dataset.tensors) >= 2:
         found: object = dataset.tensors[1]
     else:
-        found = None if getattr(dataset, "target_transform", None) else getattr(dataset, "targets", None)
-    if found is None:
+        found = next((own for name in ("targets", "labels") if (own := getattr(dataset, name, None)) is not None), None)
+    if found is None or getattr(dataset, "target_transform", None) is not None:
         return None
     try:
         labels = torch.as_tensor(found)
     except (TypeError, ValueError, RuntimeError):
         return None
-    return labels.long() if labels.ndim == 1 and not labels.is_floating_point() else None
+    plain = labels.ndim == 1 and not labels.is_floating_point()
+    return labels.long() if plain and isinstance(dataset, Sized) and len(labels) == len(dataset) else None

@@ -93,7 +93,7 @@ def load_own(
     found = given_by(function, name, options, data_dir)[split == "test"]
     if found is None:
         raise BatchError(f"The data set {name!r} has no {split} images. {EXPECTED}.")
-    return _image_set(found, name, split, image_size)
+    return image_set(found, name, split, image_size)
 
 
 def _call(function: Function, name: str, keywords: dict[str, object]) -> object:
@@ -105,11 +105,21 @@ def _call(function: Function, name: str, keywords: dict[str, object]) -> object:
         raise PluginError(f"The data set {name!r} fails: {told(error)}.") from error
 
 
-def _image_set(found: object, name: str, split: str, image_size: int | None) -> ImageSet:
+def is_arrays(found: object) -> bool:
+    """Whether something is a pair of tensors or arrays, images and labels."""
+    return isinstance(found, tuple | list) and len(found) == 2 and all(hasattr(item, "__array__") for item in found)
+
+
+def image_set(found: object, name: str, split: str, image_size: int | None = None) -> ImageSet:
+    """One split of images from what a function of the user's returns.
+
+    Raises:
+        BatchError: it is no images and labels.
+    """
     if isinstance(found, ImageSet):
         return found
-    if isinstance(found, tuple | list) and len(found) == 2 and all(hasattr(item, "__array__") for item in found):
-        pixels, labels = (torch.as_tensor(item) for item in found)
+    if is_arrays(found):
+        pixels, labels = (torch.as_tensor(item) for item in found)  # type: ignore[attr-defined]
     else:
         items = kept(split, found.dataset if isinstance(found, DataLoader) else found)
         pixels, labels = items.few(len(items))

@@ -278,7 +278,7 @@ def test_a_function_is_a_teacher(scored, space, archs, images, file):
         ("flat", TeacherError, r"cannot take the images \(3, 16, 16\)"),
         ("text", TeacherError, r"returns str\. Expected a torch\.nn\.Module"),
         ("broken", PluginError, r"no weights, \['image_shape', 'num_classes'\]"),
-        ("pair", TeacherError, "returns tuple for 2 images"),
+        ("pair", TeacherError, r"returns \(2, 3, 16, 16\) for 2 images"),
     ],
 )
 def test_a_function_that_gives_no_teacher_is_refused(name, error, told, scored, space, file, tmp_path):
