@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from zcbench.distill.training.balancing import balanced_weights as balanced_weights
     from zcbench.distill.training.course import Running as Running
     from zcbench.distill.training.course import TrainingResult as TrainingResult
-    from zcbench.distill.training.images import TrainingData as TrainingData
+    from zcbench.distill.training.data.images import TrainingData as TrainingData
     from zcbench.distill.training.loop import train as train
     from zcbench.distill.training.loop import train_together as train_together
     from zcbench.distill.training.recipe import Recipe as Recipe
@@ -77,7 +77,7 @@ _HOMES = {
     "Shapes": "zcbench.distill.outputs",
     "Teacher": "zcbench.distill.training.teaching",
     "TooFewImages": "zcbench.distill.errors",
-    "TrainingData": "zcbench.distill.training.images",
+    "TrainingData": "zcbench.distill.training.data.images",
     "TrainingResult": "zcbench.distill.training.course",
     "TrainingStopped": "zcbench.distill.errors",
     "WeightError": "zcbench.distill.errors",

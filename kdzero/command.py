@@ -118,7 +118,7 @@ def evolve_distiller(
     command continues a search that was stopped or killed.
     """
     from zcbench.benchmarks.training.student import read_student
-    from zcbench.distill.training.named import kept_data
+    from zcbench.distill.training.data.named import kept_data
     from zcbench.errors import ProtocolError, unknown
     from zcbench.kdzero.evolution import PRESETS, CandidateJob, Fitness, KnownAccuracies, Rejection, held_out, read
     from zcbench.kdzero.evolution import evolve_distiller as evolve

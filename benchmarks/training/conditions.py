@@ -12,8 +12,8 @@ from zcbench.benchmarks.scoring.teachers import TeacherChoice, read_teacher
 from zcbench.benchmarks.training.options import TruthSetup
 from zcbench.benchmarks.training.protocol import sample_in
 from zcbench.distill.errors import RecipeError
-from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.named import kept_data
+from zcbench.distill.training.data.images import TrainingData
+from zcbench.distill.training.data.named import kept_data
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import unknown
 from zcbench.spaces import Space

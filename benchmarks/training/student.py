@@ -1,7 +1,6 @@
 """Train a student in a folder, alone or under teachers: the function behind ``zcbench distill``."""
 
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from zcbench.benchmarks.training.student_job import StudentFiles, StudentJob, Te
 from zcbench.benchmarks.training.student_networks import TeacherRecord
 from zcbench.benchmarks.training.student_scenarios import StudentTraining
 from zcbench.distill.training.course import TrainingResult
+from zcbench.distill.training.data.images import DataSource, TrainingData
 from zcbench.distill.training.export import save_program, save_weights
-from zcbench.distill.training.images import DataSource, TrainingData
 from zcbench.distill.training.recipe import Recipe
 from zcbench.runtime.stop import Stop
 from zcbench.storage.run_folder import RunFolder, plain
@@ -64,7 +63,6 @@ def train_student(
     device: str = "cpu",
     files: StudentFiles | None = None,
     baseline: bool = False,
-    origin: Mapping[str, object] | None = None,
     console: Console | None = None,
 ) -> StudentResult:
     """Train a student; a training that was stopped or killed is resumed by the same call, to the same bits.
@@ -80,7 +78,6 @@ def train_student(
         files: which files are written, and how often.
         baseline: whether the student is also trained alone, with the same initialisation, recipe and seed, into the
             folder ``baseline``.
-        origin: noted in ``result.json``.
         console: for progress and warnings; silent if omitted.
 
     Raises:
@@ -118,7 +115,7 @@ def train_student(
         result = training.run()
         _export(job, result.network)
         alone = training.alone() if baseline else None
-        about = {**_record(job, training), **(origin or {}), **_figures(result)}
+        about = {**_record(job, training), **job.files.notes, **_figures(result)}
         about |= {} if alone is None else {"baseline": _figures(alone)}
         folder.write_json("result.json", plain(about))
     known = {"self": training.accuracies[:1], "teacher": [] if job.teaching.teachers else [result.accuracy]}

@@ -10,12 +10,12 @@ from zcbench.distill.contract import Distiller
 from zcbench.distill.errors import WeightError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.balancing import BALANCED
+from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.export import EXPORTS
 from zcbench.distill.training.metrics import Metric
 from zcbench.distill.training.objective import CE, MIXTURES, TrainingObjective, checked_weights
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.scenarios import SCENARIOS
-from zcbench.distill.training.source import TrainingSource
 from zcbench.errors import ProtocolError, unknown
 
 _AMONG_STUDENTS = ("self", "mutual")
@@ -98,6 +98,7 @@ class StudentFiles:
         metrics: beyond accuracy and loss: balanced_accuracy, calibration, top5, or a metric of torchmetrics as
             MulticlassF1Score(average='macro').
         tensorboard: whether a log for TensorBoard is written.
+        notes: further entries of ``result.json``.
 
     Raises:
         UnknownNameError: a format is not known.
@@ -108,6 +109,7 @@ class StudentFiles:
     evaluate_every: int = 1
     metrics: Sequence[str | Metric] = ()
     tensorboard: bool = False
+    notes: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require_known("file of a student", self.exports, EXPORTS)

@@ -14,12 +14,12 @@ from zcbench.benchmarks.training.student_networks import StudentNetworks, Teache
 from zcbench.distill.errors import DivergedLoss
 from zcbench.distill.training.balancing import balanced_weights
 from zcbench.distill.training.course import Observer, Running, TrainingResult
+from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.export import save_weights
 from zcbench.distill.training.loop import train, train_together
 from zcbench.distill.training.observers import Logbook, StepBar, TensorBoard
 from zcbench.distill.training.recipe import LAST, Recipe
 from zcbench.distill.training.scenarios import train_in_turn
-from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.teaching import near_chance
 from zcbench.storage.run_folder import RunFolder
 

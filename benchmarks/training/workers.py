@@ -14,7 +14,7 @@ from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher
 from zcbench.benchmarks.training.log import Key, TrainingRow
 from zcbench.distill.errors import DivergedLoss
 from zcbench.distill.training.course import TrainingResult
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import LAST, Recipe
 from zcbench.distill.training.teaching import Teacher

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from zcbench.distill.errors import WeightError
 from zcbench.distill.functions import Loss
+from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.objective import CE, TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_apart
-from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.teaching import Teacher
 from zcbench.distill.training.training import Training
 from zcbench.streams import seeded

@@ -9,10 +9,10 @@ from torch import Tensor
 from zcbench.distill.errors import DivergedLoss, RecipeError
 from zcbench.distill.outputs import Outputs
 from zcbench.distill.reading import Reader
-from zcbench.distill.training.augmentation import CropFlip
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.augmentation import CropFlip
+from zcbench.distill.training.data.images import TrainingData
+from zcbench.distill.training.data.source import LAYOUTS, TrainingSource
 from zcbench.distill.training.recipe import Recipe
-from zcbench.distill.training.source import LAYOUTS, TrainingSource
 from zcbench.distill.training.teaching import Teacher, chosen
 
 _CHUNK = 256

@@ -6,10 +6,10 @@ from torch import nn
 
 from zcbench.datasets.items import Pair
 from zcbench.distill.training.course import Row
+from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.evaluation import measure
 from zcbench.distill.training.metrics import METRICS, Metric, read_metrics
 from zcbench.distill.training.recipe import LAST, Recipe
-from zcbench.distill.training.source import TrainingSource
 
 
 class Examination:

@@ -7,10 +7,10 @@ from torch import nn
 
 from zcbench.distill.code_identity import network_code_sha256
 from zcbench.distill.training.checkpoint import CODE, content_sha256, network_sha256
+from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import frozen_parts
-from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.teaching import Teacher
 
 

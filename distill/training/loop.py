@@ -9,7 +9,7 @@ from torch import nn
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.course import Running, TrainingResult
-from zcbench.distill.training.images import DataSource, TrainingData
+from zcbench.distill.training.data.images import DataSource, TrainingData
 from zcbench.distill.training.objective import CE, TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import Teacher

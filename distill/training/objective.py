@@ -11,8 +11,8 @@ from zcbench.distill.contract import Distiller, get
 from zcbench.distill.errors import RecipeError, WeightError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.outputs import Outputs, Shapes
+from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.recipe import BALANCED, NONE, Recipe
-from zcbench.distill.training.source import TrainingSource
 from zcbench.errors import ZcbenchError, nearest, unknown
 
 CE = "ce"

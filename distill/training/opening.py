@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from zcbench.distill.outputs import Shapes
 from zcbench.distill.reading import Reader
+from zcbench.distill.training.data.source import LAYOUTS, TrainingSource
 from zcbench.distill.training.evaluation import to_training_mode
 from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.recipe import Recipe
-from zcbench.distill.training.source import LAYOUTS, TrainingSource
 from zcbench.distill.training.teaching import Teacher
 from zcbench.errors import BatchError
 from zcbench.hooks.modes import evaluating

@@ -15,7 +15,7 @@ from torch import nn
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.functions import Loss
 from zcbench.distill.training.course import Running, TrainingResult
-from zcbench.distill.training.images import DataSource, TrainingData
+from zcbench.distill.training.data.images import DataSource, TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_apart

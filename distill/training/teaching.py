@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 from zcbench.distill.outputs import Outputs
 from zcbench.distill.reading import Reader
+from zcbench.distill.training.data.images import TrainingData
+from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.evaluation import Quality, measure
-from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.sharing import state_sha256
-from zcbench.distill.training.source import TrainingSource
 
 MOST_BYTES = 1 << 30
 _CHUNK = 256

@@ -12,6 +12,7 @@ from zcbench.distill.errors import DivergedLoss, RecipeError, TrainingStopped
 from zcbench.distill.training import checkpoint as checkpoints
 from zcbench.distill.training.batches import TrainingBatches
 from zcbench.distill.training.course import Observer, Row, TrainingResult
+from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.examination import Examination
 from zcbench.distill.training.identity import initial_identity, training_identity
 from zcbench.distill.training.metrics import Metric
@@ -19,7 +20,6 @@ from zcbench.distill.training.objective import TrainingObjective, all_terms, cla
 from zcbench.distill.training.opening import open_networks
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_usable
-from zcbench.distill.training.source import TrainingSource
 from zcbench.distill.training.state import fresh_state
 from zcbench.distill.training.tally import Forward, joined
 from zcbench.distill.training.teaching import Teacher

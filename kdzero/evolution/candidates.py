@@ -21,7 +21,7 @@ from zcbench.distill.errors import (
     TrainingStopped,
 )
 from zcbench.distill.outputs import Outputs
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.objective import CE
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import Teacher

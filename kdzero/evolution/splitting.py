@@ -1,7 +1,7 @@
 """Validation images, split off the training images."""
 
 from zcbench.distill.errors import RecipeError
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.search.algorithms.loop import SearchError
 
 LEAST_PER_CLASS = 2

@@ -16,7 +16,7 @@ from zcbench.benchmarks.truths.lookup import truth
 from zcbench.distill.errors import MissingOutput
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.distill.reading import Reader
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.errors import ZcbenchError
 from zcbench.kdzero.genome import Genome
 from zcbench.search.algorithms.loop import SearchError

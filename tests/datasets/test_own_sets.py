@@ -13,9 +13,9 @@ from zcbench.datasets import ImageSet, own
 from zcbench.datasets.base import resized
 from zcbench.datasets.folder import FolderImages, folder_splits
 from zcbench.distill.errors import RecipeError
-from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.named import kept_data, named_data
-from zcbench.distill.training.streaming import StreamedData
+from zcbench.distill.training.data.images import TrainingData
+from zcbench.distill.training.data.named import kept_data, named_data
+from zcbench.distill.training.data.streaming import StreamedData
 from zcbench.errors import BatchError, DataError, UnknownNameError, ZcbenchError
 from zcbench.plugins import PluginError, load_file
 from zcbench.specification import SpecificationError

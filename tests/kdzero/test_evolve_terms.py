@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from zcbench.distill.outputs import Outputs
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.errors import UnknownNameError
 from zcbench.kdzero.evolution import Fitness, held_out, measure
 from zcbench.kdzero.evolution.terms import oriented, second_order_gap

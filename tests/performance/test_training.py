@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcbench import spaces
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.teaching import Teacher

@@ -120,18 +120,19 @@ def distill(
     from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
     from zcbench.distill.training.balancing import BALANCED
-    from zcbench.distill.training.named import named_data
+    from zcbench.distill.training.data.named import named_data
     from zcbench.reports.training.curves import write_curves
 
     plugins = recipes.load_plugins(plugin or ())
     if threads is not None:
         torch.set_num_threads(threads)
     named = () if metrics == NONE else tuple(split_list(metrics))
-    files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, named, tensorboard)
     who = read_student(student, space)
     losses, origins = read_distillers(
         recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir
     )
+    notes = {"data set": dataset, "top": origins, "plugins": plugins}
+    files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, named, tensorboard, notes)
     teachers = [] if teacher == NONE else split_readable(teacher, lambda name: read_teacher(name, who.space))
     teaching = Teaching(
         scenario=scenario,
@@ -155,7 +156,6 @@ def distill(
         device=device,
         files=files,
         baseline=baseline,
-        origin={"data set": dataset, "top": origins, "plugins": plugins},
         console=Console(stderr=True),
     )
     write_curves(

@@ -11,7 +11,7 @@ from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_stu
 from zcbench.cli import app
 from zcbench.cli.students import read_distillers
 from zcbench.distill import Recipe, TrainingData, train
-from zcbench.distill.training.named import kept_data, named_data
+from zcbench.distill.training.data.named import kept_data, named_data
 from zcbench.errors import ArchitectureError, BatchError, ProtocolError, TeacherError, UnknownNameError, ZcbenchError
 from zcbench.plugins import PluginError, load_file
 from zcbench.streams import seeded

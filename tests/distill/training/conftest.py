@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.recipe import Recipe
 from zcbench.streams import seeded, torch_stream
 

@@ -16,7 +16,7 @@ from zcbench.distill.contract import Distiller
 from zcbench.distill.errors import WeightError
 from zcbench.distill.outputs import Outputs
 from zcbench.distill.training.balancing import balanced_weights
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.streams import torch_stream
 
 from .conftest import RECIPE, make_network, same, weights

@@ -12,7 +12,7 @@ from zcbench import spaces
 from zcbench.distill import get, names, train
 from zcbench.distill.code_identity import attributes_read, function_sha256, network_code_sha256
 from zcbench.distill.errors import CheckpointError
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 
 from .conftest import RECIPE, make_network
 

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from zcbench import spaces
 from zcbench.distill.errors import CheckpointError, RecipeError, TrainingStopped
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.export import save_program, save_weights
-from zcbench.distill.training.images import TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.observers import Logbook, StepBar, TensorBoard
 from zcbench.reports.training.curves import training_curves, write_curves

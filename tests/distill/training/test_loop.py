@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from zcbench.distill import Distiller, Outputs
 from zcbench.distill.errors import DivergedLoss, RecipeError
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.objective import TrainingObjective
 from zcbench.distill.training.teaching import Teacher

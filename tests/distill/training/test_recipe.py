@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from zcbench.distill.errors import RecipeError
-from zcbench.distill.training.augmentation import CropFlip
+from zcbench.distill.training.data.augmentation import CropFlip
 from zcbench.distill.training.optimisation import build_optimizer, build_schedule
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import UnknownNameError

@@ -20,7 +20,7 @@ from torch import nn
 from zcbench import spaces
 from zcbench.distill.errors import CheckpointError, TrainingStopped
 from zcbench.distill.training.checkpoint import network_sha256
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.loop import train, train_together
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import Interrupted

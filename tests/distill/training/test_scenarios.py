@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.training.course import Running
-from zcbench.distill.training.images import TrainingData
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.loop import train, train_together
 from zcbench.distill.training.scenarios import train_in_turn
 from zcbench.streams import torch_stream

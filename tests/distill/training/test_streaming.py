@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampl
 
 from zcbench.distill import TrainingData, train
 from zcbench.distill.errors import RecipeError, TrainingStopped
-from zcbench.distill.training.streaming import StreamedData
+from zcbench.distill.training.data.streaming import StreamedData
 from zcbench.errors import BatchError
 
 from .conftest import RECIPE, make_data, make_network, same, weights

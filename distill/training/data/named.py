@@ -8,9 +8,9 @@ from zcbench.datasets import ImageSet
 from zcbench.datasets.folder import folder_splits
 from zcbench.datasets.loading import FOLDER, function_of, outside, read_outside
 from zcbench.datasets.own import given_by, image_set, is_arrays
-from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.source import TrainingSource
-from zcbench.distill.training.streaming import StreamedData
+from zcbench.distill.training.data.images import TrainingData
+from zcbench.distill.training.data.source import TrainingSource
+from zcbench.distill.training.data.streaming import StreamedData
 from zcbench.errors import BatchError
 from zcbench.storage.files import data_folder
 

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 from zcbench.datasets.items import Pair, parts
 from zcbench.distill.errors import RecipeError
+from zcbench.distill.training.data.source import DrawnBatch
 from zcbench.distill.training.recipe import Recipe
-from zcbench.distill.training.source import DrawnBatch
 from zcbench.errors import BatchError
 from zcbench.streams import derive, own_randomness, seed_everything
 

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from zcbench.datasets import ImageSet, LabelledImages
 from zcbench.datasets.batches import content_sha256
 from zcbench.datasets.items import Pair
+from zcbench.distill.training.data.source import LAYOUTS, TrainingSource, check_finite, check_labels
+from zcbench.distill.training.data.splitting import drawn
 from zcbench.distill.training.evaluation import chunks
-from zcbench.distill.training.source import LAYOUTS, TrainingSource, check_finite, check_labels
-from zcbench.distill.training.splitting import drawn
 from zcbench.errors import BatchError
 
 
@@ -86,7 +86,7 @@ class TrainingData(LabelledImages, TrainingSource):
         Raises:
             BatchError: an item is no such pair, or as in `TrainingData`.
         """
-        from zcbench.distill.training import streaming  # which makes such data of what it reads
+        from zcbench.distill.training.data import streaming  # which makes such data of what it reads
 
         return streaming.opened(train, test, num_classes, in_memory)
 

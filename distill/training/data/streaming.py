@@ -12,11 +12,11 @@ from torch.utils.data import DataLoader
 
 from zcbench.datasets.items import IndexedSplit, Pair, as_indexed
 from zcbench.distill.errors import RecipeError
-from zcbench.distill.training.images import TrainingData
-from zcbench.distill.training.loading import LoadedOrder, LoadedSplit
+from zcbench.distill.training.data.images import TrainingData
+from zcbench.distill.training.data.loading import LoadedOrder, LoadedSplit
+from zcbench.distill.training.data.source import LAYOUTS, BatchOrder, TrainingSource, check_finite, check_labels
+from zcbench.distill.training.data.splitting import drawn
 from zcbench.distill.training.recipe import Recipe
-from zcbench.distill.training.source import LAYOUTS, BatchOrder, TrainingSource, check_finite, check_labels
-from zcbench.distill.training.splitting import drawn
 from zcbench.errors import BatchError
 from zcbench.streams import torch_stream
 
