@@ -3,7 +3,6 @@
 import copy
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -20,6 +19,7 @@ class Convolution(nn.Module):
             groups=groups,
         )
         self.norm = nn.BatchNorm1d(channels) if flat else nn.BatchNorm2d(channels)
+        nn.init.normal_(self.norm.bias)  # else a gate of the mean of a normalised map is one of zeros
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.conv(x))
@@ -36,7 +36,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.second(self.relu(self.first(x)))
-        gate = torch.sigmoid(self.widen(F.relu(self.narrow(inner.flatten(2).mean(2)))))
+        gate = torch.sigmoid(self.widen(self.relu(self.narrow(inner.flatten(2).mean(2)))))
         return self.relu(x + inner * gate.reshape(*gate.shape, *[1] * (x.ndim - 2)))
 
 
@@ -106,6 +106,6 @@ def pair(make: type[nn.Module], seed: int = 0) -> tuple[nn.Module, nn.Module]:
     return flat, copy.deepcopy(tall)
 
 
-def signals(size: int = 12, length: int = 32) -> tuple[Tensor, Tensor]:
+def signals(size: int = 8, length: int = 48) -> tuple[Tensor, Tensor]:
     stream = torch.Generator().manual_seed(0)
     return torch.randn(size, 3, length, generator=stream), torch.arange(size) % 5
