@@ -13,6 +13,10 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
 IMAGES = 16  # that the references of single images and of kernels take
 
 
+def logits_of(returned):
+    return getattr(returned, "logits", returned)
+
+
 @dataclass(frozen=True)
 class Task:
     """A network, its inputs by position or by name, the labels, and the mean loss of an output ``(B, ...)``."""
@@ -21,7 +25,7 @@ class Task:
     inputs: Tensor | dict[str, Tensor]
     labels: Tensor
     loss: Callable[[Tensor, Tensor], Tensor]
-    read: Callable = staticmethod(lambda returned: returned)
+    read: Callable = logits_of
 
     @property
     def tensors(self):

@@ -84,11 +84,8 @@ def map_of(logits: object) -> Tensor | None:
 def _averages(last: Last, embedding: Tensor) -> bool:
     """Whether the embedding is the mean of a map."""
     with torch.no_grad():
-        maps = (
-            as_image(last.tensor, last.trace)
-            if last.tensor.ndim == 3 and is_map(last.tensor, last.trace)
-            else last.tensor
-        )
+        maps, trace = last.tensor, last.trace
+        maps = as_image(maps, trace) if maps.ndim == 3 and is_map(maps, trace) else maps
         mean = maps.flatten(2).mean(2) if maps.ndim == 4 else embedding.new_zeros(0)
         return mean.shape == embedding.shape and bool(torch.allclose(mean, embedding, rtol=1e-3, atol=1e-6))
 

@@ -161,8 +161,8 @@ def _probe(network: nn.Module, images: Given) -> _Probe:
         elif sequence(inputs, output) is not None and _tokens_as_map(inputs, output) is not None:
             found.tokens.add(module)
         elif isinstance(output, Tensor) and trace is not None and output.ndim == 3 and not trace.grid:
-            if trace.channels is None if trace.depth else any(True for _ in module.children()):
-                found.unknown.add(module)
+            hidden = trace.channels is None if trace.depth else any(True for _ in module.children())
+            found.unknown.update([module] if hidden else [])
 
     part = images[:2].clone()
     handles = [module.register_forward_pre_hook(enter) for module in network.modules()]
@@ -182,7 +182,6 @@ def _probe(network: nn.Module, images: Given) -> _Probe:
 
 def _blocks(network: nn.Module, probe: _Probe, *, tokens: bool) -> list[nn.Module]:
     """Blocks that output a map, and those of a transformer that output tokens, from the outside in."""
-
     sequences = probe.flat | probe.tokens if tokens else probe.flat
 
     def unfold(module: nn.Module) -> Iterator[nn.Module]:
