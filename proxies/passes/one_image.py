@@ -65,8 +65,8 @@ def _maps(network: nn.Module, image: Given, lookups: Lookups | None = None) -> l
         )
     if kept.maps and kept.unknown:
         return missing(
-            "A module outputs a sequence whose axis of channels is not known, such as one before the first weight. Call "
-            "its function in its place."
+            "A module outputs a sequence whose axis of channels is not known, such as one before the first weight. "
+            "Call its function in its place."
         )
     if kept.maps and classifier is not None and last is not None and pooled is not None:
         several = pooled[0, 0].numel() > 1 and classifier.embedding.shape[1] == pooled.shape[1]
