@@ -148,7 +148,7 @@ class _Maps:
         maps = channels_second(output)
         trace = trace_of(output)
         if isinstance(output, Tensor) and trace is not None and output.ndim == 3 and not trace.grid:
-            self.unknown = self.unknown or trace.depth == 0 or trace.channels is None
+            self.unknown = self.unknown or trace.depth == 0 or trace.channels is None or trace.split
         if (
             not isinstance(output, Tensor)
             or maps is None
@@ -164,6 +164,6 @@ class _Maps:
 
 def _is_large(result: Tensor, trace: Trace) -> bool:
     """Whether it is a map of several positions."""
-    if result.ndim == 3 and is_map(result, trace):
-        return sides(result, trace) != [1]
-    return result.ndim == 4 and result[0, 0].numel() > 1
+    if not is_map(result, trace):
+        return False
+    return sides(result, trace) != [1] if result.ndim == 3 else result[0, 0].numel() > 1

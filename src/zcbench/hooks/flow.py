@@ -68,7 +68,7 @@ class Flow:
             images, channels = _axes(self.size, func, args, kwargs, source, trace, output, before)
             new = self.trace(output, images, None if _disagree(sources, output) else channels)
             shape = before if before is not None and source is args[0] else source.shape
-            new.split = output.ndim == 4 and (trace.split or _splits(trace, func, shape, output.shape))
+            new.split = _splits(trace, func, shape, output.shape) or (trace.split and len(shape) == output.ndim)
             new.mixed = _reduces_images(func, trace, images)
             self.settle(new, output, sources, func)
             if func in POOLS and new.last is None and _evenly(func, args, kwargs, source, output):
@@ -256,10 +256,12 @@ def _in_groups(trace: Trace, shape: Sequence[int], output: Tensor) -> bool:
 
 
 def _splits(trace: Trace, func: Function, old: Sequence[int], new: Sequence[int]) -> bool:
-    """Whether a reshape cuts the channels ``(B, C, T)`` of a sequence into groups ``(B, g, C/g, T)``."""
-    if func not in axes.RESHAPES or trace.grid or trace.channels != 1 or len(old) != 3:
+    """Whether sequences are stacked, or a reshape cuts their channels ``(B, C, T)`` into groups ``(B, g, C/g, T)``."""
+    if trace.grid or func is torch.stack:
+        return not trace.grid
+    if func not in axes.RESHAPES or trace.channels != 1 or len(old) != 3 or len(new) != 4:
         return False
-    return (old[0], old[2]) == (new[0], new[3])
+    return (old[0], old[2]) == (new[0], new[3]) and min(new[1:3]) > 1
 
 
 def _joins_maps(new: Trace, result: Tensor, sources: Sources) -> bool:

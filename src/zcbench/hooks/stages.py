@@ -161,7 +161,8 @@ def _probe(network: nn.Module, images: Given) -> _Probe:
         elif sequence(inputs, output) is not None and _tokens_as_map(inputs, output) is not None:
             found.tokens.add(module)
         elif isinstance(output, Tensor) and trace is not None and output.ndim == 3 and not trace.grid:
-            hidden = trace.channels is None if trace.depth else any(True for _ in module.children())
+            unknown = trace.channels is None or trace.split
+            hidden = unknown if trace.depth else any(True for _ in module.children())
             found.unknown.update([module] if hidden else [])
 
     part = images[:2].clone()

@@ -63,7 +63,7 @@ class Trace:
         averaged: the map whose average pooling, into parts of equal size, it is.
         tokens: whether a layer has worked on tokens on the way to it.
         grid: whether it comes from an input with two spatial axes, such as images.
-        split: whether its channels, of a sequence ``(B, C, T)``, are cut into groups.
+        split: whether it has one axis more than the sequences it comes from: channels in groups, or several stacked.
         head: the linear map that it is the output of.
         origin: name of the weight that it comes from by functions of one tensor.
         scores: weights whose outputs were multiplied to give it: the scores of an attention.
@@ -102,8 +102,8 @@ def is_map(tensor: Tensor, trace: Trace) -> bool:
 
     What comes from an image has four, so that tokens of an image are none; `zcbench.hooks.tokens` lays them out.
     """
-    if tensor.ndim != 3:
-        return tensor.ndim == 4
+    if tensor.ndim != 3 or trace.split:
+        return tensor.ndim == 4 and not trace.split
     plain = trace.images is not None and trace.images.outer == trace.images.inner == 1
     return plain and not trace.grid and trace.channels is not None and _axis(trace) != trace.channels
 

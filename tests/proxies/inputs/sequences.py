@@ -68,6 +68,19 @@ class Shuffle(nn.Module):
         return joined.reshape(len(x), 2, -1, *x.shape[2:]).transpose(1, 2).reshape(x.shape)
 
 
+class Selective(nn.Module):
+    """Two convolutions, stacked on an axis of their own and added up, as in selective kernels."""
+
+    def __init__(self, axes: int, channels: int) -> None:
+        super().__init__()
+        self.one, self.two = Convolution(axes, channels, channels), Convolution(axes, channels, channels, 5)
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = self.relu(torch.stack([self.one(x), self.two(x)], 2))
+        return both.sum(2)
+
+
 class Next(nn.Module):
     """A convolution by depth, and a perceptron with the channels last."""
 
@@ -89,10 +102,11 @@ class Shufflenet(nn.Module):
         super().__init__()
         self.stem = Convolution(axes, 3, 8, 4, 2).conv
         self.shuffle, self.next = Shuffle(axes, 8), Next(axes, 8)
-        self.last, self.relu, self.linear = Convolution(axes, 8, 10), nn.ReLU(), nn.Linear(10, 5)
+        self.selective, self.linear = Selective(axes, 10), nn.Linear(10, 5)
+        self.last, self.relu = Convolution(axes, 8, 10), nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu(self.last(self.next(self.shuffle(self.stem(x)))))
+        x = self.selective(self.relu(self.last(self.next(self.shuffle(self.stem(x))))))
         return self.linear(x.flatten(2).mean(2))
 
 
