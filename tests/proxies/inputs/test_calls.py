@@ -114,7 +114,10 @@ def test_rows_of_a_table_are_images_of_one_position():
 
 
 #: Proxies that need a map, which one position is and a row of a table is none.
-SPATIAL = {"az_expressivity", "az_progressivity", "az_trainability", "dextr", "meco", "meco_opt", "zen"}
+SPATIAL = {
+    *("az_expressivity", "az_progressivity", "az_trainability", "dextr", "meco", "meco_opt", "zen"),
+    *("intrain", "intrain_capacity", "wrcor"),
+}
 
 
 class Positions(nn.Module):

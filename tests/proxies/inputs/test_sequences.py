@@ -6,7 +6,8 @@ from zcbench.proxies import REGISTRY, evaluate
 
 from .sequences import Resnet, Shufflenet, pair, signals
 
-ALL = [item.name for item in REGISTRY.usable()[0]]
+#: All proxies but two that are defined for tokens: linear maps with the channels last have them on sequences only.
+ALL = [item.name for item in REGISTRY.usable()[0] if item.name not in ("w_pca", "v_pca")]
 
 
 @pytest.mark.parametrize("make", [Resnet, Shufflenet])
