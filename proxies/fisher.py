@@ -15,8 +15,8 @@ def fisher(signals: Signals) -> float:
     .. math::  \Delta_{\ell c} = \frac{1}{2B} \sum_{n} \Bigl( \sum_{h,w} a_{nchw} \, g_{nchw} \Bigr)^2,
                \qquad s = \sum_{\ell} K_\ell \sum_c \Delta_{\ell c}
 
-    a is the output of a convolution or linear layer, g the gradient of the mean cross-entropy for it, and
-    :math:`K_\ell` the number of weights behind one output channel.
+    a is the output of a convolution or linear layer, g the gradient of the mean loss for it, of classes the
+    cross-entropy, and :math:`K_\ell` the number of weights behind one output channel.
 
     Args:
         signals: needs ``channel_saliency``, the inner sum as ``(B, C_out)`` per layer, and ``parameters`` for K.

@@ -13,7 +13,7 @@ def grad_norm(signals: Signals) -> float:
 
     .. math::  s = \sum_{\ell} \lVert \partial L / \partial \theta_\ell \rVert_2
 
-    L is the mean cross-entropy of the batch.
+    L is the mean loss of the batch, of classes the cross-entropy.
 
     Args:
         signals: needs ``gradients``: one tensor per convolution or linear weight, biases left out.

@@ -15,7 +15,7 @@ def gradsign(signals: Signals) -> float:
     .. math::  s = \sum_k \Bigl\lvert \sum_{i=1}^{b} \operatorname{sign} \frac{\partial l_i}{\partial \theta_k}
                    \Bigr\rvert
 
-    :math:`l_i` is the cross-entropy of image i alone.
+    :math:`l_i` is the loss of image i alone, of classes the cross-entropy.
 
     Args:
         signals: needs ``image_gradients``, ``(b, *shape)`` for every convolution and linear weight.

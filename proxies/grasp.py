@@ -16,7 +16,7 @@ def grasp(signals: Signals) -> float:
 
     Args:
         signals: needs ``parameters`` and ``hessian_gradient``: θ and H·g for every convolution and linear weight. L is
-            the mean cross-entropy at temperature 1, H its Hessian over the same weights.
+            the mean loss, of classes the cross-entropy at temperature 1, H its Hessian over the same weights.
 
     Returns:
         The score, in squared units of the loss, of either sign; higher ranks better.

@@ -58,7 +58,8 @@ def lswag_gradients(signals: Signals) -> float:
     It is `zico` without the mean. The variance is over batches; there are two here, the halves of the batch.
 
     Args:
-        signals: needs ``half_gradients``, two mappings from weight to gradient of the mean cross-entropy.
+        signals: needs ``half_gradients``, two mappings from weight to gradient of the mean loss, of classes
+            the cross-entropy.
 
     Returns:
         The score, unbounded; higher ranks better. It grows with the number of layers and of their weights.

@@ -15,7 +15,7 @@ def plain(signals: Signals) -> float:
 
     Args:
         signals: needs ``parameters`` and ``gradients``: convolution and linear weights, and the gradient of the mean
-            cross-entropy for each.
+            loss for each, of classes the cross-entropy.
 
     Returns:
         The score, in units of the loss, of either sign; higher ranks better, as its authors have it.

@@ -16,7 +16,7 @@ def snip(signals: Signals) -> float:
 
     Args:
         signals: needs ``parameters`` and ``gradients``: convolution and linear weights, and the gradient of the mean
-            cross-entropy for each.
+            loss for each, of classes the cross-entropy.
 
     Returns:
         The score, in units of the loss, non-negative; higher ranks better. It is not divided by its sum, as pruning

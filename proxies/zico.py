@@ -22,7 +22,8 @@ def zico(signals: Signals) -> float:
     :math:`g^1` and :math:`g^2`, so that both have the closed form on the right.
 
     Args:
-        signals: needs ``half_gradients``, two mappings from weight to gradient of the mean cross-entropy.
+        signals: needs ``half_gradients``, two mappings from weight to gradient of the mean loss, of classes
+            the cross-entropy.
 
     Returns:
         The score, dimensionless; each layer adds at least the logarithm of its number of weights, since no ratio is

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.stages import block_modules, channels_second
+from zcbench.hooks.trace import as_sequence, trace_of
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.drawn import Lookups, normal_inputs, standard_normal
 from zcbench.proxies.passes.values import Values, missing
@@ -53,6 +54,9 @@ class _Cut:
         self.outputs.append(maps)
         self.leaves.append(maps.detach().requires_grad_())
         leaf = self.leaves[-1].clone()  # later functions may overwrite it
+        trace = trace_of(output)
+        if isinstance(output, Tensor) and output.ndim == 3 and trace is not None:
+            return as_sequence(leaf, trace)
         return leaf if maps is output else leaf.movedim(1, -1)
 
 

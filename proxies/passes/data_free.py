@@ -12,7 +12,7 @@ from zcbench.hooks.functions import Function
 from zcbench.hooks.heads import depth_of, last_map, map_of
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.rewrites import Replacing, double_precision
-from zcbench.hooks.trace import trace_of
+from zcbench.hooks.trace import is_map, trace_of
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.passes.drawn import Lookups, input_of_ones, moved, normal_inputs, standard_normal
@@ -186,4 +186,4 @@ def _features(network: nn.Module, state: GaussianState, images: Given, lookups: 
     check_mixing(output)
     lookups.check()
     last = last_map(output)
-    return map_of(output) if last is not None and last.tensor.ndim == 4 else None
+    return map_of(output) if last is not None and is_map(last.tensor, last.trace) else None

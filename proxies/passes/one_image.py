@@ -13,7 +13,7 @@ from zcbench.hooks.modes import is_leaf
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.rewrites import check_twice, twice_differentiable
 from zcbench.hooks.stages import channels_second
-from zcbench.hooks.trace import trace_of
+from zcbench.hooks.trace import Trace, is_map, sides, trace_of
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.drawn import Lookups, normal_inputs, standard_normal
 from zcbench.proxies.passes.logits import single_logits
@@ -63,9 +63,14 @@ def _maps(network: nn.Module, image: Given, lookups: Lookups | None = None) -> l
             "A convolution, normalisation or activation function is called outside a module of its own, and this proxy "
             "reads the outputs of modules."
         )
-    if kept.maps and classifier is not None and last is not None and last.tensor.ndim == 4 and pooled is not None:
+    if kept.maps and kept.unknown:
+        return missing(
+            "A module outputs a sequence whose axis of channels is not known, such as one before the first weight. "
+            "Call its function in its place."
+        )
+    if kept.maps and classifier is not None and last is not None and pooled is not None:
         several = pooled[0, 0].numel() > 1 and classifier.embedding.shape[1] == pooled.shape[1]
-        kept.maps += [classifier.embedding.T] if several else []
+        kept.maps += [classifier.embedding.T] if several and is_map(last.tensor, last.trace) else []
     return kept.maps or missing("No module outputs a feature map.")
 
 
@@ -122,7 +127,7 @@ class _Maps:
 
     def __init__(self) -> None:
         self.maps: list[Tensor] = []
-        self.loose = False
+        self.loose = self.unknown = False
         self._known: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._stack: list[list[Any]] = []
 
@@ -132,7 +137,8 @@ class _Maps:
 
     def layer(self, result: Tensor, images: Images | None, channels: int | None, number: int) -> None:
         """Note a layer that no module of its own calls: another module does, or one that calls several."""
-        if result.ndim == 4 and result[0, 0].numel() > 1 and self._stack:
+        trace = trace_of(result)
+        if trace is not None and _is_large(result, trace) and self._stack:
             self._stack[-1][1] += 1
             leaf, count = self._stack[-1]
             self.loose = self.loose or not leaf or count > 1
@@ -141,6 +147,8 @@ class _Maps:
         self._stack.pop()
         maps = channels_second(output)
         trace = trace_of(output)
+        if isinstance(output, Tensor) and trace is not None and output.ndim == 3 and not trace.grid:
+            self.unknown = self.unknown or trace.depth == 0 or trace.channels is None or trace.split
         if (
             not isinstance(output, Tensor)
             or maps is None
@@ -152,3 +160,10 @@ class _Maps:
         if key not in self._known:
             self._known[key] = output, maps[0].flatten(1).clone()  # held, so that its id is not given away
         self.maps.append(self._known[key][1])
+
+
+def _is_large(result: Tensor, trace: Trace) -> bool:
+    """Whether it is a map of several positions."""
+    if not is_map(result, trace):
+        return False
+    return sides(result, trace) != [1] if result.ndim == 3 else result[0, 0].numel() > 1

@@ -188,7 +188,8 @@ def _features(logits: Tensor) -> Tensor | Failure:
     features = map_of(logits)
     if features is not None:
         return features.detach()
-    if last_map(logits) is not None:
+    last = last_map(logits)
+    if last is not None and last.trace.depth:
         return missing("The last map is in parts or hidden behind layers without one, or its tokens form no square.")
     return missing("There is no feature map and no sequence of tokens before the classifier.")
 

@@ -1,9 +1,12 @@
 """Checks of the network and the batch that are scored."""
 
+import inspect
+
 import torch
 from torch import nn
 
 from zcbench.datasets.batches import Batch, parts
+from zcbench.datasets.inputs import Given, Inputs, checked_inputs
 from zcbench.errors import BatchError
 from zcbench.proxies.signals.objective import Loss, Objective
 from zcbench.proxies.signals.signals import Minibatch
@@ -21,20 +24,38 @@ def minibatch(given: object, loss: Loss | None = None) -> Minibatch:
 
 
 def on_network(network: nn.Module, batch: Minibatch) -> Minibatch:
-    """The batch on the network's device and in its floating type.
+    """The batch on the network's device and in its floating type, with names that the network has for its inputs.
 
     Raises:
         BatchError: a part of the network has no values, being on the meta device or lazy, or can have no gradients, or
-            hides its layers.
+            hides its layers; or the network has other names for its inputs.
     """
     for module in network.modules():
         _refuse_module(module)
     _refuse_state(network)
+    batch = batch._replace(images=_named(network, batch.images))
     parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
     if parameter is None:
         return batch
     device, dtype = parameter.device, parameter.dtype
     return batch._replace(images=batch.images.to(device, dtype), labels=batch.labels.to(device))
+
+
+def _named(network: nn.Module, images: Given) -> Given:
+    """The inputs as the network takes them: a single one by position, where the network has no such name."""
+    if not isinstance(images, Inputs) or images.names is None:
+        return images
+    forward = inspect.signature(network.forward)
+    try:
+        forward.bind(**images.kwargs)
+    except TypeError as error:
+        if len(images.tensors) == 1:
+            return checked_inputs(images.tensors)
+        raise BatchError(
+            f"Given inputs with the names {', '.join(images.names)} for {type(network).__name__}.forward{forward}: "
+            f"{error}. Expected names of its arguments; rename or leave out keys of the batch."
+        ) from None
+    return images
 
 
 def _is_exported(module: torch.fx.GraphModule) -> bool:

@@ -118,7 +118,8 @@ class Signals:
     output = Signal[Tensor]("output of the network, (B, ...)", "forward")
     #: Of one logit z for two classes they are (0, z), which has the same loss.
     logits = Signal[Tensor]("output of the network for classes, (B, N)", "forward")
-    #: Of a transformer the last sequence of tokens that a module returns, if its patches form a square.
+    #: Of a vision transformer the last sequence of tokens, if its patches form a square. A sequence that comes from no
+    #: image, such as that of a signal or text, is a map of height 1.
     features = Signal[Tensor]("feature map before global pooling, or last tokens as a map, (B, C, H, W)", "forward")
     #: Shallow to deep. The tokens of a transformer count as a map; where all its maps have one size, its blocks are
     #: cut into three stages of equal numbers of blocks.

@@ -1,5 +1,6 @@
 """Follows the images through the functions of a forward pass: which tensors depend on them, and how."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -10,7 +11,7 @@ from zcbench.datasets.inputs import Given, tensors_of
 from zcbench.hooks import axes
 from zcbench.hooks.axes import FIRST, Images
 from zcbench.hooks.functions import SOFTMAXES, Args, Function, Kwargs, argument, functions
-from zcbench.hooks.trace import KEY, Last, Trace, trace_of
+from zcbench.hooks.trace import KEY, Last, Trace, is_map, sides, trace_of
 from zcbench.hooks.weights import Origin, WeightTable
 
 Sources = list[tuple[Tensor, Trace]]
@@ -47,7 +48,9 @@ class Flow:
         self.weights = WeightTable(parameters)
         self.size, self._order, self._copies = len(images), 0, copies
         for tensor in tensors_of(images):
-            tensor.__dict__[KEY] = Trace(0, FIRST, 1 if tensor.ndim > 1 and tensor.is_floating_point() else None)
+            floating = tensor.is_floating_point()
+            trace = tensor.__dict__[KEY] = Trace(0, FIRST, 1 if tensor.ndim > 1 and floating else None)
+            trace.grid = sum(side > 1 for side in tensor.shape[2 if floating else 1 :]) > 1
 
     def follow(self, func: Function, args: Args, kwargs: Kwargs, result: object, before: Sequence[int] | None) -> None:
         """Give the outputs of a function their traces; ``before`` is the shape of its first argument."""
@@ -63,7 +66,9 @@ class Flow:
                 max(sources, key=lambda pair: _suits(pair[0], pair[1], output)) if len(sources) > 1 else sources[0]
             )
             images, channels = _axes(self.size, func, args, kwargs, source, trace, output, before)
-            new = self.trace(output, images, channels)
+            new = self.trace(output, images, None if _disagree(sources, output) else channels)
+            shape = before if before is not None and source is args[0] else source.shape
+            new.split = _splits(trace, func, shape, output.shape) or (trace.split and len(shape) == output.ndim)
             new.mixed = _reduces_images(func, trace, images)
             self.settle(new, output, sources, func)
             if func in POOLS and new.last is None and _evenly(func, args, kwargs, source, output):
@@ -81,7 +86,7 @@ class Flow:
         new.ends = bool(layer and not several)
         for _, trace in sources:
             new.tokens = new.tokens or trace.tokens
-            new.mixed = new.mixed or trace.mixed
+            new.mixed, new.grid = new.mixed or trace.mixed, new.grid or trace.grid
             if trace.depth >= new.depth:
                 new.depth, new.ends = trace.depth, new.ends if layer else trace.ends
             if trace.last is not None:
@@ -170,8 +175,8 @@ class Flow:
             return False
         if func in axes.REDUCTIONS:
             return _joins_maps(new, result, sources)
-        if result.ndim == 4 and (layer or new.images == FIRST):
-            return _is_map(new, result, sources, func, layer)
+        if is_map(result, new) and (layer or result.ndim == 3 or new.images == FIRST):
+            return _is_itself(new, result, sources, func, layer)
         several = result.numel() > self.size * result.shape[-1]
         return result.ndim == 3 and new.tokens and new.channels == 2 and several and not (layer or func in SHAPES)
 
@@ -197,12 +202,12 @@ def _axes(
         images, channels = trace.images, trace.channels
         images = images and axes.reshaped_images(images, size, shape, output.shape)
         channels = None if channels is None else axes.reshaped_channels(channels, shape, output.shape)
-        if channels is None and len(shape) == 5 and output.ndim == 4 and images == FIRST:
+        if channels is None and _in_groups(trace, shape, output) and images == FIRST:
             channels = 1  # groups of channels are joined again
         return images, channels
     if func in axes.MOVES:
         images, channels = through(axes.MOVES[func](func, args, kwargs, shape), trace)
-        if channels is None and func in axes.REDUCTIONS and len(shape) == 5 and output.ndim == 4 and images == FIRST:
+        if channels is None and func in axes.REDUCTIONS and _in_groups(trace, shape, output) and images == FIRST:
             channels = 1  # groups of channels are added up
         return images, channels
     images, channels = through(axes.aligned(len(shape), output.ndim), trace)
@@ -229,19 +234,43 @@ def through(places: axes.Places, trace: Trace) -> tuple[Images | None, int | Non
     return where, None if channels is None else axes.placed(channels, places)
 
 
-def _suits(tensor: Tensor, trace: Trace, output: Tensor) -> tuple[bool, bool, bool]:
+def _suits(tensor: Tensor, trace: Trace, output: Tensor) -> tuple[bool, ...]:
     """How well a source determines the axes of an output."""
-    return tensor.ndim == output.ndim, trace.images is not None, trace.channels is not None
+    whole = not trace.grid and tensor.shape == output.shape
+    return tensor.ndim == output.ndim, trace.images is not None, trace.channels is not None, whole
+
+
+def _disagree(sources: Sources, output: Tensor) -> bool:
+    """Whether sequences are added up of which some have the channels second and others last."""
+    if len(sources) < 2 or output.ndim != 3:
+        return False
+    found = {trace.channels for one, trace in sources if not trace.grid and one.shape == output.shape}
+    return len(found - {None}) > 1
+
+
+def _in_groups(trace: Trace, shape: Sequence[int], output: Tensor) -> bool:
+    """Whether a tensor becomes a map whose channels it has in groups, on an axis of their own."""
+    if len(shape) == 5:
+        return output.ndim == 4
+    return trace.split and output.ndim == 3 and shape[-1] == output.shape[-1]
+
+
+def _splits(trace: Trace, func: Function, old: Sequence[int], new: Sequence[int]) -> bool:
+    """Whether sequences are stacked, or a reshape cuts their channels ``(B, C, T)`` into groups ``(B, g, C/g, T)``."""
+    if trace.grid or func is torch.stack:
+        return not trace.grid
+    if func not in axes.RESHAPES or trace.channels != 1 or len(old) != 3 or len(new) != 4:
+        return False
+    return (old[0], old[2]) == (new[0], new[3]) and min(new[1:3]) > 1
 
 
 def _joins_maps(new: Trace, result: Tensor, sources: Sources) -> bool:
     """Whether a reduction adds up stacked maps, or takes the largest of them: its result has their size."""
     last = sources[0][1].last if sources else None
-    if last is None or result.ndim != 4 or last.tensor.ndim != 4 or new.channels is None:
+    if last is None or not is_map(result, new) or not is_map(last.tensor, last.trace) or new.channels is None:
         return False
-    size = [result.shape[axis] for axis in (1, 2, 3) if axis != new.channels]
-    own = [last.tensor.shape[axis] for axis in (1, 2, 3) if axis != last.trace.channels]
-    return new.images == FIRST and size == own and size != [1, 1] and sources[0][0].ndim == 5
+    size, own = sides(result, new), sides(last.tensor, last.trace)
+    return new.images == FIRST and size == own and set(size) != {1} and sources[0][0].ndim == result.ndim + 1
 
 
 def _passes(func: Function, args: Args, kwargs: Kwargs) -> bool:
@@ -269,18 +298,21 @@ def _evenly(func: Function, args: Args, kwargs: Kwargs, source: Tensor, output: 
     return sizes == [ratio, ratio]
 
 
-def _is_map(new: Trace, result: Tensor, sources: Sources, func: Function, layer: bool) -> bool:
-    """Whether a result with four axes is a map in its own right, and not on the way to the end of one."""
-    spatial = [axis for axis in (1, 2, 3) if axis != new.channels]
-    positions = result.shape[spatial[0]] * result.shape[spatial[1]]
+def _has_sides(tensor: Tensor, trace: Trace) -> bool:
+    return is_map(tensor, trace) and (tensor.ndim == 3 or trace.channels in (1, 3))
+
+
+def _is_itself(new: Trace, result: Tensor, sources: Sources, func: Function, layer: bool) -> bool:
+    """Whether a result with the axes of a map is one in its own right, and not on the way to the end of one."""
+    now = sides(result, new)
+    positions = math.prod(now)
     source, trace = sources[0] if sources else (None, None)
-    if source is None or trace is None or source.ndim != 4 or trace.channels not in (1, 3):
-        joined = trace is not None and source is not None and (trace.tokens or source.ndim == 5)
+    if source is None or trace is None or source.ndim != result.ndim or not _has_sides(source, trace):
+        joined = trace is not None and source is not None and (trace.tokens or source.ndim == result.ndim + 1)
         return positions > 1 and (func not in axes.RESHAPES or joined)
-    old = [source.shape[axis] for axis in (1, 2, 3) if axis != trace.channels]
-    now = [result.shape[axis] for axis in spatial]
+    old = sides(source, trace)
     if positions == 1:
-        return trace.last is None and (layer or old == [1, 1])
+        return trace.last is None and (layer or set(old) == {1})
     if layer:
         return True
     if func in axes.RESHAPES or func in CROPS:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from zcbench.hooks.axes import FIRST
 from zcbench.hooks.tokens import token_map
-from zcbench.hooks.trace import Head, Last, trace_of
+from zcbench.hooks.trace import Head, Last, as_image, is_map, trace_of
 from zcbench.hooks.weights import Weight
 
 
@@ -60,25 +60,32 @@ def overwritten(last: Last | None) -> bool:
 
 
 def map_of(logits: object) -> Tensor | None:
-    """The last map ``(B, C, H, W)``, tokens row by row; None if there is none, or not in one piece for each image."""
+    """The last map ``(B, C, H, W)``; None if there is none, or not in one piece for each image.
+
+    The tokens of an image are laid out row by row. The map of a sequence has the height 1.
+    """
     last = last_map(logits)
     if last is None or last.trace.images is None or last.trace.depth == 0 or hides_layers(logits, last):
         return None  # on a map of depth 0 no weight has worked: it is the image
     classifier = classifier_of(logits)
-    while classifier is not None and last.trace.averaged is not None and _averages(last.tensor, classifier.embedding):
+    while classifier is not None and last.trace.averaged is not None and _averages(last, classifier.embedding):
         last = last.trace.averaged
     images, channels = last.trace.images, last.trace.channels
     if last.tensor.ndim == 4 and images == FIRST and channels is not None:
         return last.tensor.movedim(channels, 1)
+    if is_map(last.tensor, last.trace):
+        return as_image(last.tensor, last.trace) if last.tensor.ndim == 3 else None
     plain = images is not None and images.outer == images.inner == 1 and images.axis < 2
-    if last.tensor.ndim == 3 and images is not None and plain:
+    if last.tensor.ndim == 3 and images is not None and plain and last.trace.grid:
         return token_map(last.tensor.transpose(0, images.axis))
     return None
 
 
-def _averages(maps: Tensor, embedding: Tensor) -> bool:
+def _averages(last: Last, embedding: Tensor) -> bool:
     """Whether the embedding is the mean of a map."""
     with torch.no_grad():
+        maps, trace = last.tensor, last.trace
+        maps = as_image(maps, trace) if maps.ndim == 3 and is_map(maps, trace) else maps
         mean = maps.flatten(2).mean(2) if maps.ndim == 4 else embedding.new_zeros(0)
         return mean.shape == embedding.shape and bool(torch.allclose(mean, embedding, rtol=1e-3, atol=1e-6))
 

@@ -14,7 +14,7 @@ from zcbench.hooks.modes import evaluating, is_leaf
 from zcbench.hooks.record import Unrecorded
 from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.tokens import sequence, token_map
-from zcbench.hooks.trace import Call, trace_of
+from zcbench.hooks.trace import Call, as_image, is_map, sides, trace_of
 from zcbench.hooks.weights import named_state
 
 #: Stages that a transformer is cut into if all its blocks have one size.
@@ -44,7 +44,8 @@ class StageRecorder:
         self._tokens: list[Tensor] = []
         self._lost = False
         self._handles: list[RemovableHandle] = []
-        self._modules = _blocks(network, _probe(network, images), tokens=True)
+        probe = _probe(network, images)
+        self._flat, self._modules = probe.flat, _blocks(network, probe, tokens=True)
 
     def __enter__(self) -> Self:
         self._maps, self._tokens, self._lost = {}, [], False
@@ -77,14 +78,18 @@ class StageRecorder:
             self._maps[size] = (maps if self._graph else maps.detach()).clone()  # later functions may overwrite it
             if len(self._maps) > 1:
                 self._tokens = []
-            elif tokens:
+            elif tokens or module in self._flat:
                 self._tokens.append(self._maps[size])
 
 
 def channels_second(output: object) -> Tensor | None:
-    """A recorded map as ``(B, C, H, W)``; None if it is no map of whole images."""
+    """A recorded map as ``(B, C, H, W)``, of a sequence with the height 1; None if it is no map of whole inputs."""
     trace = trace_of(output)
-    if not isinstance(output, Tensor) or trace is None or output.ndim != 4 or trace.images != FIRST:
+    if not isinstance(output, Tensor) or trace is None or not is_map(output, trace):
+        return None
+    if output.ndim == 3:
+        return as_image(output, trace) if trace.depth else None  # before the first weight the channels are not known
+    if trace.images != FIRST:
         return None
     return output.movedim(-1, 1) if trace.channels == 3 else output
 
@@ -107,6 +112,9 @@ def block_modules(network: nn.Module, images: Given) -> list[nn.Module]:
 class _Probe(NamedTuple):
     """Modules that output a map, that map tokens to tokens, that call a weight or convolution; the calls of weights.
 
+    Of those that output a sequence, ``flat`` have weights and no convolution, as the blocks of a transformer have, and
+    the channels of ``unknown`` are on no known axis.
+
     A call has the modules that are at work, and says whether its output has several positions, and parts of images.
     """
 
@@ -115,11 +123,13 @@ class _Probe(NamedTuple):
     weighing: set[nn.Module]
     convolving: set[nn.Module]
     calls: list[tuple[tuple[nn.Module, ...], bool, bool]]
+    flat: set[nn.Module]
+    unknown: set[nn.Module]
 
 
 def _probe(network: nn.Module, images: Given) -> _Probe:
     """Look at one pass of two images in evaluation mode."""
-    found = _Probe(set(), set(), set(), set(), [])
+    found = _Probe(set(), set(), set(), set(), [], set(), set())
     stack: list[nn.Module] = []
     gates: dict[nn.Module, int] = {}
     heads: dict[nn.Module, int] = {}
@@ -138,16 +148,22 @@ def _probe(network: nn.Module, images: Given) -> _Probe:
         nonlocal latest
         stack.pop()
         trace = trace_of(output)
-        if isinstance(output, Tensor) and trace is not None and output.ndim == 4 and trace.images == FIRST:
-            if trace.last is not None and output[0, 0].numel() == 1:
+        if isinstance(output, Tensor) and trace is not None and channels_second(output) is not None:
+            one = sides(output, trace) == [1] if output.ndim == 3 else output[0, 0].numel() == 1
+            if trace.last is not None and one:
                 gates[module] = trace.order
             else:
                 latest = max(latest, trace.order)
-            found.maps.add(module)
+            flat = output.ndim == 3 and _of_tokens(module, found)
+            (found.flat if flat else found.maps).add(module)
             if trace.head is not None:
                 heads[module] = trace.head.number
         elif sequence(inputs, output) is not None and _tokens_as_map(inputs, output) is not None:
             found.tokens.add(module)
+        elif isinstance(output, Tensor) and trace is not None and output.ndim == 3 and not trace.grid:
+            unknown = trace.channels is None or trace.split
+            hidden = unknown if trace.depth else any(True for _ in module.children())
+            found.unknown.update([module] if hidden else [])
 
     part = images[:2].clone()
     handles = [module.register_forward_pre_hook(enter) for module in network.modules()]
@@ -167,15 +183,21 @@ def _probe(network: nn.Module, images: Given) -> _Probe:
 
 def _blocks(network: nn.Module, probe: _Probe, *, tokens: bool) -> list[nn.Module]:
     """Blocks that output a map, and those of a transformer that output tokens, from the outside in."""
+    sequences = probe.flat | probe.tokens if tokens else probe.flat
 
     def unfold(module: nn.Module) -> Iterator[nn.Module]:
         for child in module.children():
             maps = child in probe.maps and _is_block(child, probe)
-            if maps or (tokens and child in probe.tokens and _is_token_block(child, probe.weighing)):
+            if maps or (child in sequences and _is_token_block(child, probe.weighing)):
                 yield child
             else:
                 yield from unfold(child)
 
+    if probe.unknown and (probe.maps or probe.flat):
+        raise Unrecorded(
+            f"{type(min(probe.unknown, key=repr)).__name__} outputs a sequence whose axis of channels is not known, so "
+            f"that the blocks of the network are not known."
+        )
     blocks = list(dict.fromkeys(unfold(network)))
     if blocks and _outside(probe.calls, blocks):
         raise Unrecorded(
@@ -203,6 +225,11 @@ def _is_token_block(module: nn.Module, weighing: set[nn.Module]) -> bool:
     return bool(list(module.children())) and not nested and not weighing.isdisjoint(module.modules())
 
 
+def _of_tokens(module: nn.Module, probe: _Probe) -> bool:
+    parts = set(module.modules())
+    return probe.convolving.isdisjoint(parts) and not probe.weighing.isdisjoint(parts)
+
+
 def _is_block(module: nn.Module, probe: _Probe) -> bool:
     parts = list(module.children())
     if is_leaf(module):
@@ -222,4 +249,6 @@ def _tokens_as_map(inputs: Args, output: object) -> Tensor | None:
     images = trace.images
     if images.outer != 1 or images.inner != 1 or images.axis > 1:
         return None
+    if not trace.grid:
+        return as_image(tokens, trace) if is_map(tokens, trace) else None
     return token_map(tokens.transpose(0, images.axis))

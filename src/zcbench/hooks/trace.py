@@ -62,6 +62,8 @@ class Trace:
         hidden: number of layers that have worked on several positions since ``last``.
         averaged: the map whose average pooling, into parts of equal size, it is.
         tokens: whether a layer has worked on tokens on the way to it.
+        grid: whether it comes from an input with two spatial axes, such as images.
+        split: whether it has one axis more than the sequences it comes from: channels in groups, or several stacked.
         head: the linear map that it is the output of.
         origin: name of the weight that it comes from by functions of one tensor.
         scores: weights whose outputs were multiplied to give it: the scores of an attention.
@@ -74,7 +76,7 @@ class Trace:
 
     __slots__ = (
         *("attended", "averaged", "channels", "depth", "ends", "head", "hidden", "images", "last", "order", "origin"),
-        *("mixed", "scores", "soft", "tokens"),
+        *("grid", "mixed", "scores", "soft", "split", "tokens"),
     )
 
     def __init__(self, order: int, images: Images | None, channels: int | None) -> None:
@@ -85,7 +87,7 @@ class Trace:
         self.origin: str | None = None
         self.scores: frozenset[str] = frozenset()
         self.soft: frozenset[str] = frozenset()
-        self.tokens = self.attended = self.mixed = self.ends = False
+        self.tokens = self.attended = self.mixed = self.ends = self.grid = self.split = False
         self.hidden = self.depth = 0
 
 
@@ -93,3 +95,36 @@ def trace_of(tensor: object) -> Trace | None:
     """The trace of a tensor; None if it does not depend on the images, as far as was seen."""
     found = tensor.__dict__.get(KEY) if isinstance(tensor, Tensor) else None
     return found if isinstance(found, Trace) else None
+
+
+def is_map(tensor: Tensor, trace: Trace) -> bool:
+    """Whether a tensor has the axes of a map: four, or the three of a sequence, which is a map of height 1.
+
+    What comes from an image has four, so that tokens of an image are none; `zcbench.hooks.tokens` lays them out.
+    """
+    if tensor.ndim != 3 or trace.split:
+        return tensor.ndim == 4 and not trace.split
+    plain = trace.images is not None and trace.images.outer == trace.images.inner == 1
+    return plain and not trace.grid and trace.channels is not None and _axis(trace) != trace.channels
+
+
+def sides(maps: Tensor, trace: Trace) -> list[int]:
+    """Sizes of the spatial axes of a map."""
+    other = _axis(trace) if maps.ndim == 3 else 0
+    return [size for axis, size in enumerate(maps.shape) if axis not in (other, trace.channels)]
+
+
+def as_image(maps: Tensor, trace: Trace) -> Tensor:
+    """The map of a sequence, with channels on any axis, as ``(B, C, 1, T)``."""
+    assert trace.channels is not None
+    return maps.movedim((_axis(trace), trace.channels), (0, 1))[:, :, None]
+
+
+def as_sequence(image: Tensor, trace: Trace) -> Tensor:
+    """``(B, C, 1, T)`` with the axes of the sequence that it was made of by `as_image`."""
+    assert trace.channels is not None
+    return image[:, :, 0].movedim((0, 1), (_axis(trace), trace.channels))
+
+
+def _axis(trace: Trace) -> int:
+    return 0 if trace.images is None else trace.images.axis
