@@ -1,5 +1,7 @@
 """Reference of the command line, from the options of the commands."""
 
+import html
+import re
 from collections.abc import Iterator
 from textwrap import dedent
 from typing import Any
@@ -9,6 +11,7 @@ from typer.main import get_command
 from zcbench.cli import app
 
 HEAD = "# {name}\n\n<!-- Made from the options of the command when the site is built. -->\n\n"
+_CODE = re.compile(r"(?<!\w)'([^']+)'(?!\w)|(?<![\w-])--[a-z][a-z-]*")
 INDEX = "reference/commands/index.md"
 
 
@@ -101,6 +104,11 @@ def _text(text: str | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    for mark in "<*_#":
-        text = text.replace(mark, f"\\{mark}")
-    return text
+    """The text with options and quoted words as code."""
+    for mark, escaped in (("&", "&amp;"), ("<", "&lt;"), ("*", r"\*"), ("_", r"\_"), ("#", r"\#")):
+        text = text.replace(mark, escaped)
+    return _CODE.sub(lambda found: f"`{_plain(found[1] or found[0])}`", text)
+
+
+def _plain(text: str) -> str:
+    return html.unescape(re.sub(r"\\([*_#])", r"\1", text))

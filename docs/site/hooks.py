@@ -1,4 +1,4 @@
-"""What the site adds to the pages in ``docs``: the reference of commands and packages, and pages of the root's files."""
+"""What the site adds to ``docs``: the reference of commands and of packages, and pages of files in the root."""
 
 import re
 from collections.abc import Iterator
@@ -35,14 +35,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Adapt links and formulas."""
     place = page.file.src_uri
     source = _SOURCES.get(place, f"docs/{place}")
-    if place.startswith("reference/commands") or place.startswith("reference/python"):
+    if page.file.generated_by and place not in _SOURCES:
         return markdown
     return formulas.to_mathml(links.adapted(markdown, source, place, ROOT))
 
 
 def _generated() -> dict[str, str]:
     copied = {place: (ROOT / name).read_text("utf-8") for place, name in _SOURCES.items()}
-    return copied | {"decisions/index.md": _decisions()} | commands.pages() | interface.pages()
+    made = {"decisions/index.md": _decisions(), "reference/signals.md": interface.signals()}
+    return copied | made | commands.pages() | interface.pages()
 
 
 def _decisions() -> str:
