@@ -52,7 +52,7 @@ def introduction(results: Sequence[Result], versions: Mapping[str, str]) -> str:
     return f"""# Networks of other packages
 
 **In short.** {values / pairs:.0%} of {pairs:,} pairs of network and proxy have a score, the others a status with a
-reason. No network ends with an error, and sizes equal those of independent counters.
+reason.
 
 ![Shares of pairs with a score, not applicable, and singular or no number, for each package](zoo.scores.svg)
 
