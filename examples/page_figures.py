@@ -62,8 +62,7 @@ def sample() -> Figure:
 
 def ranked(scores: str, beside: Sequence[str]) -> pd.DataFrame:
     """Rows of the ranking by test accuracy on CIFAR-10, by name; of equal sizes one."""
-    options = zcbench.RankingOptions(draws=200)
-    found = zcbench.rank(scores, "nasbench201/cifar10", beside=list(beside), subset="all", options=options)
+    found = zcbench.rank(scores, "nasbench201/cifar10", beside=list(beside), subset="all")
     table = found.table[found.table["subset"] == "all"].set_index("proxy")
     return table.drop(index=["az_complexity", "params"]).rename(index={"macs": "parameters, MACs"})
 
