@@ -4,14 +4,14 @@ VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 # Environment with the lowest versions that setup.cfg declares; torch and its libraries take most of its 5.6 GB.
 MINIMUM ?= build/minimum
-SOURCES := setup.cfg pyproject.toml constraints.txt README.md \
+SOURCES := setup.cfg setup.py pyproject.toml constraints.txt README.md \
   $(shell find src proxies benchmarks spaces distill kdzero reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet' -o -name 'index.json')
 
 # Worker processes are faster than threads here: one thread per process, and no busy waiting.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo pipeline test test-long test-minimum lint types picture index benchmark clean
+.PHONY: demo pipeline test test-long test-minimum lint types docs picture index benchmark clean
 
 # Builds a wheel and installs it, so that the tests run on the files that users install.
 $(VENV)/installed: $(SOURCES)
@@ -36,14 +36,20 @@ demo: $(VENV)/installed
 pipeline: $(VENV)/installed
 	ZCBENCH="$(BIN)/zcbench" bash examples/pipeline.sh runs/pipeline
 
-# Checks style, types and the import contract.
-lint: types
+# Checks style, spelling, types, the import contract, and the links of the documentation.
+lint: types docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	cd build && $(BIN)/lint-imports --config ../pyproject.toml
 
 types: $(VENV)/tested
 	cd build && $(BIN)/mypy --config-file ../pyproject.toml -p zcbench
+
+# Builds the documentation site into build/site; a broken link, a page outside the navigation or a warning is an error.
+docs: $(VENV)/tested
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html"
 
 # Draws docs/architecture.svg from the imports of the code.
 picture:

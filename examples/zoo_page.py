@@ -48,7 +48,15 @@ def introduction(results: Sequence[Result], versions: Mapping[str, str]) -> str:
     stopped = sum(bool(item["raised"]) for item in results)
     used = ", ".join(f"{name} {number}" for name, number in versions.items())
     minutes, total = sum(item["seconds"] for item in results) / 60, len(results)
+    pairs = values + sum(statuses.values())
     return f"""# Networks of other packages
+
+**In short.** {values / pairs:.0%} of {pairs:,} pairs of network and proxy have a score, the others a status with a
+reason.
+
+![Shares of pairs with a score, not applicable, and singular or no number, for each package](zoo.scores.svg)
+
+The figure: `python examples/page_figures.py zoo`.
 
 {total} networks of {len(packages)} packages, none of them written for zcbench, scored with every proxy by
 `python examples/zoo.py --out docs/results/zoo.md` after `pip install "zcbench[zoo]"`; the networks took

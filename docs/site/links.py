@@ -1,0 +1,55 @@
+"""Links of a page to files that the site has elsewhere, or does not have."""
+
+import posixpath
+import re
+from pathlib import Path
+
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
+_CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+
+#: Pages that the site makes of files in the root of the repository.
+ROOT_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "README.md": "index.md"}
+#: Folders that have a page.
+FOLDERS = {"docs/decisions": "decisions/index.md", "docs/proxies": "proxies/README.md"}
+
+
+def adapted(markdown: str, source: str, page: str, root: Path) -> str:
+    """The page with links that the site can follow.
+
+    Args:
+        markdown: text of the page.
+        source: its file, relative to the root of the repository; links of ``markdown`` are relative to its folder.
+        page: its place in the site, relative to ``docs``.
+        root: root of the repository.
+
+    A link to a file of the root is one to its page. A link to a file or folder that the site lacks becomes its text.
+    """
+    pieces = _CODE.split(markdown)
+    return "".join(
+        text if place % 2 else _LINK.sub(lambda found: _link(found, source, page, root), text)
+        for place, text in enumerate(_joined(pieces))
+    )
+
+
+def _joined(pieces: list[str]) -> list[str]:
+    """Text and fenced code by turns; code in a line stays with its text, since links may contain it."""
+    found = [""]
+    for place, piece in enumerate(pieces):
+        if place % 2 and piece.startswith("```"):
+            found += [piece, ""]
+        else:
+            found[-1] += piece
+    return found
+
+
+def _link(found: re.Match[str], source: str, page: str, root: Path) -> str:
+    target, hash_, anchor = found[3].partition("#")
+    if not target or "://" in target or target.startswith("mailto:"):
+        return found[0]
+    named = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+    place = ROOT_PAGES.get(named) or FOLDERS.get(named)
+    if place is None and named.startswith("docs/") and (root / named).is_file():
+        place = named.removeprefix("docs/")
+    if place is None:
+        return found[2]
+    return f"{found[1]}[{found[2]}]({posixpath.relpath(place, posixpath.dirname(page) or '.')}{hash_}{anchor})"
