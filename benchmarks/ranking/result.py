@@ -143,7 +143,7 @@ class Ranking:
         plots: type[RankingPlots] = load("zcbench.reports.ranking.plots:RankingPlots")
         return plots(self)
 
-    def report(self, folder: str | Path, formats: Sequence[str] = ("png", "svg", "pdf")) -> Path:
+    def report(self, folder: str | Path, formats: Sequence[str] = ("svg",)) -> Path:
         """Write the page, ``index.html``, with its figures and tables.
 
         Args:
