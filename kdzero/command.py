@@ -108,7 +108,7 @@ def evolve_distiller(
         typer.Option(help="Folder of another search to compare with in the report. May be repeated."),
     ] = None,
     report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
-    formats: Formats = "png,svg,pdf",
+    formats: Formats = "svg",
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:

@@ -22,7 +22,7 @@ def write_distiller_report(
     curves: Mapping[str, object],
     folder: str | Path,
     *,
-    formats: Collection[str] = ("png", "svg", "pdf"),
+    formats: Collection[str] = ("svg",),
 ) -> Path:
     """Write figures and page of a finished distiller search and return the page.
 

@@ -172,17 +172,23 @@ def _accuracies(truths: Mapping[str, pd.DataFrame], archs: list[str]) -> pd.Data
 def _trials(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Per proxy a value for each architecture and seed, NaN where not ok; the baselines first, from the sizes."""
     value = attempts["value"].where(attempts["status"] == "ok")
-    parts = attempts.assign(value=value).groupby("proxy")
-    tables = {str(name): part.pivot(index="arch", columns="seed", values="value") for name, part in parts}
-    baselines = {name: sizes[[name]] for name in SIZES}
-    return baselines | {name: table.reindex(sizes.index) for name, table in tables.items() if name not in baselines}
+    tables = _by_seed(attempts.assign(value=value), sizes.index)
+    return {name: sizes[[name]] for name in SIZES} | tables
 
 
 def _tried(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Per proxy whether there is an attempt for each architecture and seed; the baselines need none."""
-    parts = attempts.assign(tried=True).groupby("proxy")
-    tables = {str(name): part.pivot(index="arch", columns="seed", values="tried") for name, part in parts}
-    return {name: table.reindex(sizes.index).notna() for name, table in tables.items() if name not in SIZES}
+    tables = _by_seed(attempts.assign(value=1.0), sizes.index)
+    return {name: table.notna() for name, table in tables.items()}
+
+
+def _by_seed(attempts: pd.DataFrame, archs: pd.Index) -> dict[str, pd.DataFrame]:
+    """Per proxy but the baselines the column ``value``, a row for each architecture and a column for each seed."""
+    places = archs.get_indexer(pd.Index(attempts["arch"]))  # integers, since `pivot` sorts the names each time
+    parts = attempts[["proxy", "seed", "value"]].assign(place=places).groupby("proxy")
+    own = {str(name): part for name, part in parts if name not in SIZES}
+    tables = {name: part.pivot(index="place", columns="seed", values="value") for name, part in own.items()}
+    return {name: table.reindex(range(len(archs))).set_axis(archs) for name, table in tables.items()}
 
 
 def _about(scores: pd.DataFrame, attempts: pd.DataFrame, facts: Mapping[str, ProxyFacts]) -> pd.DataFrame:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.aggregation import cards, with_ensembles
+from zcbench.benchmarks.ranking.correlations import Correlations
 from zcbench.benchmarks.ranking.ensembles import Ensemble
 from zcbench.benchmarks.ranking.evidence import Evidence, ProxyFacts, gather, newest_attempts, with_failures_last
 from zcbench.benchmarks.ranking.options import UNITS, RankingOptions
@@ -85,7 +85,7 @@ def rank(
         scores=evidence.values,
         accuracies=evidence.accuracies,
         sizes=evidence.sizes,
-        correlations={name: _correlations(ranked.loc[list(members)]) for name, members in chosen.items()},
+        correlations=Correlations(ranked, chosen),
         failures=_failures(attempts),
         protocol={**(protocol or {}), "truths": _protocols(truths), "ranking": about},
         subsets=chosen,
@@ -158,14 +158,6 @@ def _check_common(subset: str, accuracies: pd.DataFrame) -> None:
                 f"{subset!r}, for example {lacking[0]!r}. Expected at least 3 in common; name a truth of the "
                 "space that was scored."
             )
-
-
-def _correlations(values: pd.DataFrame) -> pd.DataFrame:
-    """Tau-b between every two columns, over the architectures that have both."""
-    table = values.corr(method="kendall", min_periods=3)
-    alike = [name for name in values if statistics.constant(values[name].dropna().to_numpy())]
-    table.loc[alike, alike] = np.nan
-    return table
 
 
 def _failures(attempts: pd.DataFrame) -> pd.DataFrame:

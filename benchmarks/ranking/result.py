@@ -1,7 +1,7 @@
 """A finished ranking: its tables, its best names, and the folder that it is stored in."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -68,7 +68,7 @@ class Ranking:
             ensemble and per supervised regression too.
         accuracies: index arch, one column per truth, in percent.
         sizes: index arch, columns ``params, macs, n_convs, depth``.
-        correlations: per subset, Kendall's tau-b between every two proxies.
+        correlations: per subset, Kendall's tau-b between every two proxies; computed when it is first read.
         failures: columns ``proxy, status, count, example_arch, reason``; empty when every attempt was ok.
         protocol: everything needed to repeat the numbers, JSON-able.
         subsets: the architectures of each subset.
@@ -78,7 +78,7 @@ class Ranking:
     scores: pd.DataFrame
     accuracies: pd.DataFrame
     sizes: pd.DataFrame
-    correlations: dict[str, pd.DataFrame]
+    correlations: Mapping[str, pd.DataFrame]
     failures: pd.DataFrame
     protocol: dict[str, Any]
     subsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class Ranking:
         plots: type[RankingPlots] = load("zcbench.reports.ranking.plots:RankingPlots")
         return plots(self)
 
-    def report(self, folder: str | Path, formats: Sequence[str] = ("png", "svg", "pdf")) -> Path:
+    def report(self, folder: str | Path, formats: Sequence[str] = ("svg",)) -> Path:
         """Write the page, ``index.html``, with its figures and tables.
 
         Args:

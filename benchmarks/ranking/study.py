@@ -21,7 +21,7 @@ from zcbench.benchmarks.scoring.merging import join
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.resamples import pool, seeds_of
 from zcbench.errors import RankingError, UnknownNameError, unknown
-from zcbench.proxies.scoring.cards import card, cards
+from zcbench.proxies.scoring.cards import ProxyCard, card, cards
 from zcbench.spaces import KnownNetworks, Space
 from zcbench.spaces.networks import NetworkCard
 
@@ -128,13 +128,14 @@ def known_facts(names: Iterable[str], descriptions: Sequence[Mapping[str, Any]])
         baselines = set(request.get("baselines", ()))
         for name, higher in dict(request.get("higher_is_better", {})).items():
             noted[name] = ProxyFacts(bool(higher), "baseline" if name in baselines else "proxy")
-    return {name: _registered(name, noted.get(name)) for name in names}
+    known = cards()[0]  # once: each call reads the entry points of all installed packages
+    return {name: _registered(name, known.get(name), noted.get(name)) for name in names}
 
 
-def _registered(name: str, noted: ProxyFacts | None) -> ProxyFacts:
+def _registered(name: str, known: ProxyCard | None, noted: ProxyFacts | None) -> ProxyFacts:
     """Facts of a proxy that is known here; those of the run for another one."""
     try:
-        known = card(name)
+        known = known or card(name)
     except UnknownNameError:
         if noted is None:
             raise

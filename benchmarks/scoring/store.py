@@ -12,6 +12,7 @@ from zcbench.benchmarks.scoring.database import Database
 from zcbench.benchmarks.scoring.definitions import Contents
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.rows import COLUMNS, Row, checked, checksum
+from zcbench.benchmarks.scoring.scores_frame import scores_frame
 from zcbench.errors import ProtocolError, writable
 from zcbench.storage.run_folder import Json
 
@@ -205,14 +206,15 @@ class Store(Database):
             Columns ``arch, proxy, version, seed, value, status, reason, seconds``; ``value`` is NaN unless ``status``
             is "ok".
         """
-        latest = "JOIN (SELECT proxy, max(version) AS version FROM scores GROUP BY proxy) USING (proxy, version)"
+        newest = "(SELECT proxy, max(version) AS version FROM scores GROUP BY proxy)"
+        latest = f"CROSS JOIN {newest} USING (proxy, version)"  # CROSS: SQLite goes through scores in their order
         query = (
-            f"SELECT {self._columns} FROM scores {'' if all_versions else latest} ORDER BY arch, seed, proxy, version"
+            f"SELECT {self._columns} FROM scores {'' if all_versions else latest} "
+            "ORDER BY scores.arch, scores.seed, scores.proxy, scores.version"
         )
         with self.explained():
             rows = checked(self._db.execute(query), self.path, marked=self.has_checksums)
-            frame = pd.DataFrame.from_records(list(rows), columns=list(COLUMNS))
-        return frame.astype({"version": "int64", "seed": "int64", "value": "float64", "seconds": "float64"})
+            return scores_frame(rows)
 
     @property
     def _columns(self) -> str:

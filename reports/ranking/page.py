@@ -25,7 +25,7 @@ TITLE = "How well training-free scores rank architectures"
 
 
 def write_report(
-    ranking: Ranking, folder: str | Path, *, formats: Collection[str] = ("png", "svg", "pdf"), title: str = TITLE
+    ranking: Ranking, folder: str | Path, *, formats: Collection[str] = ("svg",), title: str = TITLE
 ) -> Path:
     """Write tables, figures and the page of a finished ranking; the same ranking gives the same bytes.
 

@@ -18,7 +18,7 @@ _WIDE, _HIGH, _EDGE = 720, 400, 12
 
 
 def write_search_report(
-    content: Mapping[str, object], folder: str | Path, *, formats: Collection[str] = ("png", "svg", "pdf")
+    content: Mapping[str, object], folder: str | Path, *, formats: Collection[str] = ("svg",)
 ) -> Path:
     """Write figures and page of a finished search, given the content of ``search.json``, and return the page.
 

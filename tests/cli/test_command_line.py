@@ -58,7 +58,7 @@ def test_bench_leaves_scores_ranking_and_report(run):
     protocol = json.loads((run / "ranking" / "protocol.json").read_text())["protocol"]
     assert protocol["scores"]["init seeds"] == [0, 1]
     assert (run / "report" / "index.html").stat().st_size > 10_000
-    assert any((run / "report" / "figures").glob("*.png"))
+    assert any((run / "report" / "figures").glob("*.svg"))
 
 
 def test_a_second_identical_run_computes_nothing(run, files):

@@ -27,15 +27,19 @@ def score_panels(ranking: Ranking, truth: str | None = None, subset: str | None 
     """Accuracy against score, both on the scale of ranks, one panel per proxy, coloured by MACs.
 
     Scores span up to thirty orders of magnitude and most accuracies are close to the highest, so both axes are ranks in
-    percent, from which tau and rho are computed; equal values have their mean rank. The left ticks are accuracies.
+    percent, from which tau and rho are computed; equal values have their mean rank. The left ticks are accuracies, the
+    same for all panels of a row.
     """
     rows = select(ranking, truth, subset)
     accuracy, macs = _accuracy_and_macs(ranking, truth, subset)
-    figure, axes = panels(len(rows), 5, (1.4, 1.3), margins=(0.42, 0.12, 0.42, 0.3), header=0.2, footer=0.1, side=0.75)
+    figure, axes = panels(
+        len(rows), _ACROSS, (1.4, 1.3), margins=(0.42, 0.12, 0.42, 0.3), header=0.2, footer=0.1, side=0.75
+    )
     places = []
-    for axis, (_, row) in zip(axes, rows.iterrows()):
+    for place, (axis, (_, row)) in enumerate(zip(axes, rows.iterrows())):
         places.append(_score_places(ranking, row["proxy"], accuracy))
         _frame(axis, row, accuracy)
+        axis.tick_params(labelleft=place % _ACROSS == 0, labelbottom=place + _ACROSS >= len(rows))
     _macs_bar(figure, _clouds(figure, axes, places, _rank_percent(accuracy), macs))
     what = "horizontal: rank of the score in %, higher is predicted better; vertical: accuracy in %, by rank"
     add_heading(figure, f"{described(ranking, truth, subset)} — {what}")
@@ -75,6 +79,7 @@ def _frame(axis: Axes, row: pd.Series, accuracy: pd.Series) -> None:
 
 
 _POWERS = FuncFormatter(lambda power, _: f"{10**power / 1e6:.3g} M")
+_ACROSS = 5  # panels in a row
 _QUARTERS = (0, 25, 50, 75, 100)
 _PERCENT = (-2.0, 102.0)
 

@@ -81,7 +81,8 @@ def _slopes(axis: Axes, found: Agreement, one: str, other: str) -> None:
 def _cloud(axis: Axes, found: Agreement, one: str, other: str) -> None:
     places = found.places
     points = places[["first", "second"]]
-    lines = [points.loc[list(pair)].to_numpy() for pair in found.pairs()]
+    pairs = np.array(list(found.pairs()), dtype=object).reshape(-1, 2)
+    lines = list(points.to_numpy()[places.index.get_indexer(pairs.ravel())].reshape(-1, 2, 2))
     faint = float(np.clip(60 / max(len(lines), 1), 0.03, 0.5))
     axis.add_collection(LineCollection(lines, colors=GREY, linewidths=0.5, alpha=faint, rasterized=True))
     shares = 100 * places["discordant"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
@@ -12,12 +13,15 @@ from zcbench.reports.ranking.selection import select, subsets
 from zcbench.reports.style import KINDS, LABEL_SIZE, add_heading, panels, text_width
 from zcbench.reports.wording import number, shorten
 
+WRITTEN = 40
+"""Names up to which the cells have their numbers; the tables of the report have those of any matrix."""
+
 
 @illustrates(
     "subset",
     "Rank correlations between proxies",
     "Kendall's τ-b between the scores of every two proxies, subset {subset} (n = {n}), with signs such that "
-    "higher is better. Proxies with similar rankings are neighbours. Grey is undefined.",
+    "higher is better; the numbers are in the table of the correlations. Proxies with similar rankings are neighbours. Grey is undefined.",
     when=lambda ranking, subset: subset in ranking.correlations,
 )
 def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
@@ -36,9 +40,8 @@ def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
     values = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
     image = axis.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
     axis.set_facecolor("#d9d9d9")
-    for (row, column), value in np.ndenumerate(values.filled(np.nan)):
-        colour = "white" if abs(value) > 0.65 else "black"
-        axis.text(column, row, number(value, 2), ha="center", va="center", fontsize=5.6, color=colour)
+    if len(names) <= WRITTEN:
+        _write_numbers(axis, values)
     axis.set_xticks(range(len(names)), names, rotation=90)
     axis.set_yticks(range(len(names)), names)
     for tick, name in zip((*axis.get_xticklabels(), *axis.get_yticklabels()), (*matrix.index, *matrix.index)):
@@ -48,6 +51,12 @@ def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
     place = figure.add_axes((1 - 0.7 / figure.get_figwidth(), 0.4, 0.12 / figure.get_figwidth(), 0.4))
     figure.colorbar(image, cax=place).ax.set_title("τ-b", fontsize=LABEL_SIZE)
     return figure
+
+
+def _write_numbers(axis: Axes, values: np.ma.MaskedArray) -> None:
+    for (row, column), value in np.ndenumerate(values.filled(np.nan)):
+        colour = "white" if abs(value) > 0.65 else "black"
+        axis.text(column, row, number(value, 2), ha="center", va="center", fontsize=5.6, color=colour)
 
 
 def _clustered(matrix: pd.DataFrame) -> np.ndarray:

@@ -131,7 +131,7 @@ def search(
     scoring: "Scoring",
     execution: "Execution",
     report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
-    formats: Formats = "png,svg,pdf",
+    formats: Formats = "svg",
     data_dir: DataDir = None,
 ) -> None:
     """Search for an architecture without training, within a budget, and compare it with known accuracies afterwards.

@@ -12,5 +12,5 @@ class ReportOptions:
         title: heading of the page.
     """
 
-    formats: tuple[str, ...] = ("png", "svg", "pdf")
+    formats: tuple[str, ...] = ("svg",)
     title: str | None = None
