@@ -21,7 +21,9 @@ from zcbench.cli.arguments import (
     execution,
     ranking,
 )
+from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
+from zcbench.cli.output import tabular
 from zcbench.cli.tables import print_ranking
 from zcbench.specification import split_list
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from zcbench import Execution, RankingOptions, ReportOptions, Sample, Setup
 
 
+@tabular
+@configurable()
 @options(
     sample=Record(
         "zcbench:Sample",
@@ -121,9 +125,10 @@ def bench(
         report=report,
     )
     console.print(f"Report: {done.page}", highlight=False, soft_wrap=True)
-    print_ranking(done.ranking)
+    print_ranking(done.ranking, folder=done.folder, report=done.page)
 
 
+@tabular
 @options(ranking=ranking())
 def rank(
     *,

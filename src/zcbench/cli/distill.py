@@ -9,7 +9,9 @@ from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir
+from zcbench.cli.given import configurable
 from zcbench.cli.options import options
+from zcbench.cli.output import emitted, tabular
 from zcbench.cli.students import read_distillers
 from zcbench.specification import split_list, split_readable
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 NONE = "none"
 
 
+@tabular
+@configurable()
 @options(
     recipe=recipes.recipe(
         seed="Seed of initialisation, order of images and augmentation.", defaults={"augmentation": "crop_flip"}
@@ -161,6 +165,8 @@ def distill(
     write_curves(
         result.training.history, out, f"{who.label}, {scenario}", alone=result.alone.history if result.alone else ()
     )
+    if emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
+        return
     chosen = f" (epoch {result.training.epoch}, by {recipe.select})" if recipe.select != "last" else ""
     typer.echo(
         f"Test accuracy {result.accuracy:.2f} %, loss {result.training.loss:.4f}, after {result.training.steps:,} "

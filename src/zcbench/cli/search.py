@@ -14,8 +14,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
+from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import table_console
+from zcbench.cli.output import emitted, table_console, tabular
 from zcbench.cli.search_options import check_names, given, objective, remarks
 from zcbench.specification import split_list
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from zcbench.search.study import Progress as Report
 
 
+@tabular
+@configurable()
 @options(
     scoring=Record(
         "zcbench.search:Scoring",
@@ -194,7 +197,9 @@ def _progress() -> "Iterator[Report]":
 
 def _print(outcome: "Outcome") -> None:
     """The selected architecture, and what each truth says of it."""
-    console = table_console()
+    content, console = outcome.to_json(), table_console()
+    if emitted(outcome.history, **{name: content[name] for name in ("best", "request", "truths", "remarks")}):
+        return
 
     def line(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
