@@ -38,7 +38,7 @@ class RunInterrupted(Interrupted):
         self.result = result
         super().__init__(
             f"Stopped: {sum(result.statuses.values()):,} of {result.total:,} scores are finished and kept in "
-            f"{result.out}. Run the same command again to score the rest."
+            f"{result.out}. Run the same command again, with --out {result.out}, to score the rest."
         )
 
 

@@ -22,6 +22,7 @@ from zcbench.cli.arguments import (
     ranking,
 )
 from zcbench.cli.given import configurable
+from zcbench.cli.likeness import like
 from zcbench.cli.options import Record, options
 from zcbench.cli.output import tabular
 from zcbench.cli.tables import print_ranking
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @tabular
-@configurable()
+@configurable(like)
 @options(
     sample=Record(
         "zcbench:Sample",
@@ -62,7 +63,13 @@ if TYPE_CHECKING:
 )
 def bench(
     *,
-    out: Annotated[Path, typer.Option(help="Folder of the run; a run that is there is resumed.")] = Path("runs/bench"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run; a run that is there is resumed.",
+            show_default="named by time, as runs/bench-2026-11-29-0915",
+        ),
+    ] = None,
     truth: Annotated[
         list[str] | None,
         typer.Option(

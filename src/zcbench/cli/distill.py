@@ -11,7 +11,7 @@ from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import emitted, tabular
+from zcbench.cli.output import emitted, tabular, time_named
 from zcbench.cli.students import read_distillers
 from zcbench.specification import split_list, split_readable
 
@@ -39,8 +39,12 @@ def distill(
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of the training; an existing training is resumed.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            help="Folder of the training; an existing training is resumed.",
+            show_default="named by time, as runs/distill-2026-11-29-0915",
+        ),
+    ] = None,
     space: Annotated[str, typer.Option(help="Space of architectures without a space.")] = "nasbench201",
     teacher: Annotated[
         str,
@@ -127,6 +131,7 @@ def distill(
     from zcbench.distill.training.data.named import named_data
     from zcbench.reports.training.curves import write_curves
 
+    out = out or time_named("distill")
     plugins = recipes.load_plugins(plugin or ())
     if threads is not None:
         torch.set_num_threads(threads)

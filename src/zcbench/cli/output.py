@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from rich.console import Console
@@ -89,8 +90,8 @@ def emitted(rows: "pd.DataFrame | Iterable[object]", **more: object) -> bool:
 def plain(value: object) -> object:
     """A value as JSON has it: numbers that are not finite are null, records objects, arrays lists, the rest text.
 
-    >>> plain({"tau": float("nan"), "seeds": (0, 1), "file": Path("a.py")})
-    {'tau': None, 'seeds': [0, 1], 'file': 'a.py'}
+    >>> plain({"tau": float("nan"), "seeds": (0, 1)})
+    {'tau': None, 'seeds': [0, 1]}
     """
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
@@ -123,6 +124,15 @@ def _write_csv(rows: Iterable[Mapping[str, object]]) -> None:
         writer.writerow(
             json.dumps(cell, ensure_ascii=False) if isinstance(cell, list | dict | bool) else cell for cell in cells
         )
+
+
+def time_named(command: str) -> Path:
+    """Folder of a run for which none was named; it is told on the error stream."""
+    from zcbench.storage.run_folder import named_by_time
+
+    folder = named_by_time(command)
+    print(f"Folder: {folder}; with --out {folder} the same command goes on there.", file=sys.stderr)
+    return folder
 
 
 def table_console() -> Console:

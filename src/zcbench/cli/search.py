@@ -16,7 +16,7 @@ from rich.table import Table
 from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
 from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import emitted, table_console, tabular
+from zcbench.cli.output import emitted, table_console, tabular, time_named
 from zcbench.cli.search_options import check_names, given, objective, remarks
 from zcbench.specification import split_list
 
@@ -43,8 +43,12 @@ def search(
     *,
     context: typer.Context,
     out: Annotated[
-        Path, typer.Option(help="Folder for search.json, the report and the scores; a search goes on there.")
-    ],
+        Path | None,
+        typer.Option(
+            help="Folder for search.json, the report and the scores; a search goes on there.",
+            show_default="named by time, as runs/search-2026-11-29-0915",
+        ),
+    ] = None,
     proxies: Annotated[
         str,
         typer.Option(
@@ -149,6 +153,7 @@ def search(
     of_networks = {"teacher": scoring.teacher, "teacher-checkpoint": scoring.teacher_checkpoint}
     check_names(files | of_networks | {"plugin": execution.plugins})
     kinds, asked = figure_formats(formats), given(context)
+    out = out or time_named("search")
     for file in execution.plugins:
         load_file(file)
     most = {"params": max_params, "macs": max_macs, "depth": max_depth, "latency": max_latency, "energy": max_energy}
