@@ -59,7 +59,11 @@ def search(
         ),
     ],
     space: Annotated[
-        str, typer.Option(help="Architecture space, with options as in nasbench201(channels=4,cells=1).")
+        str,
+        typer.Option(
+            help="Architecture space, with options as in nasbench201(channels=4,cells=1), or FILE.py:NAME for networks "
+            "of your own."
+        ),
     ] = "nasbench201",
     sizes: Annotated[
         bool,
@@ -77,7 +81,7 @@ def search(
         str | None,
         typer.Option(
             help="random, evolution, local, nsga2 or one of a plug-in, with options as in evolution(population=20).",
-            show_default="evolution",
+            show_default="evolution; random for networks of your own",
         ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Settings by name: diswot.")] = None,
@@ -161,7 +165,7 @@ def search(
     candidates = Candidates(space, archs, limits, tuple(dict.fromkeys(split_list(minimise))), latency_device)
     settings = Settings.of(
         preset,
-        algorithm,
+        algorithm or candidates.usual_algorithm if preset is None else algorithm,
         {"population": population, "tournament": tournament, "crossover": crossover},
         {"evaluations": evaluations, "step": step, "reference": reference},
     )
