@@ -26,7 +26,7 @@ from zcbench.workflows.rank import accuracies, require_formats, write
 from zcbench.workflows.runs import OPTIONS, kept_options
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BenchResult:
     """What `bench` leaves.
 
@@ -39,6 +39,12 @@ class BenchResult:
     run: RunResult
     ranking: Ranking
     page: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"BenchResult({str(self.folder)!r}: {self.ranking!r})"
+
+    def _repr_html_(self) -> str:
+        return self.ranking._repr_html_()
 
     @property
     def folder(self) -> Path:
