@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         search = ["search", "--space", home / "nets.py:NETWORKS", *own, "--proxies", "naswot", "--out", "runs/search"]
         found = zcbench_command(*search, "--json")
         assert found.returncode == 0, found.stderr
-        (home / "search.json").write_text(found.stdout)
+        (home / "document.json").write_text(found.stdout)
     return home
 
 
@@ -91,7 +91,7 @@ def test_any_finite_accuracies_rank_and_search(folder: Path) -> None:
     run = next(run for run in zcbench.runs(folder / "runs") if run.kind == "scores")
     ranking = zcbench.rank(run.folder, folder / "acc.csv")
     assert ranking.to_frame(wide=True).loc["params", "tau"] == 1
-    document = json.loads((folder / "search.json").read_text())
+    document = json.loads((folder / "document.json").read_text())
     scores = ranking.scores["naswot"]
     assert document["best"]["arch"] == scores.idxmax() and len(document["rows"]) == 4
     assert (folder / "runs" / "search" / "report" / "index.html").is_file()
