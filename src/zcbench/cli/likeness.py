@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-_NAMES = {"sample": {"seed": "archs_seed"}, "ranking": {"k": "top_k"}}
+_NAMES: Mapping[str, Mapping[str, str]] = {"sample": {"seed": "archs_seed"}, "ranking": {"k": "top_k"}}
 _NO_OPTIONS = {"ranking": ("seed", "unit", "failures_last")}
 
 
@@ -18,7 +18,7 @@ def like(run: str) -> Mapping[str, object]:
     found: dict[str, object] = {}
     for name, value in given_options(run).items():
         if isinstance(value, Mapping):
-            names, none = _NAMES.get(name, {}), _NO_OPTIONS.get(name, ())
+            names, none = _NAMES.get(name) or {}, _NO_OPTIONS.get(name, ())
             found |= {names.get(key, key): item for key, item in value.items() if key not in none}
         else:
             found["plugin" if name == "plugins" else name] = value or None

@@ -38,7 +38,7 @@ class StrictCommand(TyperCommand):
     def params(self, params: list[Any]) -> None:
         marks = getattr(self.callback, "__wrapped__", self.callback)
         self._like = getattr(marks, "like", None)
-        wanted = {
+        wanted: dict[Callable[..., None], bool] = {
             _formats: hasattr(marks, "tabular"),
             _config: hasattr(marks, "configurable"),
             _likeness: self._like is not None,
