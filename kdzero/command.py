@@ -12,8 +12,9 @@ from rich.table import Table
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir, Formats, Plugins, figure_formats
+from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import table_console
+from zcbench.cli.output import emitted, table_console, tabular
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from zcbench.kdzero.evolution import DistillerSettings, Preset
 
 
+@tabular
+@configurable()
 @options(
     recipe=recipes.recipe("validation", "select", seed="Seed of draws, split, initialisation and order of images.")
 )
@@ -216,6 +219,8 @@ def _report(
 
 def _print(content: "DistillerContent") -> None:
     """The best candidate, the student alone and the teacher."""
+    if emitted(content["history"], best=content["best"], references=content["references"]):
+        return
     console, best, search = table_console(), content["best"], content["search"]
     statuses = ", ".join(f"{count:,} {status}" for status, count in content["statuses"].items())
     terms = ", ".join(f"{name} {value:.4f}" for name, value in best["terms"].items())

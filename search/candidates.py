@@ -9,7 +9,7 @@ from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.architectures import ALL, Architectures, architectures
 from zcbench.search.costs import Costs
 from zcbench.search.trained import TrainingRecords
-from zcbench.spaces import Space
+from zcbench.spaces import KnownNetworks, Space
 
 _LIVE = "live"
 
@@ -40,6 +40,11 @@ class Candidates:
             UnknownNameError: no space has this name.
         """
         return self.space if isinstance(self.space, Space) else spaces.get(self.space)
+
+    @property
+    def usual_algorithm(self) -> str | None:
+        """Name of the algorithm where none is named: random for networks of one's own, which have no neighbours."""
+        return "random" if isinstance(self.found(), KnownNetworks) else None
 
     @property
     def wanted(self) -> set[str]:

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from zcbench.errors import ZcbenchError
 from zcbench.search.algorithms.contract import ALGORITHMS
@@ -25,6 +27,7 @@ from zcbench.storage.run_folder import RunFolder, plain
 
 FILE = "search.json"
 FORMAT = 1
+_SHOWN_IN_NOTEBOOKS = 12
 _SHOWN = ("params", "macs", "depth")
 
 
@@ -111,7 +114,7 @@ class Row:
         return {"arch": self.arch, "value": self.value, **own, **failure}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Outcome:
     """What a search gave.
 
@@ -126,6 +129,23 @@ class Outcome:
     found: tuple[SearchResult, ...]
     comparisons: tuple[Comparison, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        known = "".join(f"; {one.truth} {one.judgement.accuracy.mean:.2f}" for one in self.comparisons)
+        evaluated = f"{len(self.history):,} evaluated"
+        return f"Outcome({self.arch!r} by {self.request.objective.formula}, {evaluated}{known})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each architecture that the first seed evaluated: value, scores, costs and status."""
+        return pd.DataFrame(
+            {"arch": row.arch, "value": row.value, **row.scores, **row.costs, "status": row.status}
+            for row in self.history
+        )
+
+    def _repr_html_(self) -> str:
+        """The best architectures that were evaluated, as a table."""
+        best = self.to_frame().sort_values("value", ascending=False, kind="stable").head(_SHOWN_IN_NOTEBOOKS)
+        return f"<p>{escape(repr(self))}</p>" + best.to_html(index=False)
 
     @property
     def arch(self) -> str:

@@ -17,6 +17,7 @@ from zcbench.search.objective import Objective
 from zcbench.search.scores import Scoring, Source, looked_up, made, scored
 from zcbench.search.study import Progress, at_random, check_known, compare, disconnected, repeated
 from zcbench.search.trained import TrainingRecords, training_records
+from zcbench.spaces import KnownNetworks
 from zcbench.specification import split_list
 
 
@@ -76,9 +77,11 @@ def run_search(
         >>> run_search("macs", "runs/macs", Candidates(limits={"params": 1e6})).arch  # doctest: +SKIP
     """
     goal = Objective.read(split_list(objective)) if isinstance(objective, str) else objective
-    candidates, settings, truths = candidates or Candidates(), settings or Settings(), truths or Truths()
+    candidates, truths = candidates or Candidates(), truths or Truths()
+    settings = settings or Settings.of(algorithm=candidates.usual_algorithm)
     how, folder, random = Scoring() if scores is None else scores, Path(out), list[SearchResult]()
-    trained = training_records(truths.names, data_dir)
+    own = isinstance(candidates.found(), KnownNetworks)
+    trained = training_records(truths.names, data_dir, own=own)
     with _opened(goal, candidates, how, trained, folder, data_dir) as (domain, source):
         evaluation = Evaluation(Values(goal.members, candidates.minimise), domain.costs, source.attempts)
         request = Request(domain, evaluation, goal, settings, seeds, source.about)

@@ -9,6 +9,7 @@ import pandas as pd
 from zcbench.benchmarks.truths.data import training_seconds
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.name import labels
+from zcbench.benchmarks.truths.own import own_truths
 from zcbench.errors import DataError, UnknownNameError
 from zcbench.search.judging import validation_name
 
@@ -28,13 +29,19 @@ class TrainingRecords:
     seconds: pd.Series | None = None
 
 
-def training_records(names: Sequence[str], data_dir: str | Path | None = None) -> dict[str, TrainingRecords]:
+def training_records(
+    names: Sequence[str], data_dir: str | Path | None = None, *, own: bool = False
+) -> dict[str, TrainingRecords]:
     """Accuracies by truth, with those that a search by training would choose by, where they are known.
+
+    Of networks of one's ``own`` they are any finite numbers in a CSV file.
 
     Raises:
         UnknownNameError: there is no such truth.
         DataError: its file is missing or damaged.
     """
+    if own:
+        return {label: TrainingRecords(table) for label, table in own_truths(names, None).items()} if names else {}
     return {
         label: TrainingRecords(truth(name, data_dir), _validation(name, data_dir), _seconds(name, data_dir))
         for label, name in labels(names).items()

@@ -252,7 +252,9 @@ def _rounded(seconds: Iterable[float]) -> list[float]:
 
 def _public(request: Json) -> Json:
     """A request without the folders of the machine that it ran on."""
-    return {**request, "plugins": [Path(plugin).name for plugin in request.get("plugins", ())]}
+    kept = {name: note for name, note in request.get("notes", {}).items() if name != "options"}
+    notes = {"notes": kept} if "notes" in request else {}
+    return {**request, **notes, "plugins": [Path(plugin).name for plugin in request.get("plugins", ())]}
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[Row]:

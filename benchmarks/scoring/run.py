@@ -38,11 +38,11 @@ class RunInterrupted(Interrupted):
         self.result = result
         super().__init__(
             f"Stopped: {sum(result.statuses.values()):,} of {result.total:,} scores are finished and kept in "
-            f"{result.out}. Run the same command again to score the rest."
+            f"{result.out}. Run the same command again, with --out {result.out}, to score the rest."
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """What a run left behind.
 
@@ -59,6 +59,10 @@ class RunResult:
     total: int
     statuses: dict[str, int]
     fresh: int
+
+    def __repr__(self) -> str:
+        statuses = ", ".join(f"{n:,} {status}" for status, n in self.statuses.items())
+        return f"RunResult({str(self.out)!r}: {statuses or 'nothing'} of {self.total:,} scores, {self.fresh:,} new)"
 
     def scores(self) -> pd.DataFrame:
         """All scores in the folder, as `Store.scores` gives them."""

@@ -181,6 +181,15 @@ class Store(Database):
         query = f"SELECT scores.status, count(*) {_JOIN} WHERE {_ATTEMPTED} GROUP BY scores.status"
         return dict(self._joined(request, query))
 
+    def counts(self) -> tuple[dict[str, int], int, int]:
+        """How many scores have each status, over how many architectures and proxies."""
+        with self.explained():
+            statuses = dict(self._db.execute("SELECT status, count(*) FROM scores GROUP BY status").fetchall())
+            archs, proxies = self._db.execute(
+                "SELECT count(DISTINCT arch), count(DISTINCT proxy) FROM scores"
+            ).fetchone()
+        return statuses, archs, proxies
+
     def rows(self, request: Request) -> list[Row]:
         """What of ``request`` was attempted, architecture by architecture."""
         query = f"SELECT {self._columns} {_JOIN} WHERE {_ATTEMPTED} {_ORDER}"

@@ -21,14 +21,14 @@ LABEL = "accuracy"
 _MOST = 5  # names in a message
 
 
-def own_accuracies(given: Accuracies, names: Collection[str], label: str = "") -> dict[str, TruthTable]:
+def own_accuracies(given: Accuracies, names: Collection[str] | None, label: str = "") -> dict[str, TruthTable]:
     """The accuracies of networks, one for each, by a label: the name of the file, or `LABEL`.
 
     Any finite numbers are taken, higher is better. Numbers within 0 and 100, of which one is above 1, are percent.
 
     Args:
         given: see `Accuracies`; the names of a data frame may also be its index.
-        names: of the networks.
+        names: of the networks, each of which has an accuracy; None where there may be others.
         label: another label.
 
     Raises:
@@ -47,7 +47,7 @@ def own_accuracies(given: Accuracies, names: Collection[str], label: str = "") -
     return {label: TruthTable.from_rows(rows, _protocol(given, label, rows["accuracy"]))}
 
 
-def own_truths(given: Names | Mapping[str, pd.DataFrame], names: Collection[str]) -> dict[str, TruthTable]:
+def own_truths(given: Names | Mapping[str, pd.DataFrame], names: Collection[str] | None) -> dict[str, TruthTable]:
     """Several accuracies of the same networks by label: CSV files, or tables by name.
 
     Raises:
@@ -95,9 +95,11 @@ def _check_numbers(rows: pd.DataFrame) -> None:
             raise DataError(f"The accuracy of {name!r} is {shortened(repr(value))}. Expected a finite number.")
 
 
-def _check_names(label: str, given: list[object], names: Collection[str]) -> None:
+def _check_names(label: str, given: list[object], names: Collection[str] | None) -> None:
     if twice := [name for place, name in enumerate(given) if name in given[:place]]:
         raise DataError(f"{label!r} has two accuracies of {twice[0]!r}. Expected one for each network.")
+    if names is None:
+        return
     if lacking := [name for name in names if name not in given]:
         raise RankingError(
             f"{label!r} has no accuracy of {_some(lacking)}. Expected one for each of the {len(names)} networks; add "

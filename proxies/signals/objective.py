@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
+import cloudpickle
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,6 +13,7 @@ from torch import Tensor
 from zcbench.content import content
 from zcbench.errors import BatchError, ProtocolError, shortened
 from zcbench.proxies.signals.errors import NotApplicable
+from zcbench.runtime.parcel import portable
 
 Function = Callable[[Tensor, Tensor], Tensor]
 IGNORED = -100  # label of a position that cross-entropy leaves out, as in PyTorch
@@ -77,6 +80,10 @@ class Loss:
         """The record of a function, a name, None, or a record."""
         return given if isinstance(given, Loss) else cls(given)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Also a function that another process cannot import is written."""
+        return _opened, (portable(self.function, "the function loss="),)
+
     @property
     def label(self) -> str | None:
         """Name of the loss; None for the one that follows the labels."""
@@ -88,6 +95,10 @@ class Loss:
     def sha256(self) -> str | None:
         """Fingerprint of the definition of one's own loss; None for others."""
         return None if self.function is None or isinstance(self.function, str) else content(self.function)
+
+
+def _opened(function: bytes) -> Loss:
+    return Loss(cloudpickle.loads(function))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cloudpickle
 from torch import Tensor
 
 from zcbench.content import content
 from zcbench.errors import BatchError, shortened
+from zcbench.runtime.parcel import portable
 
 KEY = "logits"
 EXPECTED = (
@@ -24,7 +26,9 @@ class Output:
         function: from the return value to a tensor; None for the rule above.
 
     Example:
-        >>> import torch
+        >>> import cloudpickle
+    import torch
+    from zcbench.runtime.parcel import portable
         >>> Output()({"logits": torch.zeros(2, 3), "loss": None}).shape
         torch.Size([2, 3])
         >>> Output(lambda returned: returned["out"])({"out": torch.zeros(2, 3)}).shape
@@ -50,6 +54,10 @@ class Output:
             raise BatchError(f"{source} returns {_told(found)}, which holds no tensor of logits. {EXPECTED}")
         return found
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Also a function that another process cannot import is written."""
+        return _opened, (portable(self.function, "the function output="),)
+
     @property
     def label(self) -> str | None:
         """Name of the function; None without one."""
@@ -59,6 +67,10 @@ class Output:
     def sha256(self) -> str | None:
         """Fingerprint of the definition of the function; None without one."""
         return None if self.function is None else content(self.function)
+
+
+def _opened(function: bytes) -> Output:
+    return Output(cloudpickle.loads(function))
 
 
 def _found(returned: object) -> object:

@@ -15,7 +15,8 @@ from zcbench.reports.pictures import Illustration
 from zcbench.reports.search.content import Content, EvaluatedRow, Spread
 from zcbench.reports.style import BLUE, GREEN, GREY, LABEL_SIZE, ORANGE, SKY, YELLOW, add_heading, panels, styled
 from zcbench.reports.wording import truth_label
-from zcbench.spaces import NASBench201
+from zcbench.spaces import NASBench201, Space
+from zcbench.spaces.networks import NAME as NETWORKS
 
 _NONE: list[Spread] = []
 _NODES = {0: (0.0, 0.0), 1: (1.0, 0.9), 2: (2.0, -0.9), 3: (3.0, 0.0)}
@@ -26,7 +27,7 @@ _SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", 
 def illustrations(content: Content) -> Iterator[Illustration]:
     """All figures of the report of a search, with their captions."""
     best, cost = content["best"], cost_of(content)
-    space = spaces.get(best["space"])
+    space = space_of(best["space"])
     if isinstance(space, NASBench201):
         yield Illustration(
             "cell",
@@ -53,6 +54,11 @@ def illustrations(content: Content) -> Iterator[Illustration]:
         "First seed. No architecture is both cheaper and higher than one of the front.",
         partial(pareto, content, cost),
     )
+
+
+def space_of(spec: str) -> Space | None:
+    """The space that was searched; None where it was networks of the user's own, of which the result has names."""
+    return None if spec == NETWORKS else spaces.get(spec)
 
 
 def cost_of(content: Content) -> str:

@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from zcbench import __version__, spaces
+from zcbench import __version__
 from zcbench.reports.pictures import Picture, write_page
 from zcbench.reports.rendering import rendered
 from zcbench.reports.search.content import Baseline, Best, Content, Spread
-from zcbench.reports.search.figures import best_of, cost_of, illustrations, pairs
+from zcbench.reports.search.figures import best_of, cost_of, illustrations, pairs, space_of
 from zcbench.reports.style import FORMATS
 from zcbench.reports.wording import MISSING, truth_label
 from zcbench.spaces import ProductSpace
@@ -51,7 +51,7 @@ def search_page(content: Content, pictures: Sequence[Picture] = (), formats: Col
 
 def _choices(best: Best) -> list[tuple[str, str]]:
     """Choices of an architecture by name, where its space names them."""
-    space = spaces.get(best["space"])
+    space = space_of(best["space"])
     if not isinstance(space, ProductSpace):
         return []
     return [(site.name, value) for site, value in zip(space.sites, space.parse(best["arch"]))]

@@ -1,7 +1,6 @@
 """The space of networks of one's own."""
 
 import hashlib
-import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from zcbench.errors import ArchitectureError, nearest, shortened, told
+from zcbench.errors import ArchitectureError, nearest, shortened
+from zcbench.runtime.parcel import portable
 from zcbench.spaces.base import Space
 from zcbench.spaces.cost import Cost
 from zcbench.spaces.initialisation import check_init
@@ -195,11 +195,7 @@ class Networks(KnownNetworks):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Also networks that another process cannot import, such as those of a notebook, are written."""
-        try:
-            content = cloudpickle.dumps(self._sources)
-        except Exception as error:
-            raise pickle.PicklingError(f"the networks cannot be written, {told(error)}") from error
-        return _opened, (content, self._measured)
+        return _opened, (portable(self._sources, "the networks"), self._measured)
 
 
 def _opened(content: bytes, cards: dict[tuple[str, ImageShape], NetworkCard]) -> Networks:

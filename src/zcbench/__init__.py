@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from zcbench.workflows.options import ReportOptions as ReportOptions
     from zcbench.workflows.rank import rank as rank
     from zcbench.workflows.rank import report as report
+    from zcbench.workflows.runs import runs as runs
+    from zcbench.workflows.scoring import score_network as score_network
 
 __version__ = "0.1.0"
 
@@ -57,7 +59,9 @@ _HOMES = {
     "rank_networks": "zcbench.workflows.networks",
     "report": "zcbench.workflows.rank",
     "run_search": "zcbench.search",
+    "runs": "zcbench.workflows.runs",
     "score": "zcbench.proxies",
+    "score_network": "zcbench.workflows.scoring",
     "train_student": "zcbench.benchmarks.training.student",
     "truth": "zcbench.benchmarks.truths.lookup",
 }

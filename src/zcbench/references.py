@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from zcbench.errors import ZcbenchError, told, unknown
@@ -48,9 +49,18 @@ def load(reference: str | Reference, sha256: str | None = None) -> object:
         raise PluginError(f"Given {str(reference)!r}. Expected FILE.py:NAME, a Python file and a name that it defines.")
     module = load_file(found.file, sha256)
     if found.name not in vars(module):
-        own = [name for name, item in vars(module).items() if getattr(item, "__module__", None) == module.__name__]
+        own = [name for name, item in vars(module).items() if _is_defined(name, item, module)]
         raise unknown(f"name in {found.file}", found.name, own)
     return vars(module)[found.name]
+
+
+def _is_defined(name: str, item: object, module: ModuleType) -> bool:
+    """Whether a name is a function, class or value of the file, and no import of it."""
+    if name.startswith("_") or isinstance(item, ModuleType):
+        return False
+    return getattr(item, "__module__", None) == module.__name__ or not (
+        inspect.isroutine(item) or inspect.isclass(item)
+    )
 
 
 def call(reference: str | Reference, sha256: str | None = None, **keywords: object) -> object:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from zcbench import __version__
-from zcbench.cli import bench, data, distill, ensembles, proxies, resample, scores, search, truth
+from zcbench.cli import bench, data, distill, ensembles, proxies, resample, runs, score, scores, search, truth
 from zcbench.cli.extensions import add_commands
 from zcbench.cli.strict import strict
 from zcbench.errors import Interrupted, ZcbenchError
@@ -27,9 +27,11 @@ app = typer.Typer(
 app.command("bench")(bench.bench)
 app.command("rank")(bench.rank)
 app.command("report")(bench.report)
+app.command("score")(score.score)
 app.command("resample")(resample.resample)
 app.command("search")(search.search)
 app.command("distill")(distill.distill)
+app.add_typer(runs.app, name="runs")
 app.add_typer(proxies.app, name="proxies")
 app.add_typer(data.app, name="data")
 app.add_typer(truth.app, name="truth")

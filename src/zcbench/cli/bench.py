@@ -21,7 +21,10 @@ from zcbench.cli.arguments import (
     execution,
     ranking,
 )
+from zcbench.cli.given import configurable
+from zcbench.cli.likeness import like
 from zcbench.cli.options import Record, options
+from zcbench.cli.output import tabular
 from zcbench.cli.tables import print_ranking
 from zcbench.specification import split_list
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from zcbench import Execution, RankingOptions, ReportOptions, Sample, Setup
 
 
+@tabular
+@configurable(like)
 @options(
     sample=Record(
         "zcbench:Sample",
@@ -58,7 +63,13 @@ if TYPE_CHECKING:
 )
 def bench(
     *,
-    out: Annotated[Path, typer.Option(help="Folder of the run; a run that is there is resumed.")] = Path("runs/bench"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run; a run that is there is resumed.",
+            show_default="named by time, as runs/bench-2026-11-29-0915",
+        ),
+    ] = None,
     truth: Annotated[
         list[str] | None,
         typer.Option(
@@ -121,9 +132,10 @@ def bench(
         report=report,
     )
     console.print(f"Report: {done.page}", highlight=False, soft_wrap=True)
-    print_ranking(done.ranking)
+    print_ranking(done.ranking, folder=done.folder, report=done.page)
 
 
+@tabular
 @options(ranking=ranking())
 def rank(
     *,

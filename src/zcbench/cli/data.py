@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zcbench.cli.arguments import DataDir, Draws
-from zcbench.cli.output import table_console
+from zcbench.cli.output import emitted, table_console, tabular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +32,15 @@ FOLDED = ("path", "file", "reason", "licence")
 
 
 @app.command("list")
+@tabular
 def list_data(data_dir: DataDir = None) -> None:
     """Every known table, its licence, and whether it is here; 'zcbench data show NAME' has the details."""
     from zcbench.benchmarks.truths.listing import entries
     from zcbench.storage import files as folders
 
+    known = entries(data_dir)
+    if emitted(known, folder=folders.data_folder(data_dir)):
+        return
     rows = (
         (
             entry.name,
@@ -45,13 +49,14 @@ def list_data(data_dir: DataDir = None) -> None:
             _place(entry.where),
             re.sub(r";[^+]*", "", entry.licence),
         )
-        for entry in entries(data_dir)
+        for entry in known
     )
     _print(("name", "values", "rows", "here", "licence"), rows)
     typer.echo(f"Looked in {folders.data_folder(data_dir)}")
 
 
 @app.command()
+@tabular
 def show(
     name: Annotated[str, typer.Argument(help="A table of 'zcbench data list', or a file of your own.")],
     data_dir: DataDir = None,
@@ -59,8 +64,10 @@ def show(
     """Summary of a table: architectures, range, best, runs, how it was made, source and licence."""
     from zcbench.benchmarks.truths.summary import summary
 
-    console = table_console()
-    for heading, text in _shown(summary(name, data_dir)).items():
+    found, console = summary(name, data_dir), table_console()
+    if emitted([found]):
+        return
+    for heading, text in _shown(found).items():
         console.print(f"{heading + ':':<15}{text}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -98,6 +105,7 @@ def _shown_runs(runs: "RunSummary") -> dict[str, str]:
 
 
 @app.command()
+@tabular
 def compare(
     first: Annotated[str, typer.Argument(help="A table of 'zcbench data list', or a file.", show_default=False)],
     second: Annotated[str, typer.Argument(help="Another one of the same space.", show_default=False)],
@@ -108,6 +116,8 @@ def compare(
     from zcbench.benchmarks.truths.relation import relate
 
     found = relate(first, second, data_dir, draws)
+    if emitted([found]):
+        return
     one, other = ("none" if value != value else f"{value:.3f}" for value in found.reliability)
     runs = [_figure(value) for value in (found.single.first, found.single.second, found.single.between)]
     for heading, text in {
@@ -127,6 +137,7 @@ def _figure(value: float) -> str:
 
 
 @app.command()
+@tabular
 def fetch(
     names: Annotated[
         list[str],
@@ -200,6 +211,7 @@ def import_data(
 
 
 @app.command()
+@tabular
 def verify(data_dir: DataDir = None) -> None:
     """Check every table and source file here; exit code 1 if one is damaged."""
     from zcbench.benchmarks.truths import data
@@ -218,7 +230,8 @@ def _place(where: str) -> str:
 
 
 def _print_frame(frame: "pd.DataFrame") -> None:
-    _print(list(map(str, frame.columns)), frame.itertuples(index=False))
+    if not emitted(frame):
+        _print(list(map(str, frame.columns)), frame.itertuples(index=False))
 
 
 def _print(headings: Sequence[str], rows: Iterable[Iterable[object]]) -> None:

@@ -9,7 +9,9 @@ from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir
+from zcbench.cli.given import configurable
 from zcbench.cli.options import options
+from zcbench.cli.output import emitted, tabular, time_named
 from zcbench.cli.students import read_distillers
 from zcbench.specification import split_list, split_readable
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 NONE = "none"
 
 
+@tabular
+@configurable()
 @options(
     recipe=recipes.recipe(
         seed="Seed of initialisation, order of images and augmentation.", defaults={"augmentation": "crop_flip"}
@@ -35,8 +39,12 @@ def distill(
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of the training; an existing training is resumed.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            help="Folder of the training; an existing training is resumed.",
+            show_default="named by time, as runs/distill-2026-11-29-0915",
+        ),
+    ] = None,
     space: Annotated[str, typer.Option(help="Space of architectures without a space.")] = "nasbench201",
     teacher: Annotated[
         str,
@@ -123,6 +131,7 @@ def distill(
     from zcbench.distill.training.data.named import named_data
     from zcbench.reports.training.curves import write_curves
 
+    out = out or time_named("distill")
     plugins = recipes.load_plugins(plugin or ())
     if threads is not None:
         torch.set_num_threads(threads)
@@ -161,6 +170,8 @@ def distill(
     write_curves(
         result.training.history, out, f"{who.label}, {scenario}", alone=result.alone.history if result.alone else ()
     )
+    if emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
+        return
     chosen = f" (epoch {result.training.epoch}, by {recipe.select})" if recipe.select != "last" else ""
     typer.echo(
         f"Test accuracy {result.accuracy:.2f} %, loss {result.training.loss:.4f}, after {result.training.steps:,} "

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from zcbench.cli.arguments import TRUTH, Batches, DataDir, Draws, Plugins, Truths
 from zcbench.cli.bench import resolve_truths
-from zcbench.cli.output import table_console
+from zcbench.cli.output import emitted, table_console, tabular
 from zcbench.cli.tables import print_ranking
 from zcbench.specification import split_list
 
@@ -26,6 +26,7 @@ def _group() -> None:
 
 
 @app.command()
+@tabular
 def select(
     run: Annotated[
         str, typer.Argument(help="Folder of a run, packed file, or a name such as nasbench201.", show_default=False)
@@ -83,6 +84,8 @@ def select(
     if out is not None:
         ranking.save(out / "ranking")
         found.save(out)
+    if emitted(ranking.to_frame(subset="judging"), protocol=ranking.protocol, selection=found.to_json()):
+        return
     print_ranking(ranking, "judging")
     _print_trace(found)
 

@@ -2,15 +2,19 @@
 
 import inspect
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from zcbench.cli.arguments import DataDir, Draws
+from zcbench.cli.output import emitted, structured, tabular
 from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 app = typer.Typer(help="List, show, check and document zero-cost proxies.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,12 +31,15 @@ def _load(plugins: list[Path] | None) -> None:
 
 
 @app.command("list")
+@tabular
 def list_proxies(plugin: Plugins = None) -> None:
     """One line per proxy and per ensemble, with its source; a broken plug-in is listed with its error."""
     from zcbench.proxies.scoring.cards import cards
 
     _load(plugin)
     known, broken = cards()
+    if emitted([*known.values(), *_broken(broken)], ensembles=_ensembles()):
+        return
     rows: list[tuple[object, ...]] = []
     for item in known.values():
         better = "higher" if item.higher_is_better else "lower"
@@ -41,6 +48,19 @@ def list_proxies(plugin: Plugins = None) -> None:
     rows += [(name, "–", "–", "–", "–", error) for name, error in broken.items()]
     print_table(("name", "version", "better", "labels", "reads", "source"), rows)
     _list_ensembles()
+
+
+def _broken(errors: "Mapping[str, object]") -> list[dict[str, object]]:
+    return [{"name": name, "error": str(error)} for name, error in errors.items()]
+
+
+def _ensembles() -> list[dict[str, object]]:
+    """Ensembles as JSON has them."""
+    from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
+
+    items, broken = ENSEMBLES.usable()
+    columns = ("name", "rule", "members", "baseline", "source")
+    return [*({column: getattr(item, column) for column in columns} for item in items), *_broken(broken)]
 
 
 def _list_ensembles() -> None:
@@ -89,6 +109,7 @@ def _show_ensemble(name: str) -> None:
 
 
 @app.command()
+@tabular
 def check(
     names: Annotated[list[str] | None, typer.Argument(help="Proxies; all if omitted.", show_default=False)] = None,
     plugin: Plugins = None,
@@ -98,20 +119,19 @@ def check(
     from zcbench.plugins import PluginError
 
     _load(plugin)
-    console, broken = Console(), 0
+    console, found = Console(quiet=structured()), list[dict[str, object]]()
     for name in names or proxies.names():
         console.print(f"[bold]{escape(name)}[/]")
         try:
-            findings = proxies.check(proxies.get(name))
+            findings = [(finding.check, finding.passed, finding.detail) for finding in proxies.check(proxies.get(name))]
         except PluginError as error:
-            broken += 1
-            console.print(f"  [red]BROKEN[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-            continue
-        broken += any(not finding.passed for finding in findings)
-        for finding in findings:
-            mark = "[green]holds[/]" if finding.passed else "[red]BROKEN[/]"
-            console.print(f"  {mark} {finding.check}: {escape(finding.detail)}", highlight=False, soft_wrap=True)
-    if broken:
+            findings = [("loads", False, str(error))]
+        for rule, passed, detail in findings:
+            mark = "[green]holds[/]" if passed else "[red]BROKEN[/]"
+            console.print(f"  {mark} {rule}: {escape(detail)}", highlight=False, soft_wrap=True)
+            found.append({"proxy": name, "check": rule, "passed": passed, "detail": detail})
+    emitted(found)
+    if not all(row["passed"] for row in found):
         raise typer.Exit(1)
 
 

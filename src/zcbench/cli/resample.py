@@ -1,6 +1,5 @@
 """``zcbench resample``: correlations over repeated small samples."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,9 +8,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from zcbench.cli.arguments import Run
-from zcbench.cli.output import table_console
+from zcbench.cli.output import emitted, table_console, tabular
 
 
+@tabular
 def resample(
     run: Run,
     truth: Annotated[
@@ -20,7 +20,6 @@ def resample(
     size: Annotated[int, typer.Option(min=3, help="Architectures in a sample.")] = 50,
     repeats: Annotated[int, typer.Option(min=1, help="Samples.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
-    csv: Annotated[Path | None, typer.Option(help="File for the whole table.")] = None,
 ) -> None:
     """Mean and spread of tau and rho over small samples of a ranked run, as in a study with few architectures."""
     from zcbench.benchmarks.ranking.ranking import Ranking
@@ -30,9 +29,8 @@ def resample(
     ranking = Ranking.load(run / "ranking")
     chosen = truth or str(ranking.accuracies.columns[0])
     found = resampled(ranking, chosen, size, repeats, seed)
-    if csv is not None:
-        csv.parent.mkdir(parents=True, exist_ok=True)
-        found.to_csv(csv, index=False)
+    if emitted(found, truth=chosen, size=size, repeats=repeats, seed=seed):
+        return
     title = f"{repeats} samples of {size} architectures against {chosen}, seed {seed}"
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("proxy", "kind", "mean τ", "sd", "from", "to", "mean ρ", "sd", "from", "to"):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from zcbench.cli.arguments import TRUTH, DataDir, Plugins, Truths
+from zcbench.cli.output import emitted, tabular
 from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
 
@@ -17,13 +18,17 @@ app = typer.Typer(
 
 
 @app.command("list")
+@tabular
 def list_scores() -> None:
     """Bundled scores: 'zcbench rank NAME' answers from them at once."""
     from zcbench.benchmarks.scoring import bundled
 
+    cards = {name: bundled.card(name) for name in bundled.names()}
+    if emitted([_bundled(name, about, bundled.path(name)) for name, about in cards.items()]):
+        return
     rows = []
-    for name in bundled.names():
-        about, size = bundled.card(name), bundled.path(name).stat().st_size
+    for name in cards:
+        about, size = cards[name], bundled.path(name).stat().st_size
         protocol = about["protocol"]
         counts = (about["architectures"], len(about["proxies"]), about["scores"])
         rows.append(
@@ -32,7 +37,21 @@ def list_scores() -> None:
     print_table(("name", "space", "architectures", "proxies", "scores", "MB", "batch"), rows)
 
 
+def _bundled(name: str, about: dict[str, Any], file: Path) -> dict[str, object]:
+    """A table of bundled scores as JSON and CSV have it."""
+    counts = {"architectures": about["architectures"], "proxies": len(about["proxies"]), "scores": about["scores"]}
+    protocol = about["protocol"]
+    return {
+        "name": name,
+        "space": protocol["space"],
+        **counts,
+        "bytes": file.stat().st_size,
+        "batch": protocol["batch"],
+    }
+
+
 @app.command()
+@tabular
 def show(
     scores: Annotated[
         str, typer.Argument(help="Name of bundled scores, packed file, or folder of a run.", show_default=False)
@@ -42,6 +61,8 @@ def show(
     from zcbench.benchmarks.scoring import bundled
 
     about = bundled.card(scores)
+    if emitted(about["proxies"], **{name: about[name] for name in ("protocol", "requests", "architectures", "scores")}):
+        return
     for name, value in about["protocol"].items():
         typer.echo(f"{name}: {value}")
     for request in about["requests"]:
@@ -94,6 +115,7 @@ def _line(entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 @app.command()
+@tabular
 def compare(
     first: Annotated[str, typer.Argument(help="Folder of a run, packed file, or a name.", show_default=False)],
     second: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
@@ -110,9 +132,11 @@ def compare(
     from zcbench.benchmarks.truths.lookup import truths
 
     one, other = bundled.load(first), bundled.load(second)
-    for line in one[0].differences(other[0]) or ["The protocols are equal."]:
+    table, differences = compared(one, other, truths(truth, data_dir)), one[0].differences(other[0])
+    if emitted(table, differences=differences):
+        return
+    for line in differences or ["The protocols are equal."]:
         typer.echo(line)
-    table = compared(one, other, truths(truth, data_dir))
     headings = ("proxy", "n", "median diff.", "largest diff.", "τ between", *map(str, table.columns[5:]))
     rows = [
         (row[0], f"{row[1]:,}", *(f"{value:.1e}" for value in row[2:4]), *(f"{value:.4f}" for value in row[4:]))

@@ -14,8 +14,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
+from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import table_console
+from zcbench.cli.output import emitted, table_console, tabular, time_named
 from zcbench.cli.search_options import check_names, given, objective, remarks
 from zcbench.specification import split_list
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from zcbench.search.study import Progress as Report
 
 
+@tabular
+@configurable()
 @options(
     scoring=Record(
         "zcbench.search:Scoring",
@@ -40,8 +43,12 @@ def search(
     *,
     context: typer.Context,
     out: Annotated[
-        Path, typer.Option(help="Folder for search.json, the report and the scores; a search goes on there.")
-    ],
+        Path | None,
+        typer.Option(
+            help="Folder for search.json, the report and the scores; a search goes on there.",
+            show_default="named by time, as runs/search-2026-11-29-0915",
+        ),
+    ] = None,
     proxies: Annotated[
         str,
         typer.Option(
@@ -52,7 +59,11 @@ def search(
         ),
     ],
     space: Annotated[
-        str, typer.Option(help="Architecture space, with options as in nasbench201(channels=4,cells=1).")
+        str,
+        typer.Option(
+            help="Architecture space, with options as in nasbench201(channels=4,cells=1), or FILE.py:NAME for networks "
+            "of your own."
+        ),
     ] = "nasbench201",
     sizes: Annotated[
         bool,
@@ -70,7 +81,7 @@ def search(
         str | None,
         typer.Option(
             help="random, evolution, local, nsga2 or one of a plug-in, with options as in evolution(population=20).",
-            show_default="evolution",
+            show_default="evolution; random for networks of your own",
         ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Settings by name: diswot.")] = None,
@@ -146,6 +157,7 @@ def search(
     of_networks = {"teacher": scoring.teacher, "teacher-checkpoint": scoring.teacher_checkpoint}
     check_names(files | of_networks | {"plugin": execution.plugins})
     kinds, asked = figure_formats(formats), given(context)
+    out = out or time_named("search")
     for file in execution.plugins:
         load_file(file)
     most = {"params": max_params, "macs": max_macs, "depth": max_depth, "latency": max_latency, "energy": max_energy}
@@ -153,7 +165,7 @@ def search(
     candidates = Candidates(space, archs, limits, tuple(dict.fromkeys(split_list(minimise))), latency_device)
     settings = Settings.of(
         preset,
-        algorithm,
+        algorithm or candidates.usual_algorithm if preset is None else algorithm,
         {"population": population, "tournament": tournament, "crossover": crossover},
         {"evaluations": evaluations, "step": step, "reference": reference},
     )
@@ -194,7 +206,9 @@ def _progress() -> "Iterator[Report]":
 
 def _print(outcome: "Outcome") -> None:
     """The selected architecture, and what each truth says of it."""
-    console = table_console()
+    content, console = outcome.to_json(), table_console()
+    if emitted(outcome.history, **{name: content[name] for name in ("best", "request", "truths", "remarks")}):
+        return
 
     def line(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)

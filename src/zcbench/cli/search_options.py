@@ -61,9 +61,11 @@ def objective(
 
 
 def given(context: "Context") -> dict[str, object]:
-    """Names and values of the options that stood on the command line."""
+    """Names and values of the options that stood on the command line or in the file of ``--config``."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
-    stood = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    stood = [
+        name for name, source in sources.items() if source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
+    ]
     return {name: context.params[name] for name in stood}
 
 

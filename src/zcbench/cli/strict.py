@@ -1,12 +1,15 @@
-"""What every command refuses before it begins, and the plug-ins that it loads first."""
+"""What every command refuses before it begins, the options that several have, and the plug-ins that it loads first."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
 
-from typer import Typer, echo
+from typer import Option, Typer, echo
 from typer.core import TyperCommand
 from typer.main import get_command
+
+from zcbench.cli.given import defaults, read_config
+from zcbench.cli.output import Form, printed_as
 
 
 class StrictCommand(TyperCommand):
@@ -15,29 +18,43 @@ class StrictCommand(TyperCommand):
     Refused as wrong usage: an empty value (as of a shell's variable that is not set), and a number that is not finite.
     Of an option that is given several times, and is not made to be, the last counts, and that is said. Files of
     ``--plugin`` are loaded before anything is looked up, so that every option may name what they define. Options that
-    are made of records (`zcbench.cli.options`) are made at the first use.
+    are made of records (`zcbench.cli.options`) are made at the first use. Commands that are `tabular` or `configurable`
+    have the options of that too.
     """
 
     _params: list[Any]
+    _further: tuple[Callable[..., None], ...] = ()
+    _like: Callable[[str], Mapping[str, object]] | None = None
 
     @property
     def params(self) -> list[Any]:
         """Arguments and options."""
         if whole := getattr(self.callback, "whole", None):
-            alone = Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-            alone.command()(whole())
-            made = get_command(alone)
-            self.callback, self._params = made.callback, made.params
+            made = _made(whole())
+            self.callback, self._params = made.callback, [*made.params, *self._own()]
         return self._params
 
     @params.setter
     def params(self, params: list[Any]) -> None:
-        self._params = params
+        marks = getattr(self.callback, "__wrapped__", self.callback)
+        self._like = getattr(marks, "like", None)
+        wanted: dict[Callable[..., None], bool] = {
+            _formats: hasattr(marks, "tabular"),
+            _config: hasattr(marks, "configurable"),
+            _likeness: self._like is not None,
+        }
+        self._further = tuple(options for options, has in wanted.items() if has)
+        self._params = [*params, *self._own()]
+
+    def _own(self) -> Iterable[Any]:
+        """Options that the marks of the command give it."""
+        return (parameter for options in self._further for parameter in _made(options).params)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args``, refuse what is empty or without end, and tell which options were overridden."""
         if args and not ctx.resilient_parsing:
             given, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            ctx.default_map = {**(ctx.default_map or {}), **self._elsewhere(given)}
             for parameter in dict.fromkeys(order):
                 if any(isinstance(text, str) and not text.strip() for text in _each(given.get(parameter.name))):
                     ctx.fail(f"{_name(parameter)} was given an empty value. Expected one that is not; or leave it out.")
@@ -51,8 +68,33 @@ class StrictCommand(TyperCommand):
                 ctx.fail(f"{_name(option)} was given {value}. Expected a finite number.")
         return rest
 
+    def _elsewhere(self, given: Mapping[str, Any]) -> dict[str, object]:
+        """Options of the run of ``--like``, and before them those of the file of ``--config``."""
+        found: dict[str, object] = {}
+        if self._like is not None and given.get("like"):
+            found |= defaults(self._like(given["like"]), self._params, str(given["like"]))
+        if _config in self._further and given.get("config"):
+            found |= defaults(read_config(given["config"]), self._params, str(given["config"]))
+        return found
+
     def invoke(self, ctx: Any) -> Any:
         """Load the plug-ins, check the device, and run the command."""
+        with printed_as(self._form(ctx)):
+            return self._run(ctx)
+
+    def _form(self, ctx: Any) -> Form | None:
+        """What the rows are printed as; these options are no argument of the command."""
+        for name in ("config", "like"):
+            if {"config": _config, "like": _likeness}[name] in self._further:
+                ctx.params.pop(name, None)
+        if _formats not in self._further:
+            return None
+        asked = [kind for kind in ("json", "csv") if ctx.params.pop(kind)]
+        if len(asked) > 1:
+            ctx.fail("--json and --csv were given. Expected one of the two.")
+        return Form(asked[0], ctx.command_path.partition(" ")[2]) if asked else None
+
+    def _run(self, ctx: Any) -> Any:
         from zcbench.plugins import load_file
 
         for file in ctx.params.get("plugin") or ():
@@ -62,6 +104,38 @@ class StrictCommand(TyperCommand):
 
             check_device(ctx.params["device"])
         return super().invoke(ctx)
+
+
+def _made(function: Callable[..., object]) -> Any:
+    """The command that typer makes of a function."""
+    alone = Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    alone.command()(function)
+    return get_command(alone)
+
+
+def _formats(
+    json: Annotated[bool, Option("--json", help="Print JSON: docs/command-line-output.md.")] = False,
+    csv: Annotated[bool, Option("--csv", help="Print the rows as CSV.")] = False,
+) -> None:
+    """Options of a command that is `tabular`."""
+
+
+def _config(
+    config: Annotated[
+        str | None,
+        Option(metavar="FILE.yaml", help="File with options, a line 'OPTION: value' each; options given here win."),
+    ] = None,
+) -> None:
+    """Option of a command that is `configurable`."""
+
+
+def _likeness(
+    like: Annotated[
+        str | None,
+        Option(metavar="RUN", help="Run whose options are the defaults; --config and options given here win."),
+    ] = None,
+) -> None:
+    """Option of a command that reads the options of a run."""
 
 
 def strict(app: Typer) -> Typer:

@@ -7,7 +7,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from zcbench.cli.output import table_console
+from zcbench.cli.output import emitted, table_console
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,13 @@ def print_table(headings: Sequence[str], rows: Iterable[Iterable[object]], title
     table_console().print(table)
 
 
-def print_ranking(ranking: "Ranking", subset: str = "all") -> None:
-    """The protocol in a few lines, and one table per truth over one subset; the report has all subsets."""
+def print_ranking(ranking: "Ranking", subset: str = "all", **more: object) -> None:
+    """The protocol in a few lines, and one table per truth over one subset; the report has all subsets.
+
+    JSON has ``more`` too.
+    """
+    if emitted(ranking.to_frame(subset=subset), protocol=ranking.protocol, **more):
+        return
     from zcbench.reports import detail_table, shared
 
     console, card = table_console(), ranking.protocol["scores"]

@@ -10,6 +10,7 @@ from rich.console import Console
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DATA_DIR, execution
 from zcbench.cli.options import Record, options
+from zcbench.cli.output import emitted, tabular
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def _group() -> None:
 
 
 @app.command()
+@tabular
 @options(
     sample=Record(
         "zcbench:Sample",
@@ -120,6 +122,9 @@ def pack(
 
 
 def _print(result: "TruthResult") -> None:
+    _warn_of_a_worse_teacher(result)
+    if emitted(result.trainings, folder=result.folder, statuses=result.statuses):
+        return
     from zcbench.benchmarks.statistics import agreed
     from zcbench.benchmarks.training.tables import counted
 
@@ -130,7 +135,6 @@ def _print(result: "TruthResult") -> None:
             f"{setting}: {counted(table)}; accuracy {accuracy.min():.2f} to {accuracy.max():.2f}, mean "
             f"{accuracy.mean():.2f}; {told}: {result.folder / setting}.parquet"
         )
-    _warn_of_a_worse_teacher(result)
 
 
 def _warn_of_a_worse_teacher(result: "TruthResult") -> None:

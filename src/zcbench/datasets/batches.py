@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,19 @@ class Batch:
     def __repr__(self) -> str:
         shown = ", ".join(_shown(one) for one in tensors_of(self.images))
         return f"Batch({self.dataset}: {len(self)} inputs {shown}, labels {_shown(self.labels)})"
+
+    def _repr_html_(self) -> str:
+        """What the batch holds, as a table."""
+        shown = ", ".join(_shown(one) for one in tensors_of(self.images))
+        rows = {
+            "data set": self.dataset,
+            "batch": self.description,
+            "inputs": f"{len(self)} of {shown}",
+            "labels": f"{_shown(self.labels)}, {self.num_classes} classes",
+            "sha256": self.sha256[:12],
+        }
+        cells = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows.items())
+        return f"<table>{cells}</table>"
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cloudpickle
+
+from zcbench.errors import told
 from zcbench.plugins import load_file, loaded_sha256
 from zcbench.streams import derive
 
@@ -41,6 +44,19 @@ def parcel(content: object) -> bytes:
     named = [(name, module) for name, module in list(sys.modules.items()) if name.startswith(_PREFIX)]
     sources = tuple(_source(name, str(module.__file__)) for name, module in named if name.encode() in inside)
     return pickle.dumps(_Parcel(sources, inside))
+
+
+def portable(content: object, what: str) -> bytes:
+    """Pickle of ``content`` with functions that no other process can import, such as those of a notebook.
+
+    Raises:
+        PicklingError: something in it cannot be written; ``what`` it is for the message.
+    """
+    try:
+        written: bytes = cloudpickle.dumps(content)
+    except Exception as error:
+        raise pickle.PicklingError(f"{what} cannot be written, {told(error)}") from error
+    return written
 
 
 def _source(name: str, file: str) -> _Source:

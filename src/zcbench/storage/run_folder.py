@@ -5,6 +5,8 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,19 @@ class RunFolder:
             f"Cannot write to {self.path}: {error.strerror or error}. What is finished is kept. Expected a "
             f"writable folder on a disk with room; make it so and run the same command again, or name another folder."
         )
+
+
+def named_by_time(command: str, home: str | Path = "runs", now: datetime | None = None) -> Path:
+    """A folder for a run without a name, such as ``runs/bench-2026-11-29-0915``; it is not made.
+
+    A number follows where the folder is there already.
+
+    >>> str(named_by_time("bench", "nowhere", datetime(2026, 11, 29, 9, 15)))
+    'nowhere/bench-2026-11-29-0915'
+    """
+    base = f"{command}-{now or datetime.now():%Y-%m-%d-%H%M}"
+    ends = chain([""], (f"-{number}" for number in count(2)))
+    return next(folder for end in ends if not (folder := Path(home) / f"{base}{end}").exists())
 
 
 def plain(content: Mapping[str, object]) -> Json:

@@ -15,15 +15,18 @@ from zcbench.benchmarks.scoring.choosing import choose
 from zcbench.benchmarks.scoring.conditions import find_space, prepare
 from zcbench.benchmarks.scoring.options import Sample, Setup
 from zcbench.benchmarks.scoring.run import RunResult, score_run
+from zcbench.benchmarks.truths.lookup import named_truths
 from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY
 from zcbench.runtime.execution import Execution
+from zcbench.storage.run_folder import named_by_time
 from zcbench.workflows.choosing import Proxies, chosen_proxies
 from zcbench.workflows.options import ReportOptions
 from zcbench.workflows.rank import accuracies, require_formats, write
+from zcbench.workflows.runs import OPTIONS, kept_options
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BenchResult:
     """What `bench` leaves.
 
@@ -37,6 +40,12 @@ class BenchResult:
     ranking: Ranking
     page: Path | None = None
 
+    def __repr__(self) -> str:
+        return f"BenchResult({str(self.folder)!r}: {self.ranking!r})"
+
+    def _repr_html_(self) -> str:
+        return self.ranking._repr_html_()
+
     @property
     def folder(self) -> Path:
         """Where everything is kept."""
@@ -49,7 +58,7 @@ class BenchResult:
 
 
 def bench(
-    out: str | Path = "runs/bench",
+    out: str | Path | None = None,
     *,
     truth: Truths | None = None,
     sample: Sample | None = None,
@@ -68,7 +77,8 @@ def bench(
     bundled, or so many of them as ``sample`` says.
 
     Args:
-        out: folder of the run; a run that is there is resumed. The ranking goes into its folder ``ranking``.
+        out: folder of the run; a run that is there is resumed. Without one it is named by time, as
+            ``runs/bench-2026-11-29-0915``. The ranking goes into its folder ``ranking``.
         truth: names of accuracies or files, one or several, or tables with the columns ``arch`` and ``accuracy`` by
             name; the bundled ones if None.
         sample: which architectures; 1000 of the space, or all that are bundled, if None.
@@ -104,20 +114,31 @@ def bench(
     aggregations.choose(ensembles, {*REGISTRY.names(), *names}, names)
     require_enough(space, known, archs, options.supervised)
     conditions = prepare(replace(study.setup, space=space), chosen)
-    _tell(execution, study.notes, left)
-    notes = {"architectures": origin, **study.notes}
-    run = score_run(conditions, archs, chosen, range(study.seeds), out, execution=execution, notes=notes)
+    folder = named_by_time("bench") if out is None else Path(out)
+    _tell(execution, study.notes, left, None if out else folder)
+    asked = kept_options(
+        replace(study.setup, space=(setup or Setup()).space),
+        sample or Sample(),
+        options,
+        truth=truth if truth is None or isinstance(truth, Mapping) else named_truths(truth),
+        proxies=proxies,
+        seeds=study.seeds,
+        ensembles=ensembles,
+    )
+    notes = {"architectures": origin, **study.notes, OPTIONS: asked}
+    run = score_run(conditions, archs, chosen, range(study.seeds), folder, execution=execution, notes=notes)
     only = archs if own(study.setup) else None  # another request may have scored networks that are not here
-    ranking = rank_run(out, known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options)
+    ranking = rank_run(folder, known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options)
     ranking.save(run.out / "ranking")
     page = None if report is None else write(ranking, run.out, report)
     return BenchResult(run, ranking, page)
 
 
-def _tell(execution: Execution, notes: Mapping[str, str], left: Mapping[str, str]) -> None:
-    """Say what was chosen, and which proxies were left out for which reason."""
+def _tell(execution: Execution, notes: Mapping[str, str], left: Mapping[str, str], folder: Path | None) -> None:
+    """Say where the run is kept, what was chosen, and which proxies were left out for which reason."""
     reasons = {reason: [name for name in left if left[name] == reason] for reason in left.values()}
-    lines = [f"Images: {note}." for note in notes.values()]
+    lines = [] if folder is None else [f"Folder: {folder}; with --out {folder} the same command goes on there."]
+    lines += [f"Images: {note}." for note in notes.values()]
     lines += [f"Left out: {', '.join(names)} ({reason.rstrip('.')})." for reason, names in reasons.items()]
     if execution.console is not None:
         for line in lines:

@@ -9,11 +9,16 @@ from zcbench.benchmarks.defaults import NASBENCH201, Truths
 from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.study import rank_run
+from zcbench.benchmarks.scoring import packing
+from zcbench.benchmarks.scoring.folder import DESCRIPTION
 from zcbench.benchmarks.truths.lookup import truths
 from zcbench.benchmarks.truths.own import own_truths
 from zcbench.errors import unknown
 from zcbench.spaces import Networks, Space
+from zcbench.spaces.networks import NAME
 from zcbench.storage.files import is_folder
+from zcbench.storage.parquet import SUFFIX
+from zcbench.storage.run_folder import RunFolder
 from zcbench.workflows.options import ReportOptions
 
 TRUTH = f"{NASBENCH201}/cifar10"
@@ -57,7 +62,7 @@ def rank(
     home = ranking_folder(run, out)
     ranking = rank_run(
         run,
-        tables(truth, data_dir),
+        own_truths(truth, None) if is_own(run) else tables(truth, data_dir),
         batches=batches,
         beside=beside,
         subsets=None if home else (subset,),
@@ -81,6 +86,14 @@ def report(run: str | Path, options: ReportOptions | None = None) -> Path:
     """
     folder = Path(run)
     return write(Ranking.load(folder / "ranking"), folder, options or ReportOptions())
+
+
+def is_own(run: str | Path) -> bool:
+    """Whether a run folder or a packed file has scores of networks of one's own."""
+    if not is_folder(run):
+        return bool(Path(run).suffix == SUFFIX and packing.card(Path(run)).get("networks"))
+    protocol = RunFolder(Path(run)).read_json(DESCRIPTION).get("protocol", {})
+    return isinstance(protocol, dict) and protocol.get("space") == NAME
 
 
 def ranking_folder(run: str | Path, out: str | Path | None = None) -> Path | None:
