@@ -1,6 +1,7 @@
 """Changes of rank between two truths, such as with and without distillation."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -82,7 +83,7 @@ def _cloud(axis: Axes, found: Agreement, one: str, other: str) -> None:
     places = found.places
     points = places[["first", "second"]]
     pairs = np.array(list(found.pairs()), dtype=object).reshape(-1, 2)
-    lines = list(points.to_numpy()[places.index.get_indexer(pairs.ravel())].reshape(-1, 2, 2))
+    lines = list(points.to_numpy()[places.index.get_indexer(pd.Index(pairs.ravel()))].reshape(-1, 2, 2))
     faint = float(np.clip(60 / max(len(lines), 1), 0.03, 0.5))
     axis.add_collection(LineCollection(lines, colors=GREY, linewidths=0.5, alpha=faint, rasterized=True))
     shares = 100 * places["discordant"]

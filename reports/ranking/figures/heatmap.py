@@ -21,7 +21,8 @@ WRITTEN = 40
     "subset",
     "Rank correlations between proxies",
     "Kendall's τ-b between the scores of every two proxies, subset {subset} (n = {n}), with signs such that "
-    "higher is better; the numbers are in the table of the correlations. Proxies with similar rankings are neighbours. Grey is undefined.",
+    "higher is better; the numbers are in the table of the correlations. Proxies with similar rankings are "
+    "neighbours. Grey is undefined.",
     when=lambda ranking, subset: subset in ranking.correlations,
 )
 def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
