@@ -9,7 +9,7 @@ from zcbench.benchmarks.defaults import NASBENCH201, Truths
 from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.study import rank_run
-from zcbench.benchmarks.scoring import packing
+from zcbench.benchmarks.scoring import cards
 from zcbench.benchmarks.scoring.folder import DESCRIPTION
 from zcbench.benchmarks.truths.lookup import truths
 from zcbench.benchmarks.truths.own import own_truths
@@ -91,7 +91,7 @@ def report(run: str | Path, options: ReportOptions | None = None) -> Path:
 def is_own(run: str | Path) -> bool:
     """Whether a run folder or a packed file has scores of networks of one's own."""
     if not is_folder(run):
-        return bool(Path(run).suffix == SUFFIX and packing.card(Path(run)).get("networks"))
+        return bool(Path(run).suffix == SUFFIX and cards.card(Path(run)).get("networks"))
     protocol = RunFolder(Path(run)).read_json(DESCRIPTION).get("protocol", {})
     return isinstance(protocol, dict) and protocol.get("space") == NAME
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zcbench.benchmarks.scoring.conditions import prepare
-from zcbench.benchmarks.scoring.options import Setup
-from zcbench.benchmarks.scoring.teachers import NO_TEACHER
+from zcbench.benchmarks.scoring.options import NO_TEACHER, Setup
 from zcbench.benchmarks.scoring.worker import Scorer, ScoringJob, Unit
 from zcbench.plugins import load_file
 from zcbench.proxies import resolve
