@@ -11,6 +11,7 @@ from zcbench.benchmarks.truths.catalogue import SOURCES
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.errors import ChecksumError, DataError, UnknownNameError
 from zcbench.storage import files as folders
+from zcbench.storage.downloads import Limits
 
 
 def files(folder: Path) -> list[str]:
@@ -62,7 +63,7 @@ def test_broken_download_keeps_what_was_complete_and_goes_on(site, tmp_path: Pat
     first, second = SOURCES["nats-bench-landscape"], SOURCES["meco"]
     site.broken = {second.url("")}
     with pytest.raises(DataError, match=r"broke off.*run the same command again"):
-        data.fetch(["nasbench201/cifar10"], tmp_path / "d", site.url)
+        data.fetch(["nasbench201/cifar10"], tmp_path / "d", site.url, limits=Limits(pause=0.01))
     assert files(tmp_path / "d") == [first.place]
     site.broken = set()
     data.fetch(["nasbench201/cifar10"], tmp_path / "d", site.url)
