@@ -52,7 +52,7 @@ def az_expressivity(signals: Signals) -> float:
         normalisation takes away. A map that does not vary, as behind a cell of zeros, has entropy 0; the authors' code
         gives −∞ to the whole network. Eigenvalues that rounding makes negative count as zero.
     """
-    return sum(entropies(signals.blocks.features))
+    return sum(_entropies(signals))
 
 
 @proxy(
@@ -80,7 +80,7 @@ def az_progressivity(signals: Signals) -> float:
     """
     if len(signals.blocks.features) < 2:
         raise NotApplicable("An increase from block to block needs at least two blocks.")
-    return min(after - before for before, after in pairwise(entropies(signals.blocks.features)))
+    return min(after - before for before, after in pairwise(_entropies(signals)))
 
 
 @proxy(
@@ -141,6 +141,10 @@ def az_complexity(signals: Signals) -> float:
         1890624.0
     """
     return macs.function(signals)
+
+
+def _entropies(signals: Signals) -> list[float]:
+    return signals.once("entropies of blocks", lambda: entropies(signals.blocks.features))
 
 
 def entropies(features: Sequence[Tensor]) -> list[float]:

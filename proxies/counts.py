@@ -5,7 +5,7 @@ from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Signals
 
 
-@proxy("params", reads="costs", higher_is_better=True, baseline=True)
+@proxy("params", reads="size", higher_is_better=True, baseline=True)
 def params(signals: Signals) -> float:
     """Number of trainable values in the network.
 
@@ -16,7 +16,7 @@ def params(signals: Signals) -> float:
         >>> score(*example(), ["params"])["params"]
         56818.0
     """
-    return float(signals.costs.params)
+    return float(signals.size)
 
 
 @proxy("macs", reads="costs", higher_is_better=True, baseline=True)

@@ -7,7 +7,7 @@ arXiv:2102.08099, section 3, eqs. 4 to 6.
 import torch
 from torch import Tensor
 
-from zcbench.proxies.jacov import correlations
+from zcbench.proxies.jacov import jacobian_correlations
 from zcbench.proxies.scoring.contract import proxy
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Signals
@@ -44,7 +44,7 @@ def epe_nas(signals: Signals) -> float:
         left out, since the authors' code divides by the length of a single number there, and continues without
         the class.
     """
-    matrix, labels = correlations(signals.input_jacobian), signals.labels
+    matrix, labels = jacobian_correlations(signals), signals.labels
     members, many = [labels == label for label in labels.unique()], signals.num_classes > 100
     members = [own for own in members if not many or own.sum() > 1]
     if not members:

@@ -63,4 +63,5 @@ def fisher_channel(signals: Signals) -> float:
 
 def _information(signals: Signals) -> dict[str, float]:
     """Sum of Δ over the output channels of each layer."""
-    return {name: s.square().mean(0).sum().item() / 2 for name, s in signals.channel_saliency.items()}
+    saliency = signals.channel_saliency.items()
+    return signals.once("fisher information", lambda: {n: s.square().mean(0).sum().item() / 2 for n, s in saliency})

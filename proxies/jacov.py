@@ -40,8 +40,13 @@ def jacov(signals: Signals) -> float:
         The correlation matrix is symmetric, so we take a symmetric eigen-solver in float64; eigenvalues that rounding
         makes negative count as zero. The common code takes a general solver, whose complex rounding errors it drops.
     """
-    eigenvalues = torch.linalg.eigvalsh(correlations(signals.input_jacobian)).clamp(min=0) + 1e-5
+    eigenvalues = torch.linalg.eigvalsh(jacobian_correlations(signals)).clamp(min=0) + 1e-5
     return -float((eigenvalues.log() + 1 / eigenvalues).sum())
+
+
+def jacobian_correlations(signals: Signals) -> Tensor:
+    """`correlations` of the input gradients of the images."""
+    return signals.once("jacobian correlations", lambda: correlations(signals.input_jacobian))
 
 
 def correlations(rows: Tensor) -> Tensor:

@@ -52,12 +52,12 @@ def swap(signals: Signals) -> float:
         protocol, and batch normalisation sees the whole batch. The code reads ReLUs on feature maps only, the
         definition all of them, and so do we.
     """
-    return float(count_patterns(signals.relu_codes))
+    return float(_count(signals))
 
 
 @proxy(
     "swap_reg",
-    reads=("relu_codes", "costs"),
+    reads=("relu_codes", "size"),
     higher_is_better=True,
     uses_labels=False,
     source="arXiv:2403.04161, def. 3.4 and 3.5",
@@ -68,7 +68,7 @@ def swap_reg(signals: Signals) -> float:
     .. math::  s = \log \Bigl( \text{swap} \cdot e^{-(\Theta - \mu)^2 / \sigma} \Bigr), \qquad \mu = \sigma = 1.5
 
     Args:
-        signals: needs ``relu_codes``, and ``costs`` for Θ, the parameters in millions.
+        signals: needs ``relu_codes``, and ``size`` for Θ, the parameters in millions.
 
     Returns:
         The natural logarithm of the score, because the score itself underflows for networks far from μ; unbounded;
@@ -88,22 +88,28 @@ def swap_reg(signals: Signals) -> float:
         NAS-Bench-201, without a look at any accuracy; for other spaces define a proxy with constants of their own. The
         exponent is divided by σ, not by its square, in the paper and in its code.
     """
-    millions = signals.costs.params / 1e6
-    return math.log(count_patterns(signals.relu_codes)) - (millions - CENTRE) ** 2 / WIDTH
+    millions = signals.size / 1e6
+    return math.log(_count(signals)) - (millions - CENTRE) ** 2 / WIDTH
+
+
+def _count(signals: Signals) -> int:
+    return signals.once("swap patterns", lambda: count_patterns(signals.relu_codes))
 
 
 def count_patterns(codes: Iterable[Tensor]) -> int:
     """Number of different columns in the first 16 rows of boolean ``(B, D)``; a tensor that comes again adds none.
 
-    A matrix product writes each column as a whole number, below 2^16 and so exact in float32; a table of 2^16 entries
-    notes which numbers occur.
+    Each column is a whole number of 16 bits; a table of 2^16 entries notes which numbers occur.
     """
-    once = list({id(code): code[:IMAGES] for code in codes}.values())
-    seen = torch.zeros(2**IMAGES, dtype=torch.bool, device=once[0].device)
-    for code in once:
-        seen[(_powers(code) @ code.float()).int()] = True
+    rows = torch.cat([code[:IMAGES] for code in {id(code): code for code in codes}.values()], dim=1).view(torch.uint8)
+    seen = torch.zeros(2**IMAGES, dtype=torch.bool, device=rows.device)
+    seen[_written(rows[: IMAGES // 2]) + 2 ** (IMAGES // 2) * _written(rows[IMAGES // 2 :])] = True
     return int(seen.sum())
 
 
-def _powers(code: Tensor) -> Tensor:
-    return 2.0 ** torch.arange(len(code), device=code.device, dtype=torch.float32)
+def _written(rows: Tensor) -> Tensor:
+    """Each column of up to 8 rows of zeros and ones as a number, the first row being its lowest bit."""
+    number = rows.new_zeros(rows.shape[1])
+    for place, row in enumerate(rows):
+        number |= row << place
+    return number.int()

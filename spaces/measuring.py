@@ -1,6 +1,6 @@
 """What a network costs, measured on one forward pass without memory or arithmetic (PyTorch's meta device)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcbench.datasets.inputs import Given
+from zcbench.hooks.functions import Args, Function, Kwargs
 from zcbench.hooks.heads import depth_of
 from zcbench.hooks.modes import evaluating
 from zcbench.hooks.recorder import Recorder
@@ -21,14 +22,6 @@ _SAME_SHAPE = frozenset({F.batch_norm, F.layer_norm, F.relu, F.gelu, Tensor.soft
 _SUMS = frozenset({Tensor.add, Tensor.__add__})
 
 
-class _Meta(Sizes):
-    """Counts a pass of tensors without values."""
-
-    def _call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        result = _known(func, args)
-        return func(*args, **kwargs) if result is None else result
-
-
 def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
     """Sizes of the network that ``build`` makes, for one image; nothing is allocated and no generator is moved.
 
@@ -38,7 +31,8 @@ def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
     with exclusive(), torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
         network = build().eval()
         image = torch.empty(1, *image_shape)
-        with _Meta() as count, Recorder(named_state(network), image):
+        count = Sizes(_without_values)
+        with Recorder(named_state(network), image, through=count.call):
             depth = depth_of(network(image))
     params = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
     return Cost(params, count.macs, count.n_convs, depth or 0)
@@ -57,13 +51,20 @@ def counted(
         read: the output in what the network returns.
     """
     args, kwargs = ((example,), {}) if isinstance(example, Tensor) else (example.args, example.kwargs)
-    with torch.no_grad(), evaluating(network), Sizes() as sizes, Recorder(named_state(network), example):
+    sizes = Sizes()
+    with torch.no_grad(), evaluating(network), Recorder(named_state(network), example, through=sizes.call):
         output = read(network(*args, **kwargs))
     params = sum(weight.numel() for weight in network.parameters())
     return Cost(params, sizes.macs, sizes.n_convs, depth_of(output) or 0), output
 
 
-def _known(func: Callable[..., Any], args: tuple[Any, ...]) -> Tensor | None:
+def _without_values(func: Function, args: Args, kwargs: Kwargs) -> object:
+    """Result of a function of tensors without values."""
+    result = _known(func, args)
+    return func(*args, **kwargs) if result is None else result
+
+
+def _known(func: Function, args: Args) -> Tensor | None:
     """Result of a function whose shape is plain to see: the meta device takes far longer to find it."""
     if func is F.linear:
         return args[0].new_empty((*args[0].shape[:-1], args[1].shape[0]))

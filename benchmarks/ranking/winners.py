@@ -135,7 +135,7 @@ def _made_of_sizes(name: str) -> bool:
     """Whether a score reads nothing but sizes: one of them, a proxy of them, or an ensemble of such."""
 
     def one(member: str) -> bool:
-        return member in SIZES or (member in REGISTRY and set(REGISTRY.get(member).reads) == {"costs"})
+        return member in SIZES or (member in REGISTRY and not REGISTRY.get(member).needs_network)
 
     return all(map(one, _members(name)))
 

@@ -22,6 +22,7 @@ from zcbench.benchmarks.scoring.worker import ScoringJob, Unit
 from zcbench.errors import Interrupted, ProtocolError
 from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY, NetworkCosts, Proxy, resolve
+from zcbench.proxies.signals.table import ANALYTIC
 from zcbench.runtime.crew import TRANSIENT
 from zcbench.runtime.devices import check_device
 from zcbench.runtime.execution import Execution
@@ -243,7 +244,7 @@ def _reference(proxy: Proxy) -> str | Proxy:
 
 def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: ScoringJob) -> list[Unit]:
     """Units of work, with the analytic costs of their architectures where a proxy reads them."""
-    reading = {name for name, proxy in proxies.items() if "costs" in proxy.reads}
+    reading = {name for name, proxy in proxies.items() if proxy.reads & ANALYTIC}
     archs = list(dict.fromkeys(item.arch for item in missing if not reading.isdisjoint(item.proxies)))
     costs: dict[str, NetworkCosts] = {}
     if archs:

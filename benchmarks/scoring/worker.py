@@ -16,7 +16,7 @@ from zcbench.errors import ProtocolError, ZcbenchError, told
 from zcbench.plugins import load_file
 from zcbench.proxies import NetworkCosts, Proxy, Score
 from zcbench.proxies.scoring.evaluation import status_of
-from zcbench.runtime.memory import give_back
+from zcbench.runtime.memory import give_back, keep_freed
 
 
 class Unit(NamedTuple):
@@ -122,8 +122,9 @@ class Scorer:
 
 
 def prepare(job: ScoringJob) -> Scorer:
-    """Make the present process a worker for ``job``: one thread."""
+    """Make the present process a worker for ``job``: one thread, and memory that is kept from network to network."""
     torch.set_num_threads(1)
+    keep_freed()
     return Scorer(job)
 
 

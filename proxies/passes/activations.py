@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from zcbench.hooks.axes import Images
+from zcbench.hooks.axes import FIRST, Images
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Failure
 from zcbench.streams import torch_stream
@@ -43,9 +43,13 @@ class ActivationRecorder:
 
     def _keep(self, number: int, output: Tensor) -> None:
         images, axis = self._places[number]
-        moved = output.detach().movedim((images.axis, axis), (0, -1))
-        rows = images._replace(axis=0).first(moved, len(moved) // images.outer)
-        self._matrices[number] = self._square(rows, number)
+        output = output.detach()
+        matrix = self._of_image(output, number) if axis == 1 and output.ndim == 4 and images == FIRST else None
+        if matrix is None:
+            moved = output.movedim((images.axis, axis), (0, -1))
+            rows = images._replace(axis=0).first(moved, len(moved) // images.outer)
+            matrix = self._square(rows, number)
+        self._matrices[number] = matrix
 
     def values(self) -> list[Tensor] | Failure:
         """The matrices, in the order of the calls."""
@@ -53,14 +57,27 @@ class ActivationRecorder:
             return Failure(NotApplicable("A layer works on windows, or on a tensor that mixes the images."))
         return list(self._matrices.values())
 
+    def _of_image(self, output: Tensor, number: int) -> Tensor | None:
+        """C rows of ``(B, C, H, W)``, copied, if they are of one image and its positions lie evenly in memory."""
+        count, channels, height, width = output.shape
+        of_image, of_channel, of_row, of_column = output.stride()
+        image, first = divmod(self._start(number, count * height * width, channels, width), height * width)
+        if first + channels > height * width or of_row != width * of_column:
+            return None
+        place = output.storage_offset() + image * of_image + first * of_column
+        return output.as_strided((channels, channels), (of_column, of_channel), place).clone()
+
     def _square(self, output: Tensor, number: int) -> Tensor:
         """C rows of ``(B, ..., W, C)``, copied, since a later layer may overwrite them."""
         channels, width = output.shape[-1], output.shape[-2] if output.ndim > 2 else 1
         per_image, rows = output[0, ..., 0].numel(), output[..., 0].numel()
-        places = max(0, rows - channels) // width + 1
+        image, first = divmod(self._start(number, rows, channels, width), per_image)
+        last = image - (-(first + channels) // per_image)
+        return output[image:last].reshape(-1, channels)[first : first + channels].clone()
+
+    def _start(self, number: int, rows: int, channels: int, width: int) -> int:
+        """The first row of the block of an output, drawn when the output is first met."""
         if number not in self._starts:
+            places = max(0, rows - channels) // width + 1
             self._starts[number] = width * int(torch.randint(places, (), generator=self._stream))
-        start = self._starts[number]
-        first, last = start // per_image, -(-(start + channels) // per_image)
-        offset = start - first * per_image
-        return output[first:last].reshape(-1, channels)[offset : offset + channels].clone()
+        return self._starts[number]

@@ -2,6 +2,7 @@
 
 import weakref
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,4 +48,14 @@ class ReluCodes:
     def _code(self, x: Tensor, images: Images | None) -> Tensor | None:
         if images is None:
             return None
-        return images.first(x.detach() > 0, self._size).reshape(self._size, -1)
+        active = images.first(positive(x), self._size)
+        if active.ndim == 4 and active.is_contiguous(memory_format=torch.channels_last):
+            active = active.movedim(1, -1)  # the order of the units does not matter, and this one needs no copy
+        return active.reshape(self._size, -1)
+
+
+def positive(x: Tensor) -> Tensor:
+    """``x > 0``, which NumPy computes several times faster than PyTorch 2.13.0 on a CPU."""
+    if x.is_cpu and x.layout == torch.strided and x.dtype in (torch.float32, torch.float64):
+        return torch.from_numpy(np.greater(x.detach().numpy(), 0))
+    return x > 0

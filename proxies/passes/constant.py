@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.hooks.recorder import Recorder
-from zcbench.hooks.rewrites import double_precision
+from zcbench.hooks.rewrites import Doubled, double_precision
 from zcbench.hooks.usage import Usage
 from zcbench.proxies.passes.logits import check_logits
 from zcbench.proxies.passes.values import Values
@@ -40,7 +40,7 @@ def _logits(network: nn.Module, batch: Minibatch, usage: Usage, constant: float)
     with (
         torch.no_grad(),
         double_precision(),
-        Recorder(parameters, images, replace=lambda weight: parts.get(weight.name)),
+        Recorder(parameters, images, replace=lambda weight: parts.get(weight.name), through=Doubled().call),
     ):
         output = with_state(network, parameters | buffers, images)
     return check_logits(output, batch).detach()

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcbench.datasets.inputs import Given
-from zcbench.hooks.functions import Function
+from zcbench.hooks.functions import Caller, Function, call
 from zcbench.hooks.heads import depth_of, last_map, map_of
 from zcbench.hooks.recorder import Recorder
-from zcbench.hooks.rewrites import Replacing, double_precision
+from zcbench.hooks.rewrites import Doubled, Replacing, double_precision
 from zcbench.hooks.trace import is_map, trace_of
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
@@ -26,13 +26,18 @@ from zcbench.spaces.measuring import counted
 from zcbench.streams import torch_stream
 
 
+def size_of(network: nn.Module) -> int:
+    """Number of parameters, of tensors that modules share once."""
+    return sum(parameter.numel() for parameter in named_state(network).values())
+
+
 def count_costs(network: nn.Module, batch: Minibatch) -> Values:
     """Count parameters, and the MACs, convolutions and depth of one image, in a forward pass in evaluation mode.
 
     MACs are those of convolutions, linear maps, recurrences and products of tensors, those of attention included.
     Parameters are counted without a pass; where the pass fails, the other counts are the error.
     """
-    params = sum(parameter.numel() for parameter in network.parameters())
+    params = size_of(network)
     try:
         cost, logits = counted(network, batch.images[:1].clone())
     except Exception as error:
@@ -47,7 +52,7 @@ class WithoutBatchNorm(Replacing):
     """Batch normalisation returns a copy of its input, which later functions may overwrite."""
 
     def _copy(self, input: Tensor, *args: object, **kwargs: object) -> object:
-        return input.clone() if _is_normalised(input) else _BATCH_NORM(input, *args, **kwargs)
+        return input.clone() if _is_normalised(input) else self.then(_BATCH_NORM, (input, *args), kwargs)
 
     replacements: ClassVar[Mapping[Function, Function]] = {_BATCH_NORM: _copy}
 
@@ -75,10 +80,10 @@ def linearised_gradients(network: nn.Module, batch: Minibatch) -> Values:
             positive[weight.name] = weight.tensor.detach().abs().double().requires_grad_()
         return positive[weight.name]
 
+    through = WithoutBatchNorm(Doubled().call).call
     with (
         double_precision(),
-        WithoutBatchNorm(),
-        Recorder(parameters, ones, replace=absolute, lookups=lookups) as recorder,
+        Recorder(parameters, ones, replace=absolute, lookups=lookups, through=through) as recorder,
     ):
         returned = with_state(network, parameters | buffers, ones)
     check_mixing(returned)
@@ -167,9 +172,9 @@ def gaussian_response(network: nn.Module, batch: Minibatch, usage: Usage, seed: 
         one, other = vectors.pop(0)
         return one + epsilon * other
 
-    with torch.no_grad(), Variances() as variances:
-        one = _features(network, state, image, Lookups(batch.images, draw))
+    variances = Variances()
     with torch.no_grad():
+        one = _features(network, state, image, Lookups(batch.images, draw), variances.call)
         other = _features(network, state, moved(image, noise, epsilon), Lookups(batch.images, move))
     if one is None or other is None:
         return {"gaussian_response": missing("The last activation before the classifier is no feature map.")}
@@ -177,11 +182,13 @@ def gaussian_response(network: nn.Module, batch: Minibatch, usage: Usage, seed: 
     return {"gaussian_response": (change, variances.found)}
 
 
-def _features(network: nn.Module, state: GaussianState, images: Given, lookups: Lookups) -> Tensor | None:
+def _features(
+    network: nn.Module, state: GaussianState, images: Given, lookups: Lookups, through: Caller = call
+) -> Tensor | None:
     def drawn(weight: Weight) -> Tensor | None:
         return state.parts.get(weight.name)
 
-    with Recorder(state.parameters, images, replace=drawn, lookups=lookups, copies=True):
+    with Recorder(state.parameters, images, replace=drawn, lookups=lookups, through=through, copies=True):
         output = with_state(network, state.tensors, images)
     check_mixing(output)
     lookups.check()

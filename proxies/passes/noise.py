@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcbench.hooks.recorder import Recorder
-from zcbench.hooks.rewrites import double_precision
+from zcbench.hooks.rewrites import Doubled, double_precision
 from zcbench.hooks.trace import Call
 from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.passes.drawn import Lookups, normal_inputs, standard_normal
@@ -35,7 +35,7 @@ def noise_signals(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     buffers = {name: b.double() if b.is_floating_point() else b.clone() for name, b in network.named_buffers()}
     with (
         double_precision(),
-        Recorder(parameters, images, calls=covariances.record, lookups=lookups) as recorder,
+        Recorder(parameters, images, calls=covariances.record, lookups=lookups, through=Doubled().call) as recorder,
     ):
         returned = with_state(network, parameters | buffers, images)
     lookups.check()

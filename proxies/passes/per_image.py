@@ -71,7 +71,7 @@ def _one_by_one(network: nn.Module, batch: Minibatch) -> dict[str, Tensor]:
     for number in range(len(batch.images)):
         part = batch.part(slice(number, number + 1))
         given = part.images.clone()
-        with ImageByImage(), Recorder(named_state(network), given) as recorder:
+        with Recorder(named_state(network), given, through=ImageByImage().call) as recorder:
             output = with_state(network, {}, given)  # which refuses maps that are computed anew without these modes
         output = single_logits(output, part)
         weights = {weight.name: weight.tensor for weight in recorder.weights}

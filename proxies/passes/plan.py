@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zcbench.proxies.passes.blocks import blocks
 from zcbench.proxies.passes.constant import constant_logits
-from zcbench.proxies.passes.data_free import count_costs, gaussian_response, linearised_gradients
+from zcbench.proxies.passes.data_free import count_costs, gaussian_response, linearised_gradients, size_of
 from zcbench.proxies.passes.first_entries import logit_jacobians
 from zcbench.proxies.passes.halves import half_gradients
 from zcbench.proxies.passes.noise import noise_signals
@@ -19,7 +19,7 @@ from zcbench.proxies.passes.responses import responses
 from zcbench.proxies.passes.shared import shared_signals
 from zcbench.proxies.passes.thin import thin_codes
 from zcbench.proxies.passes.values import Clock, PassInputs, Thin, Values, attempt
-from zcbench.proxies.signals.borrowing import same_buffers
+from zcbench.proxies.signals.borrowing import put_back
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import time_limit
 from zcbench.proxies.signals.signals import Failure, Minibatch, NetworkCosts, Signals
@@ -69,6 +69,11 @@ SHARED = needing("forward") | {"parameters"}
 PASSES = (Pass(SHARED, None, _shared), *(Pass(needing(part), part, work) for part, work in _WORK.items()))
 
 
+def analytic(costs: NetworkCosts) -> Values:
+    """The signals that follow from the sizes of an architecture."""
+    return {"size": costs.params, "costs": costs}
+
+
 def collect(
     network: nn.Module,
     batch: Minibatch,
@@ -87,8 +92,7 @@ def collect(
         BatchError: images, labels and network do not fit together.
     """
     values: Values = {"network": network, "num_classes": Failure(NotApplicable("No forward pass."))}
-    if costs is not None:
-        values["costs"] = costs
+    values |= {"size": size_of(network)} if costs is None else analytic(costs)
     task = PassInputs(network, batch, reads - values.keys(), seed, Clock(), thin)
     for item in PASSES:
         if task.wanted & item.gives:
@@ -108,5 +112,9 @@ def _widened(value: object) -> object:
 
 def _carry_out(item: Pass, task: PassInputs, timeout: float | None) -> Values:
     seed_everything("passes", task.seed)
-    with same_buffers(task.network), time_limit(timeout), task.clock.part(item.part) if item.part else nullcontext():
-        return item.work(task)
+    buffers = task.buffers
+    try:
+        with time_limit(timeout), task.clock.part(item.part) if item.part else nullcontext():
+            return item.work(task)
+    finally:
+        put_back(buffers)

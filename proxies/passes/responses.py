@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from zcbench.datasets.inputs import tensors_of
 from zcbench.hooks.axes import Images
@@ -10,6 +9,7 @@ from zcbench.hooks.functions import Args, Function, Kwargs, argument, rectifies
 from zcbench.hooks.products import with_argument
 from zcbench.hooks.record import FunctionCallbacks
 from zcbench.hooks.recorder import Recorder
+from zcbench.hooks.rewrites import Calling
 from zcbench.hooks.stages import block_modules
 from zcbench.hooks.weights import named_state
 from zcbench.proxies.passes.logits import check_logits
@@ -32,7 +32,8 @@ def responses(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     relus = _Relus(len(images))
     handles = [module.register_forward_hook(relus.leave) for module in blocks]
     try:
-        with relus, Recorder(named_state(network), images, functions=FunctionCallbacks(relus.announce)):
+        callbacks = FunctionCallbacks(relus.announce)
+        with Recorder(named_state(network), images, functions=callbacks, through=relus.call):
             output = check_logits(network(images), batch)
     finally:
         for handle in handles:
@@ -41,10 +42,10 @@ def responses(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     return {"responses": relus.values()}
 
 
-class _Relus(TorchFunctionMode):
+class _Relus(Calling):
     """Gives every ReLU an input of its own, whose gradient is what passes through this ReLU.
 
-    It is entered before the recorder, which announces a ReLU and then calls the function.
+    The recorder announces a ReLU and then calls the function.
     """
 
     def __init__(self, size: int) -> None:
@@ -64,11 +65,8 @@ class _Relus(TorchFunctionMode):
         """A block has been left."""
         self._passed += 1
 
-    def __torch_function__(
-        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
-    ) -> object:
+    def call(self, func: Function, args: Args, kwargs: Kwargs) -> object:
         """Call an announced ReLU with a copy of its input; one that writes to its input writes to it all the same."""
-        kwargs = kwargs or {}
         images, self._announced = self._announced, None
         if images is None or not rectifies(func, args, kwargs):
             self._unknown = self._unknown or images is not None  # a product with a comparison

@@ -13,7 +13,7 @@ from zcbench.hooks.axes import Images
 from zcbench.hooks.heads import Classifier, classifier_of, last_map, map_of, overwritten
 from zcbench.hooks.record import FunctionCallbacks
 from zcbench.hooks.recorder import Recorder
-from zcbench.hooks.rewrites import check_twice, twice_differentiable
+from zcbench.hooks.rewrites import Written, check_twice, plain_attention
 from zcbench.hooks.stages import StageRecorder
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import Weight, named_state
@@ -24,7 +24,7 @@ from zcbench.proxies.passes.logits import NO_CLASSIFIER, check_logits, class_sig
 from zcbench.proxies.passes.saliency import Saliency
 from zcbench.proxies.passes.units import UnitRecorder
 from zcbench.proxies.passes.values import PassInputs, Values, attempt, failure_of, missing
-from zcbench.proxies.signals.borrowing import copied_buffers, put_back, same_buffers
+from zcbench.proxies.signals.borrowing import put_back
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.limits import ScoreTimeout
 from zcbench.proxies.signals.signals import Failure
@@ -55,7 +55,7 @@ def shared_signals(inputs: PassInputs) -> Values:
     records = Records(inputs, _stage_recorder(inputs) if "stages" in inputs.wanted else None)
     seed_everything("passes", inputs.seed)  # the search for blocks may have drawn numbers
     try:
-        with twice_differentiable():
+        with plain_attention():
             with inputs.clock.part("forward"):
                 output = records.forward()
             values = _values(inputs, records, output, check_logits(output, inputs.batch))
@@ -68,12 +68,13 @@ def shared_signals(inputs: PassInputs) -> Values:
 
 def _stage_recorder(inputs: PassInputs) -> StageRecorder | Failure:
     try:
-        with same_buffers(inputs.network):
-            return StageRecorder(inputs.network, inputs.batch.images)
+        return StageRecorder(inputs.network, inputs.batch.images)
     except (ScoreTimeout, BatchError):
         raise
     except Exception as error:
         return failure_of(error)
+    finally:
+        put_back(inputs.buffers)
 
 
 class Records:
@@ -95,12 +96,9 @@ class Records:
 
         If the network overwrites in place a tensor that a signal needs, the pass is repeated with copies of them.
         """
-        network = self._inputs.network
-        again = self.saliency is not None or "features" in self._inputs.wanted
-        buffers = copied_buffers(network) if again else []
         output = self._run()
         if self._was_overwritten(output):
-            put_back(buffers)
+            put_back(self._inputs.buffers)
             seed_everything("passes", self._inputs.seed)
             self.release()
             self._start(copies=True)
@@ -133,6 +131,7 @@ class Records:
             biased=self._biased,
             functions=FunctionCallbacks(self._unit, None if self.attentions is None else self.attentions.record),
             layers=None if self.activations is None else self.activations.record,
+            through=Written().call,
             roles=self._inputs.needs_usage,
             copies=copies,
         )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zcbench.hooks.axes import Images
 from zcbench.hooks.trace import trace_of
+from zcbench.proxies.passes.codes import positive
 from zcbench.proxies.passes.values import missing
 from zcbench.proxies.signals.errors import NotANumber
 from zcbench.proxies.signals.signals import Failure
@@ -60,7 +61,7 @@ class UnitRecorder:
     def _pattern_of(self, x: Tensor, images: Images | None) -> Tensor | None:
         known = self._known.get(id(x))
         if known is None or known[0]() is not x or known[1] != x._version:
-            pattern = None if images is None else packed(images.first(x.detach() > 0, self._size))
+            pattern = None if images is None else packed(images.first(positive(x), self._size))
             known = self._known[id(x)] = (weakref.ref(x), x._version, pattern)
         return known[2]
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 
 from torch import nn
@@ -11,7 +12,7 @@ from zcbench.errors import BatchError
 from zcbench.hooks.record import Unrecorded
 from zcbench.hooks.rewrites import lacks_second_derivative
 from zcbench.hooks.usage import Usage, record_usage
-from zcbench.proxies.signals.borrowing import same_buffers
+from zcbench.proxies.signals.borrowing import Buffer, copied_buffers, put_back
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.signals import Failure, Minibatch
 from zcbench.streams import seed_everything
@@ -51,6 +52,11 @@ class PassInputs:
     thin: Thin | None = None
     known: Usage | None = None
 
+    @cached_property
+    def buffers(self) -> list[Buffer]:
+        """The network's buffers as they are before the first pass, which each pass restores."""
+        return copied_buffers(self.network)
+
     @property
     def needs_usage(self) -> bool:
         """Whether a pass reads `usage`."""
@@ -60,8 +66,10 @@ class PassInputs:
     def usage(self) -> Usage:
         """The uses of the parameters; recorded in a pass of two images unless an earlier pass has recorded them."""
         if self.known is None:
-            with same_buffers(self.network):
+            try:
                 self.known = record_usage(self.network, self.batch.images)
+            finally:
+                put_back(self.buffers)
             seed_everything("passes", self.seed)
         return self.known
 

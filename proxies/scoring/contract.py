@@ -8,7 +8,7 @@ from functools import partial
 from zcbench.content import content
 from zcbench.errors import DuplicateNameError, ProtocolError
 from zcbench.proxies.signals.signals import Signals
-from zcbench.proxies.signals.table import LABELLED, signal_names
+from zcbench.proxies.signals.table import ANALYTIC, LABELLED, signal_names
 from zcbench.registry import Registry, defined_at, import_package, is_own
 from zcbench.specification import split_list
 
@@ -60,7 +60,7 @@ class Proxy:
     @property
     def needs_network(self) -> bool:
         """Whether a network must be built, or analytic costs are enough."""
-        return not self.reads <= {"costs"}
+        return not self.reads <= ANALYTIC
 
     @property
     def needs_teacher(self) -> bool:

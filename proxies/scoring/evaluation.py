@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import zip_longest
+from operator import attrgetter
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from zcbench.datasets.inputs import tensors_of
 from zcbench.errors import BatchError, ProtocolError, ZcbenchError, message
-from zcbench.proxies.passes.plan import collect
+from zcbench.proxies.passes.plan import analytic, collect
 from zcbench.proxies.passes.values import Thin
 from zcbench.proxies.scoring.contract import Proxy, select
 from zcbench.proxies.scoring.inputs import minibatch, on_network
@@ -26,8 +27,10 @@ from zcbench.proxies.signals.objective import Function, Loss
 from zcbench.proxies.signals.outputs import Output
 from zcbench.proxies.signals.read_only import HINT, refused_by
 from zcbench.proxies.signals.signals import Minibatch, NetworkCosts, Signals, own_copy
+from zcbench.proxies.signals.table import ANALYTIC
 from zcbench.streams import exclusive, own_randomness, seed_everything
 
+_VERSION = attrgetter("_version")
 _NO_DECOMPOSITION: type[RuntimeError] = vars(torch.linalg)["LinAlgError"]  # exported, but not declared so
 
 
@@ -202,24 +205,25 @@ def evaluate(
         names = ", ".join(item.name for item in chosen if item.needs_teacher)
         raise ProtocolError(f"{names} compare with a teacher, and none is given. Give teacher=, or leave them out.")
     if network is None:
-        if reads - {"costs"} or costs is None:
+        if reads - ANALYTIC or costs is None:
             raise ProtocolError("No network is given. Only proxies that read costs alone can do without, given costs=.")
         batch = checked if all(item.is_own for item in chosen) else own_copy(checked)
-        return _without_network(chosen, Signals({"costs": costs}, batch, reads), seed, timeout)
+        return _without_network(chosen, Signals(analytic(costs), batch, reads), seed, timeout)
     checked = on_network(network, checked)
     student = TeacherSignals(teacher, output=read) if isinstance(teacher, nn.Module) else teacher
 
-    def fresh_signals() -> tuple[Signals, list[Tensor]]:
+    def fresh_signals() -> Signals:
         signals = collect(network, own_copy(checked), reads, costs=costs, thin=thin, seed=seed, timeout=timeout)
         if student is not None and "teacher" in reads:
             signals.meet(_taught(signals, student, checked, _teacher_reads(chosen)))
-        return signals, list(signals.tensors())
+        return signals
 
     teaches = any(item.needs_teacher and not item.is_own for item in chosen)
     isolation = Isolation(network, student.network if student is not None and teaches else None, checked.images)
     with exclusive(), borrowed(network, read):
-        (signals, shared), scores = fresh_signals(), []
+        signals, scores = fresh_signals(), []
         for item in chosen:
+            shared = list(signals.view(item.reads).tensors())
             before = _written(shared, item)
             scores.append(_score(item, signals, isolation, seed, timeout))
             if _written(shared, item) != before:
@@ -228,7 +232,7 @@ def evaluate(
                     scores[-1] = scores[-1]._replace(value=math.nan, status="changed_network", reason=reason)
                 if student is not None:
                     student.forget()
-                signals, shared = fresh_signals()
+                signals = fresh_signals()
         return scores
 
 
@@ -243,7 +247,7 @@ def _without_network(chosen: Sequence[Proxy], signals: Signals, seed: int, timeo
 
 def _written(tensors: Iterable[Tensor], item: Proxy) -> object:
     """A value that changes when ``item`` writes to a tensor: versions for zcbench's own proxies, bytes for others."""
-    return sum(tensor._version for tensor in tensors) if item.is_own else marks(tensors)
+    return sum(map(_VERSION, tensors)) if item.is_own else marks(tensors)
 
 
 def _taught(student: Signals, teacher: TeacherSignals, batch: Minibatch, reads: frozenset[str]) -> Signals:

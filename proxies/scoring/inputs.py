@@ -1,13 +1,15 @@
 """Checks of the network and the batch that are scored."""
 
 import inspect
+from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zcbench.datasets.batches import Batch, parts
 from zcbench.datasets.inputs import Given, Inputs, checked_inputs
 from zcbench.errors import BatchError
+from zcbench.hooks.modes import modules_of
 from zcbench.proxies.signals.objective import Loss, Objective
 from zcbench.proxies.signals.signals import Minibatch
 
@@ -30,11 +32,14 @@ def on_network(network: nn.Module, batch: Minibatch) -> Minibatch:
         BatchError: a part of the network has no values, being on the meta device or lazy, or can have no gradients, or
             hides its layers; or the network has other names for its inputs.
     """
-    for module in network.modules():
+    modules = modules_of(network)
+    for module in modules:
         _refuse_module(module)
-    _refuse_state(network)
+    parameters = [p for module in modules for p in module._parameters.values() if p is not None]
+    buffers = [b for module in modules for b in module._buffers.values() if b is not None]
+    _refuse_state(network, [*parameters, *buffers])
     batch = batch._replace(images=_named(network, batch.images))
-    parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
+    parameter = next((p for p in parameters if p.is_floating_point()), None)
     if parameter is None:
         return batch
     device, dtype = parameter.device, parameter.dtype
@@ -79,9 +84,8 @@ def _refuse_module(module: nn.Module) -> None:
         raise BatchError(f"{type(module).__name__} copies its network. Give the network itself, its .module.")
 
 
-def _refuse_state(network: nn.Module) -> None:
+def _refuse_state(network: nn.Module, state: Sequence[Tensor]) -> None:
     """Refuse parameters and buffers that have no values, or take part in no gradient."""
-    state = [*network.parameters(), *network.buffers()]
     if any(nn.parameter.is_lazy(tensor) for tensor in state):
         raise BatchError(
             f"{type(network).__name__} has lazy layers, whose weights have no shape yet. Call it once on the images."

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import disable_saved_tensors_hooks
-from torch.func import functional_call
 
 from zcbench.datasets.inputs import Given, Inputs
 from zcbench.hooks.functions import Args
-from zcbench.hooks.modes import training
+from zcbench.hooks.modes import modules_of, named_modules_of, training
+from zcbench.hooks.weights import named_state
 from zcbench.proxies.signals.errors import NotApplicable
 from zcbench.proxies.signals.outputs import Output
 from zcbench.streams import own_randomness
@@ -23,19 +24,22 @@ def borrowed(network: nn.Module, output: Output | None = None) -> Iterator[nn.Mo
     Within the block it is called with one argument, a tensor or `Inputs`, and returns what ``output`` reads.
 
     Within the block gradients are recorded and numbers have the network's own type, also where the caller has switched
-    gradients off or automatic casts on. Parameters and their ``grad`` are never written to by the passes, whose buffers
-    `same_buffers` restores; a proxy that reads the network itself is checked by `zcbench.proxies.scoring.isolation`.
+    gradients off or automatic casts on. Parameters and their ``grad`` are never written to by the passes, and buffers
+    are `put_back` after each; a proxy that reads the network itself is checked by `zcbench.proxies.scoring.isolation`.
     """
-    flags = [(p, p.requires_grad) for p in network.parameters() if p.is_floating_point() or p.is_complex()]
+    parameters = list(named_state(network).values())
+    flags = [(p, p.requires_grad) for p in parameters if p.is_floating_point() or p.is_complex()]
     with own_randomness(), torch.inference_mode(False), torch.enable_grad(), _without_autocast(network):
         try:
             with training(network), _one_in_one_out(network, output or Output()):
-                for parameter, _ in flags:
-                    parameter.requires_grad_(True)
+                for parameter, flag in flags:
+                    if not flag:
+                        parameter.requires_grad_(True)
                 yield network
         finally:
             for parameter, flag in flags:
-                parameter.requires_grad_(flag)
+                if parameter.requires_grad is not flag:
+                    parameter.requires_grad_(flag)
 
 
 @contextmanager
@@ -73,24 +77,30 @@ def same_buffers(network: nn.Module) -> Iterator[None]:
         put_back(buffers)
 
 
-Buffers = list[tuple[nn.Module, str, Tensor, Tensor]]
+class Buffer(NamedTuple):
+    """A buffer: whose it is, its name, itself, and a copy of its values."""
+
+    module: nn.Module
+    name: str
+    tensor: Tensor
+    copy: Tensor
 
 
-def copied_buffers(network: nn.Module) -> Buffers:
-    """Every buffer: whose it is, its name, itself, and a copy; a forward pass may write to it or put another there."""
+def copied_buffers(network: nn.Module) -> list[Buffer]:
+    """Every buffer; a forward pass may write to it or put another there."""
     return [
-        (module, name, buffer, buffer.clone())
-        for module in network.modules()
+        Buffer(module, name, buffer, buffer.clone())
+        for module in modules_of(network)
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
 
 
-def put_back(buffers: Buffers) -> None:
+def put_back(buffers: list[Buffer]) -> None:
     """Let every buffer be in its place again, with the values that it had when it was copied."""
     with torch.no_grad():
-        for module, name, buffer, copy in buffers:
-            module._buffers[name] = buffer.copy_(copy)
+        for module, name, tensor, copy in buffers:
+            module._buffers[name] = tensor.copy_(copy)
 
 
 RECOMPUTED = (
@@ -108,17 +118,29 @@ def with_state(network: nn.Module, state: Mapping[str, Tensor], images: Given) -
     Raises:
         NotApplicable: the network would compute maps anew in a backward pass, when it has its own weights again.
     """
-    names = {id(tensor): name for name, tensor in [*network.named_parameters(), *network.named_buffers()]}
-    places = {
-        f"{path}.{key}" if path else key: state[name]
-        for path, module in network.named_modules()
-        for key, tensor in [*module._parameters.items(), *module._buffers.items()]
-        if (name := names.get(id(tensor), "")) in state
-    }
     try:
-        with disable_saved_tensors_hooks(RECOMPUTED):
-            return functional_call(network, places, (images,), tie_weights=False)
+        with disable_saved_tensors_hooks(RECOMPUTED), _replaced(network, state):
+            return network(images)
     except RuntimeError as error:
         if RECOMPUTED in str(error):
             raise NotApplicable(RECOMPUTED) from None
         raise
+
+
+@contextmanager
+def _replaced(network: nn.Module, state: Mapping[str, Tensor]) -> Iterator[None]:
+    names: dict[int, str] = {}
+    own: list[tuple[dict[str, Any], str, Tensor]] = []
+    for path, module in named_modules_of(network):
+        places: tuple[dict[str, Any], ...] = module._parameters, module._buffers
+        for kept in places:
+            for key, tensor in kept.items():
+                if tensor is not None and names.setdefault(id(tensor), f"{path}.{key}" if path else key) in state:
+                    own.append((kept, key, tensor))
+    try:
+        for kept, key, tensor in own:
+            kept[key] = state[names[id(tensor)]]
+        yield
+    finally:
+        for kept, key, tensor in own:
+            kept[key] = tensor

@@ -21,11 +21,14 @@ class Signal(Generic[T]):
         labelled: whether its value depends on the labels.
         wide: whether it is a sum over weights: values of half precision are converted to float32 before they are
             added up.
+        analytic: whether a space knows its value without a network.
     """
 
-    def __init__(self, what: str, *parts: str, labelled: bool = False, wide: bool = False) -> None:
+    def __init__(
+        self, what: str, *parts: str, labelled: bool = False, wide: bool = False, analytic: bool = False
+    ) -> None:
         self.what = self.__doc__ = what
-        self.parts, self.labelled, self.wide = parts, labelled, wide
+        self.parts, self.labelled, self.wide, self.analytic = parts, labelled, wide, analytic
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:

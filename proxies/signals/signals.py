@@ -1,8 +1,9 @@
 """The signals of one untrained network and one batch, which proxies read."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from time import perf_counter
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from zcbench.proxies.signals.objective import Objective
 from zcbench.proxies.signals.read_only import read_only
 from zcbench.proxies.signals.signal import Signal
 
+R = TypeVar("R")
 Weights = Mapping[str, Tensor]
 Maps = tuple[Tensor, ...]
 Pair = tuple[Tensor, Tensor]
@@ -111,7 +113,10 @@ class Signals:
         alone: whether all views share no memory with others.
     """
 
-    costs = Signal[NetworkCosts]("parameters, MACs and convolutions; analytic where the space knows them", "count")
+    size = Signal[int]("number of parameters; analytic where the space knows it", analytic=True)
+    costs = Signal[NetworkCosts](
+        "parameters, MACs and convolutions; analytic where the space knows them", "count", analytic=True
+    )
     parameters = Signal[Weights]("weights of the convolutions and linear layers, by name", wide=True)
     targets = Signal[Tensor]("labels of the batch as they were given, (B, ...)", labelled=True)
     labels = Signal[Tensor]("class indices of the batch, (B,)", "forward", labelled=True)
@@ -126,7 +131,7 @@ class Signals:
     stages = Signal[Maps]("last feature map of each spatial size, from block to block, (B, C, H, W) each", "forward")
     embedding = Signal[Tensor]("input of the last linear layer, (B, C)", "forward")
     classifier = Signal[Tensor]("weight of the last linear layer, (N, C)", "forward")
-    #: In order of execution; calls on the same tensor share one object.
+    #: In order of execution, the units in any order; calls on the same tensor share one object.
     relu_codes = Signal[Maps]("for each ReLU call the units that are active, boolean (B, D)", "forward")
     #: Bit i of a unit is its sign for image i. Calls on the same tensor share one object.
     unit_patterns = Signal[Maps](
@@ -203,7 +208,7 @@ class Signals:
         self._values: Mapping[str, object] = values
         self._reads = frozenset(reads)
         self._parts = parts or {}
-        self._batch = batch
+        self._batch, self._saved = batch, 0.0
         self.images = batch.images
 
     def view(self, reads: Iterable[str], *, alone: bool = False) -> "Signals":
@@ -212,10 +217,23 @@ class Signals:
         memory = {} if alone else self.memory
         return Signals(self._values, self._batch, reads, self._parts, memory, alone=alone)
 
+    def once(self, key: Hashable, work: Callable[[], R]) -> R:
+        """Result of ``work``, which all proxies that ask for ``key`` share."""
+        if key not in self.memory:
+            start = perf_counter()
+            self.memory[key] = work(), perf_counter() - start
+            return cast(tuple[R, float], self.memory[key])[0]
+        result, seconds = cast(tuple[R, float], self.memory[key])
+        self._saved += seconds
+        return result
+
     def seconds(self) -> float:
-        """Seconds of the passes behind these signals, each counted once, as if nothing else shared them."""
+        """Seconds of the passes and shared results behind these signals, each counted once, as if nothing shared them.
+
+        The results are those of `once` that others have computed before.
+        """
         parts = {part for name in self._reads for part in DECLARED[name].parts}
-        return sum(self._parts.get(part, 0.0) for part in parts)
+        return self._saved + sum(self._parts.get(part, 0.0) for part in parts)
 
     def forward_error(self) -> BaseException | None:
         """The error of the network's forward pass; None if it succeeded."""

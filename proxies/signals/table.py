@@ -17,6 +17,9 @@ LABELLED = frozenset(name for name, signal in DECLARED.items() if signal.labelle
 #: Signals that are sums over weights: values of half precision are added up in float32, or most digits would be lost.
 WIDE = frozenset(name for name, signal in DECLARED.items() if signal.wide)
 
+#: Signals that a space knows of an architecture without its network.
+ANALYTIC = frozenset(name for name, signal in DECLARED.items() if signal.analytic)
+
 
 def needing(part: str) -> frozenset[str]:
     """The signals that need a part of the passes."""

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,27 @@ def torch_stream(*key: object, device: "str | torch.device" = "cpu") -> "torch.G
     import torch  # here, so that a list of names starts without it
 
     return torch.Generator(device=device).manual_seed(derive(*key))
+
+
+def seed_torch(seed: int) -> None:
+    """Set PyTorch's global generators, as ``torch.manual_seed`` does.
+
+    That one notes the stack of its caller for each kind of accelerator that this build of PyTorch might have.
+    """
+    import torch
+
+    if _has_accelerator():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
+@cache
+def _has_accelerator() -> bool:
+    import torch
+
+    kinds = (getattr(torch, name, None) for name in ("cuda", "xpu", "mtia"))
+    return torch.backends.mps.is_available() or any(kind is not None and kind.is_available() for kind in kinds)
 
 
 _lock = threading.RLock()
@@ -72,7 +94,7 @@ def seeded(*key: object) -> Iterator[None]:
     import torch
 
     with exclusive(), torch.random.fork_rng():
-        torch.manual_seed(derive(*key))
+        seed_torch(derive(*key))
         yield
 
 
@@ -92,9 +114,7 @@ def own_randomness() -> Iterator[None]:
 
 def seed_everything(*key: object) -> None:
     """Set the global generators to the stream of ``key``; only inside `own_randomness`."""
-    import torch
-
     seed = derive(*key)
-    torch.manual_seed(seed)
+    seed_torch(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
     random.seed(seed)

@@ -22,6 +22,7 @@ from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.run import score_run
 from zcbench.proxies import REGISTRY, TeacherSignals, evaluate
 from zcbench.runtime.execution import Execution
+from zcbench.runtime.memory import keep_freed
 from zcbench.streams import numpy_stream
 
 ARCHS = {
@@ -71,6 +72,7 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
 @pytest.fixture(params=ARCHS, scope="module")
 def setting(request):
     torch.set_num_threads(1)
+    keep_freed()  # as a worker does
     space = spaces.get("nasbench201")
     arch = ARCHS[request.param]
     network, teacher = space.build(arch, seed=0), TeacherSignals(space.build(ARCHS["all 3x3"], seed=1))

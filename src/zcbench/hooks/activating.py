@@ -29,7 +29,7 @@ def _activate(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obj
     rectified = rectifies(func, args, kwargs)
     if rectified or func is F.gelu:
         record.tell_units(argument(0, "input", args, kwargs), rectified=rectified)
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     if isinstance(result, _OUTPUTS):
         before = getattr(args[0], "shape", None) if args and func in axes.MOVES else None
         record.follow(func, args, kwargs, result, before)
@@ -40,7 +40,7 @@ def _activate(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obj
 
 def _compare(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     """Call a comparison, and note one with 0."""
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     record.follow(func, args, kwargs, result, None)
     if len(args) == 2 and isinstance(args[0], Tensor) and is_zero(args[1]) and isinstance(result, Tensor):
         result.__dict__[MASK] = (args[0], func in ABOVE)
@@ -52,7 +52,7 @@ def _mask(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     source = _rectified(func, args)
     if source is not None:
         record.tell_units(source, rectified=True)
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     record.follow(func, args, kwargs, result, None)
     if source is not None:
         record.tell_layers(result)

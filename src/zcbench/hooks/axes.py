@@ -27,7 +27,7 @@ class Images(NamedTuple):
 
     def first(self, tensor: Tensor, size: int) -> Tensor:
         """The tensor with the images on axis 0, axes that were joined with them on axis 1, and all other axes."""
-        moved = tensor.movedim(self.axis, 0)
+        moved = tensor.movedim(self.axis, 0) if self.axis else tensor
         if self.outer == self.inner == 1:
             return moved
         split = moved.reshape(self.outer, size, self.inner, *moved.shape[1:])

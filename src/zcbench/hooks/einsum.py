@@ -18,14 +18,14 @@ def _einsum(record: Record, func: Function, args: Args, kwargs: Kwargs) -> objec
     plain = isinstance(args[0], str) and "." not in args[0]
     data = next((place for place, trace in enumerate(traced) if trace is not None), None)
     if not plain or data is None or len(operands) > 2:
-        result = func(*args, **kwargs)
+        result = record.call(func, args, kwargs)
         record.follow(func, args, kwargs, result, None)
         return result
     labels, written = einsum_axes(args[0])
     place = None if len(operands) == 1 or None not in traced else 1 - data
     origin = None if place is None else weight_origin(record, operands[place])
     if origin is None or place is None:
-        result = func(*args, **kwargs)
+        result = record.call(func, args, kwargs)
         if None not in traced and len(operands) == 2:
             record.attend(result, *operands, places=_placed_images(labels[data], traced[data], written))
         else:
@@ -36,7 +36,7 @@ def _einsum(record: Record, func: Function, args: Args, kwargs: Kwargs) -> objec
     transposed = given.ndim == 2 and len(fresh) == 1 and labels[place].index(fresh[0]) == 1
     entry = record.weights.add(given, origin, "linear", outputs, transposed)
     stands = [record.stand_in(entry, given) if index == place else part for index, part in enumerate(operands)]
-    result = func(args[0], *stands)
+    result = record.call(func, (args[0], *stands), {})
     channel = written.index(fresh[0]) if len(fresh) == 1 and fresh[0] in written else None
     _place(record, result, operands[data], labels[data], written, channel, func, layer=True)
     return record.called(entry, operands[data], result)

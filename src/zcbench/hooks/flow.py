@@ -11,7 +11,7 @@ from zcbench.datasets.inputs import Given, tensors_of
 from zcbench.hooks import axes
 from zcbench.hooks.axes import FIRST, Images
 from zcbench.hooks.functions import SOFTMAXES, Args, Function, Kwargs, argument, functions
-from zcbench.hooks.trace import KEY, Last, Trace, is_map, sides, trace_of
+from zcbench.hooks.trace import KEY, Last, Trace, is_map, sides, traced
 from zcbench.hooks.weights import Origin, WeightTable
 
 Sources = list[tuple[Tensor, Trace]]
@@ -24,6 +24,8 @@ SUMS: frozenset[Function] = functions(
     *(torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__, torch.sub, Tensor.sub)
 )
 SHAPES: frozenset[Function] = axes.RESHAPES | axes.COPIES | (frozenset(axes.MOVES) - frozenset(axes.REDUCTIONS))
+#: Functions after which an axis may lie elsewhere, or have other entries.
+_MOVING: frozenset[Function] = axes.RESHAPES | frozenset(axes.MOVES) | frozenset(axes.ALONG)
 #: Functions that take a part of a tensor.
 CROPS: frozenset[Function] = functions(
     *(Tensor.__getitem__, torch.narrow, Tensor.narrow, torch.chunk, Tensor.chunk, torch.split, Tensor.split),
@@ -54,7 +56,7 @@ class Flow:
 
     def follow(self, func: Function, args: Args, kwargs: Kwargs, result: object, before: Sequence[int] | None) -> None:
         """Give the outputs of a function their traces; ``before`` is the shape of its first argument."""
-        sources = [(tensor, trace) for tensor in tensors_in(args, kwargs) if (trace := trace_of(tensor)) is not None]
+        sources = traced(args, kwargs)
         if len(sources) > 1 and func in _LIKE:
             sources = sources[:1]
         outputs = [result] if isinstance(result, Tensor) else list(tensors_in((result,), {}))
@@ -62,14 +64,12 @@ class Flow:
             self._follow_parameters(func, args, kwargs, outputs)
             return
         for output in outputs:
-            source, trace = (
-                max(sources, key=lambda pair: _suits(pair[0], pair[1], output)) if len(sources) > 1 else sources[0]
-            )
+            source, trace = sources[0] if len(sources) == 1 else _most_suitable(sources, output)
             images, channels = _axes(self.size, func, args, kwargs, source, trace, output, before)
             new = self.trace(output, images, None if _disagree(sources, output) else channels)
             shape = before if before is not None and source is args[0] else source.shape
             new.split = _splits(trace, func, shape, output.shape) or (trace.split and len(shape) == output.ndim)
-            new.mixed = _reduces_images(func, trace, images)
+            new.mixed = images is None and _reduces_images(func, trace)
             self.settle(new, output, sources, func)
             if func in POOLS and new.last is None and _evenly(func, args, kwargs, source, output):
                 new.averaged = Last(source, source._version, trace)
@@ -198,6 +198,10 @@ def _axes(
 ) -> tuple[Images | None, int | None]:
     """Where images and channels lie in an output of a function."""
     shape = source.shape if before is None or source is not args[0] else before
+    if func not in _MOVING:
+        if output.ndim == len(shape):
+            return trace.images, trace.channels
+        return through(axes.aligned(len(shape), output.ndim), trace)
     if func in axes.RESHAPES:
         images, channels = trace.images, trace.channels
         images = images and axes.reshaped_images(images, size, shape, output.shape)
@@ -234,10 +238,16 @@ def through(places: axes.Places, trace: Trace) -> tuple[Images | None, int | Non
     return where, None if channels is None else axes.placed(channels, places)
 
 
-def _suits(tensor: Tensor, trace: Trace, output: Tensor) -> tuple[bool, ...]:
-    """How well a source determines the axes of an output."""
-    whole = not trace.grid and tensor.shape == output.shape
-    return tensor.ndim == output.ndim, trace.images is not None, trace.channels is not None, whole
+def _most_suitable(sources: Sources, output: Tensor) -> tuple[Tensor, Trace]:
+    """The first of the sources that determine the axes of an output best."""
+    shape = output.shape
+
+    def suits(pair: tuple[Tensor, Trace]) -> tuple[bool, ...]:
+        own, trace = pair[0].shape, pair[1]
+        whole = not trace.grid and own == shape
+        return len(own) == len(shape), trace.images is not None, trace.channels is not None, whole
+
+    return max(sources, key=suits)
 
 
 def _disagree(sources: Sources, output: Tensor) -> bool:
@@ -280,9 +290,9 @@ def _passes(func: Function, args: Args, kwargs: Kwargs) -> bool:
     return not argument(2, "training", args, kwargs, True) or argument(1, "p", args, kwargs, 0.5) == 0
 
 
-def _reduces_images(func: Function, trace: Trace, images: Images | None) -> bool:
-    """Whether a reduction adds images up, as a normalisation of the network's own does."""
-    return func in axes.REDUCTIONS and trace.images is not None and images is None
+def _reduces_images(func: Function, trace: Trace) -> bool:
+    """Whether a reduction without images in its result adds them up, as a normalisation of the network's own does."""
+    return func in axes.REDUCTIONS and trace.images is not None
 
 
 def _evenly(func: Function, args: Args, kwargs: Kwargs, source: Tensor, output: Tensor) -> bool:

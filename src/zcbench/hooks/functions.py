@@ -12,6 +12,13 @@ Function = Callable[..., Any]
 #: Arguments of a call of any function of PyTorch, by position and by keyword.
 Args = tuple[Any, ...]
 Kwargs = Mapping[str, Any]
+#: Calls a function with its arguments, or another one in its place.
+Caller = Callable[[Function, Args, Kwargs], Any]
+
+
+def call(func: Function, args: Args, kwargs: Kwargs) -> Any:
+    """Call a function as it is."""
+    return func(*args, **kwargs)
 
 
 def functions(*given: object) -> frozenset[Function]:

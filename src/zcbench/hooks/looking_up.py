@@ -24,17 +24,17 @@ def _look_up(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obje
     indices, given = argument(0, "input", args, kwargs), argument(1, "weight", args, kwargs)
     trace, origin = trace_of(indices), record.origin(given)
     if trace is None or origin is None:
-        result = func(*args, **kwargs)
+        result = record.call(func, args, kwargs)
         record.follow(func, args, kwargs, result, None)
         return result
     if argument(3, "max_norm", args, kwargs) is not None:
         raise Unrecorded("The network has an embedding with max_norm, which writes to its weight. Leave max_norm out.")
     entry = record.weights.add(given, origin, "linear", given.shape[1], True)
-    padding, frequency = (
-        argument(2, "padding_idx", args, kwargs),
-        argument(5, "scale_grad_by_freq", args, kwargs, False),
-    )
-    result = func(indices, record.stand_in(entry, given), padding, scale_grad_by_freq=frequency)  # not sparse
+    options = {
+        "padding_idx": argument(2, "padding_idx", args, kwargs),
+        "scale_grad_by_freq": argument(5, "scale_grad_by_freq", args, kwargs, False),
+    }
+    result = record.call(func, (indices, record.stand_in(entry, given)), options)  # not sparse
     found = result if record.lookups is None else record.lookups(result)
     new = record.trace(found, trace.images, found.ndim - 1)
     record.settle(new, found, [(indices, trace)], func, layer=True)
@@ -58,7 +58,7 @@ def _look_up_bag(record: Record, func: Function, args: Args, kwargs: Kwargs) -> 
 
 def _one_hot(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     """Write whole numbers as vectors with a one."""
-    result: Tensor = func(*args, **kwargs)
+    result: Tensor = record.call(func, args, kwargs)
     source = argument(0, "tensor", args, kwargs)
     trace = trace_of(source)
     if trace is not None:

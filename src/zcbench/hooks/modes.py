@@ -1,10 +1,32 @@
-"""Training and evaluation mode of a network, set for a while."""
+"""The modules of a network, and its training and evaluation mode, set for a while."""
 
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
+
+
+def modules_of(network: nn.Module) -> list[nn.Module]:
+    """Every module of a network once, itself first, in the order of ``network.modules()``."""
+    return [module for _, module in named_modules_of(network)]
+
+
+def named_modules_of(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Every module of a network once, with its path, in the order of ``network.named_modules()``.
+
+    PyTorch's own walk hands each module up through a generator for every level above it.
+    """
+    found: dict[nn.Module, str] = {}
+    waiting: list[tuple[str, nn.Module]] = [("", network)]
+    while waiting:
+        path, module = waiting.pop()
+        if module not in found:
+            found[module] = path
+            before = f"{path}." if path else ""
+            parts = reversed(module._modules.items())
+            waiting += [(before + name, part) for name, part in parts if part is not None]
+    return [(path, module) for module, path in found.items()]
 
 
 @contextmanager
@@ -27,13 +49,7 @@ def set_mode(network: nn.Module, mode: bool) -> None:
     A ``train`` method of the network's own is called if it takes a ``mode``, as PyTorch's does; one that does something
     else, such as ``train(self, loader, epochs)``, is left alone and the flags of the modules are set.
     """
-    for module in network.modules():
-        method = type(module).train
-        if method is not nn.Module.train and "mode" not in inspect.signature(method).parameters:
-            for part in network.modules():
-                part.training = mode
-            return
-    network.train(mode)
+    _set_mode(network, modules_of(network), mode)
 
 
 def is_leaf(module: nn.Module) -> bool:
@@ -43,10 +59,22 @@ def is_leaf(module: nn.Module) -> bool:
 
 @contextmanager
 def _in_mode(network: nn.Module, mode: bool) -> Iterator[None]:
-    modes = [(module, module.training) for module in network.modules()]
+    modules = modules_of(network)
+    flags = [module.training for module in modules]
     try:
-        set_mode(network, mode)
+        _set_mode(network, modules, mode)
         yield
     finally:
-        for module, flag in modes:
-            module.training = flag
+        for module, flag in zip(modules, flags):
+            if module.training is not flag:
+                module.training = flag
+
+
+def _set_mode(network: nn.Module, modules: list[nn.Module], mode: bool) -> None:
+    own = [method for module in modules if (method := type(module).train) is not nn.Module.train]
+    if own and all("mode" in inspect.signature(method).parameters for method in own):
+        network.train(mode)
+        return
+    for module in modules:
+        if module.training is not mode:
+            module.training = mode

@@ -11,7 +11,7 @@ from zcbench.hooks.trace import trace_of
 
 def _normalise(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     _note_norm(record, func, args, kwargs)
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     record.follow(func, args, kwargs, result, None)
     trace = trace_of(result)
     if trace is not None:
@@ -20,7 +20,7 @@ def _normalise(record: Record, func: Function, args: Args, kwargs: Kwargs) -> ob
         elif len(argument(1, "normalized_shape", args, kwargs)) == 1:
             trace.channels = result.ndim - 1
         trace.tokens = trace.tokens or result.ndim == 3
-        if record.is_itself(trace, result, [], func, False):
+        if (trace.last is not None or trace.hidden) and record.is_itself(trace, result, [], func, False):
             trace.last, trace.hidden = None, 0
     record.tell_layers(result)
     return result
@@ -42,7 +42,7 @@ def _note_norm(record: Record, func: Function, args: Args, kwargs: Kwargs) -> No
 
 def _soften(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     """Call a softmax: of the scores of an attention it gives the weights."""
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     record.follow(func, args, kwargs, result, None)
     trace, keys = trace_of(argument(0, "input", args, kwargs)), argument(1, "dim", args, kwargs)
     if trace is not None and trace.scores and keys is not None:
@@ -52,7 +52,7 @@ def _soften(record: Record, func: Function, args: Args, kwargs: Kwargs) -> objec
 
 def _attended(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     """Call a scaled dot-product attention."""
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     operands = [argument(place, name, args, kwargs) for place, name in enumerate(("query", "key", "value"))]
     record.attend(result, *operands)
     record.tell_attention(operands[0], -1, lambda: attention_weights(*args, **kwargs))
@@ -90,7 +90,7 @@ def attention_weights(
 
 def _write(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     """Call a function that writes a tensor into another."""
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     target, value = args[0], args[-1]
     trace, own = trace_of(value), trace_of(target)
     if trace is not None:

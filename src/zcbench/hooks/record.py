@@ -12,7 +12,7 @@ from zcbench.datasets.inputs import Given
 from zcbench.errors import ZcbenchError
 from zcbench.hooks.axes import Images
 from zcbench.hooks.flow import Flow, tensors_in
-from zcbench.hooks.functions import Args, Function, Kwargs, argument
+from zcbench.hooks.functions import Args, Caller, Function, Kwargs, argument, call
 from zcbench.hooks.products import channel_axis, kept
 from zcbench.hooks.trace import KEY, Call, Head, Trace, trace_of
 from zcbench.hooks.weights import Weight
@@ -62,6 +62,7 @@ class Record(Flow, TorchFunctionMode):
         layers: called with the output of every layer and activation function, its images and its channels.
         replace: may return another tensor for a weight that is no whole parameter.
         lookups: gives the vectors in place of those that an embedding looks up.
+        through: calls every function, see `zcbench.hooks.rewrites.Calling`.
         roles: whether `biases`, `scales`, `gains` and `used` are filled.
         copies: whether the last map is copied, because the network overwrites it later.
     """
@@ -77,6 +78,7 @@ class Record(Flow, TorchFunctionMode):
         layers: LayerCallback | None = None,
         replace: Callable[[Weight], Tensor | None] | None = None,
         lookups: Callable[[Tensor], Tensor] | None = None,
+        through: Caller = call,
         roles: bool = False,
         copies: bool = False,
     ) -> None:
@@ -87,7 +89,7 @@ class Record(Flow, TorchFunctionMode):
         self.gains: set[str] = set()
         self.used: set[str] = set()
         self.attention: set[str] = set()
-        self.roles = roles
+        self.call, self.roles = through, roles
         self._calls, self._biased, self._layers = calls, biased, layers
         self._functions = functions or FunctionCallbacks()
         self._replace, self.lookups = replace, lookups
@@ -138,12 +140,14 @@ class Record(Flow, TorchFunctionMode):
         trace, before = trace_of(result), trace_of(source)
         if trace is None:
             return result
-        call = Call(trace.order, entry, source, result, trace.images, -1 if trace.channels is None else trace.channels)
         trace.head, trace.origin = Head(trace.order, entry, source, tuple(result.shape)), entry.name
         if before is not None and before.attended:
             self.attention.add(entry.name)
         self.tell_layers(result)
-        replaced = self._calls(call) if self._calls is not None else None
+        if self._calls is None:
+            return result
+        channels = -1 if trace.channels is None else trace.channels
+        replaced = self._calls(Call(trace.order, entry, source, result, trace.images, channels))
         if replaced is None:
             return result
         replaced.__dict__[KEY] = trace
@@ -167,9 +171,10 @@ class Record(Flow, TorchFunctionMode):
 
     def tell_units(self, source: object, *, rectified: bool) -> None:
         """Call the callback for ReLUs and GELUs with the input of one."""
-        trace = trace_of(source)
-        if self._functions.units is not None and trace is not None and isinstance(source, Tensor):
-            self._functions.units(source, trace.images, rectified)
+        units = self._functions.units
+        trace = None if units is None else trace_of(source)
+        if units is not None and trace is not None and isinstance(source, Tensor):
+            units(source, trace.images, rectified)
 
     def tell_attention(self, scores: object, keys: int, weights: Callable[[], Tensor]) -> None:
         """Call the callback for attentions with the weights of one, which has its images where ``scores`` has them."""
@@ -179,7 +184,7 @@ class Record(Flow, TorchFunctionMode):
 
     def tell_layers(self, result: object) -> None:
         """Call the callback for layers with the output of one."""
-        trace = trace_of(result)
+        trace = None if self._layers is None else trace_of(result)
         if self._layers is not None and trace is not None and isinstance(result, Tensor):
             self._layers(result, trace.images, trace.channels, trace.order)
 

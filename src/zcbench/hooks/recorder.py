@@ -63,7 +63,7 @@ class Recorder(Record):
             before = getattr(args[0], "shape", None) if args else None
         elif isinstance(func, _OPERATORS):
             self._refuse_operator(func, args, kwargs)
-        result = func(*args, **kwargs)
+        result = self.call(func, args, kwargs)
         if isinstance(result, _OUTPUTS):
             self.follow(func, args, kwargs, result, before)
             mask = args[0].__dict__.get(activating.MASK) if args and isinstance(args[0], Tensor) else None

@@ -13,7 +13,7 @@ def _recur(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object
     packed = isinstance(args[1], Tensor) and isinstance(args[3], list | tuple)
     for tensor in args[3] if packed else args[2]:
         _note_recurrent(record, tensor)
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     trace = trace_of(args[0])
     if trace is None:
         record.follow(func, args, kwargs, result, None)
@@ -30,7 +30,7 @@ def _recur(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object
 def _recur_once(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     for tensor in args[2:]:
         _note_recurrent(record, tensor)
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     record.follow(func, args[:1], {}, result, None)
     for output in result if isinstance(result, tuple) else (result,):
         trace = trace_of(output)

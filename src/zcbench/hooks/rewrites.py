@@ -1,7 +1,7 @@
 """Functions that a pass calls in another form: one that can be differentiated twice, or in double precision."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar, TypeGuard
 
 import torch
@@ -10,15 +10,40 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
-from zcbench.hooks.functions import Args, Function, Kwargs
+from zcbench.hooks.functions import Args, Caller, Function, Kwargs, call
 
 _CASTS = frozenset({Tensor.float, Tensor.half, Tensor.bfloat16})
 _CONVERSIONS = frozenset({Tensor.to, Tensor.type, Tensor.type_as})
 _LOW = frozenset({torch.float32, torch.float16, torch.bfloat16})
 
 
-class Replacing(TorchFunctionMode):
-    """Context manager under which methods of the mode are called in place of functions of PyTorch.
+class Calling(TorchFunctionMode):
+    """Calls the functions of PyTorch in its own way: those of a block, as a context manager, or those of a `Recorder`.
+
+    A recorder is given the method `call`. Below a second context manager the recorder's own look at a shape would be
+    a call too.
+
+    Args:
+        then: calls the functions that are left.
+    """
+
+    def __init__(self, then: Caller = call) -> None:
+        super().__init__()
+        self.then = then
+
+    def __torch_function__(
+        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
+    ) -> object:
+        """Call ``func`` in the mode's way."""
+        return self.call(func, args, kwargs or {})
+
+    def call(self, func: Function, args: Args, kwargs: Kwargs) -> object:
+        """Result of ``func``, or of what is called in its place."""
+        return self.then(func, args, kwargs)
+
+
+class Replacing(Calling):
+    """Calls methods of the mode in place of functions of PyTorch.
 
     Attributes:
         replacements: the methods, each with the arguments of the function that it replaces.
@@ -26,15 +51,13 @@ class Replacing(TorchFunctionMode):
 
     replacements: ClassVar[Mapping[Function, Function]] = {}
 
-    def __torch_function__(
-        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
-    ) -> object:
+    def call(self, func: Function, args: Args, kwargs: Kwargs) -> object:
         """Call ``func`` or its replacement."""
         method = self.replacements.get(func)
-        return func(*args, **(kwargs or {})) if method is None else method(self, *args, **(kwargs or {}))
+        return self.then(func, args, kwargs) if method is None else method(self, *args, **kwargs)
 
 
-class _Written(Replacing):
+class Written(Replacing):
     """Functions without a second derivative in PyTorch are written out."""
 
     def _hardsigmoid(self, input: Tensor, inplace: bool = False) -> Tensor:
@@ -44,10 +67,15 @@ class _Written(Replacing):
     replacements: ClassVar[Mapping[Function, Function]] = {F.hardsigmoid: _hardsigmoid}
 
 
+def plain_attention() -> AbstractContextManager[None]:
+    """Within the block attention is computed by functions that have a second derivative."""
+    return sdpa_kernel(SDPBackend.MATH)
+
+
 @contextmanager
 def twice_differentiable() -> Iterator[None]:
     """Within the block attention and hard activations are computed by functions that have a second derivative."""
-    with sdpa_kernel(SDPBackend.MATH), _Written():
+    with plain_attention(), Written():
         yield
 
 
@@ -82,32 +110,32 @@ def check_twice(tensors: Iterable[Tensor]) -> None:
                 nodes.append(other)
 
 
-class _Doubled(TorchFunctionMode):
+class Doubled(Calling):
     """Floating tensors that reach a function in lower precision are cast up; casts down do nothing."""
 
-    def __torch_function__(
-        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
-    ) -> object:
-        kwargs = {name: _wide(value) for name, value in (kwargs or {}).items()}
+    def call(self, func: Function, args: Args, kwargs: Kwargs) -> object:
+        """Call ``func`` with arguments that are cast up."""
+        if kwargs:
+            kwargs = {name: _wide(value) for name, value in kwargs.items()}
         if func in _CASTS:
             return args[0].double()
         if func in _CONVERSIONS and isinstance(args[0], Tensor) and args[0].is_floating_point():
             args = (args[0], *(_wide(part) for part in args[1:]))
-        elif any(_is_low(part) for part in args):
-            args = tuple(_wide(part) for part in args)
-        elif any(isinstance(part, list | tuple) for part in args):
-            args = tuple(_wide_all(part) for part in args)
-        return func(*args, **kwargs)
+        else:
+            for part in args:
+                if part.dtype in _LOW if isinstance(part, Tensor) else isinstance(part, list | tuple):
+                    args = tuple(map(_wide_all, args))
+                    break
+        return self.then(func, args, kwargs)
 
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Within the block new tensors of a forward pass are float64, and constants in lower precision are cast up."""
+    """Within the block new tensors are float64; `Doubled` casts up the others that a forward pass uses."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with _Doubled():
-            yield
+        yield
     finally:
         torch.set_default_dtype(before)
 

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from zcbench.hooks.functions import (
     CELLS,
@@ -18,43 +17,40 @@ from zcbench.hooks.functions import (
     RECURRENT,
     TRANSPOSED,
     Args,
+    Caller,
     Function,
     Kwargs,
     argument,
+    call,
 )
+from zcbench.hooks.rewrites import Calling
 
 
-class Sizes(TorchFunctionMode):
-    """Context manager that counts the called functions: `macs` and `n_convs`.
+class Sizes(Calling):
+    """Counts the called functions: `macs` and `n_convs`.
 
     Multiply-accumulates are those of convolutions, linear maps, recurrences and all other products of tensors, such as
     the two of an attention. Additions, scalings, normalisations and poolings are not counted. A convolution of one
     position with a kernel of size 1 is a linear map and not counted as a convolution.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, then: Caller = call) -> None:
+        super().__init__(then)
         self.macs = self.n_convs = 0
 
-    def __torch_function__(
-        self, func: Function, types: object, args: Args = (), kwargs: Kwargs | None = None
-    ) -> object:
+    def call(self, func: Function, args: Args, kwargs: Kwargs) -> object:
         """Call ``func``, and count it."""
-        kwargs = kwargs or {}
         body = COMPOSITES.get(func)
         if body is not None:
             with self:
                 return body(*args, **kwargs)
-        result = self._call(func, args, kwargs)
+        result = self.then(func, args, kwargs)
         if func in CONVOLUTIONS or func in TRANSPOSED:
             self.n_convs += not _is_linear(args, kwargs)
         counter = _COUNTERS.get(func)
         if counter is not None:
             self.macs += counter(func, args, kwargs, result)
         return result
-
-    def _call(self, func: Function, args: Args, kwargs: Kwargs) -> object:
-        return func(*args, **kwargs)
 
 
 def _is_linear(args: Args, kwargs: Kwargs) -> bool:

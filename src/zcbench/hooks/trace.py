@@ -5,10 +5,11 @@ from typing import NamedTuple
 from torch import Tensor
 
 from zcbench.hooks.axes import Images
-from zcbench.hooks.functions import Args
+from zcbench.hooks.functions import Args, Kwargs
 from zcbench.hooks.weights import Weight
 
 KEY = "_zcbench_trace"
+_LISTS = (list, tuple)
 
 
 class Call(NamedTuple):
@@ -93,8 +94,23 @@ class Trace:
 
 def trace_of(tensor: object) -> Trace | None:
     """The trace of a tensor; None if it does not depend on the images, as far as was seen."""
-    found = tensor.__dict__.get(KEY) if isinstance(tensor, Tensor) else None
-    return found if isinstance(found, Trace) else None
+    if not isinstance(tensor, Tensor):
+        return None
+    found = tensor.__dict__.get(KEY)
+    return found if type(found) is Trace else None
+
+
+def traced(args: Args, kwargs: Kwargs) -> list[tuple[Tensor, Trace]]:
+    """The arguments of a call that depend on the images, those in lists too, with their traces."""
+    found = []
+    for part in (*args, *kwargs.values()) if kwargs else args:
+        if isinstance(part, Tensor):
+            trace = part.__dict__.get(KEY)
+            if type(trace) is Trace:
+                found.append((part, trace))
+        elif isinstance(part, _LISTS):
+            found += [(inner, trace) for inner in part if (trace := trace_of(inner)) is not None]
+    return found
 
 
 def is_map(tensor: Tensor, trace: Trace) -> bool:
@@ -110,6 +126,8 @@ def is_map(tensor: Tensor, trace: Trace) -> bool:
 
 def sides(maps: Tensor, trace: Trace) -> list[int]:
     """Sizes of the spatial axes of a map."""
+    if maps.ndim == 4 and trace.channels == 1:
+        return list(maps.shape[2:])
     other = _axis(trace) if maps.ndim == 3 else 0
     return [size for axis, size in enumerate(maps.shape) if axis not in (other, trace.channels)]
 

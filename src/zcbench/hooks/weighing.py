@@ -44,13 +44,13 @@ def _weigh(record: Record, func: Function, args: Args, kwargs: Kwargs, place: in
     given: Tensor = argument(place, "weight", args, kwargs)
     origin = record.origin(given) if trace_of(given) is None else None
     if origin is None:
-        result = func(*args, **kwargs)
+        result = record.call(func, args, kwargs)
         record.follow(func, args, kwargs, result, None)
         return result
     entry = record.weights.add(given, origin, kind, outputs, False)
     args, kwargs = with_argument(place, "weight", record.stand_in(entry, given), args, kwargs)
     record.note_bias(argument(place + 1, "bias", args, kwargs))
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     return record.weighed(func, args, kwargs, entry, argument(0, "input", args, kwargs), result)
 
 
@@ -62,7 +62,7 @@ def _product(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obje
     pair = trace_of(one), trace_of(other)
     origin = weight_origin(record, other if pair[1] is None else one) if pair.count(None) == 1 else None
     if origin is None:
-        result = func(*args, **kwargs)
+        result = record.call(func, args, kwargs)
         if None not in pair:
             record.attend(result, one, other)
         else:
@@ -78,7 +78,7 @@ def _product(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obje
     args, kwargs = with_argument(place, keyword, record.stand_in(entry, given), args, kwargs)
     if first == 1:
         record.note_bias(argument(0, "input", args, kwargs))
-    result = func(*args, **kwargs)
+    result = record.call(func, args, kwargs)
     return record.weighed(func, args, kwargs, entry, source, result, left)
 
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from zcbench.hooks.modes import named_modules_of
+
 
 class Weight(NamedTuple):
     """A weight of a convolution, a linear map or a recurrence.
@@ -142,5 +144,12 @@ class WeightTable:
 
 
 def named_state(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters of a network by name, each tensor once."""
-    return dict(network.named_parameters())
+    """Parameters of a network by name, each tensor once, as ``network.named_parameters()`` has them."""
+    state: dict[str, Tensor] = {}
+    known: set[int] = set()
+    for path, module in named_modules_of(network):
+        for name, parameter in module._parameters.items():
+            if parameter is not None and id(parameter) not in known:
+                known.add(id(parameter))
+                state[f"{path}.{name}" if path else name] = parameter
+    return state
