@@ -128,8 +128,9 @@ class Records:
             named_state(self._inputs.network),
             self._given,
             calls=None if self.saliency is None else self.saliency.record,
-            biased=self._biased,
-            functions=FunctionCallbacks(self._unit, None if self.attentions is None else self.attentions.record),
+            functions=FunctionCallbacks(
+                self._unit, None if self.attentions is None else self.attentions.record, self._biased
+            ),
             layers=None if self.activations is None else self.activations.record,
             through=Written().call,
             roles=self._inputs.needs_usage,

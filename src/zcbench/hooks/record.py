@@ -33,10 +33,12 @@ class FunctionCallbacks(NamedTuple):
     Attributes:
         units: called with the input of every ReLU and GELU and the place of the images in it.
         attentions: called with the weights of every attention.
+        biases: called with every bias that is added to a call's output by a function of its own.
     """
 
     units: UnitCallback | None = None
     attentions: AttentionCallback | None = None
+    biases: BiasCallback | None = None
 
 
 #: Called after a convolution, linear map, normalisation or activation function, with images, channels and a number.
@@ -57,8 +59,7 @@ class Record(Flow, TorchFunctionMode):
         parameters: the tensors that stand for parameters in this pass, by name.
         images: the images, or other inputs, that the network is called with, batch first.
         calls: called with every `Call` of a weight.
-        biased: called with every bias that is added to a call's output by a function of its own.
-        functions: callbacks for ReLUs, GELUs and attentions.
+        functions: callbacks for ReLUs, GELUs, attentions and added biases.
         layers: called with the output of every layer and activation function, its images and its channels.
         replace: may return another tensor for a weight that is no whole parameter.
         lookups: gives the vectors in place of those that an embedding looks up.
@@ -73,7 +74,6 @@ class Record(Flow, TorchFunctionMode):
         images: Given,
         *,
         calls: CallCallback | None = None,
-        biased: BiasCallback | None = None,
         functions: FunctionCallbacks | None = None,
         layers: LayerCallback | None = None,
         replace: Callable[[Weight], Tensor | None] | None = None,
@@ -90,7 +90,7 @@ class Record(Flow, TorchFunctionMode):
         self.used: set[str] = set()
         self.attention: set[str] = set()
         self.call, self.roles = through, roles
-        self._calls, self._biased, self._layers = calls, biased, layers
+        self._calls, self._layers = calls, layers
         self._functions = functions or FunctionCallbacks()
         self._replace, self.lookups = replace, lookups
 
@@ -196,8 +196,8 @@ class Record(Flow, TorchFunctionMode):
                 continue
             if tensor.numel() == head.weight.outputs and self.origin(tensor) is not None:
                 self.note_bias(tensor)
-                if self._biased is not None:
-                    self._biased(head.number, output if tuple(output.shape) == head.shape else None)
+                if self._functions.biases is not None:
+                    self._functions.biases(head.number, output if tuple(output.shape) == head.shape else None)
 
     def note_used(self, args: Args, kwargs: Kwargs) -> None:
         """Note the parameters among the arguments of a call."""
