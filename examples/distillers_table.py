@@ -109,7 +109,7 @@ def _rows(given: argparse.Namespace) -> list[Row]:
         changed = {"whole": found} | ablations(found)
         rows += [Row(label, ("--distillers", genome.distiller.name)) for label, genome in changed.items()]
     pairs = list(combinations(given.single, 2))
-    drawn = np.random.default_rng(0).choice(len(pairs), given.random_pairs, replace=False)
+    drawn = np.random.default_rng(0).choice(len(pairs), min(len(pairs), given.random_pairs), replace=False)
     return rows + [_balanced(f"random: {', '.join(pairs[i])}", ",".join(pairs[i])) for i in drawn]
 
 

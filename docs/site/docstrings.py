@@ -9,13 +9,15 @@ from formulas import to_mathml
 
 _BLOCK = re.compile(r"^([ \t]*)\.\. math::[ \t]*((?:.*\n?)(?:(?:\1[ \t]+\S.*\n?)|\n(?=\1[ \t]))*)", re.MULTILINE)
 _EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
+_SESSION = re.compile(r"^>>> .*\n?(?:.+\n?)*", re.MULTILINE)
 _INLINE = re.compile(r":math:`([^`]+)`")
 _OPERATOR = re.compile(r"\\operatorname\*?\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
 def formatted(text: str) -> str:
-    """The docstring with its formulas as MathML, and its example in a section that mkdocstrings knows."""
+    """The docstring with its formulas as MathML, and its examples as code."""
     text = _EXAMPLE.sub("Examples:", text)
+    text = _SESSION.sub(lambda found: f"```pycon\n{found[0].rstrip()}\n```\n", text)
     text = _OPERATOR.sub(r"\\mathop{\\text{\1}}", text)
     text = _BLOCK.sub(lambda found: f"{found[1]}$`{' '.join(dedent(found[2]).split())}`$\n", text)
     return to_mathml(_INLINE.sub(r"$`\1`$", text))

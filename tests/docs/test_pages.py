@@ -5,6 +5,7 @@ import importlib
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ def commands(page: Path) -> Iterator[list[str]]:
                 values[name] = value.strip('"').rstrip(";")
             shown = re.sub(r"\$(\w+)", lambda found, known=values: known.get(found[1], found[0]), line)
             if (found := re.match(r"(?:[$] )?(zcbench .*)", shown)) and "…" not in shown:
-                yield shlex.split(found[1], comments=True)[1:]
+                words = shlex.split(found[1], comments=True)[1:]
+                yield list(takewhile(lambda word: word not in ("|", ">", "&&"), words))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
