@@ -113,7 +113,7 @@ def test_a_proxy_that_breaks_the_contract_fails_the_check(tmp_path):
     ("arguments", "message"),
     [
         (["--space", "nasbench301"], "'nasbench301' is no known space. Did you mean 'nasbench201'"),
-        (["--proxies", "sinflow"], "'sinflow' is no known proxy. Did you mean 'synflow'?"),
+        (["--proxies", "sinflow"], "'sinflow' is no known proxy. Did you mean 'synflow'"),
         (["--truth", "nasbench201/cifar11"], "Did you mean"),
         (["--dataset", "cifar"], "'cifar' is no known data set."),
         (["--dataset", "cifar10"], "cifar-10-batches-py"),
