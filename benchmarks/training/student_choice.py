@@ -78,7 +78,7 @@ def read_student(given: str, space: str = "nasbench201") -> Student:
 
     Example:
         >>> read_student("resnet:0").arch, read_student("resnet:resnet20").space
-        ('resnet8', resnet)
+        ('1-1-1@8-8-8-8', resnet)
     """
     if given.endswith(".json"):
         return _from_file(Path(given), space)

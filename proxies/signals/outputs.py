@@ -26,9 +26,7 @@ class Output:
         function: from the return value to a tensor; None for the rule above.
 
     Example:
-        >>> import cloudpickle
-    import torch
-    from zcbench.runtime.parcel import portable
+        >>> import torch
         >>> Output()({"logits": torch.zeros(2, 3), "loss": None}).shape
         torch.Size([2, 3])
         >>> Output(lambda returned: returned["out"])({"out": torch.zeros(2, 3)}).shape
