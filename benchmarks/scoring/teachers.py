@@ -18,6 +18,8 @@ from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.streams import seeded
 
+#: Side of the images that "largest" counts MACs for, where the space takes it.
+_SIDE = 32
 _ELSEWHERE = re.compile(r"(\w+(?:\([^()]*\))?):(.+)")
 
 
@@ -120,16 +122,20 @@ def read_teacher(
 def largest(space: Space) -> str:
     """The architecture with the most MACs, the first of them: a teacher chosen without looking at any accuracy.
 
+    MACs are those of images of 32×32, or of the next size that the space takes.
+
     Raises:
         TeacherError: the space is too large to be listed.
     """
     try:
-        costs = space.costs(space)
+        archs = list(space)
     except SpaceError as error:
         raise TeacherError(
             f"Given the teacher 'largest', for which all of {space.name} would have to be listed: it is too large. "
             f"Expected a teacher by name: one of its architectures, or one of another space as in resnet:resnet56."
         ) from error
+    side = -(-max(_SIDE, space.smallest) // space.multiple) * space.multiple
+    costs = space.costs(archs, image_shape=(3, side, side))
     return str(costs["arch"].iloc[int(costs["macs"].argmax())])
 
 

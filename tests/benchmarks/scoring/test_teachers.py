@@ -97,6 +97,9 @@ def test_each_notation_names_its_teacher(space, archs, file):
     assert read_teacher(archs[0], space, 3) == TeacherChoice(archs[0], 3)
     assert read_teacher("largest", space).arch == largest(space)
     assert read_teacher("s0:largest", space) == TeacherChoice("777", space=spaces.get("s0"))
+    macro = spaces.get("transnas_macro")  # halves the image up to six times, so that 32x32 is refused
+    most = macro.costs(macro, image_shape=(3, 64, 64)).nlargest(1, "macs").arch.item()
+    assert largest(macro) == most
     cell = read_teacher(f"nasbench201(channels=8,cells=2):{archs[1]}", space)
     assert (cell.space.spec, cell.arch) == ("nasbench201(channels=8,cells=2)", archs[1])
     mine = read_teacher(f"{file}:small", space, 2)
