@@ -30,11 +30,13 @@ class Space(Listing):
         analytic: whether ``costs`` has closed formulas, so that it is at once there for a whole space.
         multiple: height and width of an image are multiples of it.
         smallest: least height and width of an image.
+        largest: architecture with the most MACs, where a space that takes long to be measured whole names it.
     """
 
     analytic: bool = False
     multiple: int = 1
     smallest: int = 1
+    largest: str | None = None
 
     @abstractmethod
     def parse(self, arch: str) -> tuple[str, ...]:

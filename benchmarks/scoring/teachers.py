@@ -127,6 +127,8 @@ def largest(space: Space) -> str:
     Raises:
         TeacherError: the space is too large to be listed.
     """
+    if space.largest:
+        return space.largest
     try:
         archs = list(space)
     except SpaceError as error:

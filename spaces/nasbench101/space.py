@@ -40,6 +40,7 @@ class NASBench101(Space):
     name = spec = "nasbench101"
     analytic = True
     multiple = 4
+    largest = "conv3x3~0|conv3x3~0|conv3x3~2|conv3x3~013|conv3x3~4|output~05"
 
     def index(self, arch: str) -> int:
         """Row of the published table, 0 to 423,623.

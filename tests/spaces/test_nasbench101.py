@@ -123,3 +123,11 @@ def test_no_cell(space: NASBench101, arch: str, message: str) -> None:
     assert arch not in space
     with pytest.raises(ArchitectureError, match=message):
         space.build(arch)
+
+
+@pytest.mark.long
+def test_the_largest_cell_has_the_most_macs():
+    """Oracle: the costs of all 423,624 cells."""
+    space = spaces.get("nasbench101")
+    costs = space.costs(space)
+    assert costs["arch"].iloc[int(costs["macs"].argmax())] == space.largest
