@@ -67,7 +67,7 @@ class Ranking:
         scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**; one per
             ensemble and per supervised regression too.
         accuracies: index arch, one column per truth, in percent.
-        sizes: index arch, columns ``params, macs, n_convs, depth``.
+        sizes: index arch, columns ``params, macs, n_convs, depth, width``.
         correlations: per subset, Kendall's tau-b between every two proxies; computed when it is first read.
         failures: columns ``proxy, status, count, example_arch, reason``; empty when every attempt was ok.
         protocol: everything needed to repeat the numbers, JSON-able.

@@ -1,6 +1,6 @@
 """The sizes that every ranking has as baselines, and the least coverage of a proxy."""
 
-SIZES = ("params", "macs", "n_convs", "depth")
+SIZES = ("params", "macs", "n_convs", "depth", "width")
 """Columns of a sizes table; all of them are always ranked, as baselines."""
 
 CONTROLS = SIZES[:3]

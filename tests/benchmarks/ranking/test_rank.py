@@ -46,7 +46,16 @@ def truths(accuracy: np.ndarray) -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def sizes(accuracy: np.ndarray) -> pd.DataFrame:
     macs = np.floor(accuracy / 3 + np.random.default_rng(2).normal(scale=4, size=N))
-    return pd.DataFrame({"arch": ARCHS, "params": 7 * macs + 1, "macs": macs, "n_convs": macs // 5, "depth": macs // 9})
+    return pd.DataFrame(
+        {
+            "arch": ARCHS,
+            "params": 7 * macs + 1,
+            "macs": macs,
+            "n_convs": macs // 5,
+            "depth": macs // 9,
+            "width": macs // 7,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +148,7 @@ def test_partial_correlation_by_hand(ranking: Ranking, accuracy: np.ndarray, siz
 def test_every_column_is_its_own_statistic(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], accuracy: np.ndarray):
     """Slow reference: each column by the function of its name, of sizes that differ, with another k and confidence."""
     rng = np.random.default_rng(7)
-    names = ("params", "macs", "n_convs", "depth")
+    names = ("params", "macs", "n_convs", "depth", "width")
     given = {name: np.floor(accuracy * (i + 1) / 9 + rng.normal(scale=5, size=N)) for i, name in enumerate(names)}
     sizes, classes = pd.DataFrame({"arch": ARCHS} | given), {arch: f"class {int(arch[-2:]) // 3}" for arch in ARCHS}
     got = rank(scores, truths, sizes, clusters=classes, draws=60, confidence=0.8, k=7, seed=5)
