@@ -113,7 +113,7 @@ class Comparison:
         """Whether a correlation given this size is defined."""
         return bool(np.isfinite(partial(self.tau, *self._taus(size))))
 
-    @property
+    @cached_property
     def explained(self) -> float:
         """Share of the variance of the score's ranks that the flexible control explains; NaN if they are constant."""
         if self.score.constant:
@@ -145,6 +145,8 @@ class Comparison:
         return found | {f"rho_given_{z}": partial(self.rho, of.rho(z, x), of.rho(z, y)) for z in single}
 
     def _given(self, kind: str, confidence: float) -> tuple[float, float, float]:
+        if self.undefined:
+            return NAN, NAN, NAN
         control, accuracy = self.population.controls[kind], self.population.left(kind, self.accuracy)
         score = Column(control.residuals(self.score.ranks))
         if not (score.values.any() and accuracy.values.any()):

@@ -87,7 +87,7 @@ def row(ranking: Ranking, proxy: str, truth: str = "a", subset: str = "all") -> 
 def test_one_row_per_truth_subset_and_proxy_with_the_baselines(ranking: Ranking):
     """Closed form: 2 truths x 2 subsets x (3 proxies + 4 sizes nobody scored)."""
     assert tuple(ranking.table.columns) == COLUMNS
-    assert len(ranking.table) == 2 * 2 * 7
+    assert len(ranking.table) == 2 * 2 * 8
     assert not ranking.table.duplicated(["truth", "subset", "proxy"]).any()
     assert set(ranking.table.loc[ranking.table["kind"] == "baseline", "proxy"]) == set(SIZES)
 
