@@ -21,7 +21,7 @@ from zcbench.benchmarks.scoring.bundled import load
 from zcbench.reports.wording import slug, truth_label
 
 TRUTHS = ("nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/imagenet16-120")
-SIZES = ("params", "macs", "n_convs", "depth")
+SIZES = ("params", "macs", "n_convs", "depth", "width")
 
 
 def main() -> None:

@@ -67,6 +67,30 @@ def depth(signals: Signals) -> float:
     return _counted(signals, signals.costs.depth)
 
 
+@proxy("width", reads="costs", higher_is_better=True, baseline=True)
+def width(signals: Signals) -> float:
+    r"""Channels that are normalised, added up over the normalisations that one forward pass executes.
+
+    .. math::  \sum_{l} C_l
+
+    :math:`C_l` is the number of channels of the input of normalisation l: ``num_features`` of a batch or instance
+    normalisation, ``num_channels`` of a group normalisation, ``normalized_shape`` of a layer or RMS normalisation, of
+    several axes that of the channels. A normalisation that is written in other functions than PyTorch's is not counted,
+    and neither is one of weights.
+
+    Unit: channels. Range: non-negative integers, 0 without normalisations. Direction: higher ranks better.
+
+    Raises:
+        NotApplicable: the costs that were given do not say it.
+
+    Example:
+        >>> from zcbench.proxies import example, score
+        >>> score(*example(), ["width"])["width"]
+        360.0
+    """
+    return _counted(signals, signals.costs.width)
+
+
 def _counted(signals: Signals, count: int | None) -> float:
     if count is None:
         trouble = signals.costs.trouble or "the costs that were given lack it, or the network does not return logits"

@@ -12,8 +12,8 @@ from zcbench.search.algorithms.loop import SearchError
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
 
-UNITS = {"params": "parameters", "macs": "MACs", "n_convs": "convolutions", "depth": "layers", "latency": "ms"}
-UNITS |= {"energy": "mJ"}
+UNITS = {"params": "parameters", "macs": "MACs", "n_convs": "convolutions", "depth": "layers", "width": "channels"}
+UNITS |= {"latency": "ms", "energy": "mJ"}
 """Columns that may be limited or minimised, and their units."""
 
 

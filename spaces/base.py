@@ -73,7 +73,7 @@ class Space(Listing):
     def costs(
         self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)
     ) -> "pd.DataFrame":
-        """Sizes of networks: one row per architecture, columns ``arch, params, macs, n_convs, depth``.
+        """Sizes of networks: one row per architecture, columns ``arch, params, macs, n_convs, depth, width``.
 
         They follow from closed formulas, or are measured once on a network without weights (see `measuring`).
 
@@ -169,6 +169,10 @@ class Space(Listing):
         In a convolutional network these are its convolutions; in a transformer they are linear layers as well.
         """
         return self._cost("depth", arch)
+
+    def width(self, arch: str) -> int:
+        """Channels of the inputs of all normalisations of one forward pass, added up; see the proxy ``width``."""
+        return self._cost("width", arch)
 
     def mutate(self, arch: str, rng: np.random.Generator) -> str:
         """One of the neighbours of ``arch``, drawn uniformly.

@@ -10,3 +10,4 @@ class Cost(NamedTuple):
     macs: int
     n_convs: int
     depth: int
+    width: int

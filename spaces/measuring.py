@@ -35,7 +35,7 @@ def measure(build: Callable[[], nn.Module], image_shape: ImageShape) -> Cost:
         with Recorder(named_state(network), image, through=count.call):
             depth = depth_of(network(image))
     params = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
-    return Cost(params, count.macs, count.n_convs, depth or 0)
+    return Cost(params, count.macs, count.n_convs, depth or 0, count.width)
 
 
 def counted(
@@ -55,7 +55,7 @@ def counted(
     with torch.no_grad(), evaluating(network), Recorder(named_state(network), example, through=sizes.call):
         output = read(network(*args, **kwargs))
     params = sum(weight.numel() for weight in network.parameters())
-    return Cost(params, sizes.macs, sizes.n_convs, depth_of(output) or 0), output
+    return Cost(params, sizes.macs, sizes.n_convs, depth_of(output) or 0, sizes.width), output
 
 
 def _without_values(func: Function, args: Args, kwargs: Kwargs) -> object:

@@ -122,7 +122,12 @@ def _cost(values: Sequence[str], num_classes: int, image_shape: ImageShape) -> C
     with p pixels before and p' behind it.
     """
     pixels = image_shape[1] * image_shape[2]
-    params, macs, depth = 9 * image_shape[0] * STEM + 2 * STEM, 9 * image_shape[0] * STEM * pixels, 1
+    params, macs, depth, width = (
+        9 * image_shape[0] * STEM + 2 * STEM,
+        9 * image_shape[0] * STEM * pixels,
+        1,
+        STEM + LAST,
+    )
     for operation, inputs, outputs, stride in layers(values):
         before, pixels = pixels, pixels // stride**2
         if operation != "0":
@@ -132,14 +137,16 @@ def _cost(values: Sequence[str], num_classes: int, image_shape: ImageShape) -> C
             params += inputs * inner + filters + 4 * inner + 2 * outputs
             macs += before * inputs * inner + pixels * filters
             depth += 3
+            width += 2 * inner + outputs
         elif stride > 1:
             params += inputs * outputs + 2 * outputs
             macs += pixels * inputs * outputs
             depth += 1
+            width += outputs
     channels = STAGES[-1][1]
     params += channels * LAST + 2 * LAST + (LAST + 1) * num_classes
     macs += pixels * channels * LAST + LAST * num_classes
-    return Cost(params, macs, depth + 1, depth + 1)
+    return Cost(params, macs, depth + 1, depth + 1, width)
 
 
 @cache

@@ -196,7 +196,8 @@ def test_rank_takes_directions_of_the_registry(home: Path) -> None:
         {"arch": archs, "proxy": "lower", "version": 1, "seed": 0, "value": [-1.0 * i for i in range(6)]}
     ).assign(status="ok", reason="", seconds=0.1)
     sizes = pd.DataFrame(
-        {"arch": archs} | {name: [1.0 + i % 3 for i in range(6)] for name in ("params", "macs", "n_convs", "depth")}
+        {"arch": archs}
+        | {name: [1.0 + i % 3 for i in range(6)] for name in ("params", "macs", "n_convs", "depth", "width")}
     )
     truth = pd.DataFrame({"arch": archs, "accuracy": [50.0 + i for i in range(6)]})
     table = rank(scores, {"t": truth}, sizes, draws=2).table.set_index("proxy")

@@ -45,7 +45,7 @@ def rank(
         scores: one row per attempt, columns ``arch, proxy, version, seed, value, status, reason, seconds``. Of a proxy
             with several versions the newest counts.
         truths: per name a table with the columns ``arch, accuracy``, one row per architecture.
-        sizes: columns ``arch, params, macs, n_convs, depth``; they are ranked even if they were not scored.
+        sizes: columns ``arch, params, macs, n_convs, depth, width``; they are ranked even if they were not scored.
         clusters: class of each architecture; each by itself if omitted. Supervised regressions are evaluated on
             classes that they were not fitted to.
         subsets: architectures of each subset, of which those that were scored count; all of them if omitted.

@@ -23,12 +23,15 @@ COLUMNS = (
     *("precision_at_k", "k", "best_rank_at_k", "worst_rank_at_k", "regret", "tau_top10"),
     *("tau_given_params", "tau_given_macs", "tau_given_n_convs"),
     *("rho_given_params", "rho_given_macs", "rho_given_n_convs", "rho_given_sizes"),
+    *("tau_given_all", "tau_given_all_low", "tau_given_all_high"),
+    *("tau_given_all_flexible", "tau_given_all_flexible_low", "tau_given_all_flexible_high"),
+    *("regret_at_size", "regret_at_size_random"),
     *("tau_within_macs_bins", "reliability", "tau_sd_seeds", "tau_sd_batches", "information_gain", "seconds", "note"),
 )
 """Columns of the ranking table, in order."""
 
 LOWER_IS_BETTER = frozenset(
-    {"best_rank_at_k", "worst_rank_at_k", "regret", "seconds", "tau_sd_seeds", "tau_sd_batches"}
+    {*("best_rank_at_k", "worst_rank_at_k", "regret", "regret_at_size"), *("seconds", "tau_sd_seeds", "tau_sd_batches")}
 )
 """Columns of the ranking table in which lower is better."""
 
@@ -67,7 +70,7 @@ class Ranking:
         scores: index arch, one column per proxy: mean over the ok seeds, **oriented so that higher is better**; one per
             ensemble and per supervised regression too.
         accuracies: index arch, one column per truth, in percent.
-        sizes: index arch, columns ``params, macs, n_convs, depth``.
+        sizes: index arch, columns ``params, macs, n_convs, depth, width``.
         correlations: per subset, Kendall's tau-b between every two proxies; computed when it is first read.
         failures: columns ``proxy, status, count, example_arch, reason``; empty when every attempt was ok.
         protocol: everything needed to repeat the numbers, JSON-able.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.ranking.evidence import Evidence, coverage
 from zcbench.benchmarks.ranking.options import RankingOptions
-from zcbench.benchmarks.ranking.sizes import CONTROLS, COVERED
+from zcbench.benchmarks.ranking.sizes import CONTROLS, COVERED, SIZES
 from zcbench.benchmarks.scoring.resamples import tau_spread
 from zcbench.benchmarks.statistics.columns import Column, Population
 from zcbench.benchmarks.statistics.comparison import Comparison, compare
@@ -20,6 +20,9 @@ Row = dict[str, object]
 """One row of the ranking table, by column."""
 
 Mask = NDArray[np.bool_]
+
+EXPLAINED = 0.99
+"""Share of a score's ranks explained by the sizes from which on a note says so: the rest may be a fault of the fit."""
 
 
 def rows(evidence: Evidence, archs: list[str], how: RankingOptions) -> dict[tuple[int, int], Row]:
@@ -40,7 +43,7 @@ def rows(evidence: Evidence, archs: list[str], how: RankingOptions) -> dict[tupl
         reliability = statistics.reliability(evidence.trials[proxy].iloc[members.places])
         for t, mask, compared in members.compared(p, wanted):
             row = _row(members, proxy, t, mask, compared) | {"truth": names[t], "reliability": reliability}
-            row |= compared.statistics(how.k) | compared.intervals(how.confidence)
+            row |= compared.statistics(how.k) | compared.intervals(how.confidence) | compared.given_all(how.confidence)
             found[t, p] = row | members.common_tau(p, t, mask, compared.tau)
     return found
 
@@ -80,7 +83,7 @@ class _Members:
     @cached_property
     def sizes(self) -> dict[str, statistics.Array]:
         """Sizes by name."""
-        return {name: self.evidence.sizes[name].to_numpy()[self.places] for name in CONTROLS}
+        return {name: self.evidence.sizes[name].to_numpy()[self.places] for name in SIZES}
 
     @cached_property
     def units(self) -> NDArray[np.intp]:
@@ -125,7 +128,7 @@ class _Members:
         key = mask.tobytes(), truths
         if key not in self._known:
             units = np.unique(self.units[mask], return_inverse=True)[1]
-            population = Population({name: Column(size[mask]) for name, size in self.sizes.items()}, units)
+            population = Population({name: Column(size[mask]) for name, size in self.sizes.items()}, units, CONTROLS)
             self._known[key] = _Shared([Column(self.accuracies[mask, t]) for t in truths], population)
         return self._known[key]
 
@@ -150,4 +153,6 @@ def _notes(compared: Comparison) -> list[str]:
         return ["fewer than 3 values"]
     if compared.undefined:
         return ["constant" if compared.score.constant else "constant accuracy"]
-    return [f"not separable from {name}" for name in CONTROLS if not compared.separable(name)]
+    notes = [f"not separable from {name}" for name in CONTROLS if not compared.separable(name)]
+    almost = EXPLAINED <= compared.explained < 1
+    return [*notes, f"the sizes explain {compared.explained:.1%} of its ranks"] if almost else notes

@@ -1,6 +1,6 @@
 """Columns of scores, accuracies and sizes, with what several statistics of one column share: ranks, ties, bins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from zcbench.benchmarks.statistics import controls
+from zcbench.benchmarks.statistics.at_size import Windows
 from zcbench.benchmarks.statistics.concordance import Counts, untied
+from zcbench.benchmarks.statistics.controls import Control
 from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall
 from zcbench.benchmarks.statistics.size_control import equal_count_bins, residuals
 
@@ -59,12 +62,16 @@ class Population:
     Attributes:
         sizes: by name; ``params`` and ``macs`` are among them.
         units: number of the unit of each architecture in the sample, from 0: itself, or its class.
+        single: sizes that a correlation is given one by one; all of them if None.
     """
 
     sizes: Mapping[str, Column]
     units: NDArray[np.intp]
+    single: Sequence[str] | None = None
     _taus: dict[tuple[str, Column], float] = field(default_factory=dict, repr=False)
     _residuals: dict[Column, Array] = field(default_factory=dict, repr=False)
+    _left: dict[tuple[str, Column], Column] = field(default_factory=dict, repr=False)
+    _random: dict[Column, float] = field(default_factory=dict, repr=False)
 
     def tau(self, name: str, column: Column) -> float:
         """Tau-b of a size with a column."""
@@ -81,6 +88,29 @@ class Population:
         if column not in self._residuals:
             self._residuals[column] = residuals(column.ranks, self._design)
         return self._residuals[column]
+
+    def left(self, kind: str, accuracy: Column) -> Column:
+        """Residual ranks of an accuracy under a control of `controls`."""
+        if (kind, accuracy) not in self._left:
+            self._left[kind, accuracy] = Column(self.controls[kind].residuals(accuracy.ranks))
+        return self._left[kind, accuracy]
+
+    @cached_property
+    def windows(self) -> Windows:
+        """Architectures of about the same number of parameters."""
+        return Windows.of(self.sizes["params"].values)
+
+    def regret_at_random(self, accuracy: Column) -> float:
+        """Expected regret of a choice at random among architectures of about one size."""
+        if accuracy not in self._random:
+            self._random[accuracy] = self.windows.regret_at_random(accuracy.values)
+        return self._random[accuracy]
+
+    @cached_property
+    def controls(self) -> dict[str, Control]:
+        """Controls by all sizes: ``linear`` and ``flexible``."""
+        ranks = [size.ranks for size in self.sizes.values()]
+        return {"linear": controls.linear(ranks), "flexible": controls.flexible(ranks)}
 
     @cached_property
     def _design(self) -> Array:

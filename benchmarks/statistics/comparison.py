@@ -24,6 +24,9 @@ from zcbench.benchmarks.statistics.size_control import (
 )
 from zcbench.benchmarks.statistics.top import count, ndcg, precision_at_k, ranks_at_k, regret, top_kendall
 
+GIVEN_ALL = {"tau_given_all": "linear", "tau_given_all_flexible": "flexible"}
+"""Columns of tau given all sizes, and their controls."""
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -85,6 +88,7 @@ class Comparison:
             "tau_within_macs_bins": self._within_bins(),
             "information_gain": self._information_gain(),
             **self._partials(),
+            **self._at_size(),
         }
 
     def intervals(self, confidence: float) -> dict[str, float]:
@@ -97,9 +101,25 @@ class Comparison:
         rho = delta.interval(self.rho, of_rho, self.population.units, confidence)
         return {"tau_low": tau[0], "tau_high": tau[1], "rho_low": rho[0], "rho_high": rho[1]}
 
+    def given_all(self, confidence: float) -> dict[str, float]:
+        """`tau_given_all` with the linear and the flexible control, and the ends of their intervals."""
+        return {
+            f"{name}{end}": value
+            for name, control in GIVEN_ALL.items()
+            for end, value in zip(("", "_low", "_high"), self._given(control, confidence))
+        }
+
     def separable(self, size: str) -> bool:
         """Whether a correlation given this size is defined."""
         return bool(np.isfinite(partial(self.tau, *self._taus(size))))
+
+    @cached_property
+    def explained(self) -> float:
+        """Share of the variance of the score's ranks that the flexible control explains; NaN if they are constant."""
+        if self.score.constant:
+            return NAN
+        left = self.population.controls["flexible"].residuals(self.score.ranks)
+        return float(1 - np.var(left) / np.var(self.score.ranks))
 
     def _taus(self, size: str) -> tuple[float, float]:
         return self.population.tau(size, self.score), self.population.tau(size, self.accuracy)
@@ -120,8 +140,27 @@ class Comparison:
         x, y, of = self.score, self.accuracy, self.population
         left = NAN if x.values.size < 3 else pearson_of_residuals(of.residuals(x), of.residuals(y))
         found = {"rho_given_sizes": left}
-        found |= {f"tau_given_{z}": partial(self.tau, *self._taus(z)) for z in of.sizes}
-        return found | {f"rho_given_{z}": partial(self.rho, of.rho(z, x), of.rho(z, y)) for z in of.sizes}
+        single = of.sizes if of.single is None else of.single
+        found |= {f"tau_given_{z}": partial(self.tau, *self._taus(z)) for z in single}
+        return found | {f"rho_given_{z}": partial(self.rho, of.rho(z, x), of.rho(z, y)) for z in single}
+
+    def _given(self, kind: str, confidence: float) -> tuple[float, float, float]:
+        if self.undefined:
+            return NAN, NAN, NAN
+        control, accuracy = self.population.controls[kind], self.population.left(kind, self.accuracy)
+        score = Column(control.residuals(self.score.ranks))
+        if not (score.values.any() and accuracy.values.any()):
+            return NAN, NAN, NAN
+        counts = concordance(score.values, accuracy.values[:, None])[:, 0]
+        tau = _tau(counts, score.untied, accuracy.untied)
+        influences = delta.tau_influences(counts, score.untied, accuracy.untied)
+        return tau, *delta.interval(tau, influences, self.population.units, confidence, control.terms)
+
+    def _at_size(self) -> dict[str, float]:
+        if self.undefined:
+            return dict.fromkeys(("regret_at_size", "regret_at_size_random"), NAN)
+        own = self.population.windows.regret(self.score.values, self.accuracy.values)
+        return {"regret_at_size": own, "regret_at_size_random": self.population.regret_at_random(self.accuracy)}
 
 
 def compare(score: Column, accuracies: Sequence[Column], population: Population) -> list[Comparison]:

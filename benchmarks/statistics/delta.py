@@ -68,23 +68,28 @@ def rho_influences(score_ranks: Array, accuracy_ranks: Array) -> Array:
     return np.asarray(cross / np.sqrt(vu * vv) - rho / 2 * (first / vu + second / vv))
 
 
-def interval(value: float, influences: Array, units: NDArray[np.intp], confidence: float = 0.95) -> tuple[float, float]:
-    """Ends of the interval of a correlation; NaN with fewer than three units, and the value itself where it is 1 or -1.
+def interval(
+    value: float, influences: Array, units: NDArray[np.intp], confidence: float = 0.95, fitted: int = 0
+) -> tuple[float, float]:
+    r"""Ends of the interval of a correlation; NaN with fewer than three units, and the value itself where it is ±1.
 
     Args:
         value: the correlation.
         influences: of the architectures, shape (n,).
         units: number of the unit of each architecture, from 0, none left out.
         confidence: level of the interval.
+        fitted: number of terms, besides the mean, that both columns are residuals of. They cost a degree of freedom
+            each: the error is larger by :math:`\sqrt{n / (n - d)}`, and the quantile is that of G - 2 - d.
     """
     together = np.bincount(units, influences) / influences.size
     count = together.size
-    if count < 3 or not np.isfinite(value):
+    if count < 3 + fitted or not np.isfinite(value):
         return np.nan, np.nan
     if abs(value) >= 1 - 1e-12:
         return value, value
     error = np.sqrt(count / (count - 1) * np.sum(together**2)) / (1 - value**2)
-    reach = special.stdtrit(count - 2, (1 + confidence) / 2) * error
+    error *= np.sqrt(influences.size / (influences.size - fitted))
+    reach = special.stdtrit(count - 2 - fitted, (1 + confidence) / 2) * error
     return float(np.tanh(np.arctanh(value) - reach)), float(np.tanh(np.arctanh(value) + reach))
 
 

@@ -32,7 +32,7 @@ def size_of(network: nn.Module) -> int:
 
 
 def count_costs(network: nn.Module, batch: Minibatch) -> Values:
-    """Count parameters, and the MACs, convolutions and depth of one image, in a forward pass in evaluation mode.
+    """Count parameters, and the MACs, convolutions, depth and width of one image, in a forward pass in evaluation mode.
 
     MACs are those of convolutions, linear maps, recurrences and products of tensors, those of attention included.
     Parameters are counted without a pass; where the pass fails, the other counts are the error.
@@ -42,7 +42,7 @@ def count_costs(network: nn.Module, batch: Minibatch) -> Values:
         cost, logits = counted(network, batch.images[:1].clone())
     except Exception as error:
         return {"costs": NetworkCosts(params, trouble=f"{type(error).__name__}: {error}")}
-    return {"costs": NetworkCosts(params, cost.macs, cost.n_convs, depth_of(logits))}
+    return {"costs": NetworkCosts(params, cost.macs, cost.n_convs, depth_of(logits), cost.width)}
 
 
 _BATCH_NORM: Function = F.batch_norm

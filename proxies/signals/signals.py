@@ -51,12 +51,13 @@ class Minibatch(NamedTuple):
 
 
 class NetworkCosts(NamedTuple):
-    """Size of an architecture: parameters, multiply-accumulates and convolutions of one image, layers on a path."""
+    """Sizes of an architecture; all but the parameters are those of a forward pass of one image."""
 
     params: int
     macs: int | None = None
     n_convs: int | None = None
     depth: int | None = None
+    width: int | None = None
     trouble: str = ""
 
 
@@ -115,7 +116,7 @@ class Signals:
 
     size = Signal[int]("number of parameters; analytic where the space knows it", analytic=True)
     costs = Signal[NetworkCosts](
-        "parameters, MACs and convolutions; analytic where the space knows them", "count", analytic=True
+        "parameters, MACs, convolutions, depth and width; analytic where the space knows them", "count", analytic=True
     )
     parameters = Signal[Weights]("weights of the convolutions and linear layers, by name", wide=True)
     targets = Signal[Tensor]("labels of the batch as they were given, (B, ...)", labelled=True)

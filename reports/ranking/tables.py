@@ -73,6 +73,19 @@ COLUMNS = (
     Column("tau_given_macs", "τ | MACs", "Partial τ-b given MACs.", paper=True),
     Column("tau_given_n_convs", "τ | convs", "Partial τ-b given the number of convolutions."),
     Column("rho_given_sizes", "ρ | params, MACs", "Partial ρ given parameters and MACs together."),
+    Column(
+        "tau_given_all",
+        "τ | all sizes",
+        "τ-b of the residual ranks given parameters, MACs, convolutions, depth and width together, with its interval.",
+        paper=True,
+    ),
+    Column(
+        "tau_given_all_flexible",
+        "τ | all sizes, flexible",
+        "The same given also squares, products and logarithms of the ranks of the sizes: a function of the sizes alone "
+        "has about 0.",
+        paper=True,
+    ),
     Column("tau_within_macs_bins", "τ in bins", "Mean τ-b among architectures of similar MACs."),
     Column("tau_top10", "τ top 10 %", "τ-b within the tenth of the architectures with the best accuracy.", paper=True),
     Column("weighted_tau", "weighted τ", "Weighted τ: pairs that involve the best architectures count more."),
@@ -83,6 +96,14 @@ COLUMNS = (
         "worst_rank_at_k", "WR@k %", "Worst accuracy rank among the k best-scored, in percent; low is good.", percent
     ),
     Column("regret", "regret", "Best accuracy minus that of the best-scored, in percentage points.", points, True),
+    Column(
+        "regret_at_size",
+        "regret at size",
+        "Expected regret of the best-scored among architectures with the parameters of a drawn one, ±10 %, in points.",
+        points,
+        True,
+    ),
+    Column("regret_at_size_random", "at random", "The same for a choice at random.", points),
     Column("information_gain", "info gain", "Information on accuracy beyond a size baseline."),
     Column(
         "reliability",

@@ -17,9 +17,10 @@ from zcbench.spaces.nasbench101.network import CELLS, KERNELS, STACKS, STEM, Con
 
 
 class Sums(NamedTuple):
-    """Parameters of all stacks together, and multiply-accumulates per pixel of each stack."""
+    """Parameters and channels of all stacks together, and multiply-accumulates per pixel of each stack."""
 
     params: int
+    width: int
     per_pixel: tuple[int, ...]
 
 
@@ -41,7 +42,7 @@ def _tables(sources: Sources) -> tuple[Sums, tuple[dict[int, Sums], ...]]:
 def _sum(found: list[tuple[int, Convolution]]) -> Sums:
     params = sum(c.kernel**2 * c.inputs * c.outputs + 2 * c.outputs for _, c in found)
     per_pixel = (sum(c.kernel**2 * c.inputs * c.outputs for s, c in found if s == stack) for stack in range(STACKS))
-    return Sums(params, tuple(per_pixel))
+    return Sums(params, sum(c.outputs for _, c in found), tuple(per_pixel))
 
 
 def cost(graph: Graph, num_classes: int, image_shape: ImageShape) -> Cost:
@@ -57,6 +58,7 @@ def cost(graph: Graph, num_classes: int, image_shape: ImageShape) -> Cost:
         macs=int(np.dot(per_pixel, pixels)) + stem * pixels[0] + last * num_classes,
         n_convs=1 + STACKS * CELLS * convolutions,
         depth=1 + STACKS * CELLS * _depth(graph),
+        width=STEM + sum(sums.width for sums in chosen),
     )
 
 

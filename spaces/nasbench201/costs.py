@@ -77,3 +77,11 @@ def depth(cell_depth: Count, skeleton: Skeleton) -> Count:
         skeleton: the rest of the network.
     """
     return (5 + 3 * skeleton.cells * cell_depth) * (cell_depth >= 0)
+
+
+def width(n1: Count, n3: Count, skeleton: Skeleton) -> Count:
+    r"""Channels of all batch normalisations: one per convolution of a cell, the stem's, two per block and the last one.
+
+    .. math::  W = w + 4 w + 8 w + 4 w + 7 w N (n_1 + n_3)
+    """
+    return 17 * skeleton.channels + sum(skeleton.widths) * skeleton.cells * (n1 + n3)

@@ -110,7 +110,7 @@ class NASBench201(Space):
     def costs(
         self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)
     ) -> "pd.DataFrame":
-        """Sizes of many networks at once: columns ``arch, params, macs, n_convs, depth``, one row per architecture.
+        """Sizes of many networks at once, a row each: columns ``arch, params, macs, n_convs, depth, width``.
 
         All count dead convolutions, as published, but ``depth``, which is 0 for the 341 cells that do not join input
         to output. For 150 cells some of the benchmark's own records hold the parameters of a like cell, one
@@ -127,6 +127,7 @@ class NASBench201(Space):
             "macs": cost.macs(n1, n3, skeleton),
             "n_convs": cost.n_convs(n1, n3, skeleton),
             "depth": cost.depth(cell_depth, skeleton),
+            "width": cost.width(n1, n3, skeleton),
         }
         return pd.DataFrame(columns)
 

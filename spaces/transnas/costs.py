@@ -80,4 +80,5 @@ def cost(
         macs + channels * num_classes,
         len(sizes),
         0 if None in lengths else 2 + sum(length or 0 for length in lengths),
+        sum(outputs for _, _, outputs, _ in sizes),
     )

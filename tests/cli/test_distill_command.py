@@ -280,7 +280,7 @@ def ranking(folder: Path, taus: dict[str, float]) -> None:
     ]
     empty = pd.DataFrame({"proxy": [], "status": [], "count": [], "example_arch": [], "reason": []})
     archs = pd.Index(["a", "b", "c"], name="arch")
-    sizes = pd.DataFrame(1, archs, ["params", "macs", "n_convs", "depth"])
+    sizes = pd.DataFrame(1, archs, ["params", "macs", "n_convs", "depth", "width"])
     scores, truth = pd.DataFrame(0.0, archs, list(taus)), pd.DataFrame({"t": [1.0, 2.0, 3.0]}, archs)
     matrix = pd.DataFrame(0.0, list(taus), list(taus))
     protocol = {"scores": {"space": SPACE}}

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.flop_counter import FlopCounterMode
 
 from zcbench.hooks.sizes import Sizes
+from zcbench.spaces.measuring import counted as counted_costs
 
 
 def macs(function, *given):
@@ -140,3 +141,57 @@ def test_number_of_convolutions():
         network(x2)
         F.conv1d(x1, torch.ones(1, 6, 1))
     assert sizes.n_convs == 3
+
+
+def width(network, images):
+    with torch.no_grad():
+        return counted_costs(network.eval(), images)[0].width
+
+
+class Called(nn.Module):
+    """A function of the images, as a network."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, images):
+        return self.function(images)
+
+
+def channels_last(images):
+    return F.layer_norm(images.permute(0, 2, 3, 1), (6,)).permute(0, 3, 1, 2)
+
+
+def standardised(images):
+    weight = F.batch_norm(torch.randn(1, 4, 6), None, None, training=True)
+    return F.conv2d(images, weight[0, :, :, None, None])
+
+
+def whole_maps(images):
+    return F.layer_norm(F.conv2d(images, torch.ones(4, 6, 1, 1)), (4, 9, 8))
+
+
+WIDTHS = {
+    "batch": (nn.BatchNorm2d(6), 6),
+    "batch, without weights": (nn.BatchNorm2d(6, affine=False), 6),
+    "batch, as torch's": (Called(lambda x: torch.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, False)), 6),
+    "group": (nn.GroupNorm(3, 6), 6),
+    "instance": (nn.InstanceNorm2d(6), 6),
+    "layer, channels last": (Called(channels_last), 6),
+    "layer, whole maps": (Called(whole_maps), 4),
+    "group 1, the same function as layer": (Called(lambda x: F.group_norm(x, 1)), 6),
+    "layer, whole images": (Called(lambda x: F.layer_norm(x, (6, 9, 8))), 6),
+    "layer, tokens": (Called(lambda x: nn.LayerNorm(6)(x.flatten(2).mT)), 6),
+    "RMS, tokens": (Called(lambda x: F.rms_norm(x.flatten(2).mT, (6,))), 6),
+    "one layer twice": (nn.Sequential(*[nn.BatchNorm2d(6)] * 2), 12),
+    "of a weight": (Called(standardised), 0),
+    "none": (nn.ReLU(), 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_width_is_the_sum_of_the_normalised_channels(name):
+    """Closed form: the channels of the images, or of the convolution before the normalisation."""
+    network, expected = WIDTHS[name]
+    assert width(network, x2[:1]) == expected

@@ -221,7 +221,7 @@ def test_depth_follows_the_longest_path(make_batch):
         assert zcbench.score(network, make_batch(2), ["depth"]) == {"depth": expected}
 
 
-SIZES = ("params", "macs", "n_convs", "depth")
+SIZES = ("params", "macs", "n_convs", "depth", "width")
 
 
 class DeadBranch(nn.Module):

@@ -30,7 +30,7 @@ class Digits(ProductSpace):
     def costs(self, archs, num_classes=10, image_shape=(3, 32, 32)):
         sums = [sum(map(int, arch)) for arch in archs]
         rows = {"arch": list(archs), "params": sums, "macs": [abs(50 - total) for total in sums]}
-        return pd.DataFrame(rows).assign(n_convs=1, depth=1)
+        return pd.DataFrame(rows).assign(n_convs=1, depth=1, width=1)
 
     def _split(self, text):
         return list(text)

@@ -47,6 +47,7 @@ def test_all_3x3(space: NASBench201, all_3x3: str) -> None:
     assert round(space.macs(all_3x3) / 1e6, 2) == 220.12
     assert space.n_convs(all_3x3) == 1 + 3 * 5 * 6 + 2 * 3
     assert space.depth(all_3x3) == 1 + 3 * 5 * 3 + 2 * 2
+    assert space.width(all_3x3) == 16 + 5 * 6 * (16 + 32 + 64) + 2 * 32 + 2 * 64 + 64
 
 
 def test_macs_of_all_cells(space: NASBench201) -> None:
@@ -107,7 +108,7 @@ def test_costs_equal_built_networks(
     """Slow reference: build each network, count its parameters, and count MACs and convolutions as it runs."""
     space = zcbench.spaces.get("nasbench201", channels=channels, cells=cells)
     table = space.costs(some, num_classes, image_shape)
-    assert list(table.columns) == ["arch", "params", "macs", "n_convs", "depth"]
+    assert list(table.columns) == ["arch", "params", "macs", "n_convs", "depth", "width"]
     for arch, *costs in table[["arch", "params", "macs", "n_convs"]].itertuples(index=False):
         counted = _count(space.build(arch, num_classes, image_shape=image_shape), image_shape)
         assert tuple(costs) == counted, arch
@@ -131,13 +132,17 @@ def test_one_architecture_equals_its_row(space: NASBench201, some: list[str]) ->
     for row in space.costs(some, 100, (3, 64, 64)).itertuples():
         assert space.params(row.arch, 100, (3, 64, 64)) == row.params
         assert space.macs(row.arch, 100, (3, 64, 64)) == row.macs
-        assert (space.n_convs(row.arch), space.depth(row.arch)) == (row.n_convs, row.depth)
+        assert (space.n_convs(row.arch), space.depth(row.arch), space.width(row.arch)) == (
+            row.n_convs,
+            row.depth,
+            row.width,
+        )
     assert type(space.params(some[0])) is int
 
 
 def test_no_architectures(space: NASBench201) -> None:
     """Closed form: an empty table with the same columns."""
-    assert list(space.costs([]).columns) == ["arch", "params", "macs", "n_convs", "depth"]
+    assert list(space.costs([]).columns) == ["arch", "params", "macs", "n_convs", "depth", "width"]
     assert len(space.costs([])) == 0
 
 

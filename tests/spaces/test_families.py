@@ -12,6 +12,7 @@ from zcbench.spaces.autoformer import AutoFormerNetwork
 from zcbench.spaces.measuring import measure
 from zcbench.spaces.pit import PiTNetwork
 from zcbench.spaces.transformer import Attention, TransformerLayer
+from zcbench.streams import numpy_stream
 
 #: One small network of each space, and an image that it takes.
 SMALL = [
@@ -178,19 +179,51 @@ def test_depth(name: str, arch: str, depth: int) -> None:
     assert _space(name).depth(arch) == depth
 
 
+def _normalised(network: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    """Channels of all normalisation layers that one forward pass calls, by their attributes."""
+    widths = []
+
+    def count(layer: nn.Module, inputs: object, output: object) -> None:
+        widths.append(layer.normalized_shape[0] if isinstance(layer, nn.LayerNorm) else layer.num_features)
+
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.LayerNorm):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        network(torch.zeros(2, *image_shape))
+    return sum(widths)
+
+
+@pytest.mark.parametrize(("name", "arch", "image_shape"), SMALL)
+def test_width_equals_the_layers_of_the_network(name: str, arch: str, image_shape: tuple[int, int, int]) -> None:
+    """Slow reference: build the network, and add up the attributes of the layers that it calls."""
+    space = _space(name)
+    assert space.costs([arch], 7, image_shape)["width"][0] == _normalised(
+        space.build(arch, 7, image_shape=image_shape), image_shape
+    )
+
+
+@pytest.mark.parametrize("name", ["nasbench201", "nasbench101", "nasbench_macro", "transnas_micro", "transnas_macro"])
+def test_analytic_width_equals_the_layers_of_the_network(name: str) -> None:
+    """Slow reference: as above, for the formulas of the benchmarks."""
+    space, shape = zcbench.spaces.get(name), (3, 64, 64)
+    for arch in [space.sample(numpy_stream("width", seed)) for seed in range(4)]:
+        assert space.costs([arch], 10, shape)["width"][0] == _normalised(space.build(arch, image_shape=shape), shape)
+
+
 def test_measured_costs_equal_the_formulas_of_nasbench201() -> None:
     """Independent reference: for cells that join input to output, NAS-Bench-201's closed forms."""
     space = zcbench.spaces.get("nasbench201", channels=4, cells=2)
     archs = [arch for arch in space.subset("unique")[::600] if space.depth(arch)]
     for row in space.costs(archs, 7, (3, 16, 16)).itertuples():
         cost = measure(lambda arch=row.arch: space.build(arch, 7, image_shape=(3, 16, 16)), (3, 16, 16))
-        assert cost == (row.params, row.macs, row.n_convs, row.depth)
+        assert cost == (row.params, row.macs, row.n_convs, row.depth, row.width)
 
 
 def test_no_architectures_and_their_types() -> None:
     """Closed form: an empty table with the same columns; counts are whole numbers."""
     table = _space("s0").costs([])
-    assert list(table.columns) == ["arch", "params", "macs", "n_convs", "depth"]
+    assert list(table.columns) == ["arch", "params", "macs", "n_convs", "depth", "width"]
     assert len(table) == 0
     assert (_space("s0").costs(["111"]).dtypes[1:] == "int64").all()
 

@@ -93,7 +93,7 @@ def test_sizes_are_measured() -> None:
     for space in (Networks(networks, example), Networks(networks), Networks(networks).on(example)):
         costs = space.costs(["v", "w"], image_shape=SHAPE).set_index("arch")
         for name, width in (("w", 4), ("v", 6)):
-            expected = [27 * width + width + 10 * width + 10, 27 * width * 36 + 10 * width, 1, 1]
+            expected = [27 * width + width + 10 * width + 10, 27 * width * 36 + 10 * width, 1, 1, 0]
             assert costs.loc[name].tolist() == expected
         assert space.params("w", image_shape=SHAPE) == 162 and space.card("w", SHAPE).outputs == (10,)
 
@@ -103,7 +103,7 @@ def test_sizes_of_a_space_are_those_measured_on_its_networks() -> None:
     home = spaces.get("nasbench201", channels=4, cells=1)
     archs = [home[5], home[6111], home[15624]]
     space = Networks({arch: home.build(arch, image_shape=SHAPE) for arch in archs})
-    columns = ["arch", "params", "macs", "n_convs", "depth"]
+    columns = ["arch", "params", "macs", "n_convs", "depth", "width"]
     assert space.costs(archs, image_shape=SHAPE)[columns].equals(home.costs(archs, image_shape=SHAPE)[columns])
 
 

@@ -68,8 +68,8 @@ def search(
     sizes: Annotated[
         bool,
         typer.Option(
-            help="Whether top:K@RUN may take params, macs, n_convs, depth and what is made of sizes alone, such as "
-            "az_complexity."
+            help="Whether top:K@RUN may take params, macs, n_convs, depth, width and what is made of sizes alone, such "
+            "as az_complexity."
         ),
     ] = True,
     rule: Annotated[str, typer.Option(help="How ranks of several are aggregated: log_rank or rank_sum.")] = "log_rank",

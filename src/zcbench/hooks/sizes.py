@@ -1,4 +1,4 @@
-"""Multiply-accumulates and convolutions of a forward pass, counted at the functions that it calls."""
+"""Multiply-accumulates, convolutions and normalised channels of a forward pass, counted at the called functions."""
 
 import math
 from collections.abc import Callable
@@ -10,8 +10,10 @@ from torch import Tensor
 
 from zcbench.hooks.functions import (
     CELLS,
+    CHANNEL_NORMS,
     COMPOSITES,
     CONVOLUTIONS,
+    NORMS,
     OPERANDS,
     PRODUCTS,
     RECURRENT,
@@ -24,19 +26,22 @@ from zcbench.hooks.functions import (
     call,
 )
 from zcbench.hooks.rewrites import Calling
+from zcbench.hooks.trace import trace_of
 
 
 class Sizes(Calling):
-    """Counts the called functions: `macs` and `n_convs`.
+    """Counts the called functions: `macs`, `n_convs` and `width`.
 
     Multiply-accumulates are those of convolutions, linear maps, recurrences and all other products of tensors, such as
     the two of an attention. Additions, scalings, normalisations and poolings are not counted. A convolution of one
-    position with a kernel of size 1 is a linear map and not counted as a convolution.
+    position with a kernel of size 1 is a linear map and not counted as a convolution. The width is the sum of the
+    channels of the inputs of batch, group, instance, layer and RMS normalisations; those of tensors that do not depend
+    on the input of the network, such as weights, are left out.
     """
 
     def __init__(self, then: Caller = call) -> None:
         super().__init__(then)
-        self.macs = self.n_convs = 0
+        self.macs = self.n_convs = self.width = 0
 
     def call(self, func: Function, args: Args, kwargs: Kwargs) -> object:
         """Call ``func``, and count it."""
@@ -47,6 +52,8 @@ class Sizes(Calling):
         result = self.then(func, args, kwargs)
         if func in CONVOLUTIONS or func in TRANSPOSED:
             self.n_convs += not _is_linear(args, kwargs)
+        if func in NORMS:
+            self.width += _channels(func, args, kwargs)
         counter = _COUNTERS.get(func)
         if counter is not None:
             self.macs += counter(func, args, kwargs, result)
@@ -57,6 +64,23 @@ def _is_linear(args: Args, kwargs: Kwargs) -> bool:
     """Whether a convolution is a linear map of single positions."""
     given, weight = argument(0, "input", args, kwargs), argument(1, "weight", args, kwargs)
     return set(weight.shape[2:]) == {1} and set(given.shape[given.ndim - weight.ndim + 2 :]) == {1}
+
+
+def _channels(func: Function, args: Args, kwargs: Kwargs) -> int:
+    """Channels of the input of a normalisation; 0 where it does not depend on the input of the network.
+
+    Where several axes are normalised and the recorder does not know which of them has the channels, it is the first.
+    """
+    given: Tensor = argument(0, "input", args, kwargs)
+    trace = trace_of(given)
+    if trace is None:
+        return 0
+    if func in CHANNEL_NORMS:
+        return given.shape[1]
+    axes = len(argument(1, "normalized_shape", args, kwargs))
+    first = given.ndim - axes
+    known = trace.channels is not None and first <= trace.channels
+    return given.shape[trace.channels if known and axes > 1 and trace.channels is not None else first]
 
 
 def _convolution(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:

@@ -46,7 +46,16 @@ def truths(accuracy: np.ndarray) -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def sizes(accuracy: np.ndarray) -> pd.DataFrame:
     macs = np.floor(accuracy / 3 + np.random.default_rng(2).normal(scale=4, size=N))
-    return pd.DataFrame({"arch": ARCHS, "params": 7 * macs + 1, "macs": macs, "n_convs": macs // 5, "depth": macs // 9})
+    return pd.DataFrame(
+        {
+            "arch": ARCHS,
+            "params": 7 * macs + 1,
+            "macs": macs,
+            "n_convs": macs // 5,
+            "depth": macs // 9,
+            "width": macs // 7,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +87,7 @@ def row(ranking: Ranking, proxy: str, truth: str = "a", subset: str = "all") -> 
 def test_one_row_per_truth_subset_and_proxy_with_the_baselines(ranking: Ranking):
     """Closed form: 2 truths x 2 subsets x (3 proxies + 4 sizes nobody scored)."""
     assert tuple(ranking.table.columns) == COLUMNS
-    assert len(ranking.table) == 2 * 2 * 7
+    assert len(ranking.table) == 2 * 2 * 8
     assert not ranking.table.duplicated(["truth", "subset", "proxy"]).any()
     assert set(ranking.table.loc[ranking.table["kind"] == "baseline", "proxy"]) == set(SIZES)
 
@@ -139,7 +148,7 @@ def test_partial_correlation_by_hand(ranking: Ranking, accuracy: np.ndarray, siz
 def test_every_column_is_its_own_statistic(scores: pd.DataFrame, truths: dict[str, pd.DataFrame], accuracy: np.ndarray):
     """Slow reference: each column by the function of its name, of sizes that differ, with another k and confidence."""
     rng = np.random.default_rng(7)
-    names = ("params", "macs", "n_convs", "depth")
+    names = ("params", "macs", "n_convs", "depth", "width")
     given = {name: np.floor(accuracy * (i + 1) / 9 + rng.normal(scale=5, size=N)) for i, name in enumerate(names)}
     sizes, classes = pd.DataFrame({"arch": ARCHS} | given), {arch: f"class {int(arch[-2:]) // 3}" for arch in ARCHS}
     got = rank(scores, truths, sizes, clusters=classes, draws=60, confidence=0.8, k=7, seed=5)

@@ -24,7 +24,9 @@ def ranking():
     values = {"noisy": accuracy + stream.normal(size=N), "perfect": accuracy}
     rows = [(a, name, 1, 0, v, "ok", "", 0.1) for name, all_ in values.items() for a, v in zip(archs, all_)]
     columns = ["arch", "proxy", "version", "seed", "value", "status", "reason", "seconds"]
-    sizes = pd.DataFrame({"arch": archs} | {n: range(1, N + 1) for n in ("params", "macs", "n_convs", "depth")})
+    sizes = pd.DataFrame(
+        {"arch": archs} | {n: range(1, N + 1) for n in ("params", "macs", "n_convs", "depth", "width")}
+    )
     truth = {"truth": pd.DataFrame({"arch": archs, "accuracy": accuracy})}
     return rank(pd.DataFrame(rows, columns=columns), truth, sizes, draws=2)
 

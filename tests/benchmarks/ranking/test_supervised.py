@@ -39,7 +39,9 @@ def ranking(features: pd.DataFrame, accuracy: pd.Series) -> Ranking:
     scores = pd.concat(frames).assign(reason="", seconds=0.5)
     scores["status"] = np.where(scores["value"].isna(), "nan", "ok")
     scores.loc[scores["proxy"] == "s", "proxy"] = "jacov"
-    sizes = pd.DataFrame({"arch": ARCHS, **{n: rng.integers(1, 9, N) for n in ("params", "macs", "n_convs", "depth")}})
+    sizes = pd.DataFrame(
+        {"arch": ARCHS, **{n: rng.integers(1, 9, N) for n in ("params", "macs", "n_convs", "depth", "width")}}
+    )
     other = accuracy.to_numpy() + rng.normal(size=N) * 9
     truths = {
         "a": pd.DataFrame({"arch": ARCHS, "accuracy": accuracy.to_numpy()}),
@@ -159,7 +161,7 @@ def test_protocol_says_what_was_learned(ranking: Ranking):
     """By hand: training size, folds, features without ensembles."""
     card = ranking.protocol["ranking"]["supervised"]
     assert (card["regressions"], card["training accuracies"]) == (["ridge"], 60)
-    assert card["features"] == ["params", "macs", "n_convs", "depth", "jacov", "p", "q", "r"]
+    assert card["features"] == ["params", "macs", "n_convs", "depth", "width", "jacov", "p", "q", "r"]
     assert card["folds"].startswith("5, of whole classes")
 
 

@@ -101,7 +101,7 @@ def test_the_table_has_no_spread_for_sizes():
     """Closed form: a size is one number, whatever was drawn."""
     rows = [(arch, "p", 1, seed, float(i + seed), "ok", "", 0.1) for i, arch in enumerate(ARCHS) for seed in (0, 1)]
     columns = ["arch", "proxy", "version", "seed", "value", "status", "reason", "seconds"]
-    sizes = pd.DataFrame({"arch": ARCHS} | {name: range(8) for name in ("params", "macs", "n_convs", "depth")})
+    sizes = pd.DataFrame({"arch": ARCHS} | {name: range(8) for name in ("params", "macs", "n_convs", "depth", "width")})
     truth = {"t": pd.DataFrame({"arch": ARCHS, "accuracy": [float(i**2) for i in range(8)]})}
     table = rank(pd.DataFrame(rows, columns=columns), truth, sizes, draws=5).table.set_index("proxy")
     assert np.isnan(table.loc["params", "tau_sd_seeds"])

@@ -1,10 +1,13 @@
 """Concordance, intervals by the delta method, and all statistics of a comparison; each test names its oracle."""
 
+from math import nan
+
 import numpy as np
 import pytest
 
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.statistics import delta
+from zcbench.benchmarks.statistics.at_size import Windows
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval, weighted_correlations
 from zcbench.benchmarks.statistics.columns import Column, Population
 from zcbench.benchmarks.statistics.comparison import Comparison, compare
@@ -115,6 +118,8 @@ def test_a_comparison_has_the_statistics_of_the_single_functions(n: int, values:
             "tau_within_macs_bins": statistics.kendall_within_bins(x, y, macs),
             "information_gain": statistics.information_gain(x, y, macs),
             "rho_given_sizes": statistics.partial_spearman(x, y, params, macs),
+            "regret_at_size": nan if statistics.constant(x, y) else Windows.of(params).regret(x, y),
+            "regret_at_size_random": nan if statistics.constant(x, y) else Windows.of(params).regret_at_random(y),
         }
         for name, z in sizes.items():
             taus = statistics.kendall(x, z), statistics.kendall(y, z)

@@ -386,6 +386,8 @@ def test_counts_need_no_network(batch):
     assert [s.value for s in evaluate(None, batch, ["params", "macs", "n_convs"], costs=costs)] == [10, 20, 3]
     assert evaluate(None, batch, ["depth"], costs=costs)[0].status == "not_applicable"
     assert evaluate(None, batch, ["depth"], costs=costs._replace(depth=7))[0].value == 7
+    assert evaluate(None, batch, ["width"], costs=costs)[0].status == "not_applicable"
+    assert evaluate(None, batch, ["width"], costs=costs._replace(width=9))[0].value == 9
     assert not needs_network([REGISTRY.get("params")])
     with pytest.raises(ProtocolError, match="No network is given"):
         evaluate(None, batch, ["snip"], costs=costs)

@@ -16,7 +16,15 @@ from zcbench.streams import seeded
 from ..conftest import Residual, make_network
 
 ALL = REGISTRY.names()
-NO_PASS = {"params", "macs", "n_convs", "depth", "l2_norm", "az_complexity"}  # what is known without a forward pass
+NO_PASS = {
+    "params",
+    "macs",
+    "n_convs",
+    "depth",
+    "width",
+    "l2_norm",
+    "az_complexity",
+}  # what is known without a forward pass
 REFUSALS = {"not_applicable", "singular", "infinite", "nan"}
 
 
