@@ -10,6 +10,7 @@ from rich.console import Console
 from zcbench import __version__
 from zcbench.cli import bench, data, distill, ensembles, proxies, resample, runs, score, scores, search, truth
 from zcbench.cli.extensions import add_commands
+from zcbench.cli.plugins import distillers, spaces
 from zcbench.cli.strict import strict
 from zcbench.errors import Interrupted, ZcbenchError
 
@@ -33,6 +34,8 @@ app.command("search")(search.search)
 app.command("distill")(distill.distill)
 app.add_typer(runs.app, name="runs")
 app.add_typer(proxies.app, name="proxies")
+app.add_typer(distillers.app, name="distillers")
+app.add_typer(spaces.app, name="spaces")
 app.add_typer(data.app, name="data")
 app.add_typer(truth.app, name="truth")
 app.add_typer(scores.app, name="scores")
