@@ -18,6 +18,7 @@ from zcbench.search.scores import Scoring
 from ..command import fails, zcbench_command
 
 SPACE = "nasbench201(channels=4,cells=1)"
+ON_DIGITS = ("--space", SPACE, "--dataset", "digits", "--proxies", "macs")
 SCORING = Scoring(dataset="digits")
 SHAPE = (3, 8, 8)
 FAST = zcbench.Clock(warm_up=0, repeats=3)
@@ -122,7 +123,7 @@ def test_search_within_measured_latency(tmp_path: Path) -> None:
     made = zcbench.measure(SPACE, file, archs=names, image_shape=SHAPE, clock=FAST)
     limit = float(made.table["latency"].median())
     allowed = made.table[made.table["latency"] <= limit]
-    command = ["search", "--space", SPACE, "--dataset", "digits", "--proxies", "macs", "--no-report", "--algorithm", "random"]
+    command = ["search", *ON_DIGITS, "--algorithm", "random", "--no-report"]
     done = zcbench_command(*command, "--latency", file, "--max-latency", repr(limit), "--out", tmp_path / "s")
     assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / "s" / "search.json").read_text())
@@ -158,7 +159,7 @@ def test_tables_that_are_wrong(content: str, message: str, tmp_path: Path) -> No
     """Closed form: one sentence on the command line."""
     file = tmp_path / "phone.csv"
     file.write_text(content)
-    command = ["search", "--space", SPACE, "--dataset", "digits", "--proxies", "macs", "--out", tmp_path / "s"]
+    command = ["search", *ON_DIGITS, "--out", tmp_path / "s"]
     assert message in fails(*command, "--latency", file, "--max-latency", 2)
 
 
