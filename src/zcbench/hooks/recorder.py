@@ -35,7 +35,7 @@ _HANDLERS: dict[Function, Handler] = (
     | recurrences.HANDLERS
     | normalising.HANDLERS
     | looking_up.HANDLERS
-    | {Tensor.requires_grad.__set__: _ask_for_gradient}
+    | {vars(torch._C.TensorBase)["requires_grad"].__set__: _ask_for_gradient}
 )
 
 
