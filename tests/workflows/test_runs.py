@@ -71,24 +71,13 @@ def test_folders_are_named_by_time(tmp_path: Path) -> None:
 def test_every_command_that_makes_a_folder_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By construction: without --out a truth and a distiller search are under runs/, named by command and time."""
     monkeypatch.chdir(tmp_path)
-    small = ["--dataset", "digits(images=200,test_images=40)", "--batch-size", 32, "--epochs", 1, "--workers", 0]
+    small = ["--dataset", "digits(images=64,test_images=32)", "--batch-size", 32, "--epochs", 1, "--workers", 0]
     truth = ["truth", "build", "--space", "s0", "--archs", 1, "--settings", "vanilla", "--seeds", 1]
     assert zcbench_command(*truth, *small).returncode == 0
-    evolve = [
-        "evolve-distiller",
-        "--student",
-        "resnet8",
-        "--teacher",
-        "resnet8",
-        "--preset",
-        "tiny",
-        "--evaluations",
-        2,
-    ]
-    done = zcbench_command(*evolve, *small, "--teacher-epochs", 1, "--population", 2, "--step", 1, "--no-report")
-    assert done.returncode == 0, done.stderr
-    assert {run.kind for run in zcbench.runs()} == {"truth", "distiller search"}
-    assert {run.folder.name[:-16] for run in zcbench.runs()} == {"truth", "evolve-distiller"}
+    (found,) = zcbench.runs()
+    assert found.kind == "truth" and found.folder.name[:-16] == "truth"
+    evolve = ["evolve-distiller", "--student", "resnet8", "--teacher", "resnet8", "--preset", "tiny"]
+    assert "Folder: runs/evolve-distiller-" in fails(*evolve, *small)  # too few images for a validation split
 
 
 def test_runs_are_listed_shown_and_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
