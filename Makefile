@@ -5,7 +5,7 @@ BIN := $(abspath $(VENV))/bin
 # Environment with the lowest versions that setup.cfg declares; torch and its libraries take most of its 5.6 GB.
 MINIMUM ?= build/minimum
 SOURCES := setup.cfg setup.py pyproject.toml constraints.txt README.md \
-  $(shell find src proxies benchmarks spaces distill kdzero reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet' -o -name 'index.json')
+  $(shell find src proxies benchmarks spaces distill kdzero reports search -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.js' -o -name '*.parquet' -o -name 'index.json' -o -name '*.py.txt')
 
 # Worker processes are faster than threads here: one thread per process, and no busy waiting.
 export OMP_NUM_THREADS ?= 1
@@ -74,9 +74,10 @@ test-minimum: $(VENV)/installed
 	  tests/benchmarks/scoring/test_store.py tests/benchmarks/scoring/test_packing.py tests/benchmarks/statistics tests/benchmarks/ranking tests/reports tests/proxies/test_values.py \
 	  tests/search/test_search_command.py tests/cli/test_distill_command.py
 
-# Writes the index of the proxies, after a declaration of a proxy, a loss or a signal has changed.
+# Writes the indices of proxies and spaces, after a declaration of a proxy, a loss, a signal or a space has changed.
 index: $(VENV)/installed
 	$(BIN)/python -P -c "from zcbench.proxies.scoring.cards import write_index; write_index('proxies/index.json')"
+	$(BIN)/python -P -c "from zcbench.spaces.cards import write_index; write_index('spaces/index.json')"
 
 # Measures times; run it on an idle machine. The tests compare times within one run.
 benchmark: $(VENV)/tested

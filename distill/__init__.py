@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from zcbench.distill.errors import TooFewImages as TooFewImages
     from zcbench.distill.errors import TrainingStopped as TrainingStopped
     from zcbench.distill.errors import WeightError as WeightError
+    from zcbench.distill.examining import check as check
     from zcbench.distill.hyperparameters import Count as Count
     from zcbench.distill.hyperparameters import Positive as Positive
     from zcbench.distill.outputs import OUTPUTS as OUTPUTS
@@ -83,6 +84,7 @@ _HOMES = {
     "WeightError": "zcbench.distill.errors",
     "balanced_weights": "zcbench.distill.training.balancing",
     "build_adapter": "zcbench.distill.adapters",
+    "check": "zcbench.distill.examining",
     "distiller": "zcbench.distill.contract",
     "get": "zcbench.distill.contract",
     "names": "zcbench.distill.contract",

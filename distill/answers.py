@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from zcbench.datasets.outputs import LOGITS, output_of
 from zcbench.errors import BatchError
 
-_LOGITS = "logits"
 _AUXILIARY = "aux"  # begins the names of auxiliary logits: GoogLeNet's aux_logits1, Inception's aux_logits
 
 
@@ -30,9 +30,8 @@ def logits_of(returned: object) -> Tensor:
 def answer(returned: object) -> Answer:
     """Logits and auxiliary logits in what a network returns.
 
-    The logits are the tensor itself, the attribute or the key ``logits``, or the first of a tuple. Auxiliary logits
-    are attributes or keys that begin with ``aux``, or the other members of a tuple, if they have the shape of the
-    logits.
+    The logits are those of `zcbench.datasets.outputs.output_of`. Auxiliary logits are attributes or keys that begin
+    with ``aux`` beside ``logits``, or the other members of a tuple, if they have the shape of the logits.
 
     Raises:
         BatchError: there are no logits.
@@ -42,18 +41,23 @@ def answer(returned: object) -> Answer:
         >>> answer({"logits": torch.zeros(2, 10), "aux_1": torch.zeros(2, 10)}).auxiliary[0].shape
         torch.Size([2, 10])
     """
-    if isinstance(returned, Tensor):
-        return Answer(returned)
-    named = _named(returned)
-    logits = named.get(_LOGITS, getattr(returned, _LOGITS, None))
+    logits = output_of(returned)
     if isinstance(logits, Tensor):
-        return _with_auxiliary(logits, [value for name, value in named.items() if name.startswith(_AUXILIARY)])
-    if isinstance(returned, tuple | list) and returned and not isinstance(returned[0], tuple | list):
-        return _with_auxiliary(logits_of(returned[0]), returned[1:])
+        return _with_auxiliary(logits, _others(returned))
     raise BatchError(
         f"The network returns {type(returned).__name__}. Expected logits (B, classes): a tensor, an object or a "
         f"dictionary with 'logits', or a tuple that begins with them; wrap the network so that it returns one of these."
     )
+
+
+def _others(returned: object) -> Sequence[object]:
+    """What may be auxiliary logits."""
+    if isinstance(returned, Tensor):
+        return ()
+    named = _named(returned)
+    if isinstance(named.get(LOGITS, getattr(returned, LOGITS, None)), Tensor):
+        return [value for name, value in named.items() if name.startswith(_AUXILIARY)]
+    return returned[1:] if isinstance(returned, tuple | list) else ()
 
 
 def _named(returned: object) -> Mapping[str, object]:

@@ -5,8 +5,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from zcbench.spaces import ProductSpace, space
-from zcbench.spaces.product import Site
+from zcbench.spaces import ProductSpace, Site, space
 
 
 @space

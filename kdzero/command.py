@@ -14,7 +14,7 @@ from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir, Formats, Plugins, figure_formats
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import emitted, table_console, tabular
+from zcbench.cli.output import emitted, table_console, tabular, time_named
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ def evolve_distiller(
         typer.Option(help="An architecture, as resnet20, SPACE:ARCH, or FILE.py:FUNCTION.", show_default=False),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of the search; a stopped search continues there.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            help="Folder of the search; a stopped search continues there.",
+            show_default="named by time, as runs/evolve-distiller-2026-11-29-0915",
+        ),
+    ] = None,
     space: Annotated[str, typer.Option(help="Space of architectures given without one.")] = "resnet",
     teacher_checkpoint: Annotated[
         Path | None, typer.Option(help="Weights of the teacher.", show_default="trained first, on the training images")
@@ -148,7 +152,7 @@ def evolve_distiller(
         raise ProtocolError(
             f"Given the student {student!r}. Expected an architecture of a space, such as resnet:resnet8."
         )
-    images = kept_data(dataset, data_dir)
+    images, out = kept_data(dataset, data_dir), out or time_named("evolve-distiller")
     job = CandidateJob(
         space=who.space,
         arch=who.arch,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zcbench.lazy import lazy
 
 if TYPE_CHECKING:
-    from zcbench.proxies.scoring.checking import Finding as Finding
+    from zcbench.findings import Finding as Finding
     from zcbench.proxies.scoring.checking import check as check
     from zcbench.proxies.scoring.contract import REGISTRY as REGISTRY
     from zcbench.proxies.scoring.contract import Proxy as Proxy
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 #: Where each public name is imported from, when it is first read.
 _HOMES = {
     "Example": "zcbench.proxies.scoring.example",
-    "Finding": "zcbench.proxies.scoring.checking",
+    "Finding": "zcbench.findings",
     "Loss": "zcbench.proxies.signals.objective",
     "NetworkCosts": "zcbench.proxies.signals.signals",
     "NotApplicable": "zcbench.proxies.signals.errors",

@@ -24,7 +24,8 @@ class Candidates:
             the live ones where the space knows them, else all, if None.
         limits: greatest allowed value of each cost.
         minimise: costs that are objectives too.
-        latency_device: what latency and energy are of: a device of the tables of HW-NAS-Bench, or ``"here"``.
+        latency_device: what latency and energy are of: a device of the tables of HW-NAS-Bench, ``"here"``, or
+            a file of `zcbench.measure`.
     """
 
     space: str | Space = "nasbench201"
@@ -67,6 +68,9 @@ class Candidates:
         """
         space = costs.space
         given = self.archs if self.archs is not None else _LIVE if _LIVE in space.subsets else ALL
+        if (measured := costs.measured) is not None and self.archs is None:
+            live = set(space.subset(_LIVE)) if _LIVE in space.subsets else None
+            given = [arch for arch in measured if live is None or arch in live]
         if isinstance(given, str) and given in space.subsets and (stored is None or len(stored) == len(space)):
             return architectures(costs, self.limits, self.minimise, subset=given)
         listed = _listed(given, space, trained, stored) if isinstance(given, str) else given

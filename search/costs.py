@@ -85,6 +85,12 @@ class Costs:
         """Where the columns that are no sizes come from."""
         return {name: measure.about for name, measure in self._measures.items()}
 
+    @property
+    def measured(self) -> tuple[str, ...] | None:
+        """The only architectures that a column has been measured of; None where each one can be measured."""
+        lists = (getattr(measure, "archs", None) for measure in self._measures.values())
+        return next((archs for archs in lists if archs is not None), None)
+
     def instant(self, name: str) -> bool:
         """Whether a column takes no clock, so that it can be had for a whole space.
 

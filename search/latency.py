@@ -6,7 +6,6 @@ Li et al., "HW-NAS-Bench: Hardware-Aware Neural Architecture Search Benchmark", 
 import json
 import platform
 import statistics
-import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +16,10 @@ import torch
 
 from zcbench.benchmarks.truths.data import hardware_costs
 from zcbench.errors import unknown
-from zcbench.runtime.threads import one_thread
+from zcbench.runtime.clock import Clock
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.search.costs import Costs
+from zcbench.search.measured import MeasuredLatency
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
 from zcbench.storage.log import GrowingFile
@@ -28,14 +28,15 @@ HERE = "here"
 """The device that is this machine."""
 
 _TABULATED = "nasbench201(channels=16,cells=5)"
-_FORWARDS, _WARM_UP = 9, 3
+_CLOCK = Clock(warm_up=3, repeats=9)
 
 
 class Device(NamedTuple):
     """What latency and energy are of.
 
     Attributes:
-        name: a device of the tables, with a data set as in ``raspi4/cifar100`` or without; `HERE`; or None.
+        name: a device of the tables, with a data set as in ``raspi4/cifar100`` or without; `HERE`; a file of
+            `zcbench.measure`, or a CSV file with the columns ``arch`` and ``latency``; or None.
         dataset: images of the search, for a name without a data set.
     """
 
@@ -102,7 +103,8 @@ class Timing:
         self.about: dict[str, object] = {
             "device": HERE,
             "measure": "latency",
-            "source": f"median of {_FORWARDS} forward passes after {_WARM_UP} more, batch 1, one thread, float32",
+            "source": f"median of {_CLOCK.repeats} forward passes after {_CLOCK.warm_up} more, batch 1, one thread, "
+            "float32",
             "machine": f"{platform.system()} {platform.machine()}, torch {torch.__version__}",
             "task": f"{space.spec}, {num_classes} classes, images {'x'.join(map(str, image_shape))}",
         }
@@ -113,20 +115,13 @@ class Timing:
         """Times in ms, taken now where they are not known."""
         for arch in archs:
             if arch not in self._known:
-                self._known[arch] = 1000 * self._time(arch)
+                self._known[arch] = self._time(arch)
                 self._write(arch)
         return np.array([self._known[arch] for arch in archs])
 
     def _time(self, arch: str) -> float:
         network = self._space.build(arch, self._classes, image_shape=self._shape).eval()
-        image = torch.zeros(1, *self._shape)
-        seconds = []
-        with one_thread(), torch.inference_mode():
-            for _ in range(_WARM_UP + _FORWARDS):
-                start = time.perf_counter()
-                network(image)
-                seconds.append(time.perf_counter() - start)
-        return statistics.median(seconds[_WARM_UP:])
+        return statistics.median(_CLOCK.times(network, torch.zeros(1, *self._shape)))
 
     def _read(self, file: Path) -> GrowingFile:
         try:
@@ -184,6 +179,10 @@ def costs_of(
         return Costs(space, *task)
     if device.name is None:
         raise SearchError(f"{' and '.join(physical)} were asked for without a device. Name one by --latency-device.")
+    if device.name.endswith((".parquet", ".csv")):
+        if "energy" in physical:
+            raise SearchError(f"{device.name!r} has no energy. Expected a device of the tables, as in eyeriss.")
+        return Costs(space, *task, {"latency": MeasuredLatency(device.name, space, task)})
     if device.name != HERE:
         name, images = table_name(device.name, device.dataset.partition("(")[0])
         table = hardware_costs(images, data_dir)

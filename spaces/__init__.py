@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from zcbench.lazy import lazy
 from zcbench.spaces.base import Space, SpaceError
 from zcbench.spaces.nasbench201 import NASBench201
-from zcbench.spaces.product import ProductSpace
+from zcbench.spaces.product import ProductSpace, Site
 from zcbench.spaces.registry import SPACES, get, names, register, space
 
 if TYPE_CHECKING:
+    from zcbench.spaces.checking import check as check
     from zcbench.spaces.networks import KnownNetworks as KnownNetworks
     from zcbench.spaces.networks import Networks as Networks
 
@@ -28,13 +29,19 @@ __all__ = [
     "NASBench201",
     "Networks",
     "ProductSpace",
+    "Site",
     "Space",
     "SpaceError",
+    "check",
     "get",
     "names",
     "register",
     "space",
 ]
 #: These import PyTorch, which a list of spaces does without.
-_HOMES = {"KnownNetworks": "zcbench.spaces.networks", "Networks": "zcbench.spaces.networks"}
+_HOMES = {
+    "KnownNetworks": "zcbench.spaces.networks",
+    "Networks": "zcbench.spaces.networks",
+    "check": "zcbench.spaces.checking",
+}
 _, __getattr__, __dir__ = lazy(__name__, _HOMES, *__all__)

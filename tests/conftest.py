@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zcbench import distill, proxies
+from zcbench import distill, proxies, spaces
 from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
 
 torch.set_num_threads(1)
@@ -34,7 +34,7 @@ def same_draws() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def registries_as_before() -> Iterator[None]:
     """What a module's tests register is forgotten after them: one process runs many modules, in any order."""
-    registries = (proxies.REGISTRY, distill.REGISTRY, ENSEMBLES)
+    registries = (proxies.REGISTRY, distill.REGISTRY, spaces.SPACES, ENSEMBLES)
     for registry in registries:
         registry.names()  # the built-in ones register themselves on the first look
     before = [(registry, dict(registry._items)) for registry in registries]

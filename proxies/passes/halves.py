@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from zcbench.hooks.heads import classifier_of
@@ -26,7 +27,18 @@ def half_gradients(network: nn.Module, batch: Minibatch) -> Values:
         return {"half_gradients": few, "output_sizes": few}
     parts = (slice(None, middle), slice(middle, None))
     first, second = (_half(network, batch.part(part)) for part in parts)
-    return {"half_gradients": (first[0], second[0]), "output_sizes": first[1]}
+    return {"half_gradients": filled((first[0], second[0])), "output_sizes": first[1]}
+
+
+def filled(found: Sequence[dict[str, Tensor]]) -> tuple[dict[str, Tensor], ...]:
+    """Gradients of several passes, each with the weights of all: zero for a weight that a pass did not use.
+
+    A network that skips layers at random, such as by LayerDrop, uses other weights in each pass.
+    """
+    shapes = {name: gradient for one in found for name, gradient in one.items()}
+    return tuple(
+        {name: one[name] if name in one else torch.zeros_like(other) for name, other in shapes.items()} for one in found
+    )
 
 
 def _half(network: nn.Module, batch: Minibatch) -> tuple[dict[str, Tensor], dict[str, OutputSize] | Failure]:

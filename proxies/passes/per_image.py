@@ -15,7 +15,7 @@ from zcbench.hooks.recorder import Recorder
 from zcbench.hooks.rewrites import Replacing
 from zcbench.hooks.usage import Usage
 from zcbench.hooks.weights import named_state
-from zcbench.proxies.passes.halves import recorded
+from zcbench.proxies.passes.halves import filled, recorded
 from zcbench.proxies.passes.logits import single_logits
 from zcbench.proxies.passes.shared import differentiate
 from zcbench.proxies.passes.values import Values
@@ -76,7 +76,8 @@ def _one_by_one(network: nn.Module, batch: Minibatch) -> dict[str, Tensor]:
         output = single_logits(output, part)
         weights = {weight.name: weight.tensor for weight in recorder.weights}
         found.append(differentiate(part.loss(output), weights))
-    return {name: torch.stack([one[name] for one in found]) for name in found[0]}
+    whole = filled(found)
+    return {name: torch.stack([one[name] for one in whole]) for name in whole[0]}
 
 
 def tangent_kernel(network: nn.Module, batch: Minibatch) -> Values:

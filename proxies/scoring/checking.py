@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench import spaces
+from zcbench.findings import Finding, findings
 from zcbench.isolation.settings import noticed
 from zcbench.proxies.scoring.contract import Proxy
 from zcbench.proxies.scoring.evaluation import Score, TeacherSignals, evaluate
@@ -23,14 +24,6 @@ TEACHER = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_
 OTHERS = ("zen", "grasp", "jacov")
 
 Batch = tuple[Tensor, Tensor]
-
-
-class Finding(NamedTuple):
-    """Outcome of one check: its name, whether it passed, and details."""
-
-    check: str
-    passed: bool
-    detail: str
 
 
 def check(proxy: Proxy) -> list[Finding]:
@@ -55,7 +48,7 @@ def check(proxy: Proxy) -> list[Finding]:
         "not constant over ten architectures": _varies,
         "other batch sizes and class counts work": _shapes,
     }
-    return [_run(name, work, proxy, ground) for name, work in checks.items()]
+    return findings({name: partial(work, proxy, ground) for name, work in checks.items()})
 
 
 class Subject(NamedTuple):
@@ -104,13 +97,6 @@ def _batch(size: int = 8, classes: int = 10) -> Batch:
     stream = torch_stream("check", size, classes)
     images = torch.randn(size, 3, 16, 16, generator=stream)
     return images, torch.randint(classes, (-(-size // 2),), generator=stream).repeat(2)[:size]
-
-
-def _run(name: str, work: Callable[[Proxy, Ground], tuple[bool, str]], proxy: Proxy, ground: Ground) -> Finding:
-    try:
-        return Finding(name, *work(proxy, ground))
-    except Exception as error:
-        return Finding(name, False, f"{type(error).__name__}: {error}")
 
 
 def _attempt(

@@ -8,10 +8,10 @@ import cloudpickle
 from torch import Tensor
 
 from zcbench.content import content
+from zcbench.datasets.outputs import output_of
 from zcbench.errors import BatchError, shortened
 from zcbench.runtime.parcel import portable
 
-KEY = "logits"
 EXPECTED = (
     "Expected a tensor, an object or dictionary with 'logits', or a tuple that begins with one; give output=, a "
     "function of the return value that gives the tensor."
@@ -46,7 +46,7 @@ class Output:
         Raises:
             BatchError: there is none.
         """
-        found = _found(returned) if self.function is None else self.function(returned)
+        found = output_of(returned) if self.function is None else self.function(returned)
         if not isinstance(found, Tensor):
             source = "The network" if self.function is None else "The function output="
             raise BatchError(f"{source} returns {_told(found)}, which holds no tensor of logits. {EXPECTED}")
@@ -69,19 +69,6 @@ class Output:
 
 def _opened(function: bytes) -> Output:
     return Output(cloudpickle.loads(function))
-
-
-def _found(returned: object) -> object:
-    """The tensor in a return value, or what is there in its place."""
-    if isinstance(returned, Tensor):
-        return returned
-    named = returned.get(KEY) if isinstance(returned, Mapping) else getattr(returned, KEY, None)
-    if isinstance(named, Tensor):
-        return named
-    if isinstance(returned, tuple | list) and returned:
-        first = _found(returned[0])
-        return first if isinstance(first, Tensor) else returned
-    return returned
 
 
 def _told(found: object) -> str:

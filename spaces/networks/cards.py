@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from zcbench.content import class_content, is_installed
 from zcbench.datasets.inputs import Given, tensors_of
+from zcbench.datasets.outputs import output_of
 from zcbench.errors import ZcbenchError
 from zcbench.spaces.cost import Cost
 from zcbench.spaces.listing import SpaceError
@@ -65,7 +66,7 @@ class Example(NamedTuple):
     """
 
     inputs: Given
-    read: Callable[[Any], object] = lambda returned: returned
+    read: Callable[[Any], object] = output_of
 
 
 def inspected(name: str, source: Source, example: Example) -> NetworkCard:

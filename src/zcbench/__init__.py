@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from zcbench.kdzero.evolution import evolve_distiller as evolve_distiller
     from zcbench.proxies import proxy as proxy
     from zcbench.proxies import score as score
+    from zcbench.runtime.clock import Clock as Clock
     from zcbench.runtime.execution import Execution as Execution
     from zcbench.search import run_search as run_search
+    from zcbench.search.measured import Measurements as Measurements
+    from zcbench.search.measured import measure as measure
     from zcbench.workflows.bench import BenchResult as BenchResult
     from zcbench.workflows.bench import bench as bench
     from zcbench.workflows.networks import rank_networks as rank_networks
@@ -47,13 +50,16 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(("benchmarks", "datasets", "distill", "proxies", "reports", "search", "spaces"), ""),
     "BenchResult": "zcbench.workflows.bench",
+    "Clock": "zcbench.runtime.clock",
     "Execution": "zcbench.runtime.execution",
+    "Measurements": "zcbench.search.measured",
     "RankingOptions": "zcbench.benchmarks.ranking.options",
     "ReportOptions": "zcbench.workflows.options",
     "Sample": "zcbench.benchmarks.scoring.options",
     "Setup": "zcbench.benchmarks.scoring.options",
     "bench": "zcbench.workflows.bench",
     "evolve_distiller": "zcbench.kdzero.evolution",
+    "measure": "zcbench.search.measured",
     "proxy": "zcbench.proxies",
     "rank": "zcbench.workflows.rank",
     "rank_networks": "zcbench.workflows.networks",

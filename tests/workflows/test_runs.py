@@ -38,7 +38,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         own = ["--truth", home / "acc.csv", *SMALL, "--formats", "svg", "--workers", 0]
-        bench = ["bench", "--networks", home / "nets.py:NETWORKS", *own, "--proxies", "synflow,naswot", "--draws", 9]
+        bench = [
+            "bench",
+            "--networks",
+            home / "nets.py:NETWORKS",
+            *own,
+            "--proxies",
+            "synflow,naswot",
+            "--draws",
+            9,
+            "--failures-last",
+        ]
         done = zcbench_command(*bench)
         assert done.returncode == 0, done.stderr
         assert "with --out runs/bench-" in done.stderr
@@ -56,6 +66,18 @@ def test_folders_are_named_by_time(tmp_path: Path) -> None:
     first.mkdir()
     assert first.name == "bench-2026-11-29-0915"
     assert named_by_time("bench", tmp_path, now).name == "bench-2026-11-29-0915-2"
+
+
+def test_every_command_that_makes_a_folder_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By construction: without --out a truth and a distiller search are under runs/, named by command and time."""
+    monkeypatch.chdir(tmp_path)
+    small = ["--dataset", "digits(images=64,test_images=32)", "--batch-size", 32, "--epochs", 1, "--workers", 0]
+    truth = ["truth", "build", "--space", "s0", "--archs", 1, "--settings", "vanilla", "--seeds", 1]
+    assert zcbench_command(*truth, *small).returncode == 0
+    (found,) = zcbench.runs()
+    assert found.kind == "truth" and found.folder.name[:-16] == "truth"
+    evolve = ["evolve-distiller", "--student", "resnet8", "--teacher", "resnet8", "--preset", "tiny"]
+    assert "Folder: runs/evolve-distiller-" in fails(*evolve, *small)  # too few images for a validation split
 
 
 def test_runs_are_listed_shown_and_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +106,24 @@ def test_like_repeats_the_options_of_a_run(folder: Path, tmp_path: Path, monkeyp
     assert read_run("more").protocol == run.protocol and "1 proxies" in read_run("more").about
     assert given_options("more")["ranking"] == given_options(run.folder)["ranking"]
     assert "has no options to take" in fails("bench", "--like", folder / "runs" / "search")
+    assert given_options("more")["ranking"]["failures_last"] is True
+
+
+def test_objects_are_short_lines_and_tables(folder: Path) -> None:
+    """Closed form: what stands in a notebook of a batch, a search and a run; no line is long, and text is escaped."""
+    batch = zcbench.datasets.batch(zcbench.datasets.load("noise(side=8)"), 4)
+    assert repr(batch) == "Batch(noise: 4 inputs float32 (3, 8, 8), labels int64 ())"
+    assert batch._repr_html_().count("<tr>") == 5 and batch.sha256[:12] in batch._repr_html_()
+    networks = zcbench.spaces.get(str(folder / "nets.py:NETWORKS"))
+    found = zcbench.run_search(
+        "params", folder / "plain", zcbench.search.Candidates(networks), scores=zcbench.search.Scoring(dataset="noise")
+    )
+    assert repr(found) == "Outcome('w10' by params, 4 evaluated)"
+    assert found._repr_html_().count("<tr") == 5 and found.to_frame()["arch"].nunique() == 4
+    ranking = zcbench.rank(
+        next(run for run in zcbench.runs(folder / "runs") if run.kind == "scores").folder, folder / "acc.csv"
+    )
+    assert "4 architectures by acc.csv" in ranking._repr_html_() and len(repr(ranking)) < 400
 
 
 def test_any_finite_accuracies_rank_and_search(folder: Path) -> None:

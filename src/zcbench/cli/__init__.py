@@ -8,8 +8,9 @@ import typer
 from rich.console import Console
 
 from zcbench import __version__
-from zcbench.cli import bench, data, distill, ensembles, proxies, resample, runs, score, scores, search, truth
+from zcbench.cli import bench, data, distill, ensembles, measure, proxies, resample, runs, score, scores, search, truth
 from zcbench.cli.extensions import add_commands
+from zcbench.cli.plugins import distillers, spaces
 from zcbench.cli.strict import strict
 from zcbench.errors import Interrupted, ZcbenchError
 
@@ -30,9 +31,12 @@ app.command("report")(bench.report)
 app.command("score")(score.score)
 app.command("resample")(resample.resample)
 app.command("search")(search.search)
+app.command("measure")(measure.measure)
 app.command("distill")(distill.distill)
 app.add_typer(runs.app, name="runs")
 app.add_typer(proxies.app, name="proxies")
+app.add_typer(distillers.app, name="distillers")
+app.add_typer(spaces.app, name="spaces")
 app.add_typer(data.app, name="data")
 app.add_typer(truth.app, name="truth")
 app.add_typer(scores.app, name="scores")

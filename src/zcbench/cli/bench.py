@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         },
     ),
     execution=execution("Seconds that a pass or a proxy may take.", most=1_000),
-    ranking=ranking("failures_last"),
+    ranking=ranking(),
     report=REPORT,
 )
 def bench(

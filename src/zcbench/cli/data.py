@@ -176,6 +176,7 @@ def fetch(
 
 
 @app.command("import")
+@tabular
 def import_data(
     path: Annotated[
         Path,
@@ -194,20 +195,26 @@ def import_data(
     from zcbench.datasets import archives
 
     if official:
-        for stored in data.import_official(path, data_dir, trust=trust):
-            typer.echo(stored)
+        _print_stored((stored.stem, stored) for stored in data.import_official(path, data_dir, trust=trust))
     elif path.suffix == ".csv":
         if name is None:
             raise typer.BadParameter("a CSV needs a name of the form SPACE/DATASET.", param_hint="--name")
-        typer.echo(data.import_csv(path, name, data_dir))
+        _print_stored([(name, data.import_csv(path, name, data_dir))])
     elif path.suffix == ".parquet":
-        for name, stored in data.import_packed(path, data_dir).items():
-            typer.echo(f"{name}: {stored}")
+        _print_stored(data.import_packed(path, data_dir).items())
     elif archives.owner(path.name) and path.is_file():
-        for name, stored in archives.import_archive(path, data_dir).items():
-            typer.echo(f"{name}: {stored}")
+        _print_stored(archives.import_archive(path, data_dir).items())
     else:
         _print_frame(data.import_folder(path, data_dir))
+
+
+def _print_stored(stored: Iterable[tuple[str, object]]) -> None:
+    """Name of each table or archive, and where it is now."""
+    rows = [{"name": name, "path": where} for name, where in stored]
+    if emitted(rows):
+        return
+    for row in rows:
+        typer.echo(f"{row['name']}: {row['path']}")
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 _NAMES: Mapping[str, Mapping[str, str]] = {"sample": {"seed": "archs_seed"}, "ranking": {"k": "top_k"}}
-_NO_OPTIONS = {"ranking": ("seed", "unit", "failures_last")}
+_NO_OPTIONS = {"ranking": ("seed", "unit")}
 
 
 def like(run: str) -> Mapping[str, object]:

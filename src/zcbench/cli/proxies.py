@@ -5,18 +5,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from zcbench.cli.arguments import DataDir, Draws
-from zcbench.cli.output import emitted, structured, tabular
+from zcbench.cli.output import emitted, tabular
+from zcbench.cli.plugins.starting import new, print_checks
 from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-app = typer.Typer(help="List, show, check and document zero-cost proxies.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List, show, check, start and document zero-cost proxies.", no_args_is_help=True, rich_markup_mode=None
+)
+app.command("new")(new("proxy"))
 
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file that defines proxies. May be repeated.")
@@ -116,23 +118,9 @@ def check(
 ) -> None:
     """Hold proxies to the contract on small networks; exit code 1 if one of them breaks it."""
     from zcbench import proxies
-    from zcbench.plugins import PluginError
 
     _load(plugin)
-    console, found = Console(quiet=structured()), list[dict[str, object]]()
-    for name in names or proxies.names():
-        console.print(f"[bold]{escape(name)}[/]")
-        try:
-            findings = [(finding.check, finding.passed, finding.detail) for finding in proxies.check(proxies.get(name))]
-        except PluginError as error:
-            findings = [("loads", False, str(error))]
-        for rule, passed, detail in findings:
-            mark = "[green]holds[/]" if passed else "[red]BROKEN[/]"
-            console.print(f"  {mark} {rule}: {escape(detail)}", highlight=False, soft_wrap=True)
-            found.append({"proxy": name, "check": rule, "passed": passed, "detail": detail})
-    emitted(found)
-    if not all(row["passed"] for row in found):
-        raise typer.Exit(1)
+    print_checks("proxy", names or proxies.names(), lambda name: proxies.check(proxies.get(name)))
 
 
 @app.command()

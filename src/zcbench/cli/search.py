@@ -17,7 +17,7 @@ from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
 from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
 from zcbench.cli.output import emitted, table_console, tabular, time_named
-from zcbench.cli.search_options import check_names, given, objective, remarks
+from zcbench.cli.search_options import check_names, given, latency_source, objective, remarks
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -115,6 +115,13 @@ def search(
             "as in raspi4/cifar100 where it is not that of the images; 'here' times the network on this machine."
         ),
     ] = None,
+    latency: Annotated[
+        Path | None,
+        typer.Option(
+            help="Latencies of your own machine in place of --latency-device: a file of 'zcbench measure', or a CSV "
+            "file with the columns arch and latency (ms). Only what it has is proposed."
+        ),
+    ] = None,
     archs: Annotated[
         str | None,
         typer.Option(
@@ -162,7 +169,8 @@ def search(
         load_file(file)
     most = {"params": max_params, "macs": max_macs, "depth": max_depth, "latency": max_latency, "energy": max_energy}
     limits = {name: quantity(text) for name, text in most.items() if text is not None}
-    candidates = Candidates(space, archs, limits, tuple(dict.fromkeys(split_list(minimise))), latency_device)
+    device = latency_source(latency, latency_device)
+    candidates = Candidates(space, archs, limits, tuple(dict.fromkeys(split_list(minimise))), device)
     settings = Settings.of(
         preset,
         algorithm or candidates.usual_algorithm if preset is None else algorithm,

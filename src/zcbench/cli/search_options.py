@@ -42,6 +42,23 @@ def check_names(names: Mapping[str, object]) -> None:
             )
 
 
+def latency_source(file: Path | None, device: str | None) -> str | None:
+    """The file of ``--latency``, or the device.
+
+    Raises:
+        SearchError: both are given, or the file is neither Parquet nor CSV.
+    """
+    from zcbench.search import SearchError
+
+    if file is None:
+        return device
+    if device is not None:
+        raise SearchError("--latency and --latency-device were given. Expected one of the two.")
+    if file.suffix not in (".parquet", ".csv"):
+        raise SearchError(f"{str(file)!r} was given as --latency. Expected a file that ends in .parquet or .csv.")
+    return str(file)
+
+
 def objective(
     text: str, rule: str, space: str, data_dir: Path | None, *, transfer: bool = False, sizes: bool = True
 ) -> "Objective":
@@ -100,7 +117,7 @@ def _idle(
         (stored, "scores are looked up", (*_OF_NETWORKS, "dataset", "image_size", "classes", *_OF_TEACHERS)),
         (not scored(goal), "sizes need no network", _OF_NETWORKS),
         (not goal.needs_group, "a single score is no rank", ("reference",)),
-        (not physical, "neither latency nor energy is limited or minimised", ("latency_device",)),
+        (not physical, "neither latency nor energy is limited or minimised", ("latency_device", "latency")),
         (not judged, "no truth was named", ("baselines",)),
         (isinstance(settings.algorithm, RandomSearch), "the search is at random itself", ("baselines",)),
         (not has_teacher(goal), "nothing compares with a teacher", _OF_TEACHERS),

@@ -10,7 +10,7 @@ from rich.console import Console
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DATA_DIR, execution
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import emitted, tabular
+from zcbench.cli.output import emitted, tabular, time_named
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -65,7 +65,13 @@ def _group() -> None:
 )
 def build(
     *,
-    out: Annotated[Path, typer.Option(help="Folder of the truth; one that is there is resumed.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the truth; one that is there is resumed.",
+            show_default="named by time, as runs/truth-2026-11-29-0915",
+        ),
+    ] = None,
     sample: "Sample",
     way: Annotated[
         str, typer.Option("--sample", help="stratified over the number of parameters, or uniform.")
@@ -84,7 +90,7 @@ def build(
     from zcbench.benchmarks.training.building import build_truth
     from zcbench.benchmarks.training.conditions import choose_students, prepare
 
-    kinds = split_list(settings)
+    kinds, out = split_list(settings), out or time_named("truth")
     conditions = prepare(setup, recipe, kd="kd" in kinds)
     archs, origin = choose_students(conditions.space, sample, way, out)
     result = build_truth(
@@ -100,6 +106,7 @@ def build(
 
 
 @app.command()
+@tabular
 def pack(
     folder: Annotated[Path, typer.Argument(help="Folder of 'zcbench truth build'.", show_default=False)],
     out: Annotated[Path, typer.Option(help="File to write; ends in .parquet.", show_default=False)],
@@ -112,6 +119,9 @@ def pack(
     from zcbench.benchmarks.training import packing as truth_packing
 
     about = truth_packing.pack(folder, out)
+    counts = {name: about[name] for name in ("trainings", "architectures", "left_out")}
+    if emitted(about["tables"].values(), file=out, **counts):
+        return
     rest = f"; {about['left_out']:,} architectures are not finished and left out" if about["left_out"] else ""
     typer.echo(
         f"{about['trainings']:,} trainings of {about['architectures']:,} architectures in {out} "

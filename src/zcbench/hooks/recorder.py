@@ -21,6 +21,12 @@ def _compose(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obje
         return _BODIES[func](*args, **kwargs)
 
 
+def _ask_for_gradient(recorder: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    """Set ``requires_grad``; PyTorch refuses it for what is computed from inputs that have a gradient already."""
+    tensor, wanted = args[0], args[1]
+    return None if wanted is True and tensor.requires_grad else recorder.call(func, args, kwargs)
+
+
 _HANDLERS: dict[Function, Handler] = (
     dict.fromkeys(_BODIES, _compose)
     | activating.HANDLERS
@@ -29,6 +35,7 @@ _HANDLERS: dict[Function, Handler] = (
     | recurrences.HANDLERS
     | normalising.HANDLERS
     | looking_up.HANDLERS
+    | {vars(torch._C.TensorBase)["requires_grad"].__set__: _ask_for_gradient}
 )
 
 

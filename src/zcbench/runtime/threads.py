@@ -5,13 +5,20 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Run a block with one thread, as workers do, and restore the number of threads afterwards."""
+def threads(count: int) -> Iterator[None]:
+    """Run a block with this number of threads, and restore the former one afterwards."""
     import torch  # here, so that a ranking of stored scores starts without it
 
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run a block with one thread, as workers do."""
+    with threads(1):
+        yield

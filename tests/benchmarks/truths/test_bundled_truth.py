@@ -23,6 +23,8 @@ from zcbench.benchmarks.truths.bundled import bundled_files
 from zcbench.benchmarks.truths.summary import summary
 from zcbench.errors import DataError, ProtocolError, UnknownNameError
 
+from ...command import zcbench_command
+
 SETTINGS = ("vanilla", "kd")
 SHIPPED = [pytest.param(path, id=name) for name, path in bundled_files().items()]
 
@@ -132,6 +134,12 @@ def test_pack_and_import(built: Path, tmp_path: Path) -> None:
     assert zcbench.truth("nasbench201/digits-8/vanilla@3", tmp_path)["accuracy"].tolist() == [50.5, 53.5]
     assert zcbench.truth("nasbench201/digits-8/kd@3", tmp_path)["n_runs"].tolist() == [2, 1]
     assert zcbench.truth("nasbench201/digits-8/gain@3", tmp_path)["accuracy"].tolist() == [2.0, 2.0]
+    shown = json.loads(zcbench_command("truth", "pack", built, "--out", tmp_path / "again.parquet", "--json").stdout)
+    assert (shown["trainings"], len(shown["rows"])) == (8, 3) and file.read_bytes() == (
+        tmp_path / "again.parquet"
+    ).read_bytes()
+    rows = json.loads(zcbench_command("data", "import", file, "--data-dir", tmp_path / "d", "--json").stdout)["rows"]
+    assert {row["name"] for row in rows} == set(stored) and all(Path(row["path"]).is_file() for row in rows)
 
 
 def test_a_packed_truth_that_cannot_be_read(built: Path, tmp_path: Path) -> None:
