@@ -129,7 +129,7 @@ def architecture_scatter() -> Spec:
                     "color": {
                         "field": "c",
                         "type": "quantitative",
-                        "scale": {"scheme": "viridis"},
+                        "scale": {"range": ["#3b6fd4", "#1f9e89", "#d9a300"]},
                         "legend": {"format": "~s", "gradientLength": 200},
                     },
                     "opacity": {"condition": {"test": chosen, "value": 0.85}, "value": 0.07},
