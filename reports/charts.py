@@ -221,6 +221,7 @@ def curves(rows: Sequence[Mapping[str, object]], x: str, y: str, *, step: bool =
                 "title": None,
                 "sort": None,
                 "scale": {"domain": names, "range": [f"var(--line-{i % 6})" for i in range(len(names))]},
+                "legend": {"columns": 2},
             },
             "tooltip": _tooltip(("line", "line"), ("x", x), ("y", y)),
         },

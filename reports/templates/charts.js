@@ -9,6 +9,11 @@ function place(name) {
   return document.querySelector(`[data-chart="${name}"]`);
 }
 
+/* Text in place of a chart. */
+function tell(name, text) {
+  place(name).parentElement.setAttribute("aria-label", text);
+}
+
 /* Draw one chart; fill, if given, changes its specification before. */
 async function draw(name, fill = () => {}) {
   const spec = structuredClone(content.charts[name]);

@@ -111,7 +111,7 @@ function drawBars() {
       spec.height *= values.length;
       spec.layer[0].encoding.color.legend.values = kindsOf(shown);
     });
-    place(key).setAttribute("aria-label", content.sentences[selected()]);
+    tell(key, content.sentences[selected()]);
   }
 }
 
@@ -159,7 +159,7 @@ async function drawScatter(name, proxy, truth) {
   view.addSignalListener("brush", (_, area) => pick(inside(rows, area)));
   const row = content.rows[`${truth}|${form.elements.subset.value}`].find((one) => [one.name, ...one.equal].includes(proxy));
   const told = row ? `τ ${row.tau_text}, ρ ${row.rho_text}` : "not ranked";
-  place(name).setAttribute("aria-label", `${proxy} against the accuracy ${label} of ${rows.length} architectures: ${told}.`);
+  tell(name, `${proxy} against the accuracy ${label} of ${rows.length} architectures: ${told}.`);
   document.querySelector(`[data-finding="${name}"]`).textContent = `${proxy}, ${label}: ${told}`;
 }
 
@@ -229,7 +229,7 @@ function drawMap() {
     first.encoding.tooltip[3].title = content.statistics[my];
   });
   const highest = [...best].map((row) => row.name).join(", ");
-  place("map").setAttribute("aria-label", `${content.statistics[my]} against ${content.statistics[mx]} of ${rows.length} rows. Highest: ${highest}.`);
+  tell("map", `${content.statistics[my]} against ${content.statistics[mx]} of ${rows.length} rows. Highest: ${highest}.`);
 }
 
 /* What each control changes: nothing else is drawn again. */
