@@ -35,7 +35,9 @@ def write_distiller_report(
     """
     finished = cast("DistillerContent", content)
     figures = illustrations(finished, cast("Curves", curves))
-    return write_page(folder, formats, figures, partial(distiller_page, finished, cast("Curves", curves), formats=formats))
+    return write_page(
+        folder, formats, figures, partial(distiller_page, finished, cast("Curves", curves), formats=formats)
+    )
 
 
 def distiller_page(

@@ -56,7 +56,9 @@ def chart_content(ranking: Ranking, chosen: Mapping[str, Selected]) -> dict[str,
         "architectures": {
             "name": archs,
             "subset": {name: [arch in members for arch in archs] for name, members in subsets.items()},
-            "accuracy": {str(name): _numbers(ranking.accuracies[name].reindex(archs), 6) for name in ranking.accuracies},
+            "accuracy": {
+                str(name): _numbers(ranking.accuracies[name].reindex(archs), 6) for name in ranking.accuracies
+            },
             "score": {name: _numbers(column.reindex(archs)) for name, column in columns.items()},
             "size": [str(name) for name in ranking.sizes],
             "all": len(ranking.scores),

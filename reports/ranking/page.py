@@ -11,9 +11,9 @@ from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.errors import unknown
 from zcbench.reports.pictures import Picture, ReportError, report_folder, write_page
 from zcbench.reports.ranking import selection
-from zcbench.reports.ranking.figures import illustrations
 from zcbench.reports.ranking.answers import Selected, answers, selected
 from zcbench.reports.ranking.content import STATISTICS, chart_content, sample_note
+from zcbench.reports.ranking.figures import illustrations
 from zcbench.reports.ranking.tables import COLUMNS, Column, failures_table, write_tables
 from zcbench.reports.rendering import page
 from zcbench.reports.style import FORMATS, KIND_NAMES

@@ -14,6 +14,7 @@ from zcbench.reports.style import FORMATS
 from zcbench.reports.wording import MISSING, truth_label
 from zcbench.spaces import ProductSpace
 
+
 def write_search_report(
     content: Mapping[str, object], folder: str | Path, *, formats: Collection[str] = ("svg",)
 ) -> Path:

@@ -32,7 +32,6 @@ from zcbench.reports.style import (
 )
 from zcbench.reports.wording import MISSING, number, shorten
 
-
 TOP = 15
 """Rows of a figure, unless it is told otherwise."""
 

@@ -15,7 +15,6 @@ from zcbench.reports.ranking.selection import described, leading, select, subset
 from zcbench.reports.style import LABEL_SIZE, add_heading, panels
 from zcbench.reports.wording import number, shorten
 
-
 TOP = 12
 """Panels, unless told otherwise."""
 

@@ -52,9 +52,7 @@ def test_intervals_agree_with_a_paired_bootstrap(ranking):
     found, rng = size_differences(ranking).loc["good"], np.random.default_rng(0)
     score, size, y = ranking.scores["good"].to_numpy(), ranking.sizes[found["size"]].to_numpy(), ranking.accuracies["t"]
     draws = [rng.integers(0, N, N) for _ in range(600)]
-    replicates = [
-        kendalltau(score[d], y.to_numpy()[d])[0] - kendalltau(size[d], y.to_numpy()[d])[0] for d in draws
-    ]
+    replicates = [kendalltau(score[d], y.to_numpy()[d])[0] - kendalltau(size[d], y.to_numpy()[d])[0] for d in draws]
     low, high = np.percentile(replicates, (2.5, 97.5))
     assert (found["low"], found["high"]) == pytest.approx((low, high), abs=0.2 * (high - low))
     assert found["low"] > 0

@@ -3,7 +3,10 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -74,19 +77,27 @@ def opened(browser) -> Callable[..., object]:
         page.on("pageerror", lambda error: told.append(str(error)))
         page.on("request", lambda request: loaded.append(request.url))
         page.goto(address)
-        page.wait_for_function("document.querySelectorAll('.plot svg').length === document.querySelectorAll('.plot').length")
+        playwright.expect(page.locator(".plot svg")).to_have_count(page.locator(".plot").count(), timeout=20_000)
         yield page
         context.close()
         assert told == []
-        assert [url for url in loaded if not url.startswith(("file:", "data:"))] == []
+        assert [url for url in loaded if not url.startswith(("file:", "data:", "blob:", "http://127.0.0.1:"))] == []
 
     return opened
 
 
 @pytest.fixture(scope="session")
-def site() -> Path:
-    """Folder of the documentation site."""
+def site() -> Iterator[str]:
+    """Address of the documentation site, on a server of this process: the search of the theme needs one."""
     folder = Path(__file__).parents[3] / "build" / "site"
     if not (folder / "index.html").is_file():
         pytest.skip("needs the documentation site: make docs")
-    return folder
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""

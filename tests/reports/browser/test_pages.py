@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from .conftest import PAGES
+from .conftest import PAGES, playwright
+
+expect = playwright.expect
 
 ROWS = ".ranking:not([hidden]) tbody tr:not([hidden])"
 
@@ -93,7 +95,7 @@ def test_the_scatter_answers(opened, pages):
     with opened(pages["run"]) as page:
         chart, other = page.locator("[data-chart=scatter]"), page.locator("[data-chart=scatter-2]")
         page.locator("[name=x]").select_option("params")
-        page.wait_for_function("document.querySelector('[data-chart=scatter]').textContent.includes('score of params')")
+        expect(chart).to_contain_text("score of params")
         chart.scroll_into_view_if_needed()
         page.wait_for_timeout(200)
         chart.locator("svg .mark-symbol path").nth(3).hover(force=True)
@@ -105,7 +107,7 @@ def test_the_scatter_answers(opened, pages):
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + 200, steps=4)
         page.mouse.up()
-        page.wait_for_function("document.getElementById('picked').textContent.startsWith('Selected')")
+        expect(page.locator("#picked")).to_contain_text("Selected")
         count = int(re.search(r"Selected: (\d+)", page.locator("#picked").inner_text())[1])
         page.wait_for_timeout(300)
         bright = other.locator("svg .mark-symbol path").evaluate_all(
