@@ -7,6 +7,7 @@ Colours are the variables of ``page.css``, which follow the reader's light or da
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import platformdirs
@@ -54,11 +55,11 @@ def library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script; it is bundled once for a version, and kept in the user's cache."""
     import vl_convert
 
-    name = f"vega-{vl_convert.get_vega_version()}-{vl_convert.__version__}.js"
+    name = f"vega-{vl_convert.get_vega_version()}-{version('vl-convert-python')}.js"
     kept = Path(platformdirs.user_cache_dir("zcbench")) / name
     if kept.is_file():
         return kept.read_text("utf-8")
-    script = str(vl_convert.javascript_bundle())
+    script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
     _keep(kept, script)
     return script
 

@@ -114,4 +114,4 @@ def _units(ranking: Ranking, archs: pd.Index) -> NDArray[np.intp] | None:
 
 
 def _frame(found: Mapping[str, tuple[str, float, float, float]]) -> pd.DataFrame:
-    return pd.DataFrame.from_dict(found, orient="index", columns=list(COLUMNS)).rename_axis(index="proxy")
+    return pd.DataFrame.from_dict(dict(found), orient="index", columns=pd.Index(COLUMNS)).rename_axis(index="proxy")

@@ -43,7 +43,7 @@ class Selected:
         rows = rows.assign(size=found["size"], difference=found["difference"])
         rows = rows.assign(difference_low=found["low"], difference_high=found["high"])
         own = rows["kind"].isin(("baseline", "supervised"))
-        return rows.assign(beats=[_verdict(row, size) for row, size in zip(rows.to_dict("records"), own)])
+        return rows.assign(beats=[_verdict(row, size) for row, size in zip(_records(rows), own)])
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -69,8 +69,8 @@ class Selected:
         above = (self.scores["beats"] == "yes").sum()
         apart = interval(best["difference"], best["difference_low"], best["difference_high"])
         return (
-            f"{first} The best size baseline is {self.size['proxy']}, τ {number(self.size['tau'], 2)}; the difference is "
-            f"{apart}. {above} of {len(self.scores)} scores beat size."
+            f"{first} The best size baseline is {self.size['proxy']}, τ {number(self.size['tau'], 2)}; the difference "
+            f"is {apart}. {above} of {len(self.scores)} scores beat size."
         )
 
 

@@ -75,16 +75,16 @@ def folded(ranking: Ranking, truth: str | None = None, subset: str | None = None
     rows = select(ranking, truth, subset)
     rows = rows.assign(preferred=rows["kind"].map(list(_PREFERRED).index)).sort_values("preferred", kind="stable")
     between = ranking.correlations.get(subset or subsets(ranking)[0], pd.DataFrame())
-    equal: dict[int, list[str]] = {}
+    equal: dict[int, tuple[pd.Series, list[str]]] = {}
     for place, row in rows.iterrows():
-        for kept in equal:
-            if _same_order(rows.loc[kept], row, between):
-                equal[kept].append(str(row["proxy"]))
-                break
+        same = next((names for kept, names in equal.values() if _same_order(kept, row, between)), None)
+        if same is None:
+            equal[int(str(place))] = row, []
         else:
-            equal[int(str(place))] = []
-    rows = rows.drop(columns="preferred").loc[sorted(equal)]
-    return rows.assign(equal=[sorted(equal[place]) for place in sorted(equal)]).reset_index(drop=True)
+            same.append(str(row["proxy"]))
+    order = sorted(equal)
+    names = pd.Series([sorted(equal[place][1]) for place in order], index=order, dtype=object)
+    return rows.drop(columns="preferred").loc[order].assign(equal=names).reset_index(drop=True)
 
 
 _PREFERRED = ("baseline", "proxy", "ensemble", "supervised")

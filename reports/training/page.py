@@ -76,9 +76,8 @@ def _compared(result: Mapping[str, object]) -> list[tuple[str, float | None, flo
     if isinstance(beside := result.get("baseline"), Mapping):
         rows.append(("student alone", *_measured(beside)))
     teachers = result.get("teacher_details")
-    for teacher in teachers if isinstance(teachers, Sequence) else ():
-        rows.append((f"teacher {teacher['name']}", float(teacher["test_accuracy"]), None))
-    return rows
+    known = teachers if isinstance(teachers, Sequence) else ()
+    return rows + [(f"teacher {teacher['name']}", _float(teacher["test_accuracy"]), None) for teacher in known]
 
 
 def _measured(figures: Mapping[str, object]) -> tuple[float | None, float | None]:
@@ -127,7 +126,8 @@ def _losses(history: Sequence[Row]) -> Spec:
         for row in history
         if name in row
     ]
-    return curves(rows, "epoch", "loss", log=all(float(row["y"]) > 0 for row in rows))
+    positive = all(row[name] > 0 for row in history for name in terms if name in row)
+    return curves(rows, "epoch", "loss", log=positive)
 
 
 def _losses_found(history: Sequence[Row]) -> str:

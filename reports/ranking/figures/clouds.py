@@ -24,7 +24,8 @@ TOP = 12
     "Score against accuracy",
     "Each point is one architecture, coloured by its MACs. Both axes are ranks in percent: of the score "
     "(horizontal) and of the accuracy (vertical, with the accuracies at the ticks). Vertical stripes are equal scores. "
-    "If the colours change from left to right, the order is that of the size. The best proxies and all sizes are shown.",
+    "If the colours change from left to right, the order is that of the size. "
+    "The best proxies and all sizes are shown.",
 )
 def score_panels(
     ranking: Ranking, truth: str | None = None, subset: str | None = None, top: int | None = TOP

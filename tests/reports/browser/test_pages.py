@@ -30,7 +30,8 @@ def test_narrow_windows_need_no_scrolling_sideways(opened, pages, name):
     with opened(pages[name], width=400, scheme="dark") as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         ground, ink = page.evaluate("""() => {
-            const light = (colour) => colour.match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 765;
+            const parts = (colour) => colour.match(/\\d+/g).slice(0, 3).map(Number);
+            const light = (colour) => parts(colour).reduce((sum, part) => sum + part, 0) / 765;
             const text = document.querySelector(".plot svg text");
             return [light(getComputedStyle(document.body).backgroundColor), light(getComputedStyle(text).fill)];
         }""")
