@@ -196,6 +196,29 @@ def points(rows: Sequence[Mapping[str, object]], x: str, y: str, kinds: Mapping[
     )
 
 
+def differences(rows: Sequence[Mapping[str, object]], x: str) -> Spec:
+    """Points on one line for each name, with a line at 0: rows have ``name``, ``x``, ``text`` and ``group``."""
+    groups = list(dict.fromkeys(str(row["group"]) for row in rows))
+    y = {"field": "name", "type": "nominal", "sort": None, "axis": {"title": None, "labelLimit": 190, "grid": True}}
+    colours = {"domain": groups, "range": [f"var(--line-{i % 6})" for i in range(len(groups))]}
+    return chart(
+        height=19 * len({row["name"] for row in rows}) + 4,
+        data={"values": list(rows)},
+        layer=[
+            {"mark": {"type": "rule", "strokeDash": [5, 4]}, "encoding": {"x": {"datum": 0, "type": "quantitative"}}},
+            {
+                "mark": {"type": "point", "filled": True, "size": 60, "opacity": 0.85},
+                "encoding": {
+                    "y": y,
+                    "x": {"field": "x", "type": "quantitative", "title": x, "scale": {"zero": False}},
+                    "color": {"field": "group", "type": "nominal", "title": None, "scale": colours},
+                    "tooltip": _tooltip(("name", "name"), ("benchmark", "benchmark"), ("text", x)),
+                },
+            },
+        ],
+    )
+
+
 def curves(rows: Sequence[Mapping[str, object]], x: str, y: str, *, step: bool = False, log: bool = False) -> Spec:
     """Lines: rows have ``x``, ``y`` and ``line``, the name of their line.
 

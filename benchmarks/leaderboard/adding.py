@@ -231,7 +231,7 @@ def _is_whole(archs: list[str], space: str) -> bool:
 
 def _dataset(protocol: Protocol, data_dir: Path | None) -> str:
     """The data set with the options that give the batch of the protocol; without them, where no images are here."""
-    for text in (protocol.dataset, *(f"{protocol.dataset}(files={n})" for n in range(1, 6))):
+    for text in (*(f"{protocol.dataset}(files={n})" for n in range(1, 6)), protocol.dataset):
         with suppress(ZcbenchError):
             images = datasets.load(text, data_dir, image_size=protocol.image_shape[-1])
             if datasets.batch(images, protocol.batch_size, protocol.batch_seed).sha256 == protocol.batch_sha256:

@@ -17,7 +17,7 @@ from zcbench.reports.ranking.figures import illustrations
 from zcbench.reports.ranking.tables import COLUMNS, Column, failures_table, write_tables
 from zcbench.reports.rendering import page
 from zcbench.reports.style import FORMATS, KIND_NAMES
-from zcbench.reports.wording import HYPHEN, MINUS, count, percent, slug
+from zcbench.reports.wording import count, percent, slug, typeset
 
 TITLE = "How well training-free scores rank architectures"
 
@@ -84,7 +84,7 @@ def _page(ranking: Ranking, formats: Collection[str], title: str, pictures: list
         "protocol": ranking.protocol,
         "protocol_link": Markup('<a href="tables/protocol.json">protocol.json</a>'),
     }
-    return page("ranking.html.j2", content, chart_content(ranking, chosen), {"slug": slug, "typeset": _typeset})
+    return page("ranking.html.j2", content, chart_content(ranking, chosen), {"slug": slug, "typeset": typeset})
 
 
 SIZE_NAMES = {"params": "parameters", "macs": "MACs", "n_convs": "convolutions"}
@@ -138,8 +138,3 @@ def _gaps(ranking: Ranking) -> Iterator[tuple[str, str]]:
     rows = selection.select(ranking)
     for _, row in rows[rows["coverage"] < 1].sort_values("coverage").iterrows():
         yield row["proxy"], percent(row["coverage"])
-
-
-def _typeset(text: str) -> str:
-    """Numbers in a text with a true minus sign."""
-    return HYPHEN.sub(MINUS, text)
