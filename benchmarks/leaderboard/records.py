@@ -18,7 +18,9 @@ WHOLE = "all"
 
 STATISTICS = (
     *("n", "coverage", "tau", "tau_low", "tau_high", "rho", "rho_low", "rho_high"),
-    *("tau_given_params", "tau_given_macs", "rho_given_sizes", "tau_top10", "precision_at_k", "regret"),
+    *("tau_given_params", "tau_given_macs", "rho_given_sizes"),
+    *("tau_given_all", "tau_given_all_low", "tau_given_all_high", "tau_given_all_flexible"),
+    *("tau_top10", "precision_at_k", "regret", "regret_at_size", "regret_at_size_random"),
     *("reliability", "tau_sd_seeds", "seconds"),
 )
 """Columns of a ranking that an entry keeps, as far as the ranking has them."""

@@ -28,6 +28,8 @@ _STATISTICS = {
     _DIFFERENCE: ("τ − best size", "τ minus that of the size baseline of the highest τ, over the same architectures."),
     "tau_given_params": ("τ given parameters", "Partial τ of score and accuracy given the number of parameters."),
     "tau_given_macs": ("τ given MACs", "Partial τ of score and accuracy given the MACs."),
+    "tau_given_all": ("τ given all sizes", "Partial τ given parameters, MACs, convolutions, depth and width."),
+    "tau_given_all_flexible": ("τ given all sizes, flexible", "The same, with non-linear terms of the sizes."),
     "rho_given_sizes": ("ρ given sizes", "Partial ρ of score and accuracy given the sizes together."),
     "tau_top10": ("τ top 10 %", "τ over the tenth of the architectures with the highest accuracies."),
     "precision_at_k": ("P@k", "Share of the k best by score that are among the k best by accuracy."),
