@@ -12,15 +12,17 @@ import pytest
 
 from zcbench.kdzero.report import write_distiller_report
 from zcbench.reports import write_report
+from zcbench.reports.leaderboard.page import write_leaderboard
 from zcbench.reports.search.page import write_search_report
 from zcbench.reports.training.page import write_training_report
 
 from ...kdzero import test_distiller_report as distiller
+from ..leaderboard import test_leaderboard_page as leaderboard
 from ..search import test_search_report as search
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright, of the extra 'test'")
 
-PAGES = ("run", "search", "training", "distiller")
+PAGES = ("run", "search", "training", "distiller", "leaderboard")
 
 HISTORY = [
     {"epoch": i, "step": 10 * i, "lr": 0.1, "loss": 3 / i, "ce": 2 / i, "kd": 1 / i, "seconds": 1.5}
@@ -45,6 +47,7 @@ def pages(make_ranking, tmp_path_factory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("pages")
     ranking = make_ranking(n=80, names=[f"proxy_{i:02}" for i in range(20)])
     written = {
+        "leaderboard": write_leaderboard(leaderboard.made_up(home / "board").path, home / "leaderboard"),
         "run": write_report(ranking, home / "run"),
         "search": write_search_report(search.made_up(), home / "search"),
         "training": write_training_report(RESULT, HISTORY, home / "training", alone=HISTORY[:5]),

@@ -123,3 +123,18 @@ def test_the_paper_has_few_pages(opened, pages):
         printed = page.pdf(prefer_css_page_size=True)
         assert page.locator("details.protocol").get_attribute("open") is not None
     assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 8
+
+
+def test_a_leaderboard_chooses_statistics_sorts_and_searches(opened, pages):
+    """The table of the chosen statistic, ordered by a column; the address has the state, and gives it back."""
+    with opened(pages["leaderboard"]) as page:
+        assert names(page) == ["always<b>", "params", "macs", "few", "once"]
+        page.locator("[name=statistic]").select_option("difference")
+        page.locator(".ranking:not([hidden]) th[data-key='a/two'] button").click()
+        assert names(page) == ["always<b>", "params", "macs", "once", "few"]
+        page.locator("[name=kind][value=baseline]").uncheck()
+        page.locator("[name=q]").fill("ON")
+        assert names(page) == ["once"]
+        address = page.url
+    with opened(address) as page:
+        assert (names(page), page.locator("[name=statistic]").input_value()) == (["once"], "difference")

@@ -52,10 +52,9 @@ def entry(name, proxy, tau, low, **more):
     )
 
 
-@pytest.fixture
-def board(tmp_path):
+def made_up(folder):
     """Two benchmarks of one space and one of another, and three proxies."""
-    board = Board(tmp_path / "board")
+    board = Board(folder)
     for name, group, params in (("a/one", "a", 0.5), ("a/two", "a", 0.4), ("b/one", "b", 0.3)):
         board.write(benchmark(name, group, params))
         board.write(entry(name, "always<b>", 0.8, 0.1))
@@ -64,6 +63,11 @@ def board(tmp_path):
     board.write(entry("a/two", "once", 0.2, -0.3))
     board.write(entry("b/one", "few", 0.9, 0.5))
     return board
+
+
+@pytest.fixture
+def board(tmp_path):
+    return made_up(tmp_path / "board")
 
 
 def rows(page, statistic):
