@@ -110,3 +110,8 @@ def count(value: float) -> str:
 def shorten(name: str, limit: int = 26) -> str:
     """Name cut to ``limit`` characters, for axes."""
     return name if len(name) <= limit else name[: limit - 1] + "…"
+
+
+def typeset(text: str) -> str:
+    """Numbers in a text with a true minus sign."""
+    return HYPHEN.sub(MINUS, text)

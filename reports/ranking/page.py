@@ -1,25 +1,23 @@
 """The report on disk: tables, figures, and one self-contained page that shows them."""
 
-import math
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from functools import partial
-from numbers import Real
 from pathlib import Path
 
-import pandas as pd
+from markupsafe import Markup
 
-from zcbench import __version__
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.errors import unknown
 from zcbench.reports.pictures import Picture, ReportError, report_folder, write_page
 from zcbench.reports.ranking import selection
+from zcbench.reports.ranking.answers import Selected, answers, selected
+from zcbench.reports.ranking.content import STATISTICS, chart_content, sample_note
 from zcbench.reports.ranking.figures import illustrations
-from zcbench.reports.ranking.tables import COLUMNS, failures_table, summary_table, write_tables
-from zcbench.reports.rendering import rendered
+from zcbench.reports.ranking.tables import COLUMNS, Column, failures_table, write_tables
+from zcbench.reports.rendering import page
 from zcbench.reports.style import FORMATS, KIND_NAMES
-from zcbench.reports.wording import HYPHEN, MINUS, count, interval, percent, slug
+from zcbench.reports.wording import count, percent, slug, typeset
 
 TITLE = "How well training-free scores rank architectures"
 
@@ -54,27 +52,51 @@ def write_report(
 
 def _page(ranking: Ranking, formats: Collection[str], title: str, pictures: list[Picture]) -> str:
     """The page as HTML; every text is escaped."""
+    chosen = selected(ranking)
+    first = next(iter(chosen.values()))
+    scores, accuracies = list(map(str, ranking.scores)), selection.labels(ranking)
+    sizes = {str(name): SIZE_NAMES.get(str(name), str(name)) for name in ranking.sizes}
     content = {
         "title": title,
-        "version": __version__,
-        "labels": selection.labels(ranking),
-        "subsets": selection.subsets(ranking),
+        "labels": accuracies,
+        "other_labels": {"": "the same", **accuracies},
+        "subset_names": {name: name for name in selection.subsets(ranking)},
         "tiles": _tiles(ranking),
-        "findings": list(_findings(ranking)),
+        "selections": list(chosen.values()),
+        "answers": answers(chosen, ranking),
         "intervals": selection.intervals_named(ranking),
         "cutoff": selection.cutoff(ranking),
-        "columns": COLUMNS,
-        "summaries": {subset: summary_table(ranking, subset) for subset in selection.subsets(ranking)},
-        "details": [_detail(ranking, *chosen) for chosen in selection.selections(ranking)],
+        "proxies": {name: name for name in [*sorted(set(scores) - set(sizes)), *sizes]},
+        "best_name": str(first.scores.iloc[0]["proxy"] if len(first.scores) else scores[0]),
+        "size_name": str(first.size["proxy"] if first.size is not None else next(iter(sizes))),
+        "colours": {"": "none", **sizes, **{name: f"accuracy, {label}" for name, label in accuracies.items()}},
+        "statistics": STATISTICS,
+        "sample": sample_note(ranking),
+        "kinds": {kind: name for kind, name in KIND_NAMES.items() if kind in set(ranking.table["kind"])},
+        "columns": _COLUMNS,
+        "default_columns": _DEFAULT_COLUMNS,
+        "words": ("proxy", "kind", "beats", "note"),
+        "tables": [_table(ranking, one) for one in chosen.values()],
         "pictures": pictures,
         "formats": [kind for kind in FORMATS if kind in formats],
         "failures": failures_table(ranking),
         "gaps": list(_gaps(ranking)),
         "protocol": ranking.protocol,
+        "protocol_link": Markup('<a href="tables/protocol.json">protocol.json</a>'),
     }
-    filters: dict[str, Callable[..., object]] = {"fact": _fact, "fields": _fields, "slug": slug, "typeset": _typeset}
-    return rendered("page.html.j2", content, filters, {"table": _is_table, "line": _is_line})
+    return page("ranking.html.j2", content, chart_content(ranking, chosen), {"slug": slug, "typeset": typeset})
 
+
+SIZE_NAMES = {"params": "parameters", "macs": "MACs", "n_convs": "convolutions"}
+
+_AT = next(place for place, column in enumerate(COLUMNS) if column.key == "rho") + 1
+_COLUMNS = (
+    *COLUMNS[:_AT],
+    Column("difference", "τ − size", "τ minus that of the best size baseline over the same architectures, paired."),
+    Column("beats", "beats size", "Whether the interval of that difference is above 0.", str),
+    *COLUMNS[_AT:],
+)
+_DEFAULT_COLUMNS = {column.key for column in COLUMNS if column.paper} | {"difference", "beats"}
 
 _PLURALS = {
     "proxy": "proxies",
@@ -95,53 +117,20 @@ def _tiles(ranking: Ranking) -> list[tuple[str, str]]:
     return [(count(number), name) for number, name in tiles]
 
 
-def _findings(ranking: Ranking) -> Iterator[dict[str, str]]:
-    """For each truth and subset: best proxy or ensemble, best size baseline, and whether their intervals overlap."""
-    for truth, subset, rows in selection.selections(ranking):
-        known = rows[rows["tau"].notna()]
-        scored, sizes = known[known["kind"].isin(("proxy", "ensemble"))], known[known["kind"] == "baseline"]
-        if len(scored) and len(sizes):
-            best, size = scored.iloc[0], sizes.iloc[0]
-            yield {
-                "truth": truth,
-                "subset": subset,
-                "what": selection.described(ranking, truth, subset),
-                "verdict": _verdict(best, size),
-            } | {
-                f"{role}_{part}": text
-                for role, row in (("best", best), ("size", size))
-                for part, text in (
-                    ("name", row["proxy"]),
-                    ("tau", interval(row["tau"], row["tau_low"], row["tau_high"])),
-                )
-            }
-
-
-def _verdict(best: pd.Series, size: pd.Series) -> str:
-    """Relation of the intervals of the best proxy and of the best size baseline."""
-    if best["tau_low"] > size["tau_high"]:
-        return "above it, intervals disjoint"
-    if best["tau_high"] < size["tau_low"]:
-        return "below it, intervals disjoint"
-    return "the intervals overlap"
-
-
-def _detail(ranking: Ranking, truth: str, subset: str, rows: pd.DataFrame) -> dict[str, object]:
-    """One sortable table: for each cell its text and the value it sorts by."""
+def _table(ranking: Ranking, one: Selected) -> dict[str, object]:
+    """One sortable table; equal rows are one."""
     lines = [
-        {"kind": row["kind"], "cells": [(column.text(row), _sort_key(row.get(column.key))) for column in COLUMNS]}
-        for _, row in rows.iterrows()
+        {"kind": row["kind"], "equal": row["equal"], "cells": [column.text(row) for column in _COLUMNS]}
+        for _, row in one.rows.iterrows()
     ]
-    stem = f"{slug(truth)}.{slug(subset)}"
-    title, note = selection.described(ranking, truth, subset), selection.shared(ranking, truth, subset)
-    return {"truth": truth, "subset": subset, "title": title, "shared": note, "lines": lines, "stem": stem}
-
-
-def _sort_key(value: object) -> str:
-    """Value as JavaScript reads it; empty if it is undefined, which sorts last."""
-    if isinstance(value, str):
-        return value
-    return repr(float(value)) if isinstance(value, Real) and math.isfinite(value) else ""
+    return {
+        "truth": one.truth,
+        "subset": one.subset,
+        "title": selection.described(ranking, one.truth, one.subset),
+        "shared": selection.shared(ranking, one.truth, one.subset),
+        "lines": lines,
+        "stem": f"{slug(one.truth)}.{slug(one.subset)}",
+    }
 
 
 def _gaps(ranking: Ranking) -> Iterator[tuple[str, str]]:
@@ -149,40 +138,3 @@ def _gaps(ranking: Ranking) -> Iterator[tuple[str, str]]:
     rows = selection.select(ranking)
     for _, row in rows[rows["coverage"] < 1].sort_values("coverage").iterrows():
         yield row["proxy"], percent(row["coverage"])
-
-
-def _typeset(text: str) -> str:
-    """Numbers in a text with a true minus sign."""
-    return HYPHEN.sub(MINUS, text)
-
-
-def _is_table(value: object) -> bool:
-    """Whether a part of the protocol is a mapping of mappings, to be shown as a table."""
-    return isinstance(value, Mapping) and len(value) > 0 and all(isinstance(part, Mapping) for part in value.values())
-
-
-def _is_line(value: object) -> bool:
-    """Whether a part of the protocol is a mapping of numbers, to be shown on one line."""
-    return isinstance(value, Mapping) and len(value) > 0 and all(isinstance(part, Real) for part in value.values())
-
-
-def _fields(table: Mapping[str, Mapping[str, object]]) -> list[str]:
-    """Columns of a table of the protocol: every key of its parts, in the order of their first use."""
-    return list(dict.fromkeys(key for part in table.values() for key in part))
-
-
-_CHECKSUM = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
-
-
-def _fact(value: object) -> str:
-    """One value of the protocol as text."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        words = [_fact(part) for part in value[:12]]
-        return ", ".join(words) + (f", … ({len(value)} in all)" if len(value) > 12 else "")
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_fact(part)}" for key, part in value.items())
-    return _CHECKSUM.sub(r"\1…", str(value))

@@ -11,7 +11,7 @@ from zcbench.errors import unknown
 from zcbench.reports.ranking.figures.bars import draw_bars
 from zcbench.reports.ranking.figures.clouds import draw_cloud
 from zcbench.reports.ranking.figures.comparisons import CONTROLLED, draw_controlled
-from zcbench.reports.ranking.selection import described, select
+from zcbench.reports.ranking.selection import described, leading, select
 from zcbench.reports.style import styled
 
 
@@ -34,19 +34,18 @@ class RankingPlots:
         """Kendall's tau-b of the best proxies with their intervals, and a line at the best size.
 
         Args:
-            top: how many rows; all if None.
+            top: how many rows, all sizes among them; every row if None.
             ax: axes to draw on.
             truth: accuracies.
             subset: architectures.
         """
-        rows = select(self._ranking, truth, subset)
-        count = len(rows) if top is None else min(top, len(rows))
+        rows = leading(select(self._ranking, truth, subset), top)
 
         def draw(axis: Axes) -> None:
-            draw_bars(axis, self._ranking, rows, count)
+            draw_bars(axis, self._ranking, rows)
             axis.set_title(described(self._ranking, truth, subset))
 
-        return _drawn(draw, ax, (5.0, 0.8 + 0.17 * count))
+        return _drawn(draw, ax, (5.0, 0.8 + 0.17 * len(rows)))
 
     def scatter(
         self, proxy: str, ax: Axes | None = None, *, truth: str | None = None, subset: str | None = None
@@ -82,7 +81,7 @@ class RankingPlots:
         if given not in CONTROLLED:
             raise unknown("size of this figure", given, CONTROLLED)
         rows = select(self._ranking, truth, subset)
-        return _drawn(lambda axis: draw_controlled(axis, rows, given), ax, (5.5, max(4.0, 0.14 * len(rows))))
+        return _drawn(lambda axis: draw_controlled(axis, rows, given), ax, (5.5, 4.0))
 
     def _row(self, proxy: str, rows: pd.DataFrame) -> pd.Series:
         found = rows[rows["proxy"] == proxy]

@@ -46,6 +46,57 @@ def select(ranking: Ranking, truth: str | None = None, subset: str | None = None
     return ordered.drop(columns="apart").reset_index(drop=True)
 
 
+def leading(rows: pd.DataFrame, top: int | None) -> pd.DataFrame:
+    """The first ``top`` rows, in which every size baseline has a place; all rows if None."""
+    if top is None or len(rows) <= top:
+        return rows
+    sizes = rows["kind"] == "baseline"
+    best = rows.index[~sizes][: max(top - int(sizes.sum()), 1)]
+    return rows[sizes | rows.index.isin(best)].reset_index(drop=True)
+
+
+def front(rows: pd.DataFrame, x: str, y: str, *, low_x: bool = False) -> pd.DataFrame:
+    """Rows to name in a figure of two columns: size baselines, and those that no other row exceeds in both columns.
+
+    ``low_x``: low values of ``x`` are good. Supervised rows exceed no other row.
+    """
+    across = -rows[x] if low_x else rows[x]
+    free = rows["kind"] != "supervised"
+    exceeded = [((across[free] > a) & (rows[y][free] > b)).any() for a, b in zip(across, rows[y])]
+    return rows[(rows["kind"] == "baseline") | ~pd.Series(exceeded, index=rows.index, dtype=bool)]
+
+
+def folded(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> pd.DataFrame:
+    """Rows of :func:`select`, of which those with one and the same order of architectures are one.
+
+    The column ``equal`` has the names that a row stands for besides its own. The row of a size stands for the others,
+    and that of a proxy for those of ensembles.
+    """
+    rows = select(ranking, truth, subset)
+    rows = rows.assign(preferred=rows["kind"].map(list(_PREFERRED).index)).sort_values("preferred", kind="stable")
+    between = ranking.correlations.get(subset or subsets(ranking)[0], pd.DataFrame())
+    equal: dict[int, tuple[pd.Series, list[str]]] = {}
+    for place, row in rows.iterrows():
+        same = next((names for kept, names in equal.values() if _same_order(kept, row, between)), None)
+        if same is None:
+            equal[int(str(place))] = row, []
+        else:
+            same.append(str(row["proxy"]))
+    order = sorted(equal)
+    names = pd.Series([sorted(equal[place][1]) for place in order], index=order, dtype=object)
+    return rows.drop(columns="preferred").loc[order].assign(equal=names).reset_index(drop=True)
+
+
+_PREFERRED = ("baseline", "proxy", "ensemble", "supervised")
+
+
+def _same_order(one: pd.Series, other: pd.Series, between: pd.DataFrame) -> bool:
+    """Whether two rows are of the same architectures in the same order."""
+    names = one["proxy"], other["proxy"]
+    alike = one["n"] == other["n"] and abs(one["tau"] - other["tau"]) < 1e-9
+    return bool(alike and {*names} <= {*between.index} and between.loc[names] > 1 - 1e-9)
+
+
 def selections(ranking: Ranking) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Every truth and subset that has rows, with its rows as :func:`select` gives them."""
     for truth in truths(ranking):

@@ -5,16 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from zcbench import __version__
+from zcbench.reports.charts import Spec, curves, points
 from zcbench.reports.pictures import Picture, write_page
-from zcbench.reports.rendering import rendered
+from zcbench.reports.rendering import page
 from zcbench.reports.search.content import Baseline, Best, Content, Spread
 from zcbench.reports.search.figures import best_of, cost_of, illustrations, pairs, space_of
 from zcbench.reports.style import FORMATS
 from zcbench.reports.wording import MISSING, truth_label
 from zcbench.spaces import ProductSpace
-
-_WIDE, _HIGH, _EDGE = 720, 400, 12
 
 
 def write_search_report(
@@ -30,23 +28,77 @@ def write_search_report(
 
 def search_page(content: Content, pictures: Sequence[Picture] = (), formats: Collection[str] = ()) -> str:
     """The page as HTML; every text is escaped."""
-    return rendered(
+    charts = {"points": _points(content), "curve": _curve(content)}
+    return page(
         "search.html.j2",
         content
         | {
-            "version": __version__,
             "choices": _choices(content["best"]),
             "formula": content["request"]["objective"]["formula"],
             "failures": [row for row in content["history"] if row["value"] is None],
             "elsewhere": [one for one in content["repeats"][1:] if one["failed"]],
             "evaluated": len(content["history"]),
             "judgements": list(_judgements(content)),
-            "plot": _plot(content),
+            "cost": cost_of(content),
+            "sentence": _sentence(content),
+            "findings": _findings(content),
             "pictures": pictures,
             "formats": [kind for kind in FORMATS if kind in formats],
         },
+        {"charts": charts},
         {"figure": _figure, "grouped": _grouped},
     )
+
+
+def _sentence(content: Content) -> str:
+    """What came out: the objective of the result, and its accuracies where they are known."""
+    best, formula = content["best"], content["request"]["objective"]["formula"]
+    found = [f"The selected architecture has {formula} {_grouped(best['value'])}."]
+    for name, judged in content["truths"].items():
+        mean, known = judged["accuracy"].get("mean"), judged["accuracies"]["best"]
+        if mean is not None:
+            found.append(f"Accuracy, {truth_label(name)}: {mean:.2f} %; the best within the budget has {known:.2f} %.")
+    return " ".join(found)
+
+
+def _findings(content: Content) -> dict[str, str]:
+    """Texts in place of the charts."""
+    cost, every = cost_of(content), pairs(content["history"], cost_of(content))
+    values = [row["mean"] for row in content["best_so_far"] if row["mean"] is not None]
+    rise = f"It rises from {_grouped(values[0])} to {_grouped(values[-1])}." if values else "It has no value."
+    points_found = (
+        f"Objective against {cost} of {len(every)} architectures; {len(best_of(every))} of them are on the front. "
+        f"The selected one has {_grouped(content['best']['costs'].get(cost))} {cost}."
+    )
+    return {"points": points_found, "curve": f"Objective of the result by the number of evaluations. {rise}"}
+
+
+def _points(content: Content) -> Spec:
+    """Cost and objective of every architecture; the selected one above the front, the front above the others."""
+    cost, best = cost_of(content), content["best"]["arch"]
+    front = set(best_of(pairs(content["history"], cost)))
+    rows = [
+        {"x": x, "y": y, "text": row["arch"], "kind": _kind(row["arch"] == best, (x, y) in front)}
+        for row in content["history"]
+        for x, y in pairs([row], cost)
+    ]
+    rows.sort(key=lambda row: list(_KINDS).index(str(row["kind"])))
+    return points(rows, cost, content["request"]["objective"]["formula"], _KINDS)
+
+
+_KINDS = {"other": "var(--soft)", "front": "var(--ensemble)", "selected": "var(--baseline)"}
+
+
+def _kind(selected: bool, front: bool) -> str:
+    return "selected" if selected else "front" if front else "other"
+
+
+def _curve(content: Content) -> Spec:
+    """Mean objective of the result over the seeds by the number of evaluations."""
+    formula = content["request"]["objective"]["formula"]
+    known = [row for row in content["best_so_far"] if row["mean"] is not None]
+    rows = [{"x": row["evaluations"], "y": row["mean"], "line": formula} for row in known]
+    return curves(rows, "architectures evaluated", "objective of the result", step=True)
 
 
 def _choices(best: Best) -> list[tuple[str, str]]:
@@ -88,32 +140,6 @@ def _cells(label: str, row: Spread, best: float) -> list[str]:
     seconds = row.get("training_seconds")
     trained = "" if seconds is None else f"{seconds:,.0f}"
     return [label, str(row["n"]), _figure(mean), ends, _figure(row.get("sd")), _figure(regret), trained]
-
-
-def _plot(content: Content) -> dict[str, object]:
-    """Places of the points of the Pareto plot in pixels, with a text for each."""
-    cost, best = cost_of(content), content["best"]["arch"]
-    every = pairs(content["history"], cost)
-    front = set(best_of(every))
-    (left, right), (low, high) = _ends([x for x, _ in every]), _ends([y for _, y in every])
-    points = []
-    for row in content["history"]:
-        for x, y in pairs([row], cost):
-            kind = "selected" if row["arch"] == best else "front" if (x, y) in front else "other"
-            scores = ", ".join(f"{name} {_grouped(value)}" for name, value in row["scores"].items())
-            place = {
-                "x": round(_EDGE + (x - left) / (right - left) * (_WIDE - 2 * _EDGE), 1),
-                "y": round(_HIGH - _EDGE - (y - low) / (high - low) * (_HIGH - 2 * _EDGE), 1),
-            }
-            text = f"{row['arch']} — {cost} {_grouped(x)}, objective {_grouped(y)}; {scores}"
-            points.append(place | {"kind": kind, "text": text})
-    points.sort(key=lambda point: ("other", "front", "selected").index(str(point["kind"])))
-    return {"points": points, "cost": cost, "wide": _WIDE, "high": _HIGH, "ends": ((left, right), (low, high))}
-
-
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def _figure(value: float | None) -> str:

@@ -14,12 +14,14 @@ Row = Mapping[str, float]
 
 _COLOURS = (*PALETTE, "#000000")
 _PLACES = ("epoch", "step", "lr", "seconds", "train_accuracy")
-_NAMES = {
+NAMES = {
     "loss": "total",
     "ce": "cross-entropy",
     "test_loss": "cross-entropy, test",
     "validation_loss": "cross-entropy, validation",
 }
+"""Names of losses in figures."""
+
 _ACCURACIES = {"train_accuracy": "training", "test_accuracy": "test", "validation_accuracy": "validation"}
 
 
@@ -34,10 +36,10 @@ def training_curves(history: Sequence[Row], title: str = "", alone: Sequence[Row
     """
     figure, (losses, accuracies) = panels(2, 2, (3.4, 2.4), margins=(0.6, 0.25, 0.3, 0.45), header=0.2, footer=0.1)
     add_heading(figure, title)
-    names = [name for name in dict.fromkeys(key for row in history for key in row) if name not in _PLACES]
-    terms = [name for name in names if name in _NAMES or not name.startswith(("test_", "validation_"))]
+    names = _quantities(history)
+    terms = loss_terms(history)
     for name, colour in zip(terms, _COLOURS * len(terms)):
-        _line(losses, history, name, _NAMES.get(name, name), colour)
+        _line(losses, history, name, NAMES.get(name, name), colour)
     if all(row[name] > 0 for row in history for name in terms if name in row):
         losses.set_yscale("log")
         losses.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -52,6 +54,15 @@ def training_curves(history: Sequence[Row], title: str = "", alone: Sequence[Row
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend()
     return figure
+
+
+def loss_terms(history: Sequence[Row]) -> list[str]:
+    """Keys of a history that are losses or terms of one, in their order."""
+    return [name for name in _quantities(history) if name in NAMES or not name.startswith(("test_", "validation_"))]
+
+
+def _quantities(history: Sequence[Row]) -> list[str]:
+    return [name for name in dict.fromkeys(key for row in history for key in row) if name not in _PLACES]
 
 
 def write_curves(

@@ -72,7 +72,7 @@ def test_files_and_bytes(tmp_path):
 
 def test_the_page_says_what_was_found():
     """Contract: the best, the warning, the references, what failed, and every text escaped."""
-    page = distiller_page(content())
+    page = distiller_page(content(), CURVES)
     assert Genome("logits", weight=5.0).formula in page and "student alone" in page
     assert "10.00 % &amp; more" in page and "&lt;b&gt;above&lt;/b&gt;" in page and "<b>above" not in page
 

@@ -11,7 +11,15 @@ from matplotlib.lines import Line2D
 
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.reports.ranking.illustrations import illustrates
-from zcbench.reports.ranking.selection import free_ensembles, intervals_named, labels, select, subsets, truths
+from zcbench.reports.ranking.selection import (
+    free_ensembles,
+    intervals_named,
+    labels,
+    leading,
+    select,
+    subsets,
+    truths,
+)
 from zcbench.reports.style import (
     KINDS,
     LABEL_SIZE,
@@ -24,15 +32,20 @@ from zcbench.reports.style import (
 )
 from zcbench.reports.wording import MISSING, number, shorten
 
+TOP = 15
+"""Rows of a figure, unless it is told otherwise."""
+
 
 @illustrates(
     "subset",
     "Rank correlation of each proxy",
     "Kendall's τ-b between score and accuracy, with {intervals}, subset {subset} (n = {n}). Hatched bars are sizes, "
     "which need no network. The dashed line is the best size: a proxy below it does not justify its cost. The dotted "
-    "line, if any, is the baseline of the ensembles. Supervised regressions, if any, are below all other rows.",
+    "line, if any, is the baseline of the ensembles. The best rows and all sizes are shown; the tables have all rows.",
 )
-def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str] | None = None) -> Figure:
+def ranking_bars(
+    ranking: Ranking, subset: str | None = None, only: Sequence[str] | None = None, top: int | None = TOP
+) -> Figure:
     """Bars of tau with their intervals, sorted, one panel per truth, with a line at the best size baseline.
 
     A second line marks the baseline of the ensembles, if the ranking has one. Supervised regressions come last.
@@ -41,9 +54,11 @@ def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str
         ranking: a finished ranking.
         subset: which architectures.
         only: truths to draw; all if omitted.
+        top: how many rows of each truth, all sizes among them; every row if None.
     """
     chosen = list(only or truths(ranking))
-    rows = {truth: select(ranking, truth, subset) for truth in chosen}
+    every = {truth: select(ranking, truth, subset) for truth in chosen}
+    rows = {truth: leading(part, top) for truth, part in every.items()}
     most = max(map(len, rows.values()))
     left = 0.15 + max(text_width(shorten(name)) for part in rows.values() for name in part["proxy"])
     figure, axes = panels(len(rows), 3, (2.3, 0.165 * most + 0.1), margins=(left, 0.6, 0.3, 0.45), header=0.2)
@@ -60,9 +75,9 @@ def ranking_bars(ranking: Ranking, subset: str | None = None, only: Sequence[str
     return figure
 
 
-def draw_bars(axis: Axes, ranking: Ranking, rows: pd.DataFrame, top: int | None = None) -> None:
-    """Bars of the first ``top`` rows, or of all, and the lines at the best baselines of all."""
-    _bars(axis, rows.head(len(rows) if top is None else top))
+def draw_bars(axis: Axes, ranking: Ranking, rows: pd.DataFrame) -> None:
+    """Bars of rows, and the lines at their best baselines."""
+    _bars(axis, rows)
     _line_at(axis, rows[rows["kind"] == "baseline"], "--")
     _line_at(axis, rows[rows["proxy"].isin(free_ensembles(ranking))], ":")
     axis.set_xlabel("Kendall's τ-b with accuracy")

@@ -11,9 +11,12 @@ from matplotlib.ticker import FuncFormatter
 
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.reports.ranking.illustrations import illustrates
-from zcbench.reports.ranking.selection import described, select, subsets, truths
+from zcbench.reports.ranking.selection import described, leading, select, subsets, truths
 from zcbench.reports.style import LABEL_SIZE, add_heading, panels
 from zcbench.reports.wording import number, shorten
+
+TOP = 12
+"""Panels, unless told otherwise."""
 
 
 @illustrates(
@@ -21,16 +24,25 @@ from zcbench.reports.wording import number, shorten
     "Score against accuracy",
     "Each point is one architecture, coloured by its MACs. Both axes are ranks in percent: of the score "
     "(horizontal) and of the accuracy (vertical, with the accuracies at the ticks). Vertical stripes are equal scores. "
-    "If the colours change from left to right, the order is that of the size.",
+    "If the colours change from left to right, the order is that of the size. "
+    "The best proxies and all sizes are shown.",
 )
-def score_panels(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
+def score_panels(
+    ranking: Ranking, truth: str | None = None, subset: str | None = None, top: int | None = TOP
+) -> Figure:
     """Accuracy against score, both on the scale of ranks, one panel per proxy, coloured by MACs.
 
     Scores span up to thirty orders of magnitude and most accuracies are close to the highest, so both axes are ranks in
     percent, from which tau and rho are computed; equal values have their mean rank. The left ticks are accuracies, the
     same for all panels of a row.
+
+    Args:
+        ranking: a finished ranking.
+        truth: which accuracies; the first if omitted.
+        subset: which architectures; the first if omitted.
+        top: how many panels, all sizes among them; every proxy if None.
     """
-    rows = select(ranking, truth, subset)
+    rows = leading(select(ranking, truth, subset), top)
     accuracy, macs = _accuracy_and_macs(ranking, truth, subset)
     figure, axes = panels(
         len(rows), _ACROSS, (1.4, 1.3), margins=(0.42, 0.12, 0.42, 0.3), header=0.2, footer=0.1, side=0.75
@@ -79,7 +91,7 @@ def _frame(axis: Axes, row: pd.Series, accuracy: pd.Series) -> None:
 
 
 _POWERS = FuncFormatter(lambda power, _: f"{10**power / 1e6:.3g} M")
-_ACROSS = 5  # panels in a row
+_ACROSS = 4  # panels in a row
 _QUARTERS = (0, 25, 50, 75, 100)
 _PERCENT = (-2.0, 102.0)
 

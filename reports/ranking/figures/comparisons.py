@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.reports.ranking.illustrations import illustrates
-from zcbench.reports.ranking.selection import described, select
+from zcbench.reports.ranking.selection import described, front, select
 from zcbench.reports.style import (
     GREY,
     KINDS,
@@ -33,7 +33,8 @@ CONTROLLED = {"params": "parameters", "macs": "MACs"}
     "truth",
     "Partial correlation given size",
     "Kendall's τ-b against the partial τ-b given the number of parameters (left) and of MACs (right). On the "
-    "dashed line size explains nothing of τ-b, on the horizontal line all of it.",
+    "dashed line size explains nothing of τ-b, on the horizontal line all of it. Sizes are named, and the rows that no "
+    "other exceeds in both.",
 )
 def size_controlled(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
     """Tau against partial tau given parameters (left) and MACs (right).
@@ -61,7 +62,7 @@ def draw_controlled(axis: Axes, rows: pd.DataFrame, size: str) -> None:
     "truth",
     "Cost and rank correlation",
     "Mean seconds per architecture on the machine of the run (logarithmic) against τ-b, with {intervals}. A row "
-    "without a recorded cost is a dotted line.",
+    "without a recorded cost is a dotted line. Sizes are named, and the rows that no cheaper one exceeds.",
 )
 def cost_quality(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
     """Seconds per architecture (logarithmic) against tau with its interval; lines are rows without a cost."""
@@ -79,10 +80,11 @@ def cost_quality(ranking: Ranking, truth: str | None = None, subset: str | None 
         priced["seconds"], priced["tau_low"], priced["tau_high"], color=kind_colours(priced), linewidth=0.9, alpha=0.7
     )
     _points(axis, priced, "seconds", "tau")
-    for _, row in known.drop(priced.index).iterrows():
+    free = known.drop(priced.index)
+    for _, row in free.iterrows():
         axis.axhline(row["tau"], color=KINDS[row["kind"]][0], linestyle=":", linewidth=0.9)
-    edge = known["seconds"].where(known["seconds"] > 0, axis.get_xlim()[1])
-    _label(axis, known, edge, known["tau"])
+    named = pd.concat([front(priced, "seconds", "tau", low_x=True), free]).drop_duplicates("proxy")
+    _label(axis, named, named["seconds"].where(named["seconds"] > 0, axis.get_xlim()[1]), named["tau"])
     _say_undefined(axis, list(rows.loc[rows["tau"].isna(), "proxy"]))
     add_legend(figure, list(rows["kind"]), [Line2D([], [], color=GREY, linestyle=":", label="no cost recorded")])
     return figure
@@ -100,7 +102,7 @@ def _second_ticks(axis: Axes, low: float, high: float) -> None:
     "truth",
     "Rank correlation among the best architectures",
     "τ-b over all architectures against τ-b within the tenth with the best accuracy, from which a search selects. "
-    "On the dashed line the two are equal.",
+    "On the dashed line the two are equal. Sizes are named, and the rows that no other exceeds in both.",
 )
 def top_behaviour(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
     """Tau over all architectures against tau within the tenth with the best accuracy, from which a search selects."""
@@ -119,8 +121,7 @@ _DIAGONAL = Line2D([], [], color=GREY, linestyle="--", linewidth=0.8, label="equ
 def _labelled_panels(rows: pd.DataFrame, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     """Panels with a margin at the right for the names of all rows."""
     right = 0.35 + max(text_width(shorten(name)) for name in rows["proxy"])
-    height = max(size[1], 0.135 * len(rows))
-    return panels(columns, columns, (size[0], height), margins=(0.6, right, 0.25, 0.6), header=0.2)
+    return panels(columns, columns, size, margins=(0.6, right, 0.25, 0.6), header=0.2)
 
 
 def _compare(axis: Axes, rows: pd.DataFrame, x: str, y: str, limits: tuple[float, float]) -> None:
@@ -130,7 +131,8 @@ def _compare(axis: Axes, rows: pd.DataFrame, x: str, y: str, limits: tuple[float
     axis.axhline(0, color=GREY, linewidth=0.6, zorder=0.5)
     _points(axis, known, x, y)
     axis.set(xlim=limits_around(known[[x]]), ylim=limits)
-    _label(axis, known, known[x], known[y])
+    named = front(known, x, y)
+    _label(axis, named, named[x], named[y])
     _say_undefined(axis, list(rows["proxy"].drop(known.index)))
 
 

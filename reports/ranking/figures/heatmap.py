@@ -13,7 +13,7 @@ from zcbench.reports.ranking.selection import select, subsets
 from zcbench.reports.style import KINDS, LABEL_SIZE, add_heading, panels, text_width
 from zcbench.reports.wording import number, shorten
 
-WRITTEN = 40
+WRITTEN = 25
 """Names up to which the cells have their numbers; the tables of the report have those of any matrix."""
 
 

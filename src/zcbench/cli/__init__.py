@@ -8,7 +8,21 @@ import typer
 from rich.console import Console
 
 from zcbench import __version__
-from zcbench.cli import bench, data, distill, ensembles, measure, proxies, resample, runs, score, scores, search, truth
+from zcbench.cli import (
+    bench,
+    data,
+    distill,
+    ensembles,
+    leaderboard,
+    measure,
+    proxies,
+    resample,
+    runs,
+    score,
+    scores,
+    search,
+    truth,
+)
 from zcbench.cli.extensions import add_commands
 from zcbench.cli.plugins import distillers, spaces
 from zcbench.cli.strict import strict
@@ -41,6 +55,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(truth.app, name="truth")
 app.add_typer(scores.app, name="scores")
 app.add_typer(ensembles.app, name="ensembles")
+app.add_typer(leaderboard.app, name="leaderboard")
 add_commands(app)
 strict(app)
 

@@ -130,6 +130,8 @@ def distill(
     from zcbench.distill.training.balancing import BALANCED
     from zcbench.distill.training.data.named import named_data
     from zcbench.reports.training.curves import write_curves
+    from zcbench.reports.training.page import write_training_report
+    from zcbench.storage.run_folder import RunFolder
 
     out = out or time_named("distill")
     plugins = recipes.load_plugins(plugin or ())
@@ -167,9 +169,10 @@ def distill(
         baseline=baseline,
         console=Console(stderr=True),
     )
-    write_curves(
-        result.training.history, out, f"{who.label}, {scenario}", alone=result.alone.history if result.alone else ()
-    )
+    title, alone = f"{who.label}, {scenario}", result.alone.history if result.alone else ()
+    write_curves(result.training.history, out, title, alone=alone)
+    about = RunFolder(out).read_json("result.json")
+    page = write_training_report(about, result.training.history, out / "report", title=title, alone=alone)
     if emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
         return
     chosen = f" (epoch {result.training.epoch}, by {recipe.select})" if recipe.select != "last" else ""
@@ -182,3 +185,4 @@ def distill(
             typer.echo(f"{name.removeprefix('test_')}: {value:.4g}")
     if baseline and result.gain is not None:
         typer.echo(f"The student alone: {result.baseline:.2f} %. Difference: {result.gain:+.2f} percentage points.")
+    typer.echo(f"Report: {page}", err=True)

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from matplotlib.text import Text
 from zcbench.errors import UnknownNameError
 from zcbench.reports import cost_quality, proxy_heatmap, ranking_bars, score_panels, size_controlled, top_behaviour
 from zcbench.reports.ranking.figures import FIGURES
+from zcbench.reports.ranking.selection import front
 from zcbench.reports.style import FORMATS, render, spread
 
 ALL = [figure.draw for figure in FIGURES.values() if figure.each != "pair"]
@@ -116,7 +118,8 @@ def test_size_controlled_draws_raw_against_partial(ranking):
         assert points(axis) == sorted(map(tuple, known[["tau", f"tau_given_{size}"]].to_numpy().tolist()))
         said = [text.get_text() for text in axis.texts]
         assert f"undefined: {size}, broken" in said
-        assert set(known["proxy"]) < set(said)
+        named = front(known, "tau", f"tau_given_{size}")["proxy"]
+        assert set(said) - {f"undefined: {size}, broken"} == set(named) and len(named) < len(known)
 
 
 def test_cost_against_quality(ranking):
@@ -175,15 +178,36 @@ def test_score_panels_keep_ranks_and_n(ranking):
         assert ("constant" in numbers) == (name == "broken")
 
 
+def test_the_front_is_what_no_row_exceeds():
+    """Closed form: four rows of which one is exceeded in both columns, and a size that always has a name."""
+    table = pd.DataFrame({"x": [1.0, 2, 3, 0.5, 0], "y": [3.0, 2, 1, 0.5, 0], "kind": ["proxy"] * 4 + ["baseline"]})
+    assert list(front(table, "x", "y").index) == [0, 1, 2, 4]
+    assert list(front(table.drop(index=4), "x", "y", low_x=True).index) == [0, 3]
+
+
+@pytest.mark.parametrize("draw", [ranking_bars, score_panels])
+def test_figures_have_few_rows_unless_told(draw, make_ranking):
+    """By construction: of 26 rows the best and all sizes; every row with top=None."""
+    ranking = make_ranking(truths=("nasbench201/cifar10",), names=[f"proxy_{i}" for i in range(17)])
+    if draw is ranking_bars:
+        few, every = (len(draw(ranking, top=top).axes[0].get_yticklabels()) for top in (15, None))
+        names = [label.get_text() for label in draw(ranking).axes[0].get_yticklabels()]
+    else:
+        few, every = (sum(bool(a.get_title()) for a in draw(ranking, top=top).axes) for top in (12, None))
+        names = [axis.get_title().split("\n")[0] for axis in draw(ranking).axes]
+    assert few == (15 if draw is ranking_bars else 12) + (draw is score_panels)
+    assert every >= len(rows(ranking)) and {"params", "macs", "n_convs"} <= set(names)
+
+
 @pytest.mark.parametrize("draw", [size_controlled, cost_quality, top_behaviour])
 def test_labels_do_not_overlap(draw, make_ranking):
-    """Geometry: the boxes of all labels beside a panel, measured by the renderer, are disjoint for 26 rows."""
+    """Geometry: the boxes of all labels beside a panel, measured by the renderer, are disjoint; few rows are named."""
     figure = draw(make_ranking(names=[f"proxy_{i}" for i in range(17)]))
     figure.draw_without_rendering()
     for axis in figure.axes:
         boxes = [Text.get_window_extent(text) for text in axis.texts if not text.get_text().startswith("undefined")]
         tops = sorted((box.y0, box.y1) for box in boxes)
-        assert len(boxes) >= 20
+        assert 2 <= len(boxes) <= 15
         assert all(lower[1] <= upper[0] + 0.5 for lower, upper in pairwise(tops))
         assert max(box.x1 for box in boxes) <= figure.bbox.x1
 

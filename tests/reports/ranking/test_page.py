@@ -3,13 +3,18 @@
 import base64
 import dataclasses
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
+from zcbench.benchmarks.ranking.differences import size_differences
 from zcbench.errors import UnknownNameError, ZcbenchError
 from zcbench.reports import ReportError, write_report
+from zcbench.reports.charts import library
+from zcbench.reports.ranking.content import sample_note, shown
 
 
 class Reader(HTMLParser):
@@ -52,7 +57,8 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert all(source.startswith("data:image/svg+xml;base64,") for source in reader.all("img", "src"))
     assert {tag for tag, _ in reader.tags}.isdisjoint({"link", "iframe", "object", "embed", "video", "base"})
     assert not reader.all("script", "src")
-    text = re.sub(r"data:image/svg\+xml;base64,[\w+/=]+", "", page)
+    text = re.sub(r"data:image/svg\+xml;base64,[\w+/=]+", "", page).replace(library(), "")
+    assert page.count(library()) == 1
     assert not re.search(r"https?:|//[a-z]+\.|url\(|@import", text)
     assert "default-src 'none'" in page
 
@@ -74,12 +80,47 @@ def test_links_lead_to_files(report, page):
 
 
 def test_every_row_is_there(page, ranking):
-    """Table: as many rows in the sortable tables as in the ranking, undefined numbers as dashes without a key."""
-    bodies = re.findall(r'<table class="sortable">.*?<tbody>(.*?)</tbody>', page, re.DOTALL)
-    assert sum(body.count("<tr") for body in bodies) == len(ranking.table)
-    assert page.count('data-key="broken"') == len(bodies) == 2
-    assert '<td data-key="">–</td>' in page
-    assert all(f'data-key="{float(tau)!r}"' in page for tau in ranking.table["tau"].dropna())
+    """Table: a row for each proxy and each selection, equal orders in one row with all their names; – is undefined."""
+    bodies = re.findall(r'<div class="scroll tall ranking".*?<tbody>(.*?)</tbody>', page, re.DOTALL)
+    assert len(bodies) == 2
+    for body, (_, part) in zip(bodies, ranking.table.groupby("subset", sort=False)):
+        heads = re.findall(r'<th scope="row">(.*?)</th>', body)
+        named = [name for head in heads for name in re.split(r" <small>= |, ", head.removesuffix("</small>"))]
+        assert sorted(named) == sorted(part["proxy"])
+        assert next(head for head in heads if "macs" in head) == "macs <small>= params</small>"
+    assert "<td>–</td>" in page
+
+
+def test_numbers_of_the_charts_are_those_of_the_ranking(page, ranking):
+    """Table: tau, rho and intervals to four digits; scores and accuracies by architecture to five and six."""
+    content = json.loads(re.search(r'id="content">(.*?)</script>', page)[1])
+    table = ranking.table.set_index(["truth", "subset", "proxy"])
+    for key, rows in content["rows"].items():
+        for row in rows:
+            known = table.loc[(*key.split("|"), row["name"])]
+            for column in ("tau", "tau_low", "tau_high", "rho", "tau_given_macs"):
+                assert np.array(row[column], float) == pytest.approx(known[column], rel=1e-3, nan_ok=True)
+    archs = content["architectures"]
+    assert archs["name"] == list(ranking.scores.index)
+    for name in ranking.scores:
+        assert np.array(archs["score"][name], float) == pytest.approx(ranking.scores[name], rel=1e-4, nan_ok=True)
+    for name in ranking.accuracies:
+        assert np.array(archs["accuracy"][name], float) == pytest.approx(ranking.accuracies[name], rel=1e-5)
+
+
+def test_the_answer_says_what_beats_size(page, ranking):
+    """Oracle: the differences that `size_differences` gives, with the verdict of the sign of their ends."""
+    found = size_differences(ranking)
+    verdict = re.search(r'class="proxy first" data-subset="all">.*?<td>(\w+)</td>.*?beats-[\w-]+">(.*?)</td>', page)
+    low, high = found.loc[verdict[1], ["low", "high"]]
+    assert verdict[2] == ("yes" if low > 0 else "no, below it" if high < 0 else "no")
+
+
+def test_a_sample_of_many_architectures_is_shown(make_ranking):
+    """By construction: of 1,600 architectures the scatter has 1,500, all different, and says so."""
+    ranking = make_ranking(n=1600, truths=("nasbench201/cifar10",), subsets=("all",), names=[])
+    assert len(set(shown(ranking))) == len(shown(ranking)) == 1500
+    assert sample_note(ranking) == "A random sample of 1,500 of the 1,600 architectures."
 
 
 def test_protocol_card_says_what_was_done(page):
@@ -100,6 +141,7 @@ def test_headings_are_buttons_and_figures_have_words(page):
     reader = Reader(page)
     assert 'scope="col" title=' in page
     assert "aria-sort" in page
+    assert all(reader.all("div", "aria-label"))
     assert all(len(text) > 40 and "n = " in text for text in reader.all("img", "alt"))
     assert len(reader.all("img", "alt")) == 2 + 4 + 2
 
@@ -126,7 +168,7 @@ def test_markup_is_shown_not_run(make_ranking, tmp_path):
     ranking = dataclasses.replace(ranking, failures=failures, protocol=protocol)
     page = write_report(ranking, tmp_path, formats=(), title=hostile).read_text("utf-8")
     reader = Reader(page)
-    assert sum(tag == "script" for tag, _ in reader.tags) == 1
+    assert sum(tag == "script" for tag, _ in reader.tags) == 3
     assert hostile not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert all(source.startswith("data:") for source in reader.all("img", "src"))
