@@ -5,13 +5,14 @@ pass of a batch normalisation by some thirty functions of whole maps, and that o
 kernels as large as the maps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.graph import disable_saved_tensors_hooks
 from torch.nn.modules.utils import _pair
 
 from zcbench.hooks.functions import Function as TorchFunction
@@ -36,8 +37,8 @@ class Twice(Written):
     ) -> object:
         if isinstance(padding, str) or input.ndim != 4 or not _plain(input) or not _constant(bias):
             return self.then(F.conv2d, (input, weight, bias, stride, padding, dilation, groups), {})
-        geometry = Geometry(*map(_pair, (stride, padding, dilation)), groups)
-        return _Convolved.apply(input, weight, None if bias is None else bias.detach(), geometry)
+        geometry = Geometry(_pair(stride), _pair(padding), _pair(dilation), groups)
+        return _CONVOLVED(input, weight, None if bias is None else bias.detach(), geometry)
 
     def _normalise(
         self,
@@ -56,7 +57,7 @@ class Twice(Written):
                 F.batch_norm, (input, running_mean, running_var, weight, bias, training, momentum, eps), {}
             )
         constants = tuple(None if one is None else one.detach() for one in (weight, bias))
-        return _Normalised.apply(input, *constants, running_mean, running_var, momentum, eps)
+        return _NORMALISED(input, *constants, running_mean, running_var, momentum, eps)
 
     replacements: ClassVar[Mapping[TorchFunction, TorchFunction]] = {
         **Written.replacements,
@@ -66,8 +67,21 @@ class Twice(Written):
 
 
 def _plain(input: Tensor) -> bool:
-    """Whether the functions of this file take an input: floating numbers on a CPU."""
-    return input.is_cpu and input.dtype in (torch.float32, torch.float64) and input.numel() > 0
+    """Whether the functions of this file take an input: floating numbers on a CPU, with saved tensors as they are.
+
+    A checkpoint (`torch.utils.checkpoint`) calls the functions again in the backward pass, where no mode replaces them.
+    """
+    numbers = input.is_cpu and input.dtype in (torch.float32, torch.float64) and input.numel() > 0
+    return numbers and not _hooks_on_saved_tensors()
+
+
+def _hooks_on_saved_tensors() -> bool:
+    """Whether saved tensors pass through hooks, which PyTorch then refuses to switch off."""
+    try:
+        with disable_saved_tensors_hooks("hooks"):
+            return False
+    except RuntimeError:
+        return True
 
 
 def _constant(parameter: Tensor | None) -> bool:
@@ -107,7 +121,7 @@ class _Convolved(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         input, weight = ctx.saved_tensors
         mask = ctx.needs_input_grad[:2]
-        return (*_ConvolvedBackward.apply(gradient, input, weight, ctx.geometry, mask), None, None)
+        return (*_CONVOLVED_BACKWARD(gradient, input, weight, ctx.geometry, mask), None, None)
 
 
 class _ConvolvedBackward(Function):
@@ -158,7 +172,7 @@ class _Normalised(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return (_NormalisedBackward.apply(gradient, *ctx.saved_tensors, ctx.eps), *(None,) * 6)
+        return (_NORMALISED_BACKWARD(gradient, *ctx.saved_tensors, ctx.eps), *(None,) * 6)
 
 
 class _NormalisedBackward(Function):
@@ -211,3 +225,11 @@ def _as(tensor: Tensor, like: Tensor) -> Tensor:
     """A tensor in the memory layout of another one."""
     last = like.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last)
     return tensor.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+#: The functions above, of which PyTorch does not declare the types.
+_Apply = Callable[..., Any]
+_CONVOLVED: _Apply = _Convolved.apply
+_CONVOLVED_BACKWARD: _Apply = _ConvolvedBackward.apply
+_NORMALISED: _Apply = _Normalised.apply
+_NORMALISED_BACKWARD: _Apply = _NormalisedBackward.apply
