@@ -18,7 +18,7 @@ from zcbench.benchmarks.scoring.options import LARGEST, NO_TEACHER, Sample, Setu
 from zcbench.benchmarks.truths.lookup import Names, named_truths, truth
 from zcbench.benchmarks.truths.name import SETTINGS
 from zcbench.errors import RankingError, UnknownNameError
-from zcbench.spaces import Networks
+from zcbench.spaces.registry import has_networks
 from zcbench.storage.files import data_folder
 
 #: Names of truths, or tables of accuracies by name.
@@ -78,7 +78,7 @@ def complete(setup: Setup, sample: Sample, named: Truths | None, seeds: int | No
 def own(setup: Setup) -> bool:
     """Whether networks of one's own are scored, and not those of a space."""
     given = setup.space
-    return isinstance(given, Networks) or (isinstance(given, str) and references.read(given) is not None)
+    return has_networks(given) or (isinstance(given, str) and references.read(given) is not None)
 
 
 def _own(setup: Setup, sample: Sample, named: Truths | None, seeds: int | None) -> Study:

@@ -84,7 +84,12 @@ def az_progressivity(signals: Signals) -> float:
 
 
 @proxy(
-    "az_trainability", reads="blocks", higher_is_better=True, uses_labels=False, source="arXiv:2403.19232, section 3.2"
+    "az_trainability",
+    reads="blocks",
+    higher_is_better=True,
+    uses_labels=False,
+    version=2,
+    source="arXiv:2403.19232, section 3.2",
 )
 def az_trainability(signals: Signals) -> float:
     r"""How close the blocks come to passing gradients on at their size, on average.

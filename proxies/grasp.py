@@ -8,7 +8,13 @@ from zcbench.proxies.scoring.contract import proxy
 from zcbench.proxies.signals.signals import Signals
 
 
-@proxy("grasp", reads=("parameters", "hessian_gradient"), higher_is_better=True, source="arXiv:2002.07376, eq. 8")
+@proxy(
+    "grasp",
+    reads=("parameters", "hessian_gradient"),
+    higher_is_better=True,
+    version=2,
+    source="arXiv:2002.07376, eq. 8",
+)
 def grasp(signals: Signals) -> float:
     r"""Inner product of the weights and the Hessian times the gradient, with a minus sign.
 

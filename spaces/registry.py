@@ -1,14 +1,21 @@
 """Spaces by name: those of this package, of a plug-in file, or of an installed package."""
 
 import inspect
+import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from zcbench import references
 from zcbench.errors import unknown
 from zcbench.registry import Registry, import_package, is_own
 from zcbench.spaces.base import Space, SpaceError
 from zcbench.specification import SpecificationError, read_specification
+
+if TYPE_CHECKING:
+    from zcbench.spaces.networks import Networks
+
+#: Name of the space of networks of one's own, which is not registered.
+NETWORKS = "networks"
 
 
 def _builtins() -> None:
@@ -73,3 +80,13 @@ def get(name: str, **options: object) -> Space:
         if option not in known:
             raise unknown(f"option of the space {name!r}", option, known)
     return factory(**options)
+
+
+def has_networks(given: object) -> TypeGuard["Networks"]:
+    """Whether it is a space of networks of one's own; PyTorch is not imported to find out.
+
+    >>> has_networks(get("nasbench201"))
+    False
+    """
+    home = sys.modules.get("zcbench.spaces.networks")
+    return home is not None and isinstance(given, home.Networks)

@@ -22,8 +22,7 @@ from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.resamples import pool, seeds_of
 from zcbench.errors import RankingError, UnknownNameError, unknown
 from zcbench.proxies.scoring.cards import ProxyCard, card, cards
-from zcbench.spaces import KnownNetworks, Space
-from zcbench.spaces.networks import NetworkCard
+from zcbench.spaces import Space
 
 UNSTATED = "user"  # space of a truth from a file that names none
 
@@ -99,6 +98,8 @@ def space_of(protocol: Protocol, run: str, description: Mapping[str, Any]) -> Sp
     """
     requests: Iterable[Any] = description["requests"]
     if cards := description.get("networks"):
+        from zcbench.spaces.networks import KnownNetworks, NetworkCard  # import PyTorch
+
         return KnownNetworks(cards, {name: NetworkCard.from_json(card) for name, card in cards.items()})
     if protocol.space.partition("(")[0] not in spaces.SPACES:
         used = [request.get("plugins") or () for request in requests if isinstance(request, Mapping)]

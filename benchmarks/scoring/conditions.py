@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from zcbench import datasets, references, spaces
-from zcbench.benchmarks.scoring.options import LARGEST, NO_TEACHER, NetworkOptions, Setup
+from zcbench.benchmarks.scoring.options import AUTO, LARGEST, NO_TEACHER, NetworkOptions, Setup, faster_layout
 from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, read_teacher
 from zcbench.datasets import Batch
 from zcbench.errors import BatchError, TeacherError, unknown
@@ -31,6 +31,8 @@ class Conditions(NetworkOptions):
         output: reads the output of every network; see ``output`` of `zcbench.score`.
         loss: of every network; see ``loss`` of `zcbench.score`.
 
+    The layout ``auto`` becomes the one that it stands for.
+
     Raises:
         ProtocolError: an unknown ``dtype`` or ``layout``.
         UnknownNameError: an unknown initialisation.
@@ -50,6 +52,8 @@ class Conditions(NetworkOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.layout == AUTO:
+            object.__setattr__(self, "layout", faster_layout(len(self.image_shape), self.device))
         if self.init not in INITIALISATIONS:
             raise unknown("initialisation", self.init, INITIALISATIONS)
 

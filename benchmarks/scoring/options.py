@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 LAYOUTS = ("contiguous", "channels_last")
+AUTO = "auto"  # the layout that is faster for the inputs and the device
 LARGEST = "largest"  # architecture of the space, as a teacher
 NO_TEACHER = "none"
 
@@ -28,7 +29,8 @@ class NetworkOptions:
     Attributes:
         init: initialisation: default, kaiming, xavier or normal.
         dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
-        layout: memory layout: contiguous, or channels_last, which is faster and rounds differently.
+        layout: memory layout: contiguous; channels_last, which is faster and rounds differently; or auto, which takes
+            channels_last for images on a CPU, else contiguous.
         device: where networks run: cpu or cuda.
 
     Raises:
@@ -41,15 +43,25 @@ class NetworkOptions:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        require_known(self.dtype, self.layout)
+        require_known(self.dtype, self.layout, (*LAYOUTS, AUTO))
 
 
-def require_known(dtype: str, layout: str) -> None:
+def require_known(dtype: str, layout: str, layouts: Sequence[str] = LAYOUTS) -> None:
     """Raise `ProtocolError` for an unknown floating type or memory layout."""
     if dtype not in DTYPES:
         raise ProtocolError(f"dtype={dtype!r} was given. Expected one of {', '.join(DTYPES)}.")
-    if layout not in LAYOUTS:
-        raise ProtocolError(f"layout={layout!r} was given. Expected {' or '.join(LAYOUTS)}.")
+    if layout not in layouts:
+        raise ProtocolError(f"layout={layout!r} was given. Expected {' or '.join(layouts)}.")
+
+
+def faster_layout(dimensions: int, device: str) -> str:
+    """The layout that ``auto`` stands for: a rule, since a measured choice would differ between two runs.
+
+    Args:
+        dimensions: of the inputs, without the batch.
+        device: where networks run.
+    """
+    return "channels_last" if dimensions == 3 and device == "cpu" else "contiguous"
 
 
 @dataclass(frozen=True, kw_only=True)

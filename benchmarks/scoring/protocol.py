@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 
 from zcbench.benchmarks.scoring.options import require_known
 from zcbench.errors import ProtocolError
-from zcbench.spaces import KnownNetworks, Space
+from zcbench.spaces import Space
 
 if TYPE_CHECKING:
     from zcbench.benchmarks.scoring.conditions import Conditions
@@ -101,6 +101,8 @@ class Protocol:
     def of(cls, conditions: "Conditions") -> "Protocol":
         """Protocol of scores that are made under ``conditions``."""
         from torch import Tensor
+
+        from zcbench.spaces import KnownNetworks  # imports PyTorch, which a stored protocol is read without
 
         space, batch, teacher = conditions.space, conditions.batch, conditions.teacher
         return cls(

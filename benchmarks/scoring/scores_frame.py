@@ -25,11 +25,12 @@ def scores_frame(rows: Iterable[Row]) -> pd.DataFrame:
         [['a', nan]]
     """
     columns = {name: _column(name) for name in COLUMNS}
-    ordered = list(columns.values())
+    append = [column.append for column in columns.values()]
     for row in rows:
-        for column, content in zip(ordered, row):
-            column.append(content)
-    return pd.DataFrame({name: column.series() for name, column in columns.items()}, copy=False)
+        for one, content in zip(append, row):
+            one(content)
+    append.clear()  # so that the numbers of texts are freed column by column
+    return pd.DataFrame({name: columns.pop(name).series() for name in COLUMNS}, copy=False)
 
 
 class _Numbers:
@@ -56,7 +57,8 @@ class _Texts:
         self._values.append(self._numbers.setdefault(str(value), len(self._numbers)))
 
     def series(self) -> pd.Series:
-        return pd.Series(list(self._numbers)).take(np.frombuffer(self._values, dtype=np.int32)).reset_index(drop=True)
+        each = pd.Series(list(self._numbers)).array
+        return pd.Series(each.take(np.frombuffer(self._values, dtype=np.int32)), copy=False)
 
 
 def _column(name: str) -> _Numbers | _Texts:

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
-from sklearn.metrics.cluster import expected_mutual_information
+from scipy import special, stats
 
 from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall, pearson
 
@@ -121,8 +120,7 @@ def information_gain(score: Array, accuracy: Array, size: Array) -> float:
         In bits; about 0 for a score without further information, and possibly a little below; higher is better.
 
     Source: arXiv:2210.03230 (NAS-Bench-Suite-Zero), conditional entropy. Our deviation: from that plug-in difference
-    we subtract its expected value when the scores are shuffled within each size bin (`expected_mutual_information` of
-    scikit-learn), because the plug-in estimate is biased upwards in sparse tables.
+    we subtract its expected value when the scores are shuffled within each size bin (`expected_mutual_information`), because the plug-in estimate is biased upwards in sparse tables.
     """
     if constant(score, accuracy):
         return NAN
@@ -147,10 +145,39 @@ def equal_count_bins(values: Array, bins: int) -> NDArray[np.intp]:
 
 def _excess(one: NDArray[np.intp], other: NDArray[np.intp]) -> float:
     """Mutual information of two binned columns, in nats, less its expected value under a shuffle."""
-    wide = int(other.max()) + 1
-    table = np.bincount(one * wide + other, minlength=(int(one.max()) + 1) * wide).reshape(-1, wide)
-    table = table[table.any(axis=1)][:, table.any(axis=0)]
-    independent = np.outer(table.sum(axis=1), table.sum(axis=0)) / one.size
-    found = table > 0
-    mutual = np.sum(table[found] * np.log(table[found] / independent[found])) / one.size
-    return float(mutual - expected_mutual_information(table, one.size))
+    table = np.zeros((one.max() + 1, other.max() + 1))
+    np.add.at(table, (one, other), 1)
+    rows, columns = (total[total > 0] for total in (table.sum(1), table.sum(0)))
+    table = table[table.any(1)][:, table.any(0)]
+    found = special.xlogy(table, one.size * table / np.outer(rows, columns)).sum() / one.size
+    return float(found - expected_mutual_information(rows, columns))
+
+
+def expected_mutual_information(rows: Array, columns: Array) -> float:
+    r"""Mutual information of two columns of labels, in nats, expected when one of them is shuffled.
+
+    .. math::  \sum_{ij} \sum_{m \ge 1} \frac{m}{n} \log \frac{n m}{a_i b_j}
+               \frac{\binom{b_j}{m} \binom{n - b_j}{a_i - m}}{\binom{n}{a_i}}
+
+    Args:
+        rows: counts a of the labels of one column, which are whole numbers.
+        columns: counts b of the other.
+
+    Example:
+        >>> round(expected_mutual_information(np.array([2.0, 2]), np.array([2.0, 2])), 4)
+        0.231
+
+    Source: N. X. Vinh, J. Epps and J. Bailey, "Information theoretic measures for clusterings comparison", 2009.
+    """
+    n, a, b = rows.sum(), rows[:, None], columns[None, :]
+    m = np.arange(1, min(rows.max(), columns.max()) + 1)[:, None, None]
+    possible = (m <= np.minimum(a, b)) & (m >= a + b - n)
+    logs = special.gammaln(np.arange(n + 1) + 1)  # of factorials
+
+    def factorial(numbers: Array) -> Array:
+        return logs[np.where(possible, numbers, 0).astype(np.intp)]
+
+    chosen = factorial(b) - factorial(m) - factorial(b - m)
+    others = factorial(n - b) - factorial(a - m) - factorial(n - b - a + m)
+    chances = np.exp(chosen + others - factorial(n + 0 * a) + factorial(a) + factorial(n - a))
+    return float((np.where(possible, chances, 0) * m / n * np.log(n * m / (a * b))).sum())

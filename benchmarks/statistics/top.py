@@ -5,7 +5,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
-from sklearn.metrics import ndcg_score
 
 from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall
 
@@ -24,7 +23,11 @@ def ndcg(score: Array, accuracy: Array) -> float:
     """
     if constant(score, accuracy):
         return NAN
-    return float(ndcg_score([(accuracy - accuracy.min()) / np.ptp(accuracy)], [score]))
+    gains = (accuracy - accuracy.min()) / np.ptp(accuracy)
+    discounts = 1 / np.log2(np.arange(score.size) + 2)
+    _, group, counts = np.unique(-score, return_inverse=True, return_counts=True)
+    shared = np.add.reduceat(discounts, np.cumsum(counts) - counts)
+    return float(np.bincount(group, gains) / counts @ shared / (np.sort(gains)[::-1] @ discounts))
 
 
 def count(k: float, n: int) -> int:

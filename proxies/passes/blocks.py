@@ -61,8 +61,9 @@ class _Cut:
 
 
 def _signs(output: Tensor, stream: torch.Generator) -> Tensor:
+    output = output.detach()
     bits = torch.randint(2, output.shape, dtype=torch.int8, device=output.device, generator=stream)
-    return (2 * bits - 1).to(output.dtype)
+    return torch.empty_like(output).copy_(bits).mul_(2).sub_(1)  # in the memory layout of the output
 
 
 def _pull_back(cut: _Cut, signs: list[Tensor]) -> list[Tensor]:

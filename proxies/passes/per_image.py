@@ -83,8 +83,8 @@ def _one_by_one(network: nn.Module, batch: Minibatch) -> dict[str, Tensor]:
 def tangent_kernel(network: nn.Module, batch: Minibatch) -> Values:
     r"""Θ_ij = ⟨∂_θ Σ z_i, ∂_θ Σ z_j⟩ of the first images, which batch normalisation sees together.
 
-    The backward passes, one for each image, are carried out as one where PyTorch can do it; the products are taken in
-    float64.
+    There is a backward pass for each image, of which a map is small enough for the cache of a processor: PyTorch's own
+    batched gradients call the same functions, but copy each result. The products are taken in float64.
     """
     part = first_images(batch, KERNEL_IMAGES)
     output, weights = recorded(network, part)
@@ -100,16 +100,9 @@ def tangent_kernel(network: nn.Module, batch: Minibatch) -> Values:
 
 def _rows(totals: Tensor, weights: list[Tensor]) -> Iterator[Tensor | None]:
     """Gradients ``(b, ...)`` of every total for each weight; None for a weight that acts on none."""
-    each = torch.eye(len(totals), dtype=totals.dtype, device=totals.device)
-    try:
-        together = torch.autograd.grad(
-            totals, weights, each, is_grads_batched=True, allow_unused=True, retain_graph=True
-        )
-        yield from together
-    except RuntimeError:  # a function of the network has no rule for many gradients at once
-        alone = [torch.autograd.grad(totals, weights, one, allow_unused=True, retain_graph=True) for one in each]
-        for parts in zip(*alone):
-            yield None if parts[0] is None else torch.stack(parts)
+    rows = [torch.autograd.grad(total, weights, allow_unused=True, retain_graph=True) for total in totals]
+    for parts in zip(*rows):
+        yield None if parts[0] is None else torch.stack(parts)
 
 
 class ImageByImage(Replacing):

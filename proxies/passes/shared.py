@@ -22,6 +22,7 @@ from zcbench.proxies.passes.attentions import AttentionRecorder
 from zcbench.proxies.passes.codes import ReluCodes
 from zcbench.proxies.passes.logits import NO_CLASSIFIER, check_logits, class_signals, of_classes
 from zcbench.proxies.passes.saliency import Saliency
+from zcbench.proxies.passes.twice import Twice
 from zcbench.proxies.passes.units import UnitRecorder
 from zcbench.proxies.passes.values import PassInputs, Values, attempt, failure_of, missing
 from zcbench.proxies.signals.borrowing import put_back
@@ -132,7 +133,7 @@ class Records:
                 self._unit, None if self.attentions is None else self.attentions.record, self._biased
             ),
             layers=None if self.activations is None else self.activations.record,
-            through=Written().call,
+            through=(Twice() if "hessian_gradient" in wanted else Written()).call,
             roles=self._inputs.needs_usage,
             copies=copies,
         )

@@ -16,7 +16,7 @@ from zcbench.reports.search.content import Content, EvaluatedRow, Spread
 from zcbench.reports.style import BLUE, GREEN, GREY, LABEL_SIZE, ORANGE, SKY, YELLOW, add_heading, panels, styled
 from zcbench.reports.wording import truth_label
 from zcbench.spaces import NASBench201, Space
-from zcbench.spaces.networks import NAME as NETWORKS
+from zcbench.spaces.registry import NETWORKS
 
 _NONE: list[Spread] = []
 _NODES = {0: (0.0, 0.0), 1: (1.0, 0.9), 2: (2.0, -0.9), 3: (3.0, 0.0)}

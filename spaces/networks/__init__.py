@@ -2,6 +2,6 @@
 
 from zcbench.spaces.networks.cards import Example, NetworkCard, are_cards
 from zcbench.spaces.networks.reading import read_networks
-from zcbench.spaces.networks.space import NAME, KnownNetworks, Networks
+from zcbench.spaces.networks.space import KnownNetworks, Networks
 
-__all__ = ["NAME", "Example", "KnownNetworks", "NetworkCard", "Networks", "are_cards", "read_networks"]
+__all__ = ["Example", "KnownNetworks", "NetworkCard", "Networks", "are_cards", "read_networks"]

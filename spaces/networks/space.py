@@ -20,8 +20,7 @@ from zcbench.spaces.networks.cards import Example, NetworkCard, fingerprint, ins
 from zcbench.spaces.networks.reading import read_networks
 from zcbench.spaces.networks.sources import Given, is_drawn, made
 from zcbench.spaces.options import ImageShape
-
-NAME = "networks"
+from zcbench.spaces.registry import NETWORKS
 
 
 class KnownNetworks(Space):
@@ -34,7 +33,7 @@ class KnownNetworks(Space):
         cards: what is known about each.
     """
 
-    name = spec = NAME
+    name = spec = NETWORKS
 
     def __init__(self, names: Iterable[str], cards: Mapping[str, NetworkCard]) -> None:
         self._names, self._cards = tuple(names), dict(cards)

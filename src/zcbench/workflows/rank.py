@@ -14,8 +14,8 @@ from zcbench.benchmarks.scoring.folder import DESCRIPTION
 from zcbench.benchmarks.truths.lookup import truths
 from zcbench.benchmarks.truths.own import own_truths
 from zcbench.errors import unknown
-from zcbench.spaces import Networks, Space
-from zcbench.spaces.networks import NAME
+from zcbench.spaces import Space
+from zcbench.spaces.registry import NETWORKS, has_networks
 from zcbench.storage.files import is_folder
 from zcbench.storage.parquet import SUFFIX
 from zcbench.storage.run_folder import RunFolder
@@ -93,7 +93,7 @@ def is_own(run: str | Path) -> bool:
     if not is_folder(run):
         return bool(Path(run).suffix == SUFFIX and cards.card(Path(run)).get("networks"))
     protocol = RunFolder(Path(run)).read_json(DESCRIPTION).get("protocol", {})
-    return isinstance(protocol, dict) and protocol.get("space") == NAME
+    return isinstance(protocol, dict) and protocol.get("space") == NETWORKS
 
 
 def ranking_folder(run: str | Path, out: str | Path | None = None) -> Path | None:
@@ -126,4 +126,4 @@ def tables(given: Truths, data_dir: Path | None) -> Mapping[str, pd.DataFrame]:
 
 def accuracies(given: Truths, space: Space, data_dir: Path | None) -> Mapping[str, pd.DataFrame]:
     """Tables of accuracies by name; those of networks of one's own have all of their names and no other."""
-    return own_truths(given, space.subset()) if isinstance(space, Networks) else tables(given, data_dir)
+    return own_truths(given, space.subset()) if has_networks(space) else tables(given, data_dir)

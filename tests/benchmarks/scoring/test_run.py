@@ -16,6 +16,7 @@ import torch
 from rich.console import Console
 
 from zcbench import proxies
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.folder import load_run
 from zcbench.benchmarks.scoring.run import RunInterrupted
 from zcbench.benchmarks.scoring.store import Store
@@ -219,6 +220,16 @@ def test_channels_last_differs_in_rounding_only(run, tmp_path):
     np.testing.assert_allclose(other.scores().value, one.value, rtol=1e-3)
     with pytest.raises(ProtocolError, match="layout='diagonal'"):
         run(layout="diagonal", out=tmp_path / "third")
+
+
+def test_the_automatic_layout_is_recorded_as_what_it_stands_for(run, space, batch):
+    """Closed form: channels-last for images on a CPU, contiguous elsewhere; a run goes on under either name."""
+    first = run(layout="auto", proxies=["snip"])
+    assert first.protocol.layout == "channels_last"
+    assert run(layout="channels_last", proxies=["snip"]).scores().equals(first.scores())
+    assert Conditions(space, batch, layout="auto", device="cuda").layout == "contiguous"
+    sequences = replace(batch, images=batch.images.flatten(2))
+    assert Conditions(space, sequences, layout="auto").layout == "contiguous"
 
 
 def test_float64(run, archs, batch, space):

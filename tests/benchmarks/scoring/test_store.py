@@ -3,12 +3,16 @@
 import json
 import math
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from zcbench import spaces
 from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.store import COLUMNS, Missing, Request, Row, Store
@@ -257,3 +261,35 @@ def test_full_disk_keeps_what_was_finished(path):
         store._db.execute("PRAGMA max_page_count = 100000")
         store.save([row(arch="after")])
         assert len(store.scores()) == 2
+
+
+def test_stored_scores_are_read_without_pytorch(path, protocol):
+    """Invariance: another process reads the rows, and has imported neither PyTorch nor scikit-learn."""
+    with Store(path, write=True) as store:
+        store.adopt(protocol)
+        store.save([Row("a", "snip", 1, 0, 0.5, "ok", "", 0.1)])
+    code = (
+        "import sys; from zcbench.benchmarks.scoring.store import Store; import zcbench.benchmarks.ranking.study\n"
+        f"with Store({str(path)!r}) as store: print(store.scores()['value'].tolist(), store.protocol().batch_size)\n"
+        "print(*(name for name in ('torch', 'sklearn') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == [f"[0.5] {protocol.batch_size}", ""]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, which tells a process its peak memory")
+def test_a_million_rows_in_300_mb(path, protocol):
+    """Bound: peak memory of a process that reads the table, Python and pandas included, in units of 2**20 bytes."""
+    archs = spaces.get("nasbench201")
+    with Store(path, write=True) as store:
+        store.adopt(protocol)
+        store.save(Row(arch, f"p{k:02}", 1, 0, k + 0.5, "ok", "", 0.25) for arch in archs for k in range(64))
+    code = (
+        f"from zcbench.benchmarks.scoring.store import Store\nwith Store({str(path)!r}) as store: print(len(store.scores()))\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    rows, peak = map(int, done.stdout.split())
+    assert rows == 1_000_000
+    assert peak < 300 * 2**10

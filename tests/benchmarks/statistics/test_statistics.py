@@ -1,5 +1,6 @@
 """Ranking statistics on arrays: each test names its oracle."""
 
+import math
 from itertools import combinations, permutations
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
-from sklearn.metrics import ndcg_score
+from sklearn.metrics import mutual_info_score, ndcg_score
+from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
 from zcbench.benchmarks import statistics
+from zcbench.benchmarks.statistics import size_control
 
 # Five architectures, worked by hand: true ranks of the scores 5, 4, 3, 2, 1 are 2, 4, 1, 3, 5.
 SCORE = np.array([5.0, 4.0, 3.0, 2.0, 1.0])
@@ -211,6 +214,28 @@ def test_information_gain_of_the_accuracy_itself():
     beyond = statistics.information_gain(accuracy, accuracy, np.random.default_rng(0).normal(size=320))
     assert gain == pytest.approx(1.0, abs=0.05)  # the size has told one of the two bits already
     assert 1.7 < beyond <= 2.0
+
+
+@pytest.mark.parametrize("labels", [2, 5, 15])
+@pytest.mark.parametrize("n", [3, 20, 1000])
+def test_expected_mutual_information_is_that_of_scikit_learn(n, labels):
+    """Independent reference: scikit-learn, also with labels that are not used."""
+    rng = np.random.default_rng(n)
+    one, other = rng.integers(labels, size=(2, n))
+    table = contingency_matrix(one, other)
+    expected = expected_mutual_information(table, n)
+    assert size_control.expected_mutual_information(table.sum(1), table.sum(0)) == pytest.approx(expected, abs=1e-12)
+    gain = mutual_info_score(one, other) - expected
+    assert size_control.gain_of_bins(one, other, np.zeros(n, int)) == pytest.approx(gain / math.log(2), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [3, 50, 1000])
+def test_ndcg_with_ties_is_that_of_scikit_learn(n):
+    """Independent reference: scikit-learn."""
+    rng = np.random.default_rng(n)
+    score, accuracy = rng.integers(5, size=n).astype(float), rng.normal(size=n)
+    gain = (accuracy - accuracy.min()) / np.ptp(accuracy)
+    assert statistics.ndcg(score, accuracy) == pytest.approx(ndcg_score([gain], [score]))
 
 
 def test_information_gain_of_noise_is_zero_on_average():

@@ -227,9 +227,11 @@ def test_activation_checkpoints_are_computed_or_refused(dtype, batch):
         "vkdnw_released",
         "vkdnw_single",
     }
-    names = {"snip", "grasp", "jacov", "zico", "naswot", "fisher", "zen", "te_nas_ntk", "kd:sp", "dextr"}
+    names = {"snip", "jacov", "zico", "naswot", "fisher", "zen", "te_nas_ntk", "kd:sp", "dextr"}
     names |= {"wrcor", "zico_bc", "lswag", "epsinas"}
-    assert {s.proxy: s.value for s in scores if s.proxy in names} == {name: expected[name] for name in names}
+    found = {s.proxy: s.value for s in scores}
+    assert {name: found[name] for name in names} == {name: expected[name] for name in names}
+    assert found["grasp"] == pytest.approx(expected["grasp"], rel=1e-4)  # PyTorch's own second derivatives
 
 
 def test_tied_modules_are_a_module_called_twice(batch):
