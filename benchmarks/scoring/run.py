@@ -17,6 +17,7 @@ from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, locked
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.session import Session
+from zcbench.benchmarks.scoring.shards import NOTE, Shard
 from zcbench.benchmarks.scoring.store import Missing, Request, Row, Store
 from zcbench.benchmarks.scoring.worker import ScoringJob, Unit
 from zcbench.errors import Interrupted, ProtocolError
@@ -78,6 +79,7 @@ def score_run(
     seeds: Sequence[int],
     out: str | Path,
     *,
+    shard: Shard | None = None,
     execution: Execution | None = None,
     notes: Mapping[str, object] | None = None,
 ) -> RunResult:
@@ -92,6 +94,7 @@ def score_run(
         proxies: names or `Proxy` objects; all that one architecture and seed lack are computed in one shared pass.
         seeds: each names the streams of one initialisation and of what is random in a proxy.
         out: folder of the run; made if missing.
+        shard: part of the architectures to score here; all of them if None. `merge_runs` merges the folders.
         execution: processes, time limit, plug-ins, progress; two workers if None. The scores are the same bits.
         notes: kept in ``run.json`` for people, such as how the architectures were chosen.
 
@@ -118,11 +121,20 @@ def score_run(
     _require_some(seeds, "seeds")
     for arch in archs:
         conditions.space.index(arch)
-    conditions.space.cards(archs, conditions.image_shape)  # refuses unfit networks before the folder is made
-    about = {"architectures": len(archs), "seeds": seeds, "notes": dict(notes or {})}
+    own = archs if shard is None else shard.part(archs)
+    conditions.space.cards(own, conditions.image_shape)  # refuses unfit networks before the folder is made
+    asked = _with_seeds(conditions.space, own, seeds)
+    about: dict[str, object] = {"architectures": len(own), "seeds": seeds, "notes": dict(notes or {})}
+    if shard is not None:
+        scores = sum(len(some) * len(drawn) for some, drawn in asked) * len(set(map(_named, proxies)))
+        about[NOTE] = shard.note(archs, seeds, scores)
     with open_run(conditions, proxies, out, execution=execution, notes=about) as run:
-        parts = [run.score(some, own, execution.console) for some, own in _with_seeds(conditions.space, archs, seeds)]
+        parts = [run.score(some, drawn, execution.console) for some, drawn in asked]
     return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _named(proxy: str | Proxy) -> str:
+    return proxy if isinstance(proxy, str) else proxy.name
 
 
 def _with_seeds(space: Space, archs: Sequence[str], seeds: Sequence[int]) -> list[tuple[list[str], Sequence[int]]]:
