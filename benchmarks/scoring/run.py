@@ -27,6 +27,7 @@ from zcbench.proxies.signals.table import ANALYTIC
 from zcbench.runtime.crew import TRANSIENT
 from zcbench.runtime.devices import check_device
 from zcbench.runtime.execution import Execution
+from zcbench.runtime.executors import Executor
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
 from zcbench.spaces import Space
@@ -158,7 +159,7 @@ class OpenRun:
     protocol: Protocol
     store: Store
     session: Session
-    workers: int
+    executor: Executor
     retry: tuple[str, ...]
     asked: Request | None = None
 
@@ -176,7 +177,7 @@ class OpenRun:
         units = _units(self.store.missing(asked, self.retry), session.proxies, session.job)
         done = {status: n for status, n in self.store.tally(asked).items() if status not in self.retry}
         with Bar(console, len(asked), done) as session.bar:
-            session.carry_out(units, self.workers)
+            session.carry_out(units, self.executor)
         result = RunResult(self.folder, self.protocol, len(asked), self.store.tally(asked), session.fresh - fresh)
         if session.stop.asked and sum(len(unit.proxies) for unit in units) > result.fresh:
             raise RunInterrupted(result)
@@ -225,9 +226,9 @@ def open_run(
     with locked(folder), Store(folder / STORE, write=True) as store:
         store.adopt(protocol)
         store.adopt_contents({(proxy.name, proxy.version): job.contents.get(name) for name, proxy in chosen.items()})
-        describe_run(folder, protocol, _request(chosen, execution.workers, job, notes or {}))
+        describe_run(folder, protocol, _request(chosen, execution, job, notes or {}))
         with Stop() as stop, Session(store, Bar(None, 0, {}), stop, job, chosen) as session:
-            yield OpenRun(folder, protocol, store, session, execution.workers, again)
+            yield OpenRun(folder, protocol, store, session, execution.executor, again)
 
 
 def _require(conditions: Conditions, proxies: Sequence[Proxy]) -> None:
@@ -267,14 +268,14 @@ def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Scorin
 
 
 def _request(
-    proxies: Mapping[str, Proxy], workers: int, job: ScoringJob, notes: Mapping[str, object]
+    proxies: Mapping[str, Proxy], execution: Execution, job: ScoringJob, notes: Mapping[str, object]
 ) -> dict[str, object]:
     return {
         **notes,
         "proxies": {name: proxy.version for name, proxy in proxies.items()},
         "higher_is_better": {name: proxy.higher_is_better for name, proxy in proxies.items()},
         "baselines": [name for name, proxy in proxies.items() if proxy.baseline],
-        "workers": workers,
+        **({"workers": execution.workers} if execution.cluster is None else {"cluster": execution.cluster}),
         "timeout": job.timeout,
         "plugins": list(job.plugins),
         "zcbench": zcbench.__version__,

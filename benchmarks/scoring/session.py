@@ -12,6 +12,7 @@ from zcbench.benchmarks.scoring.worker import ScoringJob, Unit, failed, prepare
 from zcbench.proxies import Proxy, needs_network
 from zcbench.proxies.passes.plan import PASSES
 from zcbench.runtime.crew import Crew
+from zcbench.runtime.executors import Executor, Processes
 from zcbench.runtime.pool import Ending
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
@@ -40,31 +41,38 @@ class Session:
         if self._crew is not None:
             self._crew.__exit__(kind, error, at)
 
-    def carry_out(self, units: Sequence[Unit], workers: int) -> None:
-        """Score ``units``; those that need no network in this process, the others in ``workers`` processes."""
+    def carry_out(self, units: Sequence[Unit], executor: Executor) -> None:
+        """Score ``units``; those that need no network in this process, the others where ``executor`` says."""
         light = [unit for unit in units if not needs_network(self._of(unit))]
         heavy = [unit for unit in units if needs_network(self._of(unit))]
         self._work(self._here, light, _CHUNK)
-        self._work(self._in(workers), heavy, 1)
+        self._work(self._in(executor), heavy, 1)
 
     @cached_property
     def _here(self) -> Crew[ScoringJob, Unit]:
-        return Crew(prepare, self.job, 0, self.stop)
+        return Crew(prepare, self.job, Processes(0), self.stop)
 
-    def _in(self, workers: int) -> Crew[ScoringJob, Unit]:
-        if workers == 0:
+    def _in(self, executor: Executor) -> Crew[ScoringJob, Unit]:
+        if executor.here:
             return self._here
         self._crew = self._crew or Crew(
-            prepare, self.job, workers, self.stop, limit=self._limit, parts=lambda unit: list(unit.split())
+            prepare,
+            self.job,
+            executor,
+            self.stop,
+            limit=self._limit,
+            parts=lambda unit: list(unit.split()),
+            files=self.job.files,
+            watch=lambda workers: self.bar.watch(workers),
         )
         return self._crew
 
     def _work(self, crew: Crew[ScoringJob, Unit], units: Sequence[Unit], chunk: int) -> None:
-        """Do ``units`` and save their rows, those of ``chunk`` units at a time."""
+        """Do ``units`` and save their rows, those of ``chunk`` units or of all that end together at a time."""
         queue, rows = deque(self._apart(units)), list[Row]()
         for done, ending in enumerate(crew.work(queue), 1):
             rows += self._rows(ending, queue)
-            if done % chunk == 0:
+            if done % chunk == 0 and not ending.more:
                 rows = self._keep(rows)
         self._keep(rows)
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -52,6 +53,11 @@ class ScoringJob:
     plugins: tuple[str, ...] = ()
     timeout: float | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[Path]:
+        """Files other than plug-ins that it names."""
+        return [] if self.conditions.teacher is None else self.conditions.teacher.files
 
 
 class Scorer:

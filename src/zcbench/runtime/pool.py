@@ -38,12 +38,16 @@ class WorkerStartError(ZcbenchError):
 
 @dataclass(frozen=True)
 class Ending(Generic[Task]):
-    """How a task ended: with its ``result``, or with a ``failure``, `DIED` or `TIMEOUT`, and its reason."""
+    """How a task ended: with its ``result``, or with a ``failure``, `DIED` or `TIMEOUT`, and its reason.
+
+    ``more`` says whether others ended at the same time and follow.
+    """
 
     task: Task
     result: Any = None
     failure: str = ""
     reason: str = ""
+    more: bool = False
 
 
 @dataclass
@@ -103,6 +107,11 @@ class WorkerPool(Generic[Task]):
     def room(self) -> bool:
         """Whether another task can be given."""
         return len(self._workers) < self._size or any(worker.task is None for worker in self._workers)
+
+    @property
+    def workers(self) -> int:
+        """Processes at a time."""
+        return self._size
 
     @property
     def busy(self) -> bool:

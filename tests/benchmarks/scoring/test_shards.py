@@ -1,7 +1,11 @@
 """Shards and their merge. The oracle is the same run in one folder, row by row."""
 
+import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +19,7 @@ from zcbench.datasets import Batch
 from zcbench.errors import DataError, ProtocolError, StoreError
 from zcbench.runtime.execution import Execution
 
+ROOT = Path(__file__).parents[3]
 NAMES = "params,naswot,synflow"
 
 
@@ -74,7 +79,8 @@ def test_merged_shards_are_the_run(asked, folders, tmp_path) -> None:
     assert [request["architectures"] for request in merged[2]["requests"]] == [8] and "shard" not in str(merged[2])
     again = bench(tmp_path / "merged", **asked, ensembles="none")
     assert again.run.fresh == 0
-    pd.testing.assert_frame_equal(again.ranking.table.drop(columns="ms"), whole.ranking.table.drop(columns="ms"))
+    compared = ["proxy", "n", "tau", "tau_low", "tau_high"]
+    pd.testing.assert_frame_equal(again.ranking.table[compared], whole.ranking.table[compared])
     assert merge_runs(folders, tmp_path / "merged").duplicates == 48  # merged again: all are there, with equal bits
     assert len(rank(tmp_path / "merged", asked["truth"]).table) == len(whole.ranking.table)
 
@@ -134,3 +140,41 @@ def _without_shard(folder: Path, to: Path) -> Path:
     copy = shutil.copytree(folder, to)
     (copy / "run.json").unlink()
     return copy
+
+
+def test_the_array_script_in_several_processes(tmp_path) -> None:
+    """Oracle: the run in one folder. The variables are those that SLURM sets for each task of an array."""
+    script = ROOT / "examples" / "slurm_array.sh"
+    options = ["--space", "nasbench201(channels=4,cells=1)", "--dataset", "digits", "--batch-size", "8"]
+    options += ["--archs", "6", "--seeds", "1", "--proxies", NAMES, "--truth", "nasbench201/cifar10-16/vanilla"]
+    options += ["--subset", "known", "--ensembles", "none"]
+    command = f"{sys.executable} -m zcbench"
+    common = {**os.environ, "ZCBENCH": command, "ZCBENCH_LAUNCHER": "", "SLURM_CPUS_PER_TASK": "0"}
+    common |= {"SLURM_ARRAY_TASK_COUNT": "3"}
+    tasks = [
+        subprocess.Popen(
+            ["bash", str(script), str(tmp_path / "out"), *options],
+            env={**common, "SLURM_ARRAY_TASK_ID": str(number)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in (1, 2, 3)
+    ]
+    for task in tasks:
+        assert (task.communicate(timeout=300)[1], task.returncode)[1] == 0
+    merge_runs(sorted((tmp_path / "out").glob("shard-*")), tmp_path / "all")
+    subprocess.run([*command.split(), "bench", *options, "--workers", "0", "--out", str(tmp_path / "one")], check=True)
+    pd.testing.assert_frame_equal(rows(tmp_path / "all"), rows(tmp_path / "one"), check_exact=True)
+    alone = {name: value for name, value in common.items() if name != "SLURM_ARRAY_TASK_ID"}
+    refused = subprocess.run(["bash", str(script), "out"], env=alone, capture_output=True, text=True)
+    assert refused.returncode == 1 and "submit this file with sbatch" in refused.stderr
+
+
+@pytest.mark.long
+def test_a_million_rows_in_two_minutes_and_a_gigabyte(tmp_path) -> None:
+    """Bounds of the merge: 16 stores of 62,500 rows, each with its checksum, in a process of its own; 20,000 rows/s."""
+    done = subprocess.run([sys.executable, str(ROOT / "examples" / "merge_speed.py"), "1000000", str(tmp_path)],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["rows"] == 1_000_000 and found["merge seconds"] < 120 and found["merge memory MB"] < 1000
+    assert found["rows written a second"] > 20_000
