@@ -21,7 +21,9 @@ def main(count: int, home: Path) -> None:
     archs = [f"|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~{index}|" for index in range(-(-count // PROXIES))]
     protocol = Protocol("space", "noise", "batch", 64, 0, "0" * 64, (3, 32, 32), 10)
     rows = (
-        Row(arch, f"proxy_{number}", 1, 0, random.random(), "ok", "", 0.01) for arch in archs for number in range(PROXIES)
+        Row(arch, f"proxy_{number}", 1, 0, random.random(), "ok", "", 0.01)
+        for arch in archs
+        for number in range(PROXIES)
     )
     seconds = {UNIT: 0.0, 1000: 0.0}
     written = dict.fromkeys(seconds, 0)

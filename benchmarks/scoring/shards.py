@@ -145,7 +145,7 @@ class _Merger(Store):
             for folder in folders:
                 with Store(folder / STORE) as other:
                     rows = _rows(other)
-                    for some in iter(lambda left=rows: list(islice(left, _CHUNK)), []):
+                    while some := list(islice(rows, _CHUNK)):
                         duplicates += self._add(some, folder)
         return duplicates
 
@@ -157,7 +157,8 @@ class _Merger(Store):
             return 0
         better = [row for row in rows if self._is_better(row, folder)]
         self._db.executemany(
-            "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", ((*row, checksum(row)) for row in better)
+            "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*row, checksum(row)) for row in better),
         )
         return known
 

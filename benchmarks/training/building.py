@@ -172,9 +172,7 @@ class _Builder:
         self.again = TRANSIENT if retry_failed else ()
         self.fresh = 0
 
-    def carry_out(
-        self, wanted: Sequence[Key], executor: Executor, timeout: float | None, bar: Bar, stop: Stop
-    ) -> bool:
+    def carry_out(self, wanted: Sequence[Key], executor: Executor, timeout: float | None, bar: Bar, stop: Stop) -> bool:
         """Train what is missing, the teacher before all that needs it; whether nothing is left to do."""
         self._bar, missing = bar, self._log.missing(wanted, self.again)
         places = {key: place for place, key in enumerate(missing)}

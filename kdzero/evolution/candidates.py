@@ -113,6 +113,11 @@ class CandidateJob:
         return max(1, math.ceil(self.share * self.steps))
 
     @property
+    def files(self) -> list[Path]:
+        """Files of the teacher."""
+        return [*self.teacher.files, *([] if self.teacher_file is None else [self.teacher_file])]
+
+    @property
     def teacher_training(self) -> Recipe | None:
         """How the teacher is trained; None for one with a checkpoint."""
         return None if self.teacher.checkpoint is not None else (self.teacher_recipe or self.recipe)

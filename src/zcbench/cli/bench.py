@@ -128,21 +128,27 @@ def bench(
     if networks is not None and setup.space is not None:
         raise typer.BadParameter("networks of your own are no space; leave out one of the two.", param_hint="--space")
     console = Console(stderr=True)
-    common = {
-        "truth": truth,
-        "sample": sample,
-        "setup": replace(setup, space=networks or setup.space),
-        "proxies": proxies,
-        "seeds": seeds,
-        "execution": replace(execution, console=console),
-    }
+    setup, execution = replace(setup, space=networks or setup.space), replace(execution, console=console)
     if shard is not None:
         if out is None:
             raise typer.BadParameter("a shard needs a folder of its own; name it.", param_hint="--out")
-        part = zcbench.bench_shard(shard, out, **common)
+        part = zcbench.bench_shard(
+            shard, out, truth=truth, sample=sample, setup=setup, proxies=proxies, seeds=seeds, execution=execution
+        )
         console.print(f"Shard {shard}: {part.out}; merge it with the others by 'zcbench scores merge'.", soft_wrap=True)
         return
-    done = zcbench.bench(out, **common, ensembles=ensembles, options=ranking, report=report)
+    done = zcbench.bench(
+        out,
+        truth=truth,
+        sample=sample,
+        setup=setup,
+        proxies=proxies,
+        seeds=seeds,
+        execution=execution,
+        ensembles=ensembles,
+        options=ranking,
+        report=report,
+    )
     console.print(f"Report: {done.page}", highlight=False, soft_wrap=True)
     print_ranking(done.ranking, folder=done.folder, report=done.page)
 

@@ -46,9 +46,7 @@ class Executor(Protocol):
     def here(self) -> bool:
         """Whether all tasks are done in this process, and there is no pool."""
 
-    def pool(
-        self, prepare: Callable[[Any], Callable[[Any], Any]], job: bytes, files: Sequence[Path] = ()
-    ) -> Pool[Any]:
+    def pool(self, prepare: Callable[[Any], Callable[[Any], Any]], job: bytes, files: Sequence[Path] = ()) -> Pool[Any]:
         """A pool whose workers call ``prepare(job)`` once, and the callable that this returns for each task.
 
         Args:
@@ -96,9 +94,7 @@ class Cluster:
         """Nothing is done in this process."""
         return False
 
-    def pool(
-        self, prepare: Callable[[Any], Callable[[Any], Any]], job: bytes, files: Sequence[Path] = ()
-    ) -> Pool[Any]:
+    def pool(self, prepare: Callable[[Any], Callable[[Any], Any]], job: bytes, files: Sequence[Path] = ()) -> Pool[Any]:
         """A pool of all workers that the cluster has at a time, to which the files and all plug-ins are sent.
 
         Raises:

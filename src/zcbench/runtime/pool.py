@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -29,6 +30,7 @@ DIED, TIMEOUT = "worker_died", "timeout"
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 _MOST_FAILED_STARTS = 3
 _GROUPS = hasattr(os, "killpg")  # whether a process and its children can be ended together
+_SUSPENDED = 2.0  # seconds between two looks at the workers after which this process was stopped, or busy elsewhere
 _LONGEST_FAREWELL = 5.0  # seconds between closing the pipe and the end of the process
 
 
@@ -83,7 +85,8 @@ class WorkerPool(Generic[Task]):
     """Up to ``size`` spawned processes that each do one task at a time.
 
     A worker calls ``prepare(job)`` once and the callable that this returns for each task. Workers exit when their
-    parent process exits.
+    parent process exits. Time in which a worker or this process is stopped, as by a scheduler or Ctrl-Z, counts towards
+    no limit.
 
     Args:
         prepare: importable function, called in the worker.
@@ -94,7 +97,7 @@ class WorkerPool(Generic[Task]):
     def __init__(self, prepare: Callable[[Any], Callable[[Task], Any]], job: bytes, size: int) -> None:
         self._prepare, self._job, self._size = prepare, job, size
         self._workers: list[_Worker[Task]] = []
-        self._failed_starts = 0
+        self._failed_starts, self._looked = 0, time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +133,9 @@ class WorkerPool(Generic[Task]):
             WorkerStartError: workers die while they start.
             ZcbenchError: whatever ``prepare`` or a task raised of this kind.
         """
+        self._excuse()
         readable = wait([worker.pipe for worker in self._workers], timeout=self._patience(seconds))
+        self._excuse()
         endings = [self._listen(worker) for worker in list(self._workers) if self._has_news(worker, readable)]
         now = time.monotonic()
         late = [worker for worker in self._workers if worker.deadline is not None and worker.deadline < now]
@@ -146,6 +151,14 @@ class WorkerPool(Generic[Task]):
         if not worker.pipe.poll():
             worker.pipe.close()
         return True
+
+    def _excuse(self) -> None:
+        """Give workers the time back in which they, or this process, were stopped."""
+        now = time.monotonic()
+        gone, self._looked = now - self._looked, now
+        for worker in self._workers:
+            if worker.deadline is not None and (gone > _SUSPENDED or _is_stopped(worker.process.pid)):
+                worker.deadline += gone
 
     def _patience(self, seconds: float) -> float:
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
@@ -248,6 +261,14 @@ def _die_with_parent() -> None:
     if _GROUPS and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
+
+
+def _is_stopped(pid: int | None) -> bool:
+    """Whether a process is stopped by a signal; False where the system does not tell."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+    except (OSError, IndexError):
+        return False
 
 
 @contextmanager

@@ -54,8 +54,9 @@ class Bar:
             speed_estimate_period=120,
         )
         self._workers: int | None = None
-        fields = {"rate": "", "workers": "", "failures": self.failures}
-        self._task = self._progress.add_task("", total=total, completed=self._before, **fields)
+        self._task = self._progress.add_task(
+            "", total=total, completed=self._before, rate="", workers="", failures=self.failures
+        )
 
     @property
     def failures(self) -> str:

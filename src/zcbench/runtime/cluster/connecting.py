@@ -51,8 +51,12 @@ def _of_this_machine(count: int) -> Iterator[Client]:
     if count < 1:
         raise ProtocolError("cluster='local:0' was given. Expected local:N with at least one worker.")
     with dask.config.set({"distributed.scheduler.worker-saturation": 1.0}):
-        with LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=count, threads_per_worker=1, dashboard_address=None, memory_limit=None, silence_logs=logging.CRITICAL
+        with LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            dashboard_address=None,
+            memory_limit=None,
+            silence_logs=logging.CRITICAL,
         ) as cluster:
             yield from _closed(_client(cluster))
 
@@ -75,7 +79,7 @@ def _of_the_user(name: str) -> Iterator[Client]:
 
 def _client(where: object) -> Client:
     try:
-        return Client(where, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
+        return Client(where, timeout=_PATIENCE)
     except (OSError, ValueError, asyncio.TimeoutError) as error:
         raise ClusterError(
             f"No scheduler answers at {where}: {told(error)}. Expected a running one; start it with 'dask scheduler', "

@@ -62,14 +62,15 @@ class ClusterPool(Generic[Task]):
     ) -> None:
         self._name, self._shipment = name, Shipment.of(prepare, job, files)
         self._waiting: deque[_Given[Task]] = deque()
-        self._sent: dict[str, tuple[Future, list[_Given[Task]]]] = {}
-        self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._sent: dict[str, tuple[Future[Any], list[_Given[Task]]]] = {}
+        self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._numbers, self._each, self._looked, self.workers = count(), math.inf, -math.inf, 0
         with ExitStack() as opened:
             self._client = opened.enter_context(connected(name))
             self._check_workers()
             self._packed = self._shipped()
             self._stack = opened.pop_all()
+        self._loop: asyncio.AbstractEventLoop = self._client.loop.asyncio_loop  # type: ignore[union-attr]
         self._look()
 
     def __enter__(self) -> Self:
@@ -126,7 +127,7 @@ class ClusterPool(Generic[Task]):
     def _submit(self, batch: list[_Given[Task]]) -> None:
         plain = [(given.task, given.limit) for given in batch]
         key = f"zcbench-{self._shipment.sha256[:8]}-{id(self):x}-{next(self._numbers)}"
-        future = self._client.submit(work, self._packed, self._shipment.sha256, plain, key=key, pure=False, retries=0)
+        future = self._client.submit(work, self._packed, self._shipment.sha256, key, plain, key=key, pure=False)
         self._sent[key] = future, batch
         future.add_done_callback(self._ended.put)
 
@@ -144,21 +145,21 @@ class ClusterPool(Generic[Task]):
             elif future.status != "finished":
                 self._submit(self._sent.pop(key)[1])  # a scheduler that was started anew knows nothing of it
 
-    def _arrived(self, seconds: float) -> list[Future]:
+    def _arrived(self, seconds: float) -> list[Future[Any]]:
         """Futures that ended; at least one unless the time is over."""
-        found: list[Future] = []
+        found: list[Future[Any]] = []
         with suppress(queue.Empty):
             found.append(self._ended.get(timeout=seconds))
             while True:
                 found.append(self._ended.get_nowait())
         return found
 
-    def _gathered(self, futures: Sequence[Future]) -> list[Report[Task]]:
+    def _gathered(self, futures: Sequence[Future[Any]]) -> list[Report[Task]]:
         """Results of finished futures; none where their workers have just gone: they come again."""
         if not futures:
             return []
         asked = self._client.gather(list(futures), errors="skip", asynchronous=True)
-        result = asyncio.run_coroutine_threadsafe(_awaited(asked), self._client.loop.asyncio_loop)
+        result = asyncio.run_coroutine_threadsafe(_awaited(asked), self._loop)
         try:
             found = result.result(_PATIENCE)
         except Exception:
@@ -170,9 +171,7 @@ class ClusterPool(Generic[Task]):
             future.add_done_callback(self._ended.put)
         return []
 
-    def _endings(
-        self, report: Report[Task] | BaseException, batch: Sequence[_Given[Task]]
-    ) -> Iterator[Ending[Task]]:
+    def _endings(self, report: Report[Task] | BaseException, batch: Sequence[_Given[Task]]) -> Iterator[Ending[Task]]:
         if isinstance(report, KilledWorker):
             yield from self._lost(report, batch)
         elif isinstance(report, BaseException):
@@ -230,7 +229,7 @@ class ClusterPool(Generic[Task]):
                 raise self._broken(found)
             require_same(self._shipment.versions, found, f"The worker {address}")
 
-    def _shipped(self) -> Future:
+    def _shipped(self) -> Future[bytes]:
         """The shipment on the cluster: each worker fetches it once, from the machine or another worker."""
         key = f"zcbench-{self._shipment.sha256}"
         with warnings.catch_warnings(action="ignore"):  # of its size

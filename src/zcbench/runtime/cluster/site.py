@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Generic
 
 from distributed import get_worker
-from distributed.worker import thread_state
 
 from zcbench.errors import ZcbenchError
 from zcbench.runtime.cluster.shipment import Shipment, arrived
@@ -52,25 +51,25 @@ class Site:
         self._starting = threading.Lock()  # of a process: it has other variables of the environment
         threading.Thread(target=self._reap, daemon=True).start()
 
-    def do(self, batch: Sequence[tuple[Task, float | None]]) -> tuple[list[Ending[Task]], bool]:
-        """Do tasks one after the other, each with its time limit; and whether a process was started."""
+    def do(self, key: str, batch: Sequence[tuple[Task, float | None]]) -> tuple[list[Ending[Task]], bool]:
+        """Do the tasks of the batch ``key``, each with its time limit; and whether a process was started."""
         try:
             _, pool = self._idle.pop()
             started = False
         except IndexError:
             pool, started = WorkerPool[Any](arrived, self._job, 1), True
         try:
-            endings = [self._one(pool, task, limit) for task, limit in batch]
+            endings = [self._one(key, pool, task, limit) for task, limit in batch]
         except BaseException:
             pool.__exit__(None, None, None)
             raise
         self._idle.append((time.monotonic(), pool))
         return endings, started or any(ending.failure for ending in endings)
 
-    def _one(self, pool: WorkerPool[Any], task: Task, limit: float | None) -> Ending[Task]:
+    def _one(self, key: str, pool: WorkerPool[Any], task: Task, limit: float | None) -> Ending[Task]:
         with self._starting:
             pool.give(task, limit)
-        while _wanted():
+        while _wanted(key):
             for ending in pool.poll(_HEARTBEAT):
                 return ending
         raise _NotWanted
@@ -90,18 +89,19 @@ _SITES: dict[str, Site] = {}
 _OPENING = threading.Lock()
 
 
-def work(packed: bytes, sha256: str, batch: Sequence[tuple[Any, float | None]]) -> Report[Any]:
+def work(packed: bytes, sha256: str, key: str, batch: Sequence[tuple[Any, float | None]]) -> Report[Any]:
     """Do a batch of tasks of a job; called by Dask in a thread of one of its workers.
 
     Args:
         packed: the shipment of the job.
         sha256: its fingerprint.
+        key: of the batch.
         batch: tasks with their time limits in seconds.
     """
     where = str(get_worker().address)
     begin = time.monotonic()
     try:
-        endings, started = _site(packed, sha256).do(batch)
+        endings, started = _site(packed, sha256).do(key, batch)
     except ZcbenchError as error:
         return Report(refused=error, where=where)
     return Report(endings, None if started else time.monotonic() - begin, where=where)
@@ -117,7 +117,7 @@ def _site(packed: bytes, sha256: str) -> Site:
         return _SITES[sha256]
 
 
-def _wanted() -> bool:
-    """Whether somebody waits for the task that this thread does."""
-    task = get_worker().state.tasks.get(thread_state.key)
+def _wanted(key: str) -> bool:
+    """Whether somebody waits for the batch that this thread does."""
+    task = get_worker().state.tasks.get(key)
     return task is not None and task.state != "cancelled"

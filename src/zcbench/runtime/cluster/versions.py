@@ -28,7 +28,9 @@ def require_same(expected: Mapping[str, str], found: Mapping[str, str], where: s
     Raises:
         ProtocolError: it has others; the message names each.
     """
-    differing = [f"{name} {found.get(name)}, here {wanted}" for name, wanted in expected.items() if found.get(name) != wanted]
+    differing = [
+        f"{name} {found.get(name)}, here {wanted}" for name, wanted in expected.items() if found.get(name) != wanted
+    ]
     if differing:
         raise ProtocolError(
             f"{where} has other versions: {'; '.join(differing)}. Expected the same on all machines, so that a score "
