@@ -104,9 +104,9 @@ def run_sha256(path: str | Path) -> str | None:
 
 
 def loaded_files() -> list[Path]:
-    """All plug-in files that this process has run."""
+    """All plug-in files that this process has run, and that are there."""
     files = [getattr(sys.modules.get(name), "__file__", None) for name in _RUN]
-    return [Path(file) for file in dict.fromkeys(files) if file]
+    return [Path(file) for file in dict.fromkeys(files) if file and is_file(file)]
 
 
 def loaded_sha256(module: str) -> str:

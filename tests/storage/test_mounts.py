@@ -47,7 +47,7 @@ def test_no_table_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_store_on_a_shared_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By construction: no memory is shared through a log there, and without locks the folder is refused before it is made."""
+    """By construction: no memory is shared through a log there; without locks the folder is refused."""
     modes = {}
     for kind, options in (("ext4", ()), ("nfs4", ()), ("nfs4", ("nolock",))):
         mount = Mount(Path("/"), kind, frozenset(options))
@@ -55,7 +55,7 @@ def test_a_store_on_a_shared_file_system(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr("zcbench.storage.run_folder.mount_of", lambda path, mount=mount: mount)
         folder = tmp_path / f"{kind}{len(options)}"
         if options:
-            with pytest.raises(StoreError, match="nolock.*local disk"), locked(folder):
+            with pytest.raises(StoreError, match=r"nolock.*local disk"), locked(folder):
                 pass
             assert not folder.exists()
             continue

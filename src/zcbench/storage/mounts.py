@@ -8,16 +8,18 @@ from pathlib import Path
 _TABLE = Path("/proc/self/mounts")
 _ESCAPE = re.compile(r"\\([0-7]{3})")  # of a space and the like in the table
 
+_SHARED = """
+nfs nfs4 cifs smb3 smbfs lustre gpfs beegfs ceph fuse.ceph fuse.ceph-fuse glusterfs fuse.glusterfs pvfs2 orangefs ocfs2
+gfs2 wekafs panfs afs 9p virtiofs
+"""
+_COPIES = """
+fuse.sshfs fuse.s3fs fuse.gcsfuse fuse.rclone fuse.goofys fuse.blobfuse fuse.blobfuse2 fuse.mountpoint-s3 fuse.davfs
+fuse.davfs2 fuse.curlftpfs
+"""
 #: File systems that several machines share.
-SHARED = frozenset(
-    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "fuse.ceph", "fuse.ceph-fuse")
-    + ("fuse.glusterfs", "glusterfs", "pvfs2", "orangefs", "ocfs2", "gfs2", "wekafs", "panfs", "afs", "9p", "virtiofs")
-)
+SHARED = frozenset(_SHARED.split())
 #: Those that copy files to a store of objects or another machine, and lock on this machine alone.
-COPIES = frozenset(
-    ("fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.goofys", "fuse.blobfuse", "fuse.blobfuse2")
-    + ("fuse.mountpoint-s3", "fuse.davfs", "fuse.davfs2", "fuse.curlftpfs")
-)
+COPIES = frozenset(_COPIES.split())
 #: Options of a mount with which a lock holds on this machine alone.
 _LOCAL_LOCKS = frozenset(("nolock", "local_lock=all", "local_lock=flock", "localflock", "nobrl", "noflock"))
 

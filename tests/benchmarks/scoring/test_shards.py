@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -60,7 +61,7 @@ def test_shards_are_a_partition() -> None:
     archs = list("abcdefghijk")
     for of in range(1, 12):
         parts = [Shard(number, of).part(archs) for number in range(1, of + 1)]
-        assert sorted(sum(parts, [])) == archs and max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert sorted(chain.from_iterable(parts)) == archs and max(map(len, parts)) - min(map(len, parts)) <= 1
     for text in ("0/3", "4/3", "3", "a/b", "1/0", "-1/3", ""):
         with pytest.raises(ProtocolError, match="Expected I/N"):
             Shard.read(text)
@@ -93,7 +94,7 @@ def test_shards_that_do_not_fit_are_named(asked, folders, tmp_path) -> None:
     with pytest.raises(ProtocolError, match="shards 1, 3 are missing"):
         merge_runs([folders[1]], merged)
     copy = shutil.copytree(folders[1], tmp_path / "copy")
-    with pytest.raises(ProtocolError, match="shard 2 of 3 is given 2 times: .*2 and .*copy"):
+    with pytest.raises(ProtocolError, match=r"shard 2 of 3 is given 2 times: .*2 and .*copy"):
         merge_runs([*folders, copy], merged)
     with pytest.raises(ProtocolError, match="is given twice"):
         merge_runs([*folders, folders[0]], merged)
@@ -104,7 +105,7 @@ def test_shards_that_do_not_fit_are_named(asked, folders, tmp_path) -> None:
     with pytest.raises(ProtocolError, match="of different runs"):
         merge_runs([*folders[:2], tmp_path / "other"], merged)
     bench_shard("3/3", tmp_path / "init", **{**asked, "setup": Setup(**{**vars(asked["setup"]), "init": "xavier"})})
-    with pytest.raises(ProtocolError, match="another protocol .*init: xavier → default"):
+    with pytest.raises(ProtocolError, match=r"another protocol .*init: xavier → default"):
         merge_runs([*folders[:2], tmp_path / "init"], merged)
     with sqlite3.connect(copy / "scores.sqlite") as db:
         db.execute("DELETE FROM scores WHERE proxy = 'naswot' AND seed = 1")
@@ -125,7 +126,7 @@ def test_duplicates_are_compared_bit_for_bit(folders, tmp_path) -> None:
         first = frame[frame["proxy"] == "naswot"].iloc[0]
         row = Row(first.arch, "naswot", int(first.version), int(first.seed), float(first.value), "ok", "", 1.0)
         store.save([row._replace(value=float(first.value) * (1 + 2**-52))])
-    with pytest.raises(DataError, match="disagree on naswot@1 of .* with seed 0: .*Expected the same bits"):
+    with pytest.raises(DataError, match=r"disagree on naswot@1 of .* with seed 0: .*Expected the same bits"):
         merge_runs(given, tmp_path / "merged")
     with Store(copy / "scores.sqlite", write=True) as store:
         store.save([row._replace(value=None, status="timeout", reason="late")])

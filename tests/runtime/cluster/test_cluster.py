@@ -56,7 +56,7 @@ def test_every_task_ends_once(address: str) -> None:
 
 
 def test_lost_workers_cost_no_task(address: str, tmp_path: Path) -> None:
-    """By construction: workers of Dask are killed while they have tasks; each task has its value, and none a failure."""
+    """By construction: workers of Dask are killed while they have tasks; each task has its value, none fails."""
     seen: list[int] = []
     tasks = deque(f"[__import__('time').sleep(.05), {number}][1]" for number in range(120))
     with Crew(eval, EVALUATE, Cluster(address), Stop(), watch=seen.append) as crew, Client(address) as client:
@@ -113,20 +113,20 @@ def test_batches_follow_the_time_of_tasks(address: str) -> None:
 
 
 def test_files_reach_workers_by_their_content(address: str, tmp_path: Path) -> None:
-    """By construction: a plug-in and a file that are gone when the workers read them; both are read under their paths."""
+    """By construction: a plug-in and a file that are gone when workers read them under their paths."""
     plugin, data = tmp_path / "plugin.py", tmp_path / "weights.bin"
     plugin.write_text("def double(x):\n    return 2 * x\n")
     data.write_text("21")
     load_file(plugin)
     load = f"__import__('zcbench.plugins').plugins.load_file({str(plugin)!r})"
-    read = f"int(__import__('zcbench.storage.mirror').storage.mirror.local(__import__('pathlib').Path({str(data)!r})).read_text())"
+    copy = f"__import__('zcbench.storage.mirror').storage.mirror.local(__import__('pathlib').Path({str(data)!r}))"
     made = Cluster(address).pool(eval, b"", [data])
     made.__exit__(None, None, None)
     with Crew(eval, EVALUATE, Cluster(address), Stop(), files=[data]) as crew:
         assert next(crew.work(deque(["1 + 1"]))).result == 2
         plugin.unlink()
         data.unlink()
-        task = f"{load}.double({read})"
+        task = f"{load}.double(int({copy}.read_text()))"
         assert [ending.result for ending in crew.work(deque([task]))] == [42]
 
 
@@ -159,12 +159,10 @@ def test_bad_clusters_are_one_sentence(address: str, tmp_path: Path, monkeypatch
             pass
     file = tmp_path / "clusters.py"
     file.write_text(
-        "from distributed import Client\n"
-        f"def make():\n    return Client({address!r})\n"
-        "def wrong():\n    return 3\n"
+        f"from distributed import Client\ndef make():\n    return Client({address!r})\ndef wrong():\n    return 3\n"
     )
     assert work(f"{file}:make", "1 + 1")["1 + 1"].result == 2
-    with pytest.raises(ProtocolError, match="returns int. Expected a client or a cluster"):
+    with pytest.raises(ProtocolError, match=r"returns int. Expected a client or a cluster"):
         work(f"{file}:wrong", "1 + 1")
     with pytest.raises(UnknownNameError, match="name in"):
         work(f"{file}:mak", "1 + 1")
@@ -174,11 +172,11 @@ def test_bad_clusters_are_one_sentence(address: str, tmp_path: Path, monkeypatch
         with pytest.raises(ProtocolError, match=r"The worker tcp://.* has other versions: torch 2.*, here 0.1"):
             work(address, "1 + 1")
         patch.setattr(pool, "versions", lambda: {"torch": "0.1"})  # as if the worker had come later
-        with pytest.raises(ProtocolError, match="has other versions: torch 2.*Said by the worker"):
+        with pytest.raises(ProtocolError, match=r"has other versions: torch 2.*Said by the worker"):
             work(address, "1 + 1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "versions", lambda: __import__("no_such_package"))
-        with pytest.raises(ClusterError, match="cannot do its tasks: ModuleNotFoundError.*install it there"):
+        with pytest.raises(ClusterError, match=r"cannot do its tasks: ModuleNotFoundError.*install it there"):
             work(address, "1 + 1")
     with pytest.raises(ProtocolError, match="cannot load what it was sent"):
         work(address, "1 + 1", job="__import__('no_such_module')")

@@ -1,6 +1,5 @@
 """The client of a cluster that an option names."""
 
-import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -80,7 +79,7 @@ def _of_the_user(name: str) -> Iterator[Client]:
 def _client(where: object) -> Client:
     try:
         return Client(where, timeout=_PATIENCE)
-    except (OSError, ValueError, asyncio.TimeoutError) as error:
+    except (TimeoutError, OSError, ValueError) as error:
         raise ClusterError(
             f"No scheduler answers at {where}: {told(error)}. Expected a running one; start it with 'dask scheduler', "
             f"workers with 'dask worker {where}', or name another address."

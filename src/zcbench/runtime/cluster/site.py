@@ -1,7 +1,7 @@
 """What runs on each worker of a cluster: it hands the tasks to a process of its own, as a run on one machine does.
 
-A thread of Dask cannot end a task that hangs, and dies with one that crashes. A process of `WorkerPool` has a time limit
-and costs its own task alone, so that a worker of the cluster ends only with its machine.
+A thread of Dask cannot end a task that hangs, and dies with one that crashes. A process of `WorkerPool` has a time
+limit and costs its own task alone, so that a worker of the cluster ends only with its machine.
 """
 
 import multiprocessing
