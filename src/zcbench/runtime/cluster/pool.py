@@ -23,7 +23,7 @@ from zcbench.runtime.cluster.site import Report, work
 from zcbench.runtime.cluster.versions import require_same, versions
 from zcbench.runtime.pool import DIED, Ending, Task
 
-_BATCH = 1.0  # seconds of work that are sent at a time
+_BATCH = 2.0  # seconds of work that are sent at a time
 _LARGEST = 256  # tasks of a batch
 _AHEAD = 10  # batches for each worker that the scheduler holds, by which an adaptive cluster sees that it may grow
 _ALWAYS = 16  # batches that it holds where there are few workers, or none yet
@@ -41,7 +41,7 @@ class _Given(Generic[Task]):
 
 
 class ClusterPool(Generic[Task]):
-    """Gives tasks to all workers that a cluster has at a time, in batches of about a second.
+    """Gives tasks to all workers that a cluster has at a time, in batches of about two seconds.
 
     The scheduler holds what no worker does yet. What a lost worker did is done again by another one, a batch task by
     task; a task that is lost again when it is alone fails.
@@ -115,10 +115,12 @@ class ClusterPool(Generic[Task]):
         return [ending for report, batch in self._reports(seconds) for ending in self._endings(report, batch)]
 
     def _send(self) -> None:
-        """Give all that waits to the scheduler; the last tasks of a run in as many batches as there are workers."""
+        """Give all that waits to the scheduler; the last tasks of a run in smaller batches, so that all end together."""
         last = self.room  # the caller has no more tasks
-        size = min(self._size, math.ceil(len(self._waiting) / max(1, self.workers))) if last else self._size
         while self._waiting:
+            size = self._size
+            if last:
+                size = min(size, math.ceil(len(self._waiting) / (2 * max(1, self.workers))))
             batch = [self._waiting.popleft()]
             while self._waiting and len(batch) < size and not batch[0].lost and not self._waiting[0].lost:
                 batch.append(self._waiting.popleft())
