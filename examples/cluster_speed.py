@@ -27,6 +27,19 @@ def measure(executor: Executor, seconds: float, count: int) -> dict[str, float]:
     return {"tasks a second": round(count / wall, 2), "share": round(seconds * count / WORKERS / wall, 3)}
 
 
+def batches(cluster: str, count: int = 2000) -> float:
+    """Batches that the scheduler and this process go through in a second."""
+    from zcbench.runtime.cluster import pool
+
+    pool._LARGEST = 1
+    with Crew(eval, "lambda code: eval(code)", Cluster(cluster), Stop()) as crew:
+        list(crew.work(deque(f"-{index}" for index in range(4 * WORKERS))))
+        begin = time.perf_counter()
+        done = list(crew.work(deque(map(str, range(count)))))
+    assert len(done) == count
+    return round(count / (time.perf_counter() - begin), 1)
+
+
 def main(cluster: str) -> None:
     """Compare processes of this machine with a cluster, on tasks of half a second and of 20 ms."""
     found = {}
@@ -34,7 +47,7 @@ def main(cluster: str) -> None:
         local, dask = (measure(executor, seconds, count) for executor in (Processes(WORKERS), Cluster(cluster)))
         ratio = round(dask["tasks a second"] / local["tasks a second"], 3)
         found[f"{1000 * seconds:g} ms"] = {"local": local, "cluster": dask, "cluster/local": ratio}
-    print(json.dumps(found, indent=1))
+    print(json.dumps({**found, "batches a second, one empty task each": batches(cluster)}, indent=1))
 
 
 if __name__ == "__main__":
