@@ -29,7 +29,7 @@ class NetworkOptions:
         init: initialisation: default, kaiming, xavier or normal.
         dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
         layout: memory layout: contiguous, or channels_last, which is faster and rounds differently.
-        device: where networks run: cpu or cuda.
+        device: where networks run: cpu, cuda, or several GPUs as in cuda:0,cuda:1, over which workers are dealt out.
 
     Raises:
         ProtocolError: an unknown ``dtype`` or ``layout``.

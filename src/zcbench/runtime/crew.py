@@ -16,8 +16,9 @@ from zcbench.runtime.pool import DIED, TIMEOUT, Ending, Task
 from zcbench.runtime.stop import Stop
 from zcbench.runtime.threads import one_thread
 
+OUT_OF_MEMORY = "out_of_memory"
 #: Statuses of failures that another attempt may not meet again.
-TRANSIENT = (TIMEOUT, "out_of_memory", DIED)
+TRANSIENT = (TIMEOUT, OUT_OF_MEMORY, DIED)
 
 _HEARTBEAT = 0.2  # seconds until a request to stop is noticed
 
@@ -59,6 +60,11 @@ class Crew(Generic[Job, Task]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if "_pool" in vars(self):
             self._pool.__exit__(kind, error, at)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether tasks may share a machine."""
+        return self._executor != self._executor.alone()
 
     def work(self, tasks: deque[Task]) -> Iterator[Ending[Task]]:
         """Endings of ``tasks`` as they come, until the queue is empty or a stop is asked for.

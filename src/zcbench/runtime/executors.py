@@ -46,6 +46,9 @@ class Executor(Protocol):
     def here(self) -> bool:
         """Whether all tasks are done in this process, and there is no pool."""
 
+    def alone(self) -> "Executor":
+        """The same for tasks that need a machine by themselves; itself where no two tasks share one."""
+
     def pool(self, prepare: Callable[[Any], Callable[[Any], Any]], job: bytes, files: Sequence[Path] = ()) -> Pool[Any]:
         """A pool whose workers call ``prepare(job)`` once, and the callable that this returns for each task.
 
@@ -71,6 +74,10 @@ class Processes:
         """Whether there are none."""
         return self.count == 0
 
+    def alone(self) -> "Processes":
+        """One process."""
+        return Processes(min(1, self.count))
+
     def pool(
         self, prepare: Callable[[Any], Callable[[Any], Any]], job: bytes, files: Sequence[Path] = ()
     ) -> WorkerPool[Any]:
@@ -93,6 +100,10 @@ class Cluster:
     def here(self) -> bool:
         """Nothing is done in this process."""
         return False
+
+    def alone(self) -> Executor:
+        """A process of this machine, which has nothing else to do while the cluster works."""
+        return Processes(1)
 
     def pool(self, prepare: Callable[[Any], Callable[[Any], Any]], job: bytes, files: Sequence[Path] = ()) -> Pool[Any]:
         """A pool of all workers that the cluster has at a time, to which the files and all plug-ins are sent.

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from zcbench.errors import ProtocolError, ZcbenchError
+from zcbench.runtime.devices import WORKER
 
 Task = TypeVar("Task")
 
@@ -27,7 +29,10 @@ DIED, TIMEOUT = "worker_died", "timeout"
 """Ways in which a task fails without a result."""
 
 #: One thread each: the machine is filled by processes, and sums are taken in one order.
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT = {
+    **{"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS has no deterministic kernels
+}
 _MOST_FAILED_STARTS = 3
 _GROUPS = hasattr(os, "killpg")  # whether a process and its children can be ended together
 _SUSPENDED = 2.0  # seconds between two looks at the workers after which this process was stopped, or busy elsewhere
@@ -56,6 +61,7 @@ class Ending(Generic[Task]):
 class _Worker(Generic[Task]):
     process: SpawnProcess
     pipe: Connection
+    number: int
     ready: bool = False
     task: Task | None = None
     limit: float | None = None
@@ -92,10 +98,13 @@ class WorkerPool(Generic[Task]):
         prepare: importable function, called in the worker.
         job: pickled argument of ``prepare``, sent once to each worker.
         size: most workers at a time; they start as tasks come.
+        first: number of the first worker, by which it chooses one of several GPUs.
     """
 
-    def __init__(self, prepare: Callable[[Any], Callable[[Task], Any]], job: bytes, size: int) -> None:
-        self._prepare, self._job, self._size = prepare, job, size
+    def __init__(
+        self, prepare: Callable[[Any], Callable[[Task], Any]], job: bytes, size: int, *, first: int = 0
+    ) -> None:
+        self._prepare, self._job, self._size, self._first = prepare, job, size, first
         self._workers: list[_Worker[Task]] = []
         self._failed_starts, self._looked = 0, time.monotonic()
 
@@ -210,10 +219,12 @@ class WorkerPool(Generic[Task]):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self._prepare), daemon=True, name="zcbench-worker")
-        with _environment(ENVIRONMENT), _interrupts_ignored():
+        taken = {worker.number for worker in self._workers}
+        number = next(number for number in count(self._first) if number not in taken)
+        with _environment({**ENVIRONMENT, WORKER: str(number)}), _interrupts_ignored():
             process.start()
         theirs.close()
-        worker: _Worker[Task] = _Worker(process, ours)
+        worker: _Worker[Task] = _Worker(process, ours, number)
         self._workers.append(worker)
         return worker
 

@@ -115,7 +115,7 @@ class ClusterPool(Generic[Task]):
         return [ending for report, batch in self._reports(seconds) for ending in self._endings(report, batch)]
 
     def _send(self) -> None:
-        """Give all that waits to the scheduler; the last tasks of a run in smaller batches, so that all end together."""
+        """Give all that waits to the scheduler; the last tasks of a run in smaller batches: all end together."""
         last = self.room  # the caller has no more tasks
         while self._waiting:
             size = self._size

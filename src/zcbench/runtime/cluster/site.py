@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Generic
 
@@ -48,6 +49,7 @@ class Site:
     def __init__(self, shipment: Shipment, folder: Path) -> None:
         self._job = shipment.unpack(folder)
         self._idle: deque[tuple[float, WorkerPool[Any]]] = deque()
+        self._numbers = count()
         self._starting = threading.Lock()  # of a process: it has other variables of the environment
         threading.Thread(target=self._reap, daemon=True).start()
 
@@ -57,7 +59,7 @@ class Site:
             _, pool = self._idle.pop()
             started = False
         except IndexError:
-            pool, started = WorkerPool[Any](arrived, self._job, 1), True
+            pool, started = WorkerPool[Any](arrived, self._job, 1, first=next(self._numbers)), True
         try:
             endings = [self._one(key, pool, task, limit) for task, limit in batch]
         except BaseException:
