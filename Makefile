@@ -11,7 +11,7 @@ SOURCES := setup.cfg setup.py pyproject.toml constraints.txt README.md \
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo pipeline test test-long test-minimum lint types docs picture index benchmark clean
+.PHONY: demo pipeline test test-long test-minimum lint types docs picture index benchmark gpu-check clean
 
 # Builds a wheel and installs it, so that the tests run on the files that users install.
 $(VENV)/installed: $(SOURCES)
@@ -82,6 +82,11 @@ index: $(VENV)/installed
 # Measures times; run it on an idle machine. The tests compare times within one run.
 benchmark: $(VENV)/tested
 	$(BIN)/pytest -o addopts=--import-mode=importlib tests/performance -s
+
+# Compares all proxies on a GPU with the CPU, and measures networks a second; DEVICE=cuda:1 names another GPU.
+DEVICE ?= cuda
+gpu-check: $(VENV)/installed
+	$(BIN)/python -P examples/gpu_check.py $(DEVICE) gpu.json
 
 clean:
 	rm -rf $(VENV) build runs *.egg-info

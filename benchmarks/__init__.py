@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zcbench.benchmarks.scoring.options import NetworkOptions, Sample, Setup
     from zcbench.benchmarks.scoring.protocol import Protocol
     from zcbench.benchmarks.scoring.run import RunResult, open_run, score_run
+    from zcbench.benchmarks.scoring.shards import MergedRuns, Shard, merge_runs
     from zcbench.benchmarks.scoring.teachers import TeacherChoice, read_teacher
     from zcbench.benchmarks.training.building import TruthResult, build_truth
     from zcbench.benchmarks.truths.lookup import truth
@@ -32,17 +33,20 @@ if TYPE_CHECKING:
 _HOMES = {
     "Conditions": "zcbench.benchmarks.scoring.conditions",
     "Execution": "zcbench.runtime.execution",
+    "MergedRuns": "zcbench.benchmarks.scoring.shards",
     "NetworkOptions": "zcbench.benchmarks.scoring.options",
     "Protocol": "zcbench.benchmarks.scoring.protocol",
     "Ranking": "zcbench.benchmarks.ranking.ranking",
     "RunResult": "zcbench.benchmarks.scoring.run",
     "Sample": "zcbench.benchmarks.scoring.options",
     "Setup": "zcbench.benchmarks.scoring.options",
+    "Shard": "zcbench.benchmarks.scoring.shards",
     "TeacherChoice": "zcbench.benchmarks.scoring.teachers",
     "TruthResult": "zcbench.benchmarks.training.building",
     "TruthTable": "zcbench.benchmarks.truths.table",
     "build_truth": "zcbench.benchmarks.training.building",
     "choose_architectures": "zcbench.benchmarks.scoring.choosing",
+    "merge_runs": "zcbench.benchmarks.scoring.shards",
     "open_run": "zcbench.benchmarks.scoring.run",
     "rank_run": "zcbench.benchmarks.ranking.study",
     "read_teacher": "zcbench.benchmarks.scoring.teachers",

@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from zcbench.cli import recipes
-from zcbench.cli.arguments import DataDir, Formats, Plugins, figure_formats
+from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
 from zcbench.cli.output import emitted, table_console, tabular, time_named
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
+    from zcbench import Execution
     from zcbench.benchmarks.scoring.teachers import TeacherChoice
     from zcbench.distill import Recipe
     from zcbench.kdzero.content import DistillerContent
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 @tabular
 @configurable()
 @options(
-    recipe=recipes.recipe("validation", "select", seed="Seed of draws, split, initialisation and order of images.")
+    recipe=recipes.recipe("validation", "select", seed="Seed of draws, split, initialisation and order of images."),
+    execution=execution("Seconds that one candidate may take in a worker."),
 )
 def evolve_distiller(
     *,
@@ -107,16 +109,13 @@ def evolve_distiller(
     recipe: "Recipe",
     init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
-    workers: Annotated[int, typer.Option(min=0, help="Worker processes of one thread; 0: this process only.")] = 2,
-    timeout: Annotated[float | None, typer.Option(help="Most seconds of one candidate in a worker.")] = None,
-    retry_failed: Annotated[bool, typer.Option(help="Retry time-outs, lack of memory and dead workers.")] = False,
+    execution: "Execution",
     against: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of another search to compare with in the report. May be repeated."),
     ] = None,
     report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
     formats: Formats = "svg",
-    plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
     """Search a distillation loss composed of transforms, distances and weights (KD-Zero).
@@ -170,12 +169,9 @@ def evolve_distiller(
         job,
         settings,
         out,
-        workers=workers,
-        timeout=timeout,
-        retry_failed=retry_failed,
+        execution=replace(execution, console=Console(stderr=True)),
         known=None if known is None else KnownAccuracies.read(known, known_archs, recipe.seed, data_dir, who.arch),
         against=others,
-        console=Console(stderr=True),
     )
     content = cast("DistillerContent", found.content)
     _print(content)

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PARTS = (("options", "install_requires"), ("options.extras_require", "official"), ("options.extras_require", "test"))
+PARTS = (
+    ("options", "install_requires"),
+    *(("options.extras_require", extra) for extra in ("official", "cluster", "test")),
+)
 
 
 def requirements() -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zcbench.errors import TeacherError
+from zcbench.storage.mirror import local
 
 #: Where a checkpoint may keep the weights, if they are not all that it holds.
 INSIDE = ("state_dict", "model", "model_state_dict", "net")
@@ -77,7 +78,7 @@ def _content(file: Path, sha256: str | None) -> object:
 
 def _read(file: Path, sha256: str | None) -> bytes:
     try:
-        data = file.read_bytes()
+        data = local(file).read_bytes()
     except OSError as error:
         raise TeacherError(
             f"Cannot read the teacher's checkpoint {str(file)!r}: {error.strerror}. Expected a file; check the path."

@@ -2,6 +2,8 @@
 
 Write-ahead logging lets readers look on while a run writes. ``synchronous = FULL`` syncs once per transaction, a few
 milliseconds against the tenths of a second that a network takes, so that finished scores also survive a power cut.
+On a file system that several machines share, where a log needs memory that they do not share, the journal is rolled
+back instead: a reader waits while a transaction is written.
 """
 
 import sqlite3
@@ -13,6 +15,7 @@ from typing import Self
 
 from zcbench.benchmarks.scoring.rows import COLUMNS, Row, checksum
 from zcbench.errors import StoreError
+from zcbench.storage.mounts import mount_of
 
 STORE_VERSION = 2
 _WITHOUT_CHECKSUMS = 1  # version of stores that have none; a writer adds them
@@ -115,7 +118,9 @@ class Database:
             raise sqlite3.DatabaseError(damage)
 
     def _prepare(self) -> None:
-        for setting in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY"):
+        mount = mount_of(self.path)
+        journal = "TRUNCATE" if mount is not None and mount.shared else "WAL"
+        for setting in (f"journal_mode = {journal}", "synchronous = FULL", "temp_store = MEMORY"):
             self._db.execute(f"PRAGMA {setting}")
         if self._empty():
             self._db.executescript(_SCHEMA)

@@ -38,7 +38,7 @@ def load_run(folder: str | Path, *, all_versions: bool = False) -> tuple[Protoco
         found = {"contents": contents, "networks": store.networks()}
     if protocol is None:
         raise StoreError(f"{path} holds no scores yet. Expected a run that has started; wait for it or start it again.")
-    return protocol, scores, {"requests": _requests(path), **{name: kept for name, kept in found.items() if kept}}
+    return protocol, scores, {"requests": requests(path), **{name: kept for name, kept in found.items() if kept}}
 
 
 def locked(folder: Path) -> AbstractContextManager[None]:
@@ -52,16 +52,17 @@ def describe_run(folder: Path, protocol: Protocol, request: Mapping[str, object]
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
-    requests, asked = _requests(folder), plain(request)
+    before, asked = requests(folder), plain(request)
     content = {
         "protocol": protocol.to_dict(),
         "protocol_sha256": protocol.hash(),
-        "requests": requests if asked in requests else [*requests, asked],
+        "requests": before if asked in before else [*before, asked],
     }
     RunFolder(folder, "scores").write_json(DESCRIPTION, content)
 
 
-def _requests(folder: Path) -> list[Json]:
+def requests(folder: Path) -> list[Json]:
+    """What was asked of a run, the oldest first; nothing where its description cannot be read."""
     try:
         found = RunFolder(folder).read_json(DESCRIPTION)["requests"]
         return [request for request in found if isinstance(request, dict)]

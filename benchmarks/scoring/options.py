@@ -31,7 +31,7 @@ class NetworkOptions:
         dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
         layout: memory layout: contiguous; channels_last, which is faster and rounds differently; or auto, which takes
             channels_last for images on a CPU, else contiguous.
-        device: where networks run: cpu or cuda.
+        device: where networks run: cpu, cuda, or several GPUs as in cuda:0,cuda:1, over which workers are dealt out.
 
     Raises:
         ProtocolError: an unknown ``dtype`` or ``layout``.

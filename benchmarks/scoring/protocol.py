@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 
 from zcbench.benchmarks.scoring.options import require_known
 from zcbench.errors import ProtocolError
+from zcbench.runtime.devices import kind_of
 from zcbench.spaces import Space
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Protocol:
         init: initialisation scheme of the networks.
         dtype: floating type of weights and images.
         layout: how images, weights and feature maps lie in memory: ``contiguous`` (B, C, H, W) or ``channels_last``.
-        device: where the networks ran; on the CPU always with one thread.
+        device: kind of device that the networks ran on; on the CPU always with one thread.
         teacher: the teacher's architecture, or ``FILE.py:FUNCTION``; None without one.
         teacher_space: specification of its space; None for a function.
         teacher_seed: seed of its initialisation.
@@ -117,7 +118,7 @@ class Protocol:
             init=conditions.init,
             dtype=conditions.dtype,
             layout=conditions.layout,
-            device=conditions.device,
+            device=kind_of(conditions.device),
             space_sha256=None if isinstance(space, KnownNetworks) else space.content(),
             inputs=None if isinstance(batch.images, Tensor) else repr(batch.images[:1]),
             output=conditions.output.label,

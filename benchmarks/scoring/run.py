@@ -17,6 +17,7 @@ from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.folder import STORE, describe_run, locked
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.scoring.session import Session
+from zcbench.benchmarks.scoring.shards import NOTE, Shard
 from zcbench.benchmarks.scoring.store import Missing, Request, Row, Store
 from zcbench.benchmarks.scoring.worker import ScoringJob, Unit
 from zcbench.errors import Interrupted, ProtocolError
@@ -26,6 +27,7 @@ from zcbench.proxies.signals.table import ANALYTIC
 from zcbench.runtime.crew import TRANSIENT
 from zcbench.runtime.devices import check_device
 from zcbench.runtime.execution import Execution
+from zcbench.runtime.executors import Executor
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
 from zcbench.spaces import Space
@@ -78,6 +80,7 @@ def score_run(
     seeds: Sequence[int],
     out: str | Path,
     *,
+    shard: Shard | None = None,
     execution: Execution | None = None,
     notes: Mapping[str, object] | None = None,
 ) -> RunResult:
@@ -92,6 +95,7 @@ def score_run(
         proxies: names or `Proxy` objects; all that one architecture and seed lack are computed in one shared pass.
         seeds: each names the streams of one initialisation and of what is random in a proxy.
         out: folder of the run; made if missing.
+        shard: part of the architectures to score here; all of them if None. `merge_runs` merges the folders.
         execution: processes, time limit, plug-ins, progress; two workers if None. The scores are the same bits.
         notes: kept in ``run.json`` for people, such as how the architectures were chosen.
 
@@ -118,11 +122,20 @@ def score_run(
     _require_some(seeds, "seeds")
     for arch in archs:
         conditions.space.index(arch)
-    conditions.space.cards(archs, conditions.image_shape)  # refuses unfit networks before the folder is made
-    about = {"architectures": len(archs), "seeds": seeds, "notes": dict(notes or {})}
+    own = archs if shard is None else shard.part(archs)
+    conditions.space.cards(own, conditions.image_shape)  # refuses unfit networks before the folder is made
+    asked = _with_seeds(conditions.space, own, seeds)
+    about: dict[str, object] = {"architectures": len(own), "seeds": seeds, "notes": dict(notes or {})}
+    if shard is not None:
+        scores = sum(len(some) * len(drawn) for some, drawn in asked) * len(set(map(_named, proxies)))
+        about[NOTE] = shard.note(archs, seeds, scores)
     with open_run(conditions, proxies, out, execution=execution, notes=about) as run:
-        parts = [run.score(some, own, execution.console) for some, own in _with_seeds(conditions.space, archs, seeds)]
+        parts = [run.score(some, drawn, execution.console) for some, drawn in asked]
     return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _named(proxy: str | Proxy) -> str:
+    return proxy if isinstance(proxy, str) else proxy.name
 
 
 def _with_seeds(space: Space, archs: Sequence[str], seeds: Sequence[int]) -> list[tuple[list[str], Sequence[int]]]:
@@ -146,7 +159,7 @@ class OpenRun:
     protocol: Protocol
     store: Store
     session: Session
-    workers: int
+    executor: Executor
     retry: tuple[str, ...]
     asked: Request | None = None
 
@@ -164,7 +177,7 @@ class OpenRun:
         units = _units(self.store.missing(asked, self.retry), session.proxies, session.job)
         done = {status: n for status, n in self.store.tally(asked).items() if status not in self.retry}
         with Bar(console, len(asked), done) as session.bar:
-            session.carry_out(units, self.workers)
+            session.carry_out(units, self.executor)
         result = RunResult(self.folder, self.protocol, len(asked), self.store.tally(asked), session.fresh - fresh)
         if session.stop.asked and sum(len(unit.proxies) for unit in units) > result.fresh:
             raise RunInterrupted(result)
@@ -213,9 +226,9 @@ def open_run(
     with locked(folder), Store(folder / STORE, write=True) as store:
         store.adopt(protocol)
         store.adopt_contents({(proxy.name, proxy.version): job.contents.get(name) for name, proxy in chosen.items()})
-        describe_run(folder, protocol, _request(chosen, execution.workers, job, notes or {}))
+        describe_run(folder, protocol, _request(chosen, execution, job, notes or {}))
         with Stop() as stop, Session(store, Bar(None, 0, {}), stop, job, chosen) as session:
-            yield OpenRun(folder, protocol, store, session, execution.workers, again)
+            yield OpenRun(folder, protocol, store, session, execution.executor, again)
 
 
 def _require(conditions: Conditions, proxies: Sequence[Proxy]) -> None:
@@ -255,14 +268,14 @@ def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Scorin
 
 
 def _request(
-    proxies: Mapping[str, Proxy], workers: int, job: ScoringJob, notes: Mapping[str, object]
+    proxies: Mapping[str, Proxy], execution: Execution, job: ScoringJob, notes: Mapping[str, object]
 ) -> dict[str, object]:
     return {
         **notes,
         "proxies": {name: proxy.version for name, proxy in proxies.items()},
         "higher_is_better": {name: proxy.higher_is_better for name, proxy in proxies.items()},
         "baselines": [name for name, proxy in proxies.items() if proxy.baseline],
-        "workers": workers,
+        **({"workers": execution.workers} if execution.cluster is None else {"cluster": execution.cluster}),
         "timeout": job.timeout,
         "plugins": list(job.plugins),
         "zcbench": zcbench.__version__,

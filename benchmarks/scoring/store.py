@@ -190,6 +190,16 @@ class Store(Database):
             ).fetchone()
         return statuses, archs, proxies
 
+    def attempts(self, proxies: Iterable[tuple[str, int]], seeds: Sequence[int]) -> int:
+        """How many scores of these proxies and versions there are with these seeds, whatever their status."""
+        query = (
+            "SELECT count(*) FROM scores JOIN (SELECT DISTINCT value AS seed FROM json_each(?)) USING (seed) "
+            "JOIN (SELECT key AS proxy, value AS version FROM json_each(?)) USING (proxy, version)"
+        )
+        with self.explained():
+            found = self._db.execute(query, (json.dumps(list(seeds)), json.dumps(dict(proxies)))).fetchone()[0]
+        return int(found)
+
     def rows(self, request: Request) -> list[Row]:
         """What of ``request`` was attempted, architecture by architecture."""
         query = f"SELECT {self._columns} {_JOIN} WHERE {_ATTEMPTED} {_ORDER}"

@@ -66,6 +66,11 @@ class TeacherChoice:
                 object.__setattr__(self, f"{name}_sha256", pinned)
 
     @property
+    def files(self) -> list[Path]:
+        """Files that it is built from."""
+        return [file for file in (self.file, self.checkpoint) if file is not None]
+
+    @property
     def label(self) -> str:
         """What tables call it: the architecture, or file and function."""
         return self.arch if self.file is None else f"{writable(self.file.name)}:{self.arch}"

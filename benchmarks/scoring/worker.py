@@ -4,6 +4,7 @@ import math
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,8 @@ from zcbench.errors import ProtocolError, ZcbenchError, told
 from zcbench.plugins import load_file
 from zcbench.proxies import NetworkCosts, Proxy, Score
 from zcbench.proxies.scoring.evaluation import status_of
+from zcbench.runtime.crew import OUT_OF_MEMORY
+from zcbench.runtime.devices import exact_kernels, own_device
 from zcbench.runtime.memory import give_back, keep_freed
 
 
@@ -53,6 +56,11 @@ class ScoringJob:
     timeout: float | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def files(self) -> list[Path]:
+        """Files other than plug-ins that it names."""
+        return [] if self.conditions.teacher is None else self.conditions.teacher.files
+
 
 class Scorer:
     """Scores units of one job; a score depends on nothing that was scored before."""
@@ -65,7 +73,8 @@ class Scorer:
         self._check_contents()
         self._conditions = made = job.conditions
         self._layout = torch.channels_last if made.layout == "channels_last" else torch.contiguous_format
-        images = made.batch.images.to(torch.device(made.device), getattr(torch, made.dtype))
+        self._device = own_device(made.device)
+        images = made.batch.images.to(torch.device(self._device), getattr(torch, made.dtype))
         if isinstance(images, Tensor) and images.ndim == 4:
             images = images.contiguous(memory_format=self._layout)
         self._batch = replace(made.batch, images=images, labels=made.batch.labels.to(images.device))
@@ -86,13 +95,17 @@ class Scorer:
         """
         chosen = [self._proxies[name] for name in unit.proxies]
         try:
-            return [_row(unit, score) for score in self._evaluate(unit, chosen)]
+            with exact_kernels(self._device):
+                rows = [_row(unit, score) for score in self._evaluate(unit, chosen)]
         except ZcbenchError:  # the proxies' own are rows already: this one is about the request
             raise
         except Exception as error:  # the network itself cannot be built
-            return failed(unit, chosen, status_of(error), told(error))
+            rows = failed(unit, chosen, status_of(error), told(error))
         finally:
             give_back()
+        if self._device != "cpu" and any(row.status == OUT_OF_MEMORY for row in rows):
+            torch.cuda.empty_cache()  # what this process keeps is lacking to others on the same GPU
+        return rows
 
     def _evaluate(self, unit: Unit, chosen: list[Proxy]) -> list[Score]:
         conditions, built = self._conditions, proxies.needs_network(chosen)

@@ -27,6 +27,7 @@ from zcbench.errors import Interrupted, ProtocolError, unknown
 from zcbench.plugins import load_file, loaded_sha256
 from zcbench.runtime.crew import TRANSIENT, Crew
 from zcbench.runtime.execution import Execution
+from zcbench.runtime.executors import Executor
 from zcbench.runtime.pool import Ending
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
@@ -132,7 +133,7 @@ def build_truth(
         before = Counter(log.rows[key].status for key in wanted if key not in missing)
         _measure_teacher(job, log, missing, console)
         with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
-            finished = builder.carry_out(wanted, workers, timeout, bar, stop)
+            finished = builder.carry_out(wanted, execution.executor, timeout, bar, stop)
         result = _result(folder, log, about, wanted, builder.fresh)
     if not finished:
         raise TruthInterrupted(result)
@@ -171,7 +172,7 @@ class _Builder:
         self.again = TRANSIENT if retry_failed else ()
         self.fresh = 0
 
-    def carry_out(self, wanted: Sequence[Key], workers: int, timeout: float | None, bar: Bar, stop: Stop) -> bool:
+    def carry_out(self, wanted: Sequence[Key], executor: Executor, timeout: float | None, bar: Bar, stop: Stop) -> bool:
         """Train what is missing, the teacher before all that needs it; whether nothing is left to do."""
         self._bar, missing = bar, self._log.missing(wanted, self.again)
         places = {key: place for place, key in enumerate(missing)}
@@ -183,7 +184,8 @@ class _Builder:
         def limit(key: Key) -> float | None:
             return None if key.setting == TEACHER else timeout
 
-        with Crew(prepare, self._job, workers, stop, limit=limit) as crew:
+        files = [] if self._job.teacher is None else self._job.teacher.files
+        with Crew(prepare, self._job, executor, stop, limit=limit, files=files, watch=bar.watch) as crew:
             for ending in crew.work(queue):
                 self._keep(ending)
                 if ending.task.setting == TEACHER:
@@ -231,7 +233,7 @@ def _require(
         raise ProtocolError(f"The seed {min(seeds)} was given. Expected 0 or more.")
     if KD in settings and conditions.kd is None:
         raise ProtocolError("The setting 'kd' needs a teacher, and none is given. Name one, or leave the setting out.")
-    if execution.timeout is not None and execution.workers == 0:
+    if execution.timeout is not None and execution.executor.here:
         raise ProtocolError(
             "A time limit was given without workers, and only those can be ended. Expected one or more."
         )

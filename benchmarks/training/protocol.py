@@ -11,6 +11,7 @@ import torch
 import zcbench
 from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.benchmarks.training.workers import TruthJob
+from zcbench.runtime.devices import kind_of
 from zcbench.storage.run_folder import Json, RunFolder, plain
 
 DESCRIPTION = "truth.json"
@@ -28,7 +29,7 @@ class TruthProtocol:
         data_sha256: their fingerprint.
         recipe: of the students, without its seed.
         init: initialisation scheme of the networks.
-        device: where they are trained.
+        device: kind of device that they are trained on.
         distillation: weights of the losses of the setting ``kd``.
         teacher: of the setting ``kd``: architecture, space, seed, fingerprints of its files, recipe; and its accuracy,
             in a packed truth.
@@ -56,7 +57,7 @@ class TruthProtocol:
             data_sha256=job.data.sha256,
             recipe={name: value for name, value in job.recipe.to_dict().items() if name != "seed"},
             init=job.init,
-            device=job.device,
+            device=kind_of(job.device),
             distillation=None if job.teacher is None else dict(job.weights),
             teacher=None if job.teacher is None else _teacher(job.teacher, job),
             plugins={Path(plugin).name: sha256 for plugin, sha256 in job.plugins} or None,

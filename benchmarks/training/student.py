@@ -17,6 +17,7 @@ from zcbench.distill.training.course import TrainingResult
 from zcbench.distill.training.data.images import DataSource, TrainingData
 from zcbench.distill.training.export import save_program, save_weights
 from zcbench.distill.training.recipe import Recipe
+from zcbench.runtime.devices import own_device
 from zcbench.runtime.stop import Stop
 from zcbench.storage.run_folder import RunFolder, plain
 
@@ -105,7 +106,7 @@ def train_student(
         recipe=recipe or Recipe(),
         teaching=teaching or Teaching(),
         init=init,
-        device=device,
+        device=own_device(device),
         files=files or StudentFiles(),
         baseline=baseline,
     )

@@ -21,6 +21,7 @@ from zcbench.distill.training.teaching import Teacher
 from zcbench.errors import ZcbenchError
 from zcbench.plugins import load_file
 from zcbench.proxies.scoring.evaluation import status_of
+from zcbench.runtime.devices import own_device
 from zcbench.spaces import Space
 from zcbench.storage.files import replaced
 
@@ -71,7 +72,8 @@ class TruthMaker:
         self._job = job
         for plugin, sha256 in job.plugins:
             load_file(plugin, sha256)
-        self._data = job.data.to(job.device, job.recipe.layout)
+        self._device = own_device(job.device)
+        self._data = job.data.to(self._device, job.recipe.layout)
 
     def __call__(self, key: Key) -> TrainingRow:
         """The row of one training; a failure is a row with its status and reason.
@@ -112,7 +114,7 @@ class TruthMaker:
         teacher = self._teacher if under else None
         options: dict[str, Any] = {
             **under,
-            "device": job.device,
+            "device": self._device,
             "evaluate_every": recipe.epochs if recipe.select == LAST else 1,
         }
         return train(network, teacher, self._data, recipe, **options)
@@ -123,7 +125,7 @@ class TruthMaker:
         assert job.teacher_recipe is not None
         network = self._build_teacher()
         result = train(
-            network, None, self._data, job.teacher_recipe, device=job.device, checkpoint=file.with_suffix(".training")
+            network, None, self._data, job.teacher_recipe, device=self._device, checkpoint=file.with_suffix(".training")
         )
         with replaced(file) as draft:
             torch.save({name: tensor.cpu() for name, tensor in network.state_dict().items()}, draft)

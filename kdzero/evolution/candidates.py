@@ -32,6 +32,7 @@ from zcbench.kdzero.evolution.terms import READS, Metrics, measure
 from zcbench.kdzero.evolution.untrained import Untrained
 from zcbench.kdzero.genome import Genome, GenomeError
 from zcbench.proxies.scoring.evaluation import status_of
+from zcbench.runtime.devices import own_device
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.spaces import Space
 
@@ -113,6 +114,11 @@ class CandidateJob:
         return max(1, math.ceil(self.share * self.steps))
 
     @property
+    def files(self) -> list[Path]:
+        """Files of the teacher."""
+        return [*self.teacher.files, *([] if self.teacher_file is None else [self.teacher_file])]
+
+    @property
     def teacher_training(self) -> Recipe | None:
         """How the teacher is trained; None for one with a checkpoint."""
         return None if self.teacher.checkpoint is not None else (self.teacher_recipe or self.recipe)
@@ -134,7 +140,8 @@ class CandidateMaker:
 
     def __init__(self, job: CandidateJob) -> None:
         self._job = job
-        self._data = job.data.to(job.device, job.recipe.layout)
+        self._device = own_device(job.device)
+        self._data = job.data.to(self._device, job.recipe.layout)
         self._teachers: dict[frozenset[str], Teacher] = {}
 
     def __call__(self, key: Key) -> CandidateRow:
@@ -172,7 +179,7 @@ class CandidateMaker:
             found = replace(found, proxy=finite(self.untrained.value(genome)))
         network, recording = job.build_student(), self._recording(genome)
         teachers = [] if genome is None else [self._teacher(recording.reads)]
-        training = Training([network], [recording], teachers, self._data, job.recipe, job.device)
+        training = Training([network], [recording], teachers, self._data, job.recipe, self._device)
         stopping = Stopping(recording, job.rejection, job.limit)
         try:
             training.run(evaluate_every=job.recipe.epochs, stop=stopping)

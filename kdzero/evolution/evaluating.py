@@ -20,6 +20,7 @@ from zcbench.kdzero.evolution.fitness import Fitness
 from zcbench.kdzero.evolution.terms import oriented
 from zcbench.kdzero.genome import Genome
 from zcbench.runtime.crew import TRANSIENT, Crew
+from zcbench.runtime.execution import Execution
 from zcbench.runtime.pool import Ending
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
@@ -37,11 +38,9 @@ class CandidateEvaluation:
         job: what all candidates have in common.
         fitness: which terms count.
         log: rows that are there, and where new ones go.
-        workers: processes, one thread each; 0 evaluates in this process. The results are the same.
-        timeout: seconds that one candidate may take; no limit if None.
-        retry_failed: evaluate again what a worker's death, lack of time or of memory has prevented before.
         bar: counts what is finished, and what this search finds finished in the log.
         stop: asked before each candidate.
+        execution: where candidates are evaluated, and the seconds that one may take. The results are the same.
     """
 
     def __init__(
@@ -51,14 +50,19 @@ class CandidateEvaluation:
         log: TrainingLog[CandidateRow],
         bar: Bar,
         stop: Stop,
-        *,
-        workers: int = 2,
-        timeout: float | None = None,
-        retry_failed: bool = False,
+        execution: Execution,
     ) -> None:
         self._job, self._fitness, self._log, self._bar = job, fitness, log, bar
-        self._crew = Crew(prepare, job, workers, stop, limit=lambda key: timeout)
-        self._again = set(TRANSIENT) if retry_failed else set[str]()
+        self._crew = Crew(
+            prepare,
+            job,
+            execution.executor,
+            stop,
+            limit=lambda key: execution.timeout,
+            files=job.files,
+            watch=bar.watch,
+        )
+        self._again = set(TRANSIENT) if execution.retry_failed else set[str]()
         self._done: dict[Key, None] = {}
         self.fresh = 0
 

@@ -25,6 +25,7 @@ from zcbench.kdzero.evolution.shrinkage import DistillerSpace
 from zcbench.kdzero.evolution.terms import SHARPNESS
 from zcbench.kdzero.evolution.untrained import KnownAccuracies, RankingValue
 from zcbench.kdzero.genome import Genome, GenomeDomain
+from zcbench.runtime.execution import Execution
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
 from zcbench.runtime.threads import one_thread
@@ -57,12 +58,9 @@ def evolve_distiller(
     settings: DistillerSettings,
     out: str | Path,
     *,
-    workers: int = 2,
-    timeout: float | None = None,
-    retry_failed: bool = False,
+    execution: Execution | None = None,
     known: KnownAccuracies | None = None,
     against: Mapping[str, analysis.Content] | None = None,
-    console: Console | None = None,
 ) -> DistillerSearchResult:
     """Search the loss that trains a student best under a teacher; each result is kept as soon as it is there.
 
@@ -72,13 +70,11 @@ def evolve_distiller(
         settings: how to search.
         out: folder; it gets ``distiller.json``, ``candidates.csv``, ``times.json``, ``protocol.json``, the log
             ``trainings.jsonl`` and the teacher's ``teacher.pt``. A search that was stopped goes on there.
-        workers: processes, one thread each; 0 evaluates in this process. The search is the same.
-        timeout: seconds that one candidate may take in a worker; no limit if None.
-        retry_failed: evaluate again what a worker's death, lack of time or of memory has prevented before.
+        execution: processes or a cluster, the seconds that one candidate may take in a worker, progress; two workers if
+            None. The search is the same.
         known: architectures of known accuracy; how well each candidate ranks them is kept, and the pre-screen goes by
             it, and not by the student's own loss.
         against: other searches by label that this one will be compared with.
-        console: where to show progress; nowhere if None.
 
     Raises:
         SearchError: the settings cannot be carried out, the folder holds another search, one to compare with is of
@@ -86,7 +82,9 @@ def evolve_distiller(
         StoreError: the folder is in use or cannot be written.
         SearchInterrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
     """
-    if timeout is not None and workers == 0:
+    execution = execution or Execution()
+    console = execution.console
+    if execution.timeout is not None and execution.executor.here:
         raise SearchError("A time limit was given without workers, and only those can be ended. Expected one or more.")
     start, folder = time.monotonic(), Path(out)
     protocol = plain(document.describe(job))
@@ -100,9 +98,7 @@ def evolve_distiller(
             job = replace(job, teacher_file=_trained_teacher(job, recipe, folder, log, console))
         bar = Bar(console, settings.evaluations + 1, {}, "Evaluating", "trainings")
         with bar, Stop() as stop:
-            with CandidateEvaluation(
-                job, settings.fitness, log, bar, stop, workers=workers, timeout=timeout, retry_failed=retry_failed
-            ) as evaluation:
+            with CandidateEvaluation(job, settings.fitness, log, bar, stop, execution) as evaluation:
                 conducted = _Conducted(job, settings, evaluation, folder, known)
                 conducted.run()
         found = {"version": document.VERSION, **conducted.content(), "protocol": protocol}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zcbench.benchmarks.ranking.options import RankingOptions as RankingOptions
     from zcbench.benchmarks.scoring.options import Sample as Sample
     from zcbench.benchmarks.scoring.options import Setup as Setup
+    from zcbench.benchmarks.scoring.shards import merge_runs as merge_runs
     from zcbench.benchmarks.training.student import train_student as train_student
     from zcbench.benchmarks.truths.lookup import truth as truth
     from zcbench.kdzero.evolution import evolve_distiller as evolve_distiller
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from zcbench.search.measured import measure as measure
     from zcbench.workflows.bench import BenchResult as BenchResult
     from zcbench.workflows.bench import bench as bench
+    from zcbench.workflows.bench import bench_shard as bench_shard
     from zcbench.workflows.networks import rank_networks as rank_networks
     from zcbench.workflows.options import ReportOptions as ReportOptions
     from zcbench.workflows.rank import rank as rank
@@ -58,8 +60,10 @@ _HOMES = {
     "Sample": "zcbench.benchmarks.scoring.options",
     "Setup": "zcbench.benchmarks.scoring.options",
     "bench": "zcbench.workflows.bench",
+    "bench_shard": "zcbench.workflows.bench",
     "evolve_distiller": "zcbench.kdzero.evolution",
     "measure": "zcbench.search.measured",
+    "merge_runs": "zcbench.benchmarks.scoring.shards",
     "proxy": "zcbench.proxies",
     "rank": "zcbench.workflows.rank",
     "rank_networks": "zcbench.workflows.networks",

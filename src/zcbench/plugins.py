@@ -13,6 +13,7 @@ from types import CodeType, ModuleType
 
 from zcbench.errors import ZcbenchError, told
 from zcbench.storage.files import is_file
+from zcbench.storage.mirror import local
 from zcbench.streams import derive, exclusive
 
 
@@ -43,9 +44,10 @@ def load_file(path: str | Path, sha256: str | None = None, *, pinned: bool = Tru
 
 
 def _loaded(file: Path, path: str | Path, sha256: str | None, own: bool) -> ModuleType:
-    if not is_file(file):
+    source = local(file)
+    if not is_file(source):
         raise PluginError(f"No plug-in at {str(path)!r}. Expected a Python file; check the path.")
-    code = file.read_bytes()
+    code = source.read_bytes()
     found = hashlib.sha256(code).hexdigest()
     if sha256 not in (None, found):
         raise PluginError(f"{str(path)!r} has changed: its sha256 is not {sha256}. Put back the file, or start anew.")
@@ -99,6 +101,12 @@ def _run(module: ModuleType, compiled: Callable[[], CodeType], path: str | Path)
 def run_sha256(path: str | Path) -> str | None:
     """Fingerprint of a plug-in file as it was when this process ran it by `load_file`; None if it did not."""
     return _RUN.get(f"zcbench_plugin_{derive(Path(path).resolve()):x}")
+
+
+def loaded_files() -> list[Path]:
+    """All plug-in files that this process has run, and that are there."""
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in _RUN]
+    return [Path(file) for file in dict.fromkeys(files) if file and is_file(file)]
 
 
 def loaded_sha256(module: str) -> str:

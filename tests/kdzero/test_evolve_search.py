@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -30,6 +30,7 @@ from zcbench.kdzero.evolution import (
 )
 from zcbench.kdzero.evolution.candidates import CANDIDATE, VANILLA, CandidateRow
 from zcbench.kdzero.genome import Genome
+from zcbench.runtime.execution import Execution
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.streams import torch_stream
 
@@ -125,7 +126,9 @@ def test_the_student_alone_has_no_distillation(maker):
 
 def found(job, out, settings=SETTINGS, **options) -> dict:
     job = replace(job, teacher_recipe=Recipe(epochs=1, batch_size=32, layout="contiguous"))
-    return evolve_distiller(job, settings, out, **{"workers": 0, **options}).content
+    names = {field.name for field in fields(Execution)}
+    how = Execution(**{"workers": 0} | {name: options.pop(name) for name in list(options) if name in names})
+    return evolve_distiller(job, settings, out, execution=how, **options).content
 
 
 def test_workers_change_nothing(job, tmp_path):

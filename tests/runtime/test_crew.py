@@ -8,6 +8,7 @@ import torch
 
 from zcbench.errors import ProtocolError
 from zcbench.runtime.crew import Crew
+from zcbench.runtime.executors import Processes
 from zcbench.runtime.pool import DIED, TIMEOUT, Ending
 from zcbench.runtime.stop import Stop
 
@@ -22,7 +23,7 @@ def mark(folder: Path, then: str) -> str:
 
 
 def work(*tasks: str, workers: int = 2, stop: Stop | None = None, **options: object) -> dict[str, Ending[str]]:
-    with Crew(eval, EVALUATE, workers, stop or Stop(), **options) as crew:
+    with Crew(eval, EVALUATE, Processes(workers), stop or Stop(), **options) as crew:
         return {ending.task: ending for ending in crew.work(deque(tasks))}
 
 
@@ -67,7 +68,7 @@ def test_parts_are_charged_apart(tmp_path: Path) -> None:
 def test_the_queue_may_change_and_a_stop_ends_it(workers: int) -> None:
     """By construction: what is added after an ending is done, what waits when a stop is asked for is left."""
     stop, queue, seen = Stop(), deque(["1", "2"]), list[str]()
-    with Crew(eval, EVALUATE, workers, stop) as crew:
+    with Crew(eval, EVALUATE, Processes(workers), stop) as crew:
         for ending in crew.work(queue):
             seen.append(ending.task)
             if ending.task == "2":
@@ -78,7 +79,7 @@ def test_the_queue_may_change_and_a_stop_ends_it(workers: int) -> None:
 
 def test_no_task_needs_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """By construction: a pool that cannot be made is not missed; a job that cannot be sent is explained."""
-    monkeypatch.setattr("zcbench.runtime.crew.WorkerPool", None)
+    monkeypatch.setattr("zcbench.runtime.executors.WorkerPool", None)
     assert work() == {}
     with pytest.raises(ProtocolError, match=r"cannot be sent.*workers=0"):
-        list(Crew(eval, (lambda: None), 1, Stop()).work(deque(["1"])))
+        list(Crew(eval, (lambda: None), Processes(1), Stop()).work(deque(["1"])))

@@ -27,6 +27,23 @@ def finish(pool: WorkerPool[str], *tasks: str, limit: float | None = None) -> di
     return {ending.task: ending for ending in endings}
 
 
+def test_stopped_time_counts_towards_no_limit() -> None:
+    """By construction: a worker that is stopped for longer than its limit, and then ends within it."""
+    with WorkerPool[str](eval, EVALUATE, 1) as pool:
+        pid = finish(pool, "__import__('os').getpid()")["__import__('os').getpid()"].result
+        task = "__import__('time').sleep(1)"
+        pool.give(task, 3.0)
+        os.kill(pid, signal.SIGSTOP)
+        end = time.monotonic() + 3.5
+        while time.monotonic() < end:
+            assert pool.poll(0.1) == []
+        os.kill(pid, signal.SIGCONT)
+        endings = []
+        while not endings:
+            endings = pool.poll(0.2)
+        assert (endings[0].task, endings[0].failure) == (task, "")
+
+
 def test_results_and_deaths():
     """By construction: each way to die touches only its own task, and the pool goes on to work."""
     tasks = ["1 + 1", KILL, "2 + 2", "__import__('os')._exit(0)", "__import__('os')._exit(3)", "'x' * 3_000_000"]

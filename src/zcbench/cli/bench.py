@@ -103,6 +103,15 @@ def bench(
             show_default="3; with the bundled truths and for your own networks, 1",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Score one of N parts, on this machine, into the folder of --out, and rank nothing; 'zcbench scores "
+            "merge' merges the folders of all parts.",
+            show_default=False,
+        ),
+    ] = None,
     execution: "Execution",
     ensembles: Ensembles = "all",
     ranking: "RankingOptions",
@@ -119,14 +128,23 @@ def bench(
     if networks is not None and setup.space is not None:
         raise typer.BadParameter("networks of your own are no space; leave out one of the two.", param_hint="--space")
     console = Console(stderr=True)
+    setup, execution = replace(setup, space=networks or setup.space), replace(execution, console=console)
+    if shard is not None:
+        if out is None:
+            raise typer.BadParameter("a shard needs a folder of its own; name it.", param_hint="--out")
+        part = zcbench.bench_shard(
+            shard, out, truth=truth, sample=sample, setup=setup, proxies=proxies, seeds=seeds, execution=execution
+        )
+        console.print(f"Shard {shard}: {part.out}; merge it with the others by 'zcbench scores merge'.", soft_wrap=True)
+        return
     done = zcbench.bench(
         out,
         truth=truth,
         sample=sample,
-        setup=replace(setup, space=networks or setup.space),
+        setup=setup,
         proxies=proxies,
         seeds=seeds,
-        execution=replace(execution, console=console),
+        execution=execution,
         ensembles=ensembles,
         options=ranking,
         report=report,

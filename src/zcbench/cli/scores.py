@@ -11,7 +11,7 @@ from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
 
 app = typer.Typer(
-    help="List bundled scores, pack runs into one file, and unpack them.",
+    help="List bundled scores, merge runs, pack them into one file, and unpack them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -88,6 +88,24 @@ def pack(
     chosen = None if proxies is None else split_list(proxies)
     about = packing.pack(runs, out, proxies=chosen, all_versions=all_versions)
     typer.echo(f"{_told(about)} in {out} ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+@app.command()
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, such as all shards of one.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the merged run.", show_default=False)],
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Merge also where shards are missing or not finished.")
+    ] = False,
+) -> None:
+    """Merge runs of one protocol into the folder of one run; a score that two have must be the same bits in both."""
+    import zcbench
+
+    done = zcbench.merge_runs(runs, out, incomplete=incomplete)
+    typer.echo(
+        f"{done.scores:,} scores of {done.runs} {'run' if done.runs == 1 else 'runs'} in {done.folder}; "
+        f"{done.duplicates:,} were in two of them, with the same bits."
+    )
 
 
 @app.command()

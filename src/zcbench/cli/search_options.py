@@ -19,7 +19,7 @@ _PARTS = re.compile(r"[/,:@()]")
 _LONGEST = 255  # bytes of a file's name
 _OF_NETWORKS = (
     *("inits", "batch_size", "batch_seed", "init", "dtype", "layout", "device"),
-    *("workers", "timeout", "retry_failed"),
+    *("workers", "cluster", "timeout", "retry_failed"),
 )
 _OF_TEACHERS = ("teacher", "teacher_checkpoint", "teacher_seed")
 

@@ -1,20 +1,24 @@
-"""The work loop: tasks in this process or in worker processes, and how each of them ended."""
+"""The work loop: tasks in this process, in worker processes or on a cluster, and how each of them ended."""
 
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from zcbench.errors import ProtocolError
+from zcbench.runtime.executors import Executor, Pool
 from zcbench.runtime.parcel import parcel
-from zcbench.runtime.pool import DIED, TIMEOUT, Ending, Task, WorkerPool
+from zcbench.runtime.pool import DIED, TIMEOUT, Ending, Task
 from zcbench.runtime.stop import Stop
 from zcbench.runtime.threads import one_thread
 
+OUT_OF_MEMORY = "out_of_memory"
 #: Statuses of failures that another attempt may not meet again.
-TRANSIENT = (TIMEOUT, "out_of_memory", DIED)
+TRANSIENT = (TIMEOUT, OUT_OF_MEMORY, DIED)
 
 _HEARTBEAT = 0.2  # seconds until a request to stop is noticed
 
@@ -22,29 +26,33 @@ Job = TypeVar("Job")
 
 
 class Crew(Generic[Job, Task]):
-    """Does tasks in this process, or in worker processes that live until the crew is left; one thread each.
+    """Does tasks in this process, or in workers that live until the crew is left; one thread each.
 
     Args:
         prepare: importable function; what it returns for ``job`` does one task.
         job: what all tasks have in common.
-        workers: processes; 0 does all tasks in this process. The results are the same.
+        executor: where the tasks are done. The results are the same.
         stop: no task is begun once it is asked for.
         limit: seconds that a task may take in a worker; None for no limit.
         parts: smaller tasks into which one that cost its worker is split; the task itself if it has none.
+        files: that the job names by their paths; a cluster gets their contents.
+        watch: called with the number of workers, whenever it may have changed.
     """
 
     def __init__(
         self,
         prepare: Callable[[Job], Callable[[Task], Any]],
         job: Job,
-        workers: int,
+        executor: Executor,
         stop: Stop,
         *,
         limit: Callable[[Task], float | None] = lambda task: None,
         parts: Callable[[Task], Sequence[Task]] = lambda task: [task],
+        files: Sequence[Path] = (),
+        watch: Callable[[int], None] = lambda workers: None,
     ) -> None:
-        self._prepare, self._job, self._workers, self._stop = prepare, job, workers, stop
-        self._limit, self._parts = limit, parts
+        self._prepare, self._job, self._executor, self._stop = prepare, job, executor, stop
+        self._limit, self._parts, self._files, self._watch = limit, parts, files, watch
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +60,11 @@ class Crew(Generic[Job, Task]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if "_pool" in vars(self):
             self._pool.__exit__(kind, error, at)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether tasks may share a machine."""
+        return self._executor != self._executor.alone()
 
     def work(self, tasks: deque[Task]) -> Iterator[Ending[Task]]:
         """Endings of ``tasks`` as they come, until the queue is empty or a stop is asked for.
@@ -65,7 +78,7 @@ class Crew(Generic[Job, Task]):
             ProtocolError: the job cannot be sent to a worker.
             ZcbenchError: whatever ``prepare`` or a task raised of this kind.
         """
-        return self._in_workers(tasks) if self._workers else self._here(tasks)
+        return self._here(tasks) if self._executor.here else self._in_workers(tasks)
 
     @cached_property
     def own(self) -> Callable[[Task], Any]:
@@ -88,12 +101,14 @@ class Crew(Generic[Job, Task]):
             while tasks and self._pool.room:
                 task = tasks.popleft()
                 self._pool.give(task, self._limit(task))
-            for ending in self._pool.poll(_HEARTBEAT):
+            ended = self._pool.poll(_HEARTBEAT)
+            self._watch(self._pool.workers)
+            for left, ending in zip(reversed(range(len(ended))), ended):
                 again = self._again(ending, tried) if ending.failure else []
                 tried.update(again)
                 tasks.extendleft(reversed(again))
                 if not again:
-                    yield ending
+                    yield replace(ending, more=left > 0)
 
     def _again(self, ending: Ending[Task], tried: set[Task]) -> Sequence[Task]:
         """What to try instead of a task that cost its worker."""
@@ -102,7 +117,7 @@ class Crew(Generic[Job, Task]):
         return parts if once_more else []
 
     @cached_property
-    def _pool(self) -> WorkerPool[Task]:
+    def _pool(self) -> Pool[Task]:
         try:
             job = parcel(self._job)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -110,4 +125,4 @@ class Crew(Generic[Job, Task]):
                 f"The run cannot be sent to a worker process: {error}. Expected proxies and networks that another "
                 f"process can import: define them in a file and give it as a plug-in, or use workers=0."
             ) from error
-        return WorkerPool[Task](self._prepare, job, self._workers)
+        return self._executor.pool(self._prepare, job, self._files)

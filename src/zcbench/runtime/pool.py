@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from zcbench.errors import ProtocolError, ZcbenchError
+from zcbench.runtime.devices import WORKER
 
 Task = TypeVar("Task")
 
@@ -26,9 +29,13 @@ DIED, TIMEOUT = "worker_died", "timeout"
 """Ways in which a task fails without a result."""
 
 #: One thread each: the machine is filled by processes, and sums are taken in one order.
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT = {
+    **{"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS has no deterministic kernels
+}
 _MOST_FAILED_STARTS = 3
 _GROUPS = hasattr(os, "killpg")  # whether a process and its children can be ended together
+_SUSPENDED = 2.0  # seconds between two looks at the workers after which this process was stopped, or busy elsewhere
 _LONGEST_FAREWELL = 5.0  # seconds between closing the pipe and the end of the process
 
 
@@ -38,18 +45,23 @@ class WorkerStartError(ZcbenchError):
 
 @dataclass(frozen=True)
 class Ending(Generic[Task]):
-    """How a task ended: with its ``result``, or with a ``failure``, `DIED` or `TIMEOUT`, and its reason."""
+    """How a task ended: with its ``result``, or with a ``failure``, `DIED` or `TIMEOUT`, and its reason.
+
+    ``more`` says whether others ended at the same time and follow.
+    """
 
     task: Task
     result: Any = None
     failure: str = ""
     reason: str = ""
+    more: bool = False
 
 
 @dataclass
 class _Worker(Generic[Task]):
     process: SpawnProcess
     pipe: Connection
+    number: int
     ready: bool = False
     task: Task | None = None
     limit: float | None = None
@@ -79,18 +91,22 @@ class WorkerPool(Generic[Task]):
     """Up to ``size`` spawned processes that each do one task at a time.
 
     A worker calls ``prepare(job)`` once and the callable that this returns for each task. Workers exit when their
-    parent process exits.
+    parent process exits. Time in which a worker or this process is stopped, as by a scheduler or Ctrl-Z, counts towards
+    no limit.
 
     Args:
         prepare: importable function, called in the worker.
         job: pickled argument of ``prepare``, sent once to each worker.
         size: most workers at a time; they start as tasks come.
+        first: number of the first worker, by which it chooses one of several GPUs.
     """
 
-    def __init__(self, prepare: Callable[[Any], Callable[[Task], Any]], job: bytes, size: int) -> None:
-        self._prepare, self._job, self._size = prepare, job, size
+    def __init__(
+        self, prepare: Callable[[Any], Callable[[Task], Any]], job: bytes, size: int, *, first: int = 0
+    ) -> None:
+        self._prepare, self._job, self._size, self._first = prepare, job, size, first
         self._workers: list[_Worker[Task]] = []
-        self._failed_starts = 0
+        self._failed_starts, self._looked = 0, time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +119,11 @@ class WorkerPool(Generic[Task]):
     def room(self) -> bool:
         """Whether another task can be given."""
         return len(self._workers) < self._size or any(worker.task is None for worker in self._workers)
+
+    @property
+    def workers(self) -> int:
+        """Processes at a time."""
+        return self._size
 
     @property
     def busy(self) -> bool:
@@ -121,7 +142,9 @@ class WorkerPool(Generic[Task]):
             WorkerStartError: workers die while they start.
             ZcbenchError: whatever ``prepare`` or a task raised of this kind.
         """
+        self._excuse()
         readable = wait([worker.pipe for worker in self._workers], timeout=self._patience(seconds))
+        self._excuse()
         endings = [self._listen(worker) for worker in list(self._workers) if self._has_news(worker, readable)]
         now = time.monotonic()
         late = [worker for worker in self._workers if worker.deadline is not None and worker.deadline < now]
@@ -137,6 +160,14 @@ class WorkerPool(Generic[Task]):
         if not worker.pipe.poll():
             worker.pipe.close()
         return True
+
+    def _excuse(self) -> None:
+        """Give workers the time back in which they, or this process, were stopped."""
+        now = time.monotonic()
+        gone, self._looked = now - self._looked, now
+        for worker in self._workers:
+            if worker.deadline is not None and (gone > _SUSPENDED or _is_stopped(worker.process.pid)):
+                worker.deadline += gone
 
     def _patience(self, seconds: float) -> float:
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
@@ -188,10 +219,12 @@ class WorkerPool(Generic[Task]):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self._prepare), daemon=True, name="zcbench-worker")
-        with _environment(ENVIRONMENT), _interrupts_ignored():
+        taken = {worker.number for worker in self._workers}
+        number = next(number for number in count(self._first) if number not in taken)
+        with _environment({**ENVIRONMENT, WORKER: str(number)}), _interrupts_ignored():
             process.start()
         theirs.close()
-        worker: _Worker[Task] = _Worker(process, ours)
+        worker: _Worker[Task] = _Worker(process, ours, number)
         self._workers.append(worker)
         return worker
 
@@ -239,6 +272,14 @@ def _die_with_parent() -> None:
     if _GROUPS and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
+
+
+def _is_stopped(pid: int | None) -> bool:
+    """Whether a process is stopped by a signal; False where the system does not tell."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+    except (OSError, IndexError):
+        return False
 
 
 @contextmanager

@@ -46,13 +46,17 @@ class Bar:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[workers]}"),
             TimeRemainingColumn(),
             TextColumn("[red]{task.fields[failures]}"),
             console=console,
             disable=console is None or not console.is_terminal,
             speed_estimate_period=120,
         )
-        self._task = self._progress.add_task("", total=total, completed=self._before, rate="", failures=self.failures)
+        self._workers: int | None = None
+        self._task = self._progress.add_task(
+            "", total=total, completed=self._before, rate="", workers="", failures=self.failures
+        )
 
     @property
     def failures(self) -> str:
@@ -70,6 +74,12 @@ class Bar:
         self._counts.update(statuses)
         rate = (self._counts.total() - self._before) / max(monotonic() - self._start, 1e-9)
         self._progress.update(self._task, completed=self._counts.total(), rate=f"{rate:.1f}/s", failures=self.failures)
+
+    def watch(self, workers: int) -> None:
+        """Show how many workers there are."""
+        if workers != self._workers:
+            self._workers = workers
+            self._progress.update(self._task, workers=f"{workers:,} worker{'' if workers == 1 else 's'}")
 
     def __enter__(self) -> Self:
         self._progress.start()

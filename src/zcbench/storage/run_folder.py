@@ -14,6 +14,7 @@ import filelock
 
 from zcbench.errors import ProtocolError, StoreError, ZcbenchError, writable
 from zcbench.storage.files import replaced
+from zcbench.storage.mounts import mount_of
 
 #: Content of a JSON file: an object by name.
 Json = dict[str, Any]
@@ -38,8 +39,10 @@ class RunFolder:
         """Make the folder and be its only writer in this block; the lock ends with the process.
 
         Raises:
-            StoreError: another process writes there, or the folder cannot be written.
+            StoreError: another process writes there, the folder cannot be written, or its file system has no lock that
+                keeps other machines out.
         """
+        self._require_locks()
         lock = filelock.FileLock(self.path / ".lock")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -49,6 +52,8 @@ class RunFolder:
                 f"Another run writes to {self.path}. Expected to be its only writer; wait for the other run, or name "
                 f"another folder."
             ) from error
+        except NotImplementedError as error:
+            raise self._lockless("its file system has no locks") from error
         except OSError as error:
             raise self._unwritable(error) from error
         try:
@@ -129,6 +134,17 @@ class RunFolder:
         except OSError as error:
             raise self._unwritable(error) from error
         return file
+
+    def _require_locks(self) -> None:
+        mount = mount_of(self.path)
+        if mount is not None and mount.unlocked:
+            raise self._lockless(mount.unlocked)
+
+    def _lockless(self, why: str) -> StoreError:
+        return StoreError(
+            f"{self.path} cannot be kept from a second writer: {why}. Expected a file system whose locks hold on all "
+            f"machines; name a folder on a local disk, and copy it when the run has ended."
+        )
 
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(

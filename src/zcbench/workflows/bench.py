@@ -1,25 +1,28 @@
 """What ``zcbench bench`` does: score, rank, report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
 
-from zcbench.benchmarks.defaults import Truths, complete, own
+from zcbench.benchmarks.defaults import Study, Truths, complete, own
 from zcbench.benchmarks.ranking import ensembles as aggregations
 from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.study import check_truths, rank_run, require_enough
 from zcbench.benchmarks.scoring.choosing import choose
-from zcbench.benchmarks.scoring.conditions import find_space, prepare
+from zcbench.benchmarks.scoring.conditions import Conditions, find_space, prepare
 from zcbench.benchmarks.scoring.options import Sample, Setup
 from zcbench.benchmarks.scoring.run import RunResult, score_run
+from zcbench.benchmarks.scoring.shards import Shard
 from zcbench.benchmarks.truths.lookup import named_truths
 from zcbench.plugins import load_file
-from zcbench.proxies import REGISTRY
+from zcbench.proxies import REGISTRY, Proxy
 from zcbench.runtime.execution import Execution
-from zcbench.storage.run_folder import named_by_time
+from zcbench.storage.run_folder import Json, named_by_time
 from zcbench.workflows.choosing import Proxies, chosen_proxies
 from zcbench.workflows.options import ReportOptions
 from zcbench.workflows.rank import accuracies, require_formats, write
@@ -100,38 +103,138 @@ def bench(
         >>> done.ranking.table[["proxy", "truth", "tau"]]  # doctest: +SKIP
     """
     execution, options = execution or Execution(), options or RankingOptions()
-    for plugin in execution.plugins:
-        load_file(plugin)
     if report is not None:
         require_formats(report.formats)
-    study = complete(setup or Setup(), sample or Sample(), truth, seeds)
-    space = find_space(study.setup)
-    known = accuracies(study.truths, space, study.setup.data_dir)
-    archs, origin = choose(space, study.sample, known)
-    check_truths(space, known, archs)
-    chosen, left = chosen_proxies(proxies, study.setup)
-    names = [proxy if isinstance(proxy, str) else proxy.name for proxy in chosen]
+    asked = _Asked.of(proxies, execution, truth=truth, sample=sample, setup=setup, seeds=seeds)
+    names = [proxy if isinstance(proxy, str) else proxy.name for proxy in asked.proxies]
     aggregations.choose(ensembles, {*REGISTRY.names(), *names}, names)
-    require_enough(space, known, archs, options.supervised)
-    conditions = prepare(replace(study.setup, space=space), chosen)
-    folder = named_by_time("bench") if out is None else Path(out)
-    _tell(execution, study.notes, left, None if out else folder)
-    asked = kept_options(
-        replace(study.setup, space=(setup or Setup()).space),
-        sample or Sample(),
-        options,
-        truth=truth if truth is None or isinstance(truth, Mapping) else named_truths(truth),
-        proxies=proxies,
-        seeds=study.seeds,
-        ensembles=ensembles,
+    require_enough(asked.conditions.space, asked.known, asked.archs, options.supervised)
+    run = asked.score(out, execution, options=options, ensembles=ensembles)
+    only = asked.archs if own(asked.study.setup) else None  # another request may have scored networks not here
+    ranking = rank_run(
+        run.out, asked.known, archs=only, subsets=asked.study.subsets, ensembles=ensembles, options=options
     )
-    notes = {"architectures": origin, **study.notes, OPTIONS: asked}
-    run = score_run(conditions, archs, chosen, range(study.seeds), folder, execution=execution, notes=notes)
-    only = archs if own(study.setup) else None  # another request may have scored networks that are not here
-    ranking = rank_run(folder, known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options)
     ranking.save(run.out / "ranking")
     page = None if report is None else write(ranking, run.out, report)
     return BenchResult(run, ranking, page)
+
+
+def bench_shard(
+    shard: str | Shard,
+    out: str | Path,
+    *,
+    truth: Truths | None = None,
+    sample: Sample | None = None,
+    setup: Setup | None = None,
+    proxies: Proxies = "all",
+    seeds: int | None = None,
+    execution: Execution | None = None,
+) -> RunResult:
+    """Score one part of the architectures that `bench` with these arguments scores, and rank nothing.
+
+    `merge_runs` merges the folders of all shards into the folder of one run, which `rank` and `report` take.
+
+    Args:
+        shard: which part, as ``"3/16"``; the architectures are dealt out in turn.
+        out: folder of the shard; a shard that is there is resumed.
+        truth: as `bench` takes it, like all that follow.
+        sample: which architectures the whole run scores.
+        setup: space, images, teacher, and how networks are made.
+        proxies: names, patterns or objects.
+        seeds: initialisations of each architecture.
+        execution: processes, time limit, plug-ins, progress.
+
+    Raises:
+        ProtocolError: there are fewer architectures than shards, or the text names no shard.
+        ZcbenchError: as `bench`.
+
+    Example:
+        >>> bench_shard("3/16", "runs/first/shard-3", proxies="params,naswot")  # doctest: +SKIP
+    """
+    part, how = shard if isinstance(shard, Shard) else Shard.read(shard), execution or Execution()
+    asked = _Asked.of(proxies, how, truth=truth, sample=sample, setup=setup, seeds=seeds)
+    return asked.score(out, how, shard=part)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a call of `bench` asks for, once all names are looked up.
+
+    Attributes:
+        study: with what stands for that which was not given.
+        conditions: under which everything is scored.
+        archs: architectures.
+        proxies: that can be computed.
+        known: accuracies by name.
+        origin: sentence about the architectures.
+        left: why proxies that a pattern asks for were left out, by name.
+        kept: gives the options as a run keeps them, from those of the ranking and its ``ensembles``.
+    """
+
+    study: Study
+    conditions: Conditions
+    archs: list[str]
+    proxies: Sequence[str | Proxy]
+    known: Mapping[str, pd.DataFrame]
+    origin: str
+    left: Mapping[str, str]
+    kept: Callable[..., Json]
+
+    @classmethod
+    def of(
+        cls,
+        proxies: Proxies,
+        execution: Execution,
+        *,
+        truth: Truths | None,
+        sample: Sample | None,
+        setup: Setup | None,
+        seeds: int | None,
+    ) -> Self:
+        """Load the plug-ins and look everything up."""
+        for plugin in execution.plugins:
+            load_file(plugin)
+        given, sample = setup or Setup(), sample or Sample()
+        study = complete(given, sample, truth, seeds)
+        space = find_space(study.setup)
+        known = accuracies(study.truths, space, study.setup.data_dir)
+        archs, origin = choose(space, study.sample, known)
+        check_truths(space, known, archs)
+        chosen, left = chosen_proxies(proxies, study.setup)
+        conditions = prepare(replace(study.setup, space=space), chosen)
+        kept = partial(
+            kept_options,
+            replace(study.setup, space=given.space),
+            sample,
+            truth=truth if truth is None or isinstance(truth, Mapping) else named_truths(truth),
+            proxies=proxies,
+            seeds=study.seeds,
+        )
+        return cls(study, conditions, archs, chosen, known, origin, left, kept)
+
+    def score(
+        self,
+        out: str | Path | None,
+        execution: Execution,
+        *,
+        options: RankingOptions | None = None,
+        ensembles: str | Sequence[str] = "all",
+        shard: Shard | None = None,
+    ) -> RunResult:
+        """Score everything, or one part of it."""
+        folder, notes = named_by_time("bench") if out is None else Path(out), self.study.notes
+        _tell(execution, notes, self.left, None if out else folder)
+        kept = self.kept(options or RankingOptions(), ensembles=ensembles)
+        return score_run(
+            self.conditions,
+            self.archs,
+            self.proxies,
+            range(self.study.seeds),
+            folder,
+            shard=shard,
+            execution=execution,
+            notes={"architectures": self.origin, **notes, OPTIONS: kept},
+        )
 
 
 def _tell(execution: Execution, notes: Mapping[str, str], left: Mapping[str, str], folder: Path | None) -> None:

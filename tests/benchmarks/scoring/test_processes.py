@@ -174,3 +174,27 @@ def test_a_proxy_that_cannot_travel(run):
     with pytest.raises(ProtocolError, match=r"another process can import.*workers=0"):
         run(proxies=[made], workers=1)
     assert run(proxies=[made], workers=0).statuses == {"ok": 8}
+
+
+HUNGRY = """
+@proxy("hungry", reads="logits", higher_is_better=True)
+def hungry(signals):
+    if int(os.environ["ZCBENCH_WORKER"]) or not Path(__file__).with_name("alone").exists():
+        Path(__file__).with_name("alone").touch()
+        raise MemoryError("no room")
+    return 1.0
+
+@proxy("insatiable", reads="logits", higher_is_better=True)
+def insatiable(signals):
+    raise MemoryError("never room")
+"""
+
+
+def test_what_lacks_memory_is_scored_alone(run, plugin, archs):
+    """By construction: a proxy that lacks memory beside others has its value alone; one that always does is named."""
+    file = plugin(HUNGRY)
+    result = run(plugins=[file], proxies=["params", "hungry", "insatiable"], archs=archs[:1], seeds=[0], workers=2)
+    assert result.scores().set_index("proxy").status.to_dict() == {
+        "params": "ok", "hungry": "ok", "insatiable": "out_of_memory",
+    }  # fmt: skip
+    assert result.fresh == 3

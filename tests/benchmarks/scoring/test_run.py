@@ -80,7 +80,7 @@ def test_second_run_computes_nothing(run, plugin, tmp_path):
 def test_second_run_starts_no_workers(run, monkeypatch):
     """By construction: a pool that cannot be made is not missed."""
     run()
-    monkeypatch.setattr("zcbench.runtime.crew.WorkerPool", None)
+    monkeypatch.setattr("zcbench.runtime.executors.WorkerPool", None)
     assert run(workers=2).fresh == 0
 
 
