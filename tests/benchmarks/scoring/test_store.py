@@ -286,7 +286,8 @@ def test_a_million_rows_in_300_mb(path, protocol):
         store.adopt(protocol)
         store.save(Row(arch, f"p{k:02}", 1, 0, k + 0.5, "ok", "", 0.25) for arch in archs for k in range(64))
     code = (
-        f"from zcbench.benchmarks.scoring.store import Store\nwith Store({str(path)!r}) as store: print(len(store.scores()))\n"
+        "from zcbench.benchmarks.scoring.store import Store\n"
+        f"with Store({str(path)!r}) as store: print(len(store.scores()))\n"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
