@@ -1,12 +1,9 @@
 """From packed scores, or a run, to entries of a leaderboard."""
 
-import hashlib
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +11,13 @@ import pandas as pd
 
 import zcbench
 from zcbench import datasets, spaces
-from zcbench.benchmarks.leaderboard.board import SUBMISSIONS, Board
+from zcbench.benchmarks.leaderboard.board import Board
 from zcbench.benchmarks.leaderboard.records import STATISTICS, WHOLE, Benchmark, Entry
+from zcbench.benchmarks.leaderboard.submission import BUNDLED, Submission, submitted
 from zcbench.benchmarks.ranking.differences import size_differences
 from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.benchmarks.ranking.study import rank_run
-from zcbench.benchmarks.scoring import bundled, cards, packing
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.truths.lookup import truth as look_up
 from zcbench.errors import DataError, ProtocolError, ZcbenchError, unknown
@@ -28,59 +25,7 @@ from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY
 from zcbench.proxies.scoring.cards import card as proxy_card
 from zcbench.proxies.scoring.checking import check
-from zcbench.storage.files import is_folder
 from zcbench.storage.run_folder import Json
-
-BUNDLED = "bundled:"
-
-DIGITS = 16
-"""Length of the fingerprint in the names of submitted files."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """Scores that entries are made from.
-
-    Attributes:
-        place: packed file in the folder of the board, or ``bundled:NAME``.
-        file: the packed file itself.
-        plugin: plug-in file in the folder of the board.
-    """
-
-    place: str
-    file: Path
-    plugin: str | None = None
-
-    @classmethod
-    def at(cls, board: Board, place: str, plugin: str | None = None) -> "Submission":
-        """The one that an entry names.
-
-        Raises:
-            UnknownNameError: nothing of this name is bundled.
-        """
-        name = place.removeprefix(BUNDLED)
-        return cls(place, board.path / place if name == place else bundled.path(name), plugin)
-
-    @cached_property
-    def card(self) -> Json:
-        """What the packed file holds, without its scores."""
-        return cards.card(self.file)
-
-    @cached_property
-    def protocol(self) -> Protocol:
-        """Protocol of the scores."""
-        return packing.read(self.file)[0]
-
-    @cached_property
-    def scores(self) -> pd.DataFrame:
-        """One row per attempt."""
-        return packing.read(self.file)[1]
-
-    def common(self, column: str) -> list[Any]:
-        """Values of ``column``, arch or seed, that every proxy was scored with."""
-        pairs = self.scores[["proxy", column]].drop_duplicates()
-        counts = pairs.groupby(column)["proxy"].size()
-        return list(counts.index[counts == self.scores["proxy"].nunique()])
 
 
 def add(
@@ -122,7 +67,7 @@ def add(
         load_file(plugin)
     home = Board(Path(board))
     names = None if proxies is None else list(proxies)
-    submission = _submitted(home, scores, names, plugin)
+    submission = submitted(home, scores, names, plugin)
     goals = _goals(home, submission, truths, data_dir)
     found = [entry for goal in goals for entry in _entries(home, submission, goal, names, data_dir)]
     for goal in goals:
@@ -130,51 +75,6 @@ def add(
     for entry in found:
         home.write(entry)
     return found
-
-
-def _submitted(home: Board, scores: str | Path, proxies: list[str] | None, plugin: str | Path | None) -> Submission:
-    """The packed scores and the plug-in, in the folder of the board."""
-    if str(scores) in bundled.names() and not is_folder(scores):
-        return Submission(f"{BUNDLED}{scores}", bundled.path(str(scores)))
-    home.submissions.mkdir(parents=True, exist_ok=True)
-    draft = home.submissions / "draft.parquet"
-    try:
-        about = packing.pack([scores], draft, proxies=proxies)
-        file = draft.rename(home.submissions / f"{about['sha256'][:DIGITS]}.parquet")
-    finally:
-        draft.unlink(missing_ok=True)
-    return Submission(f"{SUBMISSIONS}/{file.name}", file, _copied(home, plugin))
-
-
-def _copied(home: Board, plugin: str | Path | None) -> str | None:
-    """The plug-in in the folder of the board, under a name that begins with its fingerprint."""
-    if plugin is None:
-        return None
-    copy = home.submissions / f"{file_sha256(plugin)[:DIGITS]}.{Path(plugin).name}"
-    if not copy.exists():
-        shutil.copyfile(plugin, copy)
-    return f"{SUBMISSIONS}/{copy.name}"
-
-
-def file_sha256(file: str | Path) -> str:
-    """Fingerprint of a file."""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-
-
-def load_plugin(file: Path, proxy: str, sha256: str | None) -> None:
-    """Load a submitted plug-in, unless its proxy is there already.
-
-    Raises:
-        ProtocolError: the file was edited since it was submitted.
-        PluginError, DuplicateNameError: it cannot be loaded.
-    """
-    if not file_sha256(file).startswith(file.name[:DIGITS]):
-        raise ProtocolError(
-            f"{file} was edited since it was submitted. Expected the file as it was then; put it back, or raise the "
-            f"version of {proxy} and submit it again."
-        )
-    if proxy not in REGISTRY or REGISTRY.get(proxy).content != sha256:
-        load_file(file)
 
 
 def _goals(home: Board, submission: Submission, truths: Sequence[str], data: Path | None) -> list[Benchmark]:

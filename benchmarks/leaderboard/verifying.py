@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 import zcbench
-from zcbench.benchmarks.leaderboard.adding import Submission, conformance, load_plugin, require_whole, results
+from zcbench.benchmarks.leaderboard.adding import conformance, require_whole, results
 from zcbench.benchmarks.leaderboard.board import Board, selected
 from zcbench.benchmarks.leaderboard.records import Benchmark, Entry
+from zcbench.benchmarks.leaderboard.submission import Submission, load_plugin
 from zcbench.benchmarks.scoring.conditions import prepare
 from zcbench.benchmarks.scoring.options import NO_TEACHER, Setup
 from zcbench.benchmarks.scoring.run import score_run
