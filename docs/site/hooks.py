@@ -40,6 +40,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return formulas.to_mathml(links.adapted(markdown, source, place, ROOT))
 
 
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Name the dialog of the search, which the theme leaves without a name."""
+    return output.replace(
+        'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
+    )
+
+
 def _generated() -> dict[str, str]:
     copied = {place: (ROOT / name).read_text("utf-8") for place, name in _SOURCES.items()}
     made = {"decisions/index.md": _decisions(), "reference/signals.md": interface.signals()}

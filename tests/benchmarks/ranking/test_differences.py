@@ -30,7 +30,9 @@ def ranking() -> Ranking:
         ],
         columns=["arch", "proxy", "version", "seed", "value", "status", "reason", "seconds"],
     )
-    sizes = pd.DataFrame({"arch": archs, "params": size, "macs": -size, "n_convs": extra.round(0), "depth": 1.0})
+    sizes = pd.DataFrame(
+        {"arch": archs, "params": size, "macs": -size, "n_convs": extra.round(0), "depth": 1.0, "width": 1.0}
+    )
     truth = pd.DataFrame({"arch": archs, "accuracy": accuracy})
     return rank(attempts, {"t": truth}, sizes)
 
