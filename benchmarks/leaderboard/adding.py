@@ -88,7 +88,12 @@ def _goals(home: Board, submission: Submission, truths: Sequence[str], data: Pat
             f"{home.path} has no benchmark of the protocol of these scores. Expected scores for one of "
             f"{', '.join(known) or 'none'}; score with the options of the benchmark, or name a truth to make one."
         )
-    return found
+    return [one for one in found if _covers(submission, one)] or found[:1]
+
+
+def _covers(submission: Submission, benchmark: Benchmark) -> bool:
+    """Whether some proxy was tried on every architecture."""
+    return {*benchmark.architectures()} <= {*map(str, submission.scores["arch"].unique())}
 
 
 def _fits(benchmark: Benchmark, submission: Submission) -> bool:
@@ -103,15 +108,15 @@ def _goal(known: Mapping[str, Benchmark], submission: Submission, truth: str, da
     if truth in known:
         known[truth].require(submission.protocol, submission.place)
         return known[truth]
-    if there := [one for one in known.values() if one.truth == truth and _fits(one, submission)]:
+    same = [one for one in known.values() if one.truth == truth and _fits(one, submission)]
+    if there := [one for one in same if _covers(submission, one)]:
         return there[0]
     table, protocol = look_up(truth, data), submission.protocol
-    home = submission.place.removeprefix(BUNDLED).rpartition("/")[2].partition(".")[0]
     archs = sorted({*table["arch"]}.intersection(submission.common("arch")), key=spaces.get(protocol.space).index)
     ranking = _ranking(submission, truth, archs, data)
     rows = _rows(ranking, truth)
     return Benchmark(
-        name=f"{home}/{truth.partition('/')[2].replace('/', '-')}",
+        name=_name(known, submission, truth),
         truth=truth,
         group=protocol.space.partition("(")[0],
         archs=WHOLE if _is_whole(archs, protocol.space) else archs,
@@ -120,6 +125,14 @@ def _goal(known: Mapping[str, Benchmark], submission: Submission, truth: str, da
         protocol=protocol.to_dict(),
         sizes={name: _statistics(row) for name, row in rows.items() if name in SIZES},
     )
+
+
+def _name(known: Mapping[str, Benchmark], submission: Submission, truth: str) -> str:
+    """Name of a new benchmark: of bundled scores, of the space, or where that is taken, of the file."""
+    group, rest = submission.protocol.space.partition("(")[0], truth.partition("/")[2].replace("/", "-")
+    own = submission.file.stem
+    first = own if submission.place.startswith(BUNDLED) else group
+    return next(name for home in (first, own, f"{own}-2") if (name := f"{home}/{rest}") not in known)
 
 
 def _is_whole(archs: list[str], space: str) -> bool:

@@ -110,7 +110,7 @@ class Entry(Record):
         kind: ``"proxy"`` or ``"ensemble"``.
         higher_is_better: direction of the raw score.
         source: its paper, as the proxy declares it; empty for one of a plug-in that does not say.
-        scores: packed file in the folder ``submissions``, or ``bundled:NAME``.
+        scores: packed file, relative to the folder of the board, or ``bundled:NAME``.
         scores_sha256: fingerprint of the scores.
         plugin: file in the folder ``submissions`` that defines the proxy; None for one of zcbench.
         plugin_sha256: fingerprint of the definition of the proxy, as the scores record it.

@@ -1,6 +1,7 @@
 """What is submitted to a leaderboard: packed scores, and the plug-in that defines their proxies."""
 
 import hashlib
+import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from zcbench.errors import ProtocolError
 from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY
 from zcbench.storage.files import is_folder
+from zcbench.storage.parquet import SUFFIX
 from zcbench.storage.run_folder import Json
 
 BUNDLED = "bundled:"
@@ -29,7 +31,7 @@ class Submission:
     """Scores that entries are made from.
 
     Attributes:
-        place: packed file in the folder of the board, or ``bundled:NAME``.
+        place: packed file, relative to the folder of the board, or ``bundled:NAME``.
         file: the packed file itself.
         plugin: plug-in file in the folder of the board.
     """
@@ -74,6 +76,8 @@ def submitted(home: Board, scores: str | Path, proxies: list[str] | None, plugin
     """The packed scores and the plug-in, in the folder of the board."""
     if str(scores) in bundled.names() and not is_folder(scores):
         return Submission(f"{BUNDLED}{scores}", bundled.path(str(scores)))
+    if place := _beside(home, Path(scores)):
+        return Submission(place, Path(scores), _copied(home, plugin))
     home.submissions.mkdir(parents=True, exist_ok=True)
     draft = home.submissions / "draft.parquet"
     try:
@@ -84,10 +88,18 @@ def submitted(home: Board, scores: str | Path, proxies: list[str] | None, plugin
     return Submission(f"{SUBMISSIONS}/{file.name}", file, _copied(home, plugin))
 
 
+def _beside(home: Board, file: Path) -> str | None:
+    """Path of a packed file that lies beside the board, relative to it: such a file is not copied."""
+    file, board = file.resolve(), home.path.resolve()
+    inside = file.suffix == SUFFIX and file.is_file() and file.is_relative_to(board.parent)
+    return Path(os.path.relpath(file, board)).as_posix() if inside else None
+
+
 def _copied(home: Board, plugin: str | Path | None) -> str | None:
     """The plug-in in the folder of the board, under a name that begins with its fingerprint."""
     if plugin is None:
         return None
+    home.submissions.mkdir(parents=True, exist_ok=True)
     copy = home.submissions / f"{file_sha256(plugin)[:DIGITS]}.{Path(plugin).name}"
     if not copy.exists():
         shutil.copyfile(plugin, copy)
