@@ -132,7 +132,7 @@ def _name(known: Mapping[str, Benchmark], submission: Submission, truth: str) ->
     group, rest = submission.protocol.space.partition("(")[0], truth.partition("/")[2].replace("/", "-")
     own = submission.file.stem
     first = own if submission.place.startswith(BUNDLED) else group
-    return next(name for home in (first, own, f"{own}-2") if (name := f"{home}/{rest}") not in known)
+    return next(name for home in (first, own, f"{own}-2") if (name := f"{home}.{rest}") not in known)
 
 
 def _is_whole(archs: list[str], space: str) -> bool:

@@ -58,7 +58,7 @@ class Benchmark(Record):
     """Architectures, accuracies and conditions that proxies are compared under.
 
     Attributes:
-        name: such as ``nasbench201-1000/cifar100``; also its place in the folder.
+        name: such as ``nasbench201-1000.cifar100``; also its place in the folder.
         truth: name of the accuracies, or the CSV file beside the benchmark.
         group: benchmarks of one group are averaged; the space without its options.
         archs: list of architectures, or `WHOLE`.

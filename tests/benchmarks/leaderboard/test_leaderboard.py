@@ -62,7 +62,7 @@ def stranger(tmp_path, archs, request):
 
 
 def edited(board: Path, proxy: str, **changes: object) -> None:
-    (file,) = board.glob(f"entries/*/*/{proxy}.json")
+    (file,) = board.glob(f"entries/*/{proxy}.json")
     content = json.loads(file.read_text())
     for name, value in changes.items():
         content[name] = content[name] | value if isinstance(value, dict) else value
