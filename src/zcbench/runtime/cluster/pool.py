@@ -4,7 +4,6 @@ import asyncio
 import math
 import queue
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -19,7 +18,7 @@ from distributed import Future, KilledWorker
 from zcbench.errors import ZcbenchError, told
 from zcbench.runtime.cluster.connecting import ClusterError, connected
 from zcbench.runtime.cluster.shipment import Shipment
-from zcbench.runtime.cluster.site import Report, work
+from zcbench.runtime.cluster.site import Carrier, Report, work
 from zcbench.runtime.cluster.versions import require_same, versions
 from zcbench.runtime.pool import DIED, Ending, Task
 
@@ -68,7 +67,8 @@ class ClusterPool(Generic[Task]):
         with ExitStack() as opened:
             self._client = opened.enter_context(connected(name))
             self._check_workers()
-            self._packed = self._shipped()
+            self._carrier = Carrier(self._shipment)
+            self._ship()
             self._stack = opened.pop_all()
         self._loop: asyncio.AbstractEventLoop = self._client.loop.asyncio_loop  # type: ignore[union-attr]
         self._look()
@@ -79,6 +79,7 @@ class ClusterPool(Generic[Task]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with suppress(Exception):  # the scheduler may be gone
             self._client.cancel([future for future, _ in self._sent.values()], force=True)
+            self._client.unregister_worker_plugin(self._carrier.name)
         self._sent.clear()
         with suppress(Exception):
             self._stack.close()
@@ -128,8 +129,8 @@ class ClusterPool(Generic[Task]):
 
     def _submit(self, batch: list[_Given[Task]]) -> None:
         plain = [(given.task, given.limit) for given in batch]
-        key = f"zcbench-{self._shipment.sha256[:8]}-{id(self):x}-{next(self._numbers)}"
-        future = self._client.submit(work, self._packed, self._shipment.sha256, key, plain, key=key, pure=False)
+        key = f"zcbench-{self._carrier.sha256[:8]}-{id(self):x}-{next(self._numbers)}"
+        future = self._client.submit(work, self._carrier.sha256, key, plain, key=key, pure=False)
         self._sent[key] = future, batch
         future.add_done_callback(self._ended.put)
 
@@ -185,6 +186,8 @@ class ClusterPool(Generic[Task]):
             if report.seconds is not None:
                 each = report.seconds / len(batch)
                 self._each = each if math.isinf(self._each) else 0.8 * self._each + 0.2 * each
+            if not report.endings:  # a worker that came when the scheduler was started anew
+                self._waiting.extendleft(batch)
             yield from report.endings
 
     def _lost(self, error: KilledWorker, batch: Sequence[_Given[Task]]) -> Iterator[Ending[Task]]:
@@ -220,7 +223,7 @@ class ClusterPool(Generic[Task]):
             self.workers = sum(self._client.nthreads().values())
         lost = [key for key, (future, _) in self._sent.items() if future.status in ("lost", "cancelled")]
         if lost:
-            self._packed = self._shipped()
+            self._ship()
         for key in lost:
             self._submit(self._sent.pop(key)[1])
 
@@ -231,11 +234,12 @@ class ClusterPool(Generic[Task]):
                 raise self._broken(found)
             require_same(self._shipment.versions, found, f"The worker {address}")
 
-    def _shipped(self) -> Future[bytes]:
-        """The shipment on the cluster: each worker fetches it once, from the machine or another worker."""
-        key = f"zcbench-{self._shipment.sha256}"
-        with warnings.catch_warnings(action="ignore"):  # of its size
-            return self._client.submit(bytes, self._shipment.packed, key=key)
+    def _ship(self) -> None:
+        """Send the job to all workers; the scheduler has it for those that come later.
+
+        It is no argument of the tasks: Dask would prefer the workers that have it already.
+        """
+        self._client.register_plugin(self._carrier, name=self._carrier.name)
 
 
 async def _awaited(value: Any) -> Any:
