@@ -23,6 +23,7 @@ from zcbench.runtime.cluster.versions import require_same, versions
 from zcbench.runtime.pool import DIED, Ending, Task
 
 _BATCH = 2.0  # seconds of work that are sent at a time
+_RATE = 100  # batches that all workers together end in a second: a scheduler goes through some hundred
 _LARGEST = 256  # tasks of a batch
 _AHEAD = 10  # batches for each worker that the scheduler holds, by which an adaptive cluster sees that it may grow
 _ALWAYS = 16  # batches that it holds where there are few workers, or none yet
@@ -98,7 +99,8 @@ class ClusterPool(Generic[Task]):
     @property
     def _size(self) -> int:
         """Tasks of a batch; one while it is not known how long they take."""
-        return max(1, min(_LARGEST, round(_BATCH / self._each))) if self._each > 0 else _LARGEST
+        seconds = max(_BATCH, self.workers / _RATE)
+        return max(1, min(_LARGEST, round(seconds / self._each))) if self._each > 0 else _LARGEST
 
     def give(self, task: Task, limit: float | None = None) -> None:
         """Have ``task`` done; ended after ``limit`` seconds of work."""
