@@ -188,7 +188,9 @@ class ClusterPool(Generic[Task]):
             if report.seconds is not None:
                 each = report.seconds / len(batch)
                 self._each = each if math.isinf(self._each) else 0.8 * self._each + 0.2 * each
-            if not report.endings:  # a worker that came when the scheduler was started anew
+            if not report.endings:  # a scheduler that was started anew has not got the job
+                if time.monotonic() - self._shipped > _PATIENCE:
+                    self._ship()
                 self._waiting.extendleft(batch)
             yield from report.endings
 
@@ -224,8 +226,6 @@ class ClusterPool(Generic[Task]):
         with suppress(OSError, asyncio.TimeoutError):
             self.workers = sum(self._client.nthreads().values())
         lost = [key for key, (future, _) in self._sent.items() if future.status in ("lost", "cancelled")]
-        if lost:
-            self._ship()
         for key in lost:
             self._submit(self._sent.pop(key)[1])
 
@@ -242,6 +242,7 @@ class ClusterPool(Generic[Task]):
         It is no argument of the tasks: Dask would prefer the workers that have it already.
         """
         self._client.register_plugin(self._carrier, name=self._carrier.name)
+        self._shipped = time.monotonic()
 
 
 async def _awaited(value: Any) -> Any:
