@@ -18,7 +18,7 @@ from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import LAST, Recipe
 from zcbench.distill.training.teaching import Teacher
-from zcbench.errors import ZcbenchError
+from zcbench.errors import ProtocolError, ZcbenchError
 from zcbench.plugins import load_file
 from zcbench.proxies.scoring.evaluation import status_of
 from zcbench.runtime.devices import own_device
@@ -123,6 +123,11 @@ class TruthMaker:
         """Train the teacher, going on from its checkpoint if there is one, and keep its weights."""
         job, file = self._job, self._job.teacher_file
         assert job.teacher_recipe is not None
+        if not job.folder.is_dir():
+            raise ProtocolError(
+                f"The folder {job.folder} of the truth is not on this machine, which keeps the teacher there. Expected "
+                f"one that all workers see; name a folder on a shared file system, or give --teacher-checkpoint."
+            )
         network = self._build_teacher()
         result = train(
             network, None, self._data, job.teacher_recipe, device=self._device, checkpoint=file.with_suffix(".training")

@@ -27,6 +27,7 @@ from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
 from zcbench.benchmarks.training.packing import pack
 from zcbench.benchmarks.training.protocol import TruthProtocol, sample_in
 from zcbench.benchmarks.training.tables import counted, make_tables
+from zcbench.benchmarks.training.workers import TruthJob, TruthMaker
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.packed import trainings as packed
 from zcbench.cli import app
@@ -453,3 +454,18 @@ def test_samples_out_of_range(n: int) -> None:
     """Bad input."""
     with pytest.raises(ProtocolError, match="Expected 1 to 15,625"):
         stratified(spaces.get("nasbench201"), n)
+
+
+@pytest.mark.long
+def test_a_cluster_trains_the_same(built: TruthResult, tmp_path: Path) -> None:
+    """Oracle: the trainings in this process: every accuracy and loss of both settings, and of the teacher."""
+    pytest.importorskip("distributed")
+    pd.testing.assert_frame_equal(rows(build(tmp_path / "cluster", cluster="local:2")), rows(built), check_exact=True)
+
+
+def test_a_folder_that_a_worker_does_not_see(tmp_path: Path) -> None:
+    """By construction: the folder of a job is not there; the message says what to do."""
+    job = TruthJob(SPACE, make_data(), RECIPE, teacher=TEACHER, teacher_recipe=RECIPE, folder=tmp_path / "elsewhere")
+    with pytest.raises(ProtocolError, match=r"is not on this machine.*shared file system"):
+        TruthMaker(job)(Key(TEACHER.arch, "teacher", TEACHER.seed))
+    assert not (tmp_path / "elsewhere").exists()

@@ -97,6 +97,16 @@ def test_a_stop_ends_what_runs(address: str, tmp_path: Path) -> None:
     assert work(address, "1 + 1")["1 + 1"].result == 2
 
 
+def test_a_job_that_the_cluster_forgot_is_sent_again(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By construction: no worker has the job any more, as after a scheduler's new start; tasks have values."""
+    monkeypatch.setattr(pool, "_PATIENCE", 0.5)
+    with Crew(eval, EVALUATE, Cluster(address), Stop()) as crew, Client(address) as client:
+        assert next(crew.work(deque(["1 + 1"]))).result == 2
+        client.unregister_worker_plugin(crew._pool._carrier.name)
+        time.sleep(0.6)
+        assert sorted(ending.result for ending in crew.work(deque(map(str, range(40))))) == list(range(40))
+
+
 def test_batches_follow_the_time_of_tasks(address: str) -> None:
     """By construction: tasks of a hundredth of a second are sent in batches, and the last ones to all workers."""
     sizes = []

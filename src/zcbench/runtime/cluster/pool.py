@@ -4,7 +4,6 @@ import asyncio
 import math
 import queue
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -19,11 +18,12 @@ from distributed import Future, KilledWorker
 from zcbench.errors import ZcbenchError, told
 from zcbench.runtime.cluster.connecting import ClusterError, connected
 from zcbench.runtime.cluster.shipment import Shipment
-from zcbench.runtime.cluster.site import Report, work
+from zcbench.runtime.cluster.site import Carrier, Report, work
 from zcbench.runtime.cluster.versions import require_same, versions
 from zcbench.runtime.pool import DIED, Ending, Task
 
 _BATCH = 2.0  # seconds of work that are sent at a time
+_RATE = 100  # batches that all workers together end in a second: a scheduler goes through some hundred
 _LARGEST = 256  # tasks of a batch
 _AHEAD = 10  # batches for each worker that the scheduler holds, by which an adaptive cluster sees that it may grow
 _ALWAYS = 16  # batches that it holds where there are few workers, or none yet
@@ -68,7 +68,8 @@ class ClusterPool(Generic[Task]):
         with ExitStack() as opened:
             self._client = opened.enter_context(connected(name))
             self._check_workers()
-            self._packed = self._shipped()
+            self._carrier = Carrier(self._shipment)
+            self._ship()
             self._stack = opened.pop_all()
         self._loop: asyncio.AbstractEventLoop = self._client.loop.asyncio_loop  # type: ignore[union-attr]
         self._look()
@@ -79,6 +80,7 @@ class ClusterPool(Generic[Task]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with suppress(Exception):  # the scheduler may be gone
             self._client.cancel([future for future, _ in self._sent.values()], force=True)
+            self._client.unregister_worker_plugin(self._carrier.name)
         self._sent.clear()
         with suppress(Exception):
             self._stack.close()
@@ -97,7 +99,8 @@ class ClusterPool(Generic[Task]):
     @property
     def _size(self) -> int:
         """Tasks of a batch; one while it is not known how long they take."""
-        return max(1, min(_LARGEST, round(_BATCH / self._each))) if self._each > 0 else _LARGEST
+        seconds = max(_BATCH, self.workers / _RATE)
+        return max(1, min(_LARGEST, round(seconds / self._each))) if self._each > 0 else _LARGEST
 
     def give(self, task: Task, limit: float | None = None) -> None:
         """Have ``task`` done; ended after ``limit`` seconds of work."""
@@ -128,8 +131,8 @@ class ClusterPool(Generic[Task]):
 
     def _submit(self, batch: list[_Given[Task]]) -> None:
         plain = [(given.task, given.limit) for given in batch]
-        key = f"zcbench-{self._shipment.sha256[:8]}-{id(self):x}-{next(self._numbers)}"
-        future = self._client.submit(work, self._packed, self._shipment.sha256, key, plain, key=key, pure=False)
+        key = f"zcbench-{self._carrier.sha256[:8]}-{id(self):x}-{next(self._numbers)}"
+        future = self._client.submit(work, self._carrier.sha256, key, plain, key=key, pure=False)
         self._sent[key] = future, batch
         future.add_done_callback(self._ended.put)
 
@@ -185,6 +188,10 @@ class ClusterPool(Generic[Task]):
             if report.seconds is not None:
                 each = report.seconds / len(batch)
                 self._each = each if math.isinf(self._each) else 0.8 * self._each + 0.2 * each
+            if not report.endings:  # a scheduler that was started anew has not got the job
+                if time.monotonic() - self._shipped > _PATIENCE:
+                    self._ship()
+                self._waiting.extendleft(batch)
             yield from report.endings
 
     def _lost(self, error: KilledWorker, batch: Sequence[_Given[Task]]) -> Iterator[Ending[Task]]:
@@ -219,8 +226,6 @@ class ClusterPool(Generic[Task]):
         with suppress(OSError, asyncio.TimeoutError):
             self.workers = sum(self._client.nthreads().values())
         lost = [key for key, (future, _) in self._sent.items() if future.status in ("lost", "cancelled")]
-        if lost:
-            self._packed = self._shipped()
         for key in lost:
             self._submit(self._sent.pop(key)[1])
 
@@ -231,11 +236,13 @@ class ClusterPool(Generic[Task]):
                 raise self._broken(found)
             require_same(self._shipment.versions, found, f"The worker {address}")
 
-    def _shipped(self) -> Future[bytes]:
-        """The shipment on the cluster: each worker fetches it once, from the machine or another worker."""
-        key = f"zcbench-{self._shipment.sha256}"
-        with warnings.catch_warnings(action="ignore"):  # of its size
-            return self._client.submit(bytes, self._shipment.packed, key=key)
+    def _ship(self) -> None:
+        """Send the job to all workers; the scheduler has it for those that come later.
+
+        It is no argument of the tasks: Dask would prefer the workers that have it already.
+        """
+        self._client.register_plugin(self._carrier, name=self._carrier.name)
+        self._shipped = time.monotonic()
 
 
 async def _awaited(value: Any) -> Any:
