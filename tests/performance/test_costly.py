@@ -3,8 +3,8 @@
     make benchmark
 
 One thread, a NAS-Bench-201 network at C=16, N=5, batch 64 x 3 x 32 x 32. The plain pass is contiguous, the proxies run
-in the memory layout ``auto`` of a scoring run. The floor of a proxy is the time of the convolutions that its passes need
-in that layout. The asserted figures are ratios of processor time.
+in the memory layout ``auto`` of a scoring run. The floor of a proxy is the time of the convolutions that its passes
+need, in that layout. The asserted figures are ratios of processor time.
 """
 
 from collections.abc import Callable
