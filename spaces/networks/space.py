@@ -82,7 +82,9 @@ class KnownNetworks(Space):
         self.parse(arch)
         return self.sample(rng)
 
-    def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> "pd.DataFrame":
+    def costs(
+        self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)
+    ) -> "pd.DataFrame":
         """Sizes as they were measured on the networks; the number of classes is that of the networks."""
         import pandas as pd
 
