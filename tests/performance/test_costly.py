@@ -27,7 +27,7 @@ ARCHS = {
     "mixed": "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|",
 }
 LAYOUT = getattr(torch, faster_layout(3, "cpu"))
-ROUNDS = 3
+ROUNDS = 2
 MOST = 1.5  # times the bare passes, or the goal where that is more
 
 
@@ -66,6 +66,7 @@ def test_costly_proxies(name, benchmark):
     works: dict[str, Callable[[], object]] = {
         proxy: partial(evaluate, network, laid, chosen) for proxy, chosen in sets.items()
     }
+    works |= {f"bare {proxy}": partial(bare, network, laid, proxy, work) for proxy, work in PASSES.items()}
     works |= {
         f"convolutions of {proxy}": partial(convolve, convolutions(network, work), work)
         for proxy, work in PASSES.items()
