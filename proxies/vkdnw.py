@@ -18,7 +18,14 @@ from zcbench.proxies.signals.signals import Signals
 SMOOTHING = 0.05  # part of the uniform distribution in the class probabilities, as in the released code
 
 
-@proxy("vkdnw", reads="logit_jacobians", higher_is_better=True, uses_labels=False, source="arXiv:2502.04975, eq. 11")
+@proxy(
+    "vkdnw",
+    reads="logit_jacobians",
+    higher_is_better=True,
+    uses_labels=False,
+    version=2,
+    source="arXiv:2502.04975, eq. 11",
+)
 def vkdnw(signals: Signals) -> float:
     r"""Entropy of the deciles of the eigenvalues of the empirical Fisher information matrix.
 
@@ -62,6 +69,7 @@ def vkdnw(signals: Signals) -> float:
     reads="logit_jacobians",
     higher_is_better=True,
     uses_labels=False,
+    version=2,
     source="arXiv:2502.04975, released code",
 )
 def vkdnw_released(signals: Signals) -> float:
@@ -100,6 +108,7 @@ def vkdnw_released(signals: Signals) -> float:
     reads=("logit_jacobians", "parameters"),
     higher_is_better=True,
     uses_labels=False,
+    version=2,
     source="arXiv:2502.04975, eq. 12",
 )
 def vkdnw_single(signals: Signals) -> float:

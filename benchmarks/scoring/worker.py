@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zcbench import proxies
 from zcbench.benchmarks.scoring.conditions import Conditions
-from zcbench.benchmarks.scoring.store import Row
+from zcbench.benchmarks.scoring.rows import Row
 from zcbench.errors import ProtocolError, ZcbenchError, told
 from zcbench.plugins import load_file
 from zcbench.proxies import NetworkCosts, Proxy, Score

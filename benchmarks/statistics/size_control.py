@@ -120,8 +120,8 @@ def information_gain(score: Array, accuracy: Array, size: Array) -> float:
         In bits; about 0 for a score without further information, and possibly a little below; higher is better.
 
     Source: arXiv:2210.03230 (NAS-Bench-Suite-Zero), conditional entropy. Our deviation: from that plug-in difference
-    we subtract its expected value when the scores are shuffled within each size bin
-    (`expected_mutual_information`), because the plug-in estimate is biased upwards in sparse tables.
+    we subtract its expected value when the scores are shuffled within each size bin (`expected_mutual_information`),
+    because the plug-in estimate is biased upwards in sparse tables.
     """
     if constant(score, accuracy):
         return NAN

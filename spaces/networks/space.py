@@ -2,11 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -21,6 +20,9 @@ from zcbench.spaces.networks.reading import read_networks
 from zcbench.spaces.networks.sources import Given, is_drawn, made
 from zcbench.spaces.options import ImageShape
 from zcbench.spaces.registry import NETWORKS
+
+if TYPE_CHECKING:  # pandas is imported by the methods that need it: a worker is started without
+    import pandas as pd
 
 
 class KnownNetworks(Space):
@@ -80,8 +82,12 @@ class KnownNetworks(Space):
         self.parse(arch)
         return self.sample(rng)
 
-    def costs(self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)) -> pd.DataFrame:
+    def costs(
+        self, archs: Iterable[str], num_classes: int = 10, image_shape: ImageShape = (3, 32, 32)
+    ) -> "pd.DataFrame":
         """Sizes as they were measured on the networks; the number of classes is that of the networks."""
+        import pandas as pd
+
         names = list(archs)
         rows = [self.card(name, image_shape).cost for name in names]
         return pd.DataFrame(rows, columns=list(Cost._fields)).assign(arch=names)[["arch", *Cost._fields]]
