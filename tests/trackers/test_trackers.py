@@ -14,7 +14,10 @@ from zcbench.benchmarks.training.student import StudentFiles, Teaching, train_st
 from zcbench.distill import Recipe
 from zcbench.errors import UnknownNameError
 from zcbench.search import Candidates, RandomSearch, Settings, Telling, run_search
+from zcbench.streams import numpy_stream
 from zcbench.trackers import TRACKERS, TrackedRun, TrackerError, TrackerWarning, recorded
+
+from ..command import zcbench_command
 
 SPACE = "nasbench201(channels=2,cells=1)"
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
@@ -75,7 +78,7 @@ def lines(folder: Path) -> list[dict]:
 
 def bench(folder: Path, tracker: object, **options) -> zcbench.BenchResult:
     space = zcbench.spaces.get(SPACE)
-    archs = [space.at(number) for number in range(2000, 14000, 1500)]
+    archs = space.sample(numpy_stream("trackers"), 8, subset="unique")
     truth = {"mine": {arch: 50 + space.macs(arch) / 1e6 for arch in archs}}
     frames = {name: zcbench.benchmarks.truths.own.own_accuracies(known, archs) for name, known in truth.items()}
     return zcbench.bench(
@@ -107,7 +110,7 @@ def test_a_ranking(tmp_path: Path) -> None:
     assert again.rows == fake.rows and again.run.name == "report/run"
 
 
-def test_a_search(tmp_path: Path, plugin: Path, zcbench_command) -> None:
+def test_a_search(tmp_path: Path, plugin: Path) -> None:
     """Invariance: one step for each evaluation, with its numbers; the command with a plug-in sends the same."""
     fake, settings = Fake(), Settings(RandomSearch(), evaluations=6)
     outcome = run_search("macs", tmp_path / "call", Candidates(SPACE), settings, tracker=fake, telling=Telling())
@@ -124,7 +127,7 @@ def test_a_search(tmp_path: Path, plugin: Path, zcbench_command) -> None:
     assert [(row["values"], row["step"]) for row in rows] == fake.rows and last == {"files": ["search.json"]}
 
 
-def test_a_training(tmp_path: Path, plugin: Path, zcbench_command) -> None:
+def test_a_training(tmp_path: Path, plugin: Path) -> None:
     """Invariance: the rows of the log at their steps, those of the teacher under its name, and the final figures."""
     fake = Fake()
     images = datasets.load("digits(images=64)"), datasets.load("digits(test_images=32)", split="test")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from zcbench.errors import ZcbenchError
-from zcbench.registry import Registry, defined_at, import_package, is_own
+from zcbench.registry import Registry, import_package, is_own
 
 
 class TrackerError(ZcbenchError):
@@ -65,7 +65,7 @@ def tracker(name: str) -> Callable[[T], T]:
     """
 
     def register(make: T) -> T:
-        TRACKERS.add(name, make, defined_at(make), own=is_own(make))
+        TRACKERS.add(name, make, f"{make.__module__}.{make.__qualname__}", own=is_own(make))
         return make
 
     return register
