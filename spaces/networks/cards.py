@@ -87,7 +87,11 @@ def inspected(name: str, source: Source, example: Example) -> NetworkCard:
         _check_again(name, network, sha256, made(name, source, 0))
     cost, output = _measured(name, network, example)
     if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != 1 or not output.is_floating_point():
-        given = f"{output.dtype} {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        given = (
+            f"a tensor {tuple(output.shape)} of {output.dtype}"
+            if isinstance(output, Tensor)
+            else f"a {type(output).__name__}"
+        )
         raise SpaceError(
             f"The network {name!r} returns {given} for one input. Expected a floating tensor whose first axis is the "
             f"batch."

@@ -65,9 +65,9 @@ class Fake:
             raise OSError(f"no server for {method}")
 
 
-@pytest.fixture
-def plugin(tmp_path: Path) -> Path:
-    file = tmp_path / "lines.py"
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("plugin") / "lines.py"
     file.write_text(PLUGIN)
     return file
 
@@ -162,16 +162,19 @@ def test_failures_cost_no_result(tmp_path: Path) -> None:
         bench(tmp_path / "start", Fake("start"))
     assert not (tmp_path / "start" / "scores.sqlite").exists()
     for method in ("metrics", "end"):
-        with pytest.warns(TrackerWarning, match=f"no server for {method}.*Nothing more is sent"):
-            assert bench(tmp_path / "later", Fake(method)).page.is_file()
+        with pytest.warns(TrackerWarning, match=f"no server for {method}.*Nothing more is sent") as warned:
+            with recorded(Fake(method), "bench", tmp_path, {}) as recording:
+                recording.metrics({"tau": 1})
+                recording.metrics({"tau": 2})
+        assert len(warned) == 1
 
 
-def test_failed_work_leaves_no_files() -> None:
+def test_failed_work_leaves_no_files(tmp_path: Path) -> None:
     """By construction: the run is ended without files, and the error goes on."""
     fake = Fake()
 
     def fail() -> None:
-        with recorded(fake, "bench", Path("runs/x"), {}) as recording:
+        with recorded(fake, "bench", tmp_path, {}) as recording:
             recording.files = [Path(__file__)]
             raise ZeroDivisionError
 
@@ -180,10 +183,10 @@ def test_failed_work_leaves_no_files() -> None:
     assert fake.files == []
 
 
-def test_numbers_that_are_none() -> None:
+def test_numbers_that_are_none(tmp_path: Path) -> None:
     """By construction: what is missing, infinite, a text or a truth value is not sent."""
     fake = Fake()
-    with recorded(fake, "bench", Path("runs/x"), {"a": {"b": [1, 2]}, "none": None, "empty": []}) as recording:
+    with recorded(fake, "bench", tmp_path, {"a": {"b": [1, 2]}, "none": None, "empty": []}) as recording:
         recording.metrics({"a": None, "b": math.nan, "c": math.inf, "d": "text", "e": True, "f": 2}, 3)
         recording.metrics({"a": None})
     assert fake.rows == [({"f": 2.0}, 3)] and fake.run.parameters == {"a.b": "1, 2"}

@@ -24,7 +24,7 @@ class Recording:
         self.files: Sequence[Path] = ()
 
     def start(self, run: TrackedRun) -> None:
-        """Begin.
+        """Make the folder of the run, and begin.
 
         Raises:
             TrackerError: the tracker fails.
@@ -32,6 +32,7 @@ class Recording:
         if self._tracker is None:
             return
         try:
+            run.folder.mkdir(parents=True, exist_ok=True)
             self._tracker.start(run)
         except Exception as error:
             raise TrackerError(

@@ -19,7 +19,6 @@ class WeightsAndBiases:
 
     def start(self, run: TrackedRun) -> None:
         """Open a run; its account and mode are those of the environment of wandb."""
-        run.folder.mkdir(parents=True, exist_ok=True)
         self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", "zcbench"),
             name=run.name,
