@@ -76,6 +76,12 @@ def lines(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "tracked.jsonl").read_text().splitlines()]
 
 
+def send_two(tracker: object, folder: Path) -> None:
+    with recorded(tracker, "bench", folder, {}) as recording:
+        recording.metrics({"tau": 1})
+        recording.metrics({"tau": 2})
+
+
 def bench(folder: Path, tracker: object, **options) -> zcbench.BenchResult:
     space = zcbench.spaces.get(SPACE)
     archs = space.sample(numpy_stream("trackers"), 8, subset="unique")
@@ -163,9 +169,7 @@ def test_failures_cost_no_result(tmp_path: Path) -> None:
     assert not (tmp_path / "start" / "scores.sqlite").exists()
     for method in ("metrics", "end"):
         with pytest.warns(TrackerWarning, match=f"no server for {method}.*Nothing more is sent") as warned:
-            with recorded(Fake(method), "bench", tmp_path, {}) as recording:
-                recording.metrics({"tau": 1})
-                recording.metrics({"tau": 2})
+            send_two(Fake(method), tmp_path)
         assert len(warned) == 1
 
 
