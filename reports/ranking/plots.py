@@ -94,7 +94,7 @@ def _drawn(draw: Callable[[Axes], None], ax: Axes | None, size: tuple[float, flo
     """The axes, drawn on in the style of the reports."""
     # The first use of pyplot loads its backend. That of a notebook switches on that figures are shown, which the style
     # would take back at its end.
-    pyplot.draw_if_interactive()
+    pyplot.draw_if_interactive()  # type: ignore[no-untyped-call]
     return _styled(draw, ax, size)
 
 
