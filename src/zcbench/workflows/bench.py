@@ -117,9 +117,7 @@ def bench(
         only = asked.archs  # another request may have scored networks that are not here
     with recorded(tracker, "bench", folder, asked.kept(options, ensembles=ensembles)) as recording:
         run = asked.score(folder, execution, options=options, ensembles=ensembles)
-        ranking = rank_run(
-            folder, asked.known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options
-        )
+        ranking = rank_run(folder, asked.known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options)
         ranking.save(run.out / "ranking")
         page = None if report is None else write(ranking, run.out, report, recording)
     return BenchResult(run, ranking, page)
