@@ -30,6 +30,7 @@ ABOUT = {
     "hooks": "records what a network computes",
     "datasets": "labelled images and batches",
     "runtime": "worker processes, progress, threads",
+    "trackers": "TensorBoard, W&B, MLflow",
     CORE: "what every package uses",
 }
 _WIDE, _HIGH, _GAP, _EDGE = 720, 46, 24, 10

@@ -30,7 +30,7 @@ from zcbench.search.evaluation import Evaluation, Values
 from zcbench.search.judging import SearchTruth, judge
 from zcbench.search.latency import LatencyTable, Timing
 from zcbench.search.objective import Objective
-from zcbench.search.running import Truths, run_search
+from zcbench.search.running import Telling, Truths, run_search
 from zcbench.search.scores import Scoring, stored
 from zcbench.search.study import Comparison, compare, repeated
 from zcbench.search.trained import TrainingRecords
@@ -60,6 +60,7 @@ __all__ = [
     "SearchResult",
     "SearchTruth",
     "Settings",
+    "Telling",
     "Timing",
     "TrainingRecords",
     "Truths",

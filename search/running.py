@@ -10,7 +10,7 @@ from zcbench.search.algorithms.random_search import RandomSearch
 from zcbench.search.architectures import Architectures
 from zcbench.search.candidates import Candidates
 from zcbench.search.conduct import SearchResult, Settings
-from zcbench.search.document import Outcome, Request, check_free, write
+from zcbench.search.document import FILE, Outcome, Request, check_free, write
 from zcbench.search.evaluation import Evaluation, Values
 from zcbench.search.latency import Device, costs_of
 from zcbench.search.objective import Objective
@@ -19,6 +19,7 @@ from zcbench.search.study import Progress, at_random, check_known, compare, disc
 from zcbench.search.trained import TrainingRecords, training_records
 from zcbench.spaces import KnownNetworks
 from zcbench.specification import split_list
+from zcbench.trackers import Recording, Tracker, recorded
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,19 @@ class Truths:
         return bool(self.names) and wanted and not isinstance(settings.algorithm, RandomSearch)
 
 
+@dataclass(frozen=True)
+class Telling:
+    """What a search says while it runs, and what is said of it.
+
+    Attributes:
+        progress: called with what is under way, evaluations done, and evaluations asked for.
+        remarks: what a reader of the result must know.
+    """
+
+    progress: Progress | None = None
+    remarks: Sequence[str] = ()
+
+
 def run_search(
     objective: Objective | str,
     out: str | os.PathLike[str],
@@ -48,9 +62,9 @@ def run_search(
     scores: Scoring | str | os.PathLike[str] | None = None,
     truths: Truths | None = None,
     seeds: Sequence[int] = (0,),
-    remarks: Sequence[str] = (),
     data_dir: str | Path | None = None,
-    progress: Progress | None = None,
+    telling: Telling | None = None,
+    tracker: Tracker | str | None = None,
 ) -> Outcome:
     """Search for an architecture without training, within a budget, and write ``search.json``.
 
@@ -64,20 +78,21 @@ def run_search(
         scores: how scores are made, or where they are looked up: a run, a packed file, or the name of a bundled table.
         truths: accuracies that the result is compared with.
         seeds: one search each.
-        remarks: what a reader of the result must know.
         data_dir: folder with images and accuracies.
-        progress: called with what is under way, evaluations done, and evaluations asked for.
+        telling: progress and remarks.
+        tracker: where the result is sent too: a name of `zcbench.trackers.TRACKERS`, or an object.
 
     Raises:
         SearchError: the request cannot be carried out, or the folder holds another search.
         UnknownNameError: a name that nobody knows; the message has the nearest ones.
         DataError: images or accuracies are missing.
+        TrackerError: the tracker is not installed, or cannot start.
 
     Example:
         >>> run_search("macs", "runs/macs", Candidates(limits={"params": 1e6})).arch  # doctest: +SKIP
     """
     goal = Objective.read(split_list(objective)) if isinstance(objective, str) else objective
-    candidates, truths = candidates or Candidates(), truths or Truths()
+    candidates, truths, telling = candidates or Candidates(), truths or Truths(), telling or Telling()
     settings = settings or Settings.of(algorithm=candidates.usual_algorithm)
     how, folder, random = Scoring() if scores is None else scores, Path(out), list[SearchResult]()
     own = isinstance(candidates.found(), KnownNetworks)
@@ -86,16 +101,30 @@ def run_search(
         evaluation = Evaluation(Values(goal.members, candidates.minimise), domain.costs, source.attempts)
         request = Request(domain, evaluation, goal, settings, seeds, source.about)
         check_free(folder, request)
-        if source.archs is not None and (every := domain.everything()):
-            evaluation(every)  # what is looked up is looked up at once
-        found = repeated(domain, evaluation, goal, settings, seeds, progress)
-        if truths.wants_random(settings, free=source.archs is not None or not scored(goal)):
-            random = repeated(domain, evaluation, goal, at_random(settings), seeds, progress)
-    comparisons = compare(found, trained, domain, candidates.minimise, random, goal.chosen_by)
-    said = (*remarks, *_remarks(settings, candidates), *disconnected(found, domain))
-    outcome = Outcome(request, tuple(found), tuple(comparisons), said)
-    write(folder, outcome)
+        with recorded(tracker, "search", folder, request.to_json()) as recording:
+            if source.archs is not None and (every := domain.everything()):
+                evaluation(every)  # what is looked up is looked up at once
+            found = repeated(domain, evaluation, goal, settings, seeds, telling.progress)
+            if truths.wants_random(settings, free=source.archs is not None or not scored(goal)):
+                random = repeated(domain, evaluation, goal, at_random(settings), seeds, telling.progress)
+            comparisons = compare(found, trained, domain, candidates.minimise, random, goal.chosen_by)
+            said = (*telling.remarks, *_remarks(settings, candidates), *disconnected(found, domain))
+            outcome = Outcome(request, tuple(found), tuple(comparisons), said)
+            write(folder, outcome)
+            _send(recording, outcome, folder)
     return outcome
+
+
+def _send(recording: Recording, outcome: Outcome, folder: Path) -> None:
+    """Each evaluation of the first seed, the selected architecture and its accuracies, and ``search.json``."""
+    for number, row in enumerate(outcome.history, 1):
+        scores = {f"score/{name}": value for name, value in row.scores.items()}
+        costs = {f"cost/{name}": value for name, value in row.costs.items()}
+        recording.metrics({"value": row.value, **scores, **costs}, number)
+    best, known = outcome.best, outcome.comparisons
+    recording.metrics({"best/value": best.value} | {f"best/{name}": value for name, value in best.costs.items()})
+    recording.metrics({f"accuracy/{one.truth}": one.judgement.accuracy.mean for one in known})
+    recording.files = [folder / FILE]
 
 
 @contextmanager

@@ -152,7 +152,8 @@ def fitted(batch: Batch, outputs: Mapping[str, tuple[int, ...]], loss: Loss) -> 
     for name, shape in outputs.items():
         found.setdefault(shape[:1], name)
     if len(found) > 1:
-        told = " and ".join(f"{name!r} has {', '.join(map(str, shape))}" for shape, name in list(found.items())[:2])
+        pairs = [(name, *(shape or (1,))) for shape, name in found.items()]
+        told = " and ".join(f"{name!r} has {number}" for name, number in pairs[:2])
         raise SpaceError(
             f"The networks have different numbers of classes: {told}. Expected one number; rank those of one task "
             f"together."

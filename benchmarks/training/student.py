@@ -20,6 +20,7 @@ from zcbench.distill.training.recipe import Recipe
 from zcbench.runtime.devices import own_device
 from zcbench.runtime.stop import Stop
 from zcbench.storage.run_folder import RunFolder, plain
+from zcbench.trackers import Recording, recorded
 
 __all__ = ["Student", "StudentFiles", "StudentResult", "Teaching", "read_student", "train_student"]
 
@@ -86,6 +87,7 @@ def train_student(
         CheckpointError: ``out`` holds another training.
         TeacherError: a teacher cannot be built, or its checkpoint does not fit.
         TrainingStopped: Ctrl-C or SIGTERM; the checkpoint is kept.
+        TrackerError: the tracker is not installed, or cannot start.
         ZcbenchError: as `zcbench.distill.train`.
 
     Example:
@@ -111,14 +113,15 @@ def train_student(
         baseline=baseline,
     )
     folder = RunFolder(job.folder, "a distillation")
-    with folder.locked(), Stop() as stop:
-        training = StudentTraining(job, console or Console(quiet=True), lambda: stop.asked)
+    with folder.locked(), Stop() as stop, recorded(job.files.tracker, "distill", job.folder, _asked(job)) as recording:
+        training = StudentTraining(job, console or Console(quiet=True), lambda: stop.asked, recording)
         result = training.run()
         _export(job, result.network)
         alone = training.alone() if baseline else None
         about = {**_record(job, training), **job.files.notes, **_figures(result)}
         about |= {} if alone is None else {"baseline": _figures(alone)}
         folder.write_json("result.json", plain(about))
+        _send(recording, job, result, alone)
     known = {"self": training.accuracies[:1], "teacher": [] if job.teaching.teachers else [result.accuracy]}
     figures = [alone.accuracy] if alone else known.get(job.teaching.scenario, [])
     return StudentResult(
@@ -137,6 +140,30 @@ def _export(job: StudentJob, network: nn.Module) -> None:
         save_weights(network, job.folder / "student.pt")
     if "pt2" in job.files.exports:
         save_program(network, job.data.image_shape, job.folder / "student.pt2")
+
+
+def _asked(job: StudentJob) -> dict[str, object]:
+    """What was asked for, as a tracker has it."""
+    teaching = job.teaching
+    return {
+        "student": job.student.to_dict(),
+        "init": job.init,
+        "scenario": teaching.scenario,
+        "teachers": list(teaching.teachers),
+        "losses": [loss.name for loss in teaching.distillers] if teaching.taught else [],
+        "weights": teaching.weights,
+        "recipe": job.used(job.recipe),
+        "environment": environment(job.device),
+        **job.files.notes,
+    }
+
+
+def _send(recording: Recording, job: StudentJob, result: TrainingResult, alone: TrainingResult | None) -> None:
+    """Figures of the finished student, and its files."""
+    recording.metrics({f"final/{name}": value for name, value in _figures(result).items()})
+    if alone is not None:
+        recording.metrics({f"final/baseline_{name}": value for name, value in _figures(alone).items()})
+    recording.files = [job.folder / name for name in ("result.json", "log.csv", "student.pt", "student.pt2")]
 
 
 def _record(job: StudentJob, training: StudentTraining) -> dict[str, object]:

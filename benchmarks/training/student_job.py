@@ -17,6 +17,7 @@ from zcbench.distill.training.objective import CE, MIXTURES, TrainingObjective, 
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.scenarios import SCENARIOS
 from zcbench.errors import ProtocolError, unknown
+from zcbench.trackers import Tracker
 
 _AMONG_STUDENTS = ("self", "mutual")
 
@@ -69,6 +70,11 @@ class Teaching:
         return as_distillers(self.losses)
 
     @property
+    def taught(self) -> bool:
+        """Whether one network teaches another."""
+        return self.scenario in _AMONG_STUDENTS or bool(self.teachers)
+
+    @property
     def balanced(self) -> bool:
         """Whether the weights are computed before the training."""
         return self.weights == BALANCED
@@ -97,7 +103,7 @@ class StudentFiles:
         evaluate_every: epochs between two evaluations on test and validation images.
         metrics: beyond accuracy and loss: balanced_accuracy, calibration, top5, or a metric of torchmetrics as
             MulticlassF1Score(average='macro').
-        tensorboard: whether a log for TensorBoard is written.
+        tracker: where the rows of the training are sent: a name of `zcbench.trackers.TRACKERS`, or an object.
         notes: further entries of ``result.json``.
 
     Raises:
@@ -108,7 +114,7 @@ class StudentFiles:
     checkpoint_every: int | None = None
     evaluate_every: int = 1
     metrics: Sequence[str | Metric] = ()
-    tensorboard: bool = False
+    tracker: Tracker | str | None = None
     notes: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

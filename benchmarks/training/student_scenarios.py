@@ -17,11 +17,12 @@ from zcbench.distill.training.course import Observer, Running, TrainingResult
 from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.export import save_weights
 from zcbench.distill.training.loop import train, train_together
-from zcbench.distill.training.observers import Logbook, StepBar, TensorBoard
+from zcbench.distill.training.observers import Logbook, Sent, StepBar
 from zcbench.distill.training.recipe import LAST, Recipe
 from zcbench.distill.training.scenarios import train_in_turn
 from zcbench.distill.training.teaching import near_chance
 from zcbench.storage.run_folder import RunFolder
+from zcbench.trackers import Recording
 
 STUDENT, ALONE = "student", "baseline"
 _BALANCED_FILE = "balanced.json"
@@ -34,6 +35,7 @@ class StudentTraining:
         job: what is asked.
         console: for progress, accuracies of teachers, and warnings.
         stop: asked before each step.
+        recording: where the rows of all trainings are sent; nowhere if None.
 
     Attributes:
         teachers: the teachers that were used.
@@ -41,8 +43,11 @@ class StudentTraining:
         accuracies: test accuracies of the networks that were trained in turn.
     """
 
-    def __init__(self, job: StudentJob, console: Console, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, job: StudentJob, console: Console, stop: Callable[[], bool], recording: Recording | None = None
+    ) -> None:
         self._job, self._console, self._stop = job, console, stop
+        self._recording = recording or Recording()
         self._networks = StudentNetworks(job)
         self.teachers: list[TeacherRecord] = []
         self.weights = job.teaching.given_weights
@@ -189,9 +194,14 @@ class StudentTraining:
             "checkpoint_every": files.checkpoint_every,
             "evaluate_every": files.evaluate_every,
             "metrics": files.metrics,
-            "observers": _observers(self._job, name, self._console),
+            "observers": self._observers(name),
             "stop": self._stop,
         }
+
+    def _observers(self, name: str) -> Sequence[Observer]:
+        folder = self._job.folder if name == STUDENT else self._job.folder / name
+        prefix = "" if name == STUDENT else f"{name}/"
+        return [Logbook(folder, {"training": name}), StepBar(self._console, name), Sent(self._recording, prefix)]
 
 
 def _balanced(job: StudentJob, student: nn.Module, teachers: Sequence[nn.Module]) -> dict[str, float]:
@@ -207,9 +217,3 @@ def _balanced(job: StudentJob, student: nn.Module, teachers: Sequence[nn.Module]
 
 def _tell(console: Console, text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True, markup=False)
-
-
-def _observers(job: StudentJob, name: str, console: Console) -> Sequence[Observer]:
-    folder = job.folder if name == STUDENT else job.folder / name
-    observers: list[Observer] = [Logbook(folder, {"training": name}), StepBar(console, name)]
-    return [*observers, TensorBoard(folder / "tensorboard")] if job.files.tensorboard else observers

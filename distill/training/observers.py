@@ -1,4 +1,4 @@
-"""Observers of a training: a log in files, a progress bar, TensorBoard."""
+"""Observers of a training: a log in files, a progress bar, a tracker."""
 
 import csv
 import io
@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zcbench.distill.errors import RecipeError
 from zcbench.distill.training.checkpoint import write_file
 from zcbench.distill.training.course import Row
+from zcbench.trackers import Recording
 
 
 class Logbook:
@@ -96,40 +96,30 @@ class StepBar:
         self._progress.stop()
 
 
-class TensorBoard:
-    """Writes every number of a row as a scalar for TensorBoard, which must be installed.
+class Sent:
+    """Sends every number of a row to a tracker, at the step of the row.
+
+    A resumed training sends the earlier rows again: to a tracker it is another run.
 
     Args:
-        folder: where its event files go.
-
-    Raises:
-        RecipeError: TensorBoard is not installed.
+        recording: of the training.
+        prefix: of the names.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise RecipeError(
-                f"A log for TensorBoard was asked for, and it cannot be imported: {error}. Install the package "
-                f"'tensorboard', or leave the option out; log.csv has the same numbers."
-            ) from error
-        self._writer = SummaryWriter(str(folder))
+    def __init__(self, recording: Recording, prefix: str = "") -> None:
+        self._recording, self._prefix = recording, prefix
 
     def start(self, steps: int, done: int, history: Sequence[Row]) -> None:
-        """Write the earlier rows."""
+        """Send the earlier rows."""
         for row in history:
             self.epoch(row)
 
     def step(self) -> None:
-        """Nothing is written for a step."""
+        """Nothing is sent for a step."""
 
     def epoch(self, row: Row) -> None:
-        """Write one row."""
-        for name, value in row.items():
-            if name not in ("epoch", "step"):
-                self._writer.add_scalar(name, value, row["step"])
+        """Send one row."""
+        self._recording.metrics({self._prefix + name: row[name] for name in row if name != "step"}, int(row["step"]))
 
     def finish(self) -> None:
-        """Close the file."""
-        self._writer.close()
+        """The recording is ended by the one who made it."""

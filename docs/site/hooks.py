@@ -9,6 +9,7 @@ import commands
 import formulas
 import interface
 import links
+import notebooks
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -50,7 +51,7 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
 def _generated() -> dict[str, str]:
     copied = {place: (ROOT / name).read_text("utf-8") for place, name in _SOURCES.items()}
     made = {"decisions/index.md": _decisions(), "reference/signals.md": interface.signals()}
-    return copied | made | commands.pages() | interface.pages()
+    return copied | made | notebooks.pages() | commands.pages() | interface.pages()
 
 
 def _decisions() -> str:
@@ -94,6 +95,7 @@ _LISTS = {
     "proxies": lambda: _reference_pages(losses=False),
     "losses": lambda: _reference_pages(losses=True),
     "decisions": lambda: [f"decisions/{file.name}" for file in _pages("decisions")],
+    "notebooks": lambda: list(notebooks.PLACES.values()),
     "commands": lambda: list(commands.pages()),
     "python": lambda: [{package: interface.place(package)} for package in interface.PACKAGES],
 }

@@ -16,6 +16,7 @@ PACKAGES = (
     "zcbench.distill",
     "zcbench.search",
     "zcbench.reports",
+    "zcbench.trackers",
     "zcbench.kdzero.genome",
     "zcbench.kdzero.evolution",
 )

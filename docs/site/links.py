@@ -11,6 +11,8 @@ _CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 ROOT_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "README.md": "index.md"}
 #: Folders that have a page.
 FOLDERS = {"docs/decisions": "decisions/index.md", "docs/proxies": "proxies/README.md"}
+#: Folder of the notebooks, each of which has a page.
+_NOTEBOOK = re.compile(r"examples/(\w+)\.ipynb")
 
 
 def adapted(markdown: str, source: str, page: str, root: Path) -> str:
@@ -48,6 +50,8 @@ def _link(found: re.Match[str], source: str, page: str, root: Path) -> str:
         return found[0]
     named = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
     place = ROOT_PAGES.get(named) or FOLDERS.get(named)
+    if notebook := _NOTEBOOK.fullmatch(named):
+        place = f"notebooks/{notebook[1]}.md"
     if place is None and named.startswith("docs/") and (root / named).is_file():
         place = named.removeprefix("docs/")
     if place is None:

@@ -53,9 +53,9 @@ class ScoreFailure(ZcbenchError):
 
     def __init__(self, scores: Sequence[Score]) -> None:
         self.scores = list(scores)
-        failed = "; ".join(f"{s.proxy} ({s.status}): {s.reason}" for s in scores if s.status != "ok")
+        failed = "; ".join(f"{s.proxy} ({s.status}): {s.reason.rstrip('.')}" for s in scores if s.status != "ok")
         super().__init__(
-            f"No value for {failed} Leave them out, or use zcbench.proxies.evaluate, which reports a status for each."
+            f"No value for {failed}. Leave them out, or use zcbench.proxies.evaluate, which reports a status for each."
         )
 
 

@@ -130,7 +130,7 @@ class Objective:
             BatchError: no loss takes them, and none was given.
         """
         shape, own, loss = tuple(output.shape[1:]), _plain(self.shape), self.loss.function
-        if self.whole and shape[0] > 1 and shape[1:] == own and loss not in (BINARY, VALUES):
+        if self.whole and shape[:1] > (1,) and shape[1:] == own and loss not in (BINARY, VALUES):
             return Task.POSITIONS if own else Task.CLASSES
         if _plain(shape) == own and loss != CLASSES:
             if loss == BINARY or (self.bits and loss != VALUES):

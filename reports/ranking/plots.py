@@ -90,9 +90,16 @@ class RankingPlots:
         return found.iloc[0]
 
 
-@styled
 def _drawn(draw: Callable[[Axes], None], ax: Axes | None, size: tuple[float, float]) -> Axes:
     """The axes, drawn on in the style of the reports."""
+    # The first use of pyplot loads its backend. That of a notebook switches on that figures are shown, which the style
+    # would take back at its end.
+    pyplot.draw_if_interactive()  # type: ignore[no-untyped-call]
+    return _styled(draw, ax, size)
+
+
+@styled
+def _styled(draw: Callable[[Axes], None], ax: Axes | None, size: tuple[float, float]) -> Axes:
     axis = pyplot.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
     draw(axis)
     return axis

@@ -79,17 +79,22 @@ def inspected(name: str, source: Source, example: Example) -> NetworkCard:
 
     Raises:
         SpaceError: the function gives one network twice, or other weights for the same seed; or the network does not
-            take the input, or its output is no tensor with the batch on the first axis.
+            take the input, or its output is no floating tensor with the batch on the first axis.
     """
     network = made(name, source, 0)
     sha256 = fingerprint(network)
     if is_drawn(source):
         _check_again(name, network, sha256, made(name, source, 0))
     cost, output = _measured(name, network, example)
-    if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != 1:
-        given = f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+    if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != 1 or not output.is_floating_point():
+        given = (
+            f"a tensor {tuple(output.shape)} of {output.dtype}"
+            if isinstance(output, Tensor)
+            else f"a {type(output).__name__}"
+        )
         raise SpaceError(
-            f"The network {name!r} returns {given} for one input. Expected a tensor whose first axis is the batch."
+            f"The network {name!r} returns {given} for one input. Expected a floating tensor whose first axis is the "
+            f"batch."
         )
     return NetworkCard(sha256, is_drawn(source), tuple(output.shape[1:]), cost)
 

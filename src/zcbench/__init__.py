@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zcbench import reports as reports
     from zcbench import search as search
     from zcbench import spaces as spaces
+    from zcbench import trackers as trackers
     from zcbench.benchmarks.ranking.options import RankingOptions as RankingOptions
     from zcbench.benchmarks.scoring.options import Sample as Sample
     from zcbench.benchmarks.scoring.options import Setup as Setup
@@ -50,7 +51,7 @@ __version__ = "0.1.0"
 
 #: Where each public name is imported from; a package has no entry but its name.
 _HOMES = {
-    **dict.fromkeys(("benchmarks", "datasets", "distill", "proxies", "reports", "search", "spaces"), ""),
+    **dict.fromkeys(("benchmarks", "datasets", "distill", "proxies", "reports", "search", "spaces", "trackers"), ""),
     "BenchResult": "zcbench.workflows.bench",
     "Clock": "zcbench.runtime.clock",
     "Execution": "zcbench.runtime.execution",

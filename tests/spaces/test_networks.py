@@ -167,6 +167,13 @@ def failing() -> nn.Module:
 ONE = Small()
 
 
+class Named(nn.Module):
+    """Its output has a name that is not known."""
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"scores": images.flatten(1)}
+
+
 def moving() -> nn.Module:
     """Another network at every call, whatever the seed."""
     network = Small()
@@ -184,7 +191,7 @@ def moving() -> nn.Module:
         (moving, "gives other weights when it is called again with the same seed"),
         (nn.Linear(5, 10), "does not take an input of shape"),
         (nn.Sequential(nn.Flatten(0), nn.Linear(192, 10)), r"returns a tensor \(10,\)"),
-        (nn.Sequential(nn.Flatten(), nn.LSTM(192, 10)), "returns a tuple"),
+        (Named(), "returns a dict"),
     ],
 )
 def test_unfit_networks_are_refused_by_name(source: object, message: str) -> None:

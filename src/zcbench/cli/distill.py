@@ -115,7 +115,12 @@ def distill(
     export: Annotated[
         str, typer.Option(help="Files of the student: pt (weights), pt2 (torch.export), or both.")
     ] = "pt",
-    tensorboard: Annotated[bool, typer.Option(help="Also write a log for TensorBoard.")] = False,
+    tracker: Annotated[
+        str | None,
+        typer.Option(
+            help="Send the log to a tracker too: tensorboard, wandb, mlflow, or one of a plug-in.", show_default="none"
+        ),
+    ] = None,
     plugin: recipes.Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -143,7 +148,7 @@ def distill(
         recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir
     )
     notes = {"data set": dataset, "top": origins, "plugins": plugins}
-    files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, named, tensorboard, notes)
+    files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, named, tracker, notes)
     teachers = [] if teacher == NONE else split_readable(teacher, lambda name: read_teacher(name, who.space))
     teaching = Teaching(
         scenario=scenario,

@@ -150,6 +150,13 @@ def search(
     execution: "Execution",
     report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
     formats: Formats = "svg",
+    tracker: Annotated[
+        str | None,
+        typer.Option(
+            help="Send the result to a tracker too: tensorboard, wandb, mlflow, or one of a plug-in.",
+            show_default="none",
+        ),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Search for an architecture without training, within a budget, and compare it with known accuracies afterwards.
@@ -158,7 +165,7 @@ def search(
     """
     from zcbench.benchmarks.truths.lookup import named_truths
     from zcbench.plugins import load_file
-    from zcbench.search import Candidates, Settings, Truths, quantity, run_search
+    from zcbench.search import Candidates, Settings, Telling, Truths, quantity, run_search
 
     files = {"archs": archs, "scores": scores, "truth": truth, "proxies": proxies, "out": out, "data-dir": data_dir}
     of_networks = {"teacher": scoring.teacher, "teacher-checkpoint": scoring.teacher_checkpoint}
@@ -187,9 +194,9 @@ def search(
             scores=replace(scoring, execution=execution) if scores is None else scores,
             truths=Truths(() if truth is None else named_truths(truth), baselines),
             seeds=range(seed, seed + repeats),
-            remarks=list(remarks(asked, goal, settings, candidates)),
             data_dir=data_dir,
-            progress=progress,
+            telling=Telling(progress, list(remarks(asked, goal, settings, candidates))),
+            tracker=tracker,
         )
     _print(outcome)
     typer.echo(f"Result: {out / 'search.json'}", err=True)

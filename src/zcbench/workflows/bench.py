@@ -23,6 +23,7 @@ from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY, Proxy
 from zcbench.runtime.execution import Execution
 from zcbench.storage.run_folder import Json, named_by_time
+from zcbench.trackers import recorded
 from zcbench.workflows.choosing import Proxies, chosen_proxies
 from zcbench.workflows.options import ReportOptions
 from zcbench.workflows.rank import accuracies, require_formats, write
@@ -92,7 +93,8 @@ def bench(
         execution: processes, time limit, plug-ins, progress.
         ensembles: rank aggregations, as `rank_run` takes them.
         options: of the ranking.
-        report: how the report is written into the folder ``report``; none if None.
+        report: how the report is written into the folder ``report``, and which tracker gets the ranking; neither if
+            None.
 
     Raises:
         ZcbenchError: of one of the parts, before anything is scored as far as it can be known.
@@ -109,13 +111,15 @@ def bench(
     names = [proxy if isinstance(proxy, str) else proxy.name for proxy in asked.proxies]
     aggregations.choose(ensembles, {*REGISTRY.names(), *names}, names)
     require_enough(asked.conditions.space, asked.known, asked.archs, options.supervised)
-    run = asked.score(out, execution, options=options, ensembles=ensembles)
-    only = asked.archs if own(asked.study.setup) else None  # another request may have scored networks not here
-    ranking = rank_run(
-        run.out, asked.known, archs=only, subsets=asked.study.subsets, ensembles=ensembles, options=options
-    )
-    ranking.save(run.out / "ranking")
-    page = None if report is None else write(ranking, run.out, report)
+    study, folder = asked.study, _folder(out, execution)
+    tracker, only = report.tracker if report else None, None
+    if own(study.setup):
+        only = asked.archs  # another request may have scored networks that are not here
+    with recorded(tracker, "bench", folder, asked.kept(options, ensembles=ensembles)) as recording:
+        run = asked.score(folder, execution, options=options, ensembles=ensembles)
+        ranking = rank_run(folder, asked.known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options)
+        ranking.save(run.out / "ranking")
+        page = None if report is None else write(ranking, run.out, report, recording)
     return BenchResult(run, ranking, page)
 
 
@@ -153,7 +157,7 @@ def bench_shard(
     """
     part, how = shard if isinstance(shard, Shard) else Shard.read(shard), execution or Execution()
     asked = _Asked.of(proxies, how, truth=truth, sample=sample, setup=setup, seeds=seeds)
-    return asked.score(out, how, shard=part)
+    return asked.score(Path(out), how, shard=part)
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,7 @@ class _Asked:
 
     def score(
         self,
-        out: str | Path | None,
+        folder: Path,
         execution: Execution,
         *,
         options: RankingOptions | None = None,
@@ -222,8 +226,8 @@ class _Asked:
         shard: Shard | None = None,
     ) -> RunResult:
         """Score everything, or one part of it."""
-        folder, notes = named_by_time("bench") if out is None else Path(out), self.study.notes
-        _tell(execution, notes, self.left, None if out else folder)
+        notes = self.study.notes
+        _tell(execution, notes, self.left)
         kept = self.kept(options or RankingOptions(), ensembles=ensembles)
         return score_run(
             self.conditions,
@@ -237,12 +241,23 @@ class _Asked:
         )
 
 
-def _tell(execution: Execution, notes: Mapping[str, str], left: Mapping[str, str], folder: Path | None) -> None:
-    """Say where the run is kept, what was chosen, and which proxies were left out for which reason."""
+def _folder(out: str | Path | None, execution: Execution) -> Path:
+    """The folder of a run; one that is named by time is told."""
+    if out is not None:
+        return Path(out)
+    folder = named_by_time("bench")
+    _print(execution, f"Folder: {folder}; with --out {folder} the same command goes on there.")
+    return folder
+
+
+def _tell(execution: Execution, notes: Mapping[str, str], left: Mapping[str, str]) -> None:
+    """Say what was chosen, and which proxies were left out for which reason."""
     reasons = {reason: [name for name in left if left[name] == reason] for reason in left.values()}
-    lines = [] if folder is None else [f"Folder: {folder}; with --out {folder} the same command goes on there."]
-    lines += [f"Images: {note}." for note in notes.values()]
-    lines += [f"Left out: {', '.join(names)} ({reason.rstrip('.')})." for reason, names in reasons.items()]
+    _print(execution, *(f"Images: {note}." for note in notes.values()))
+    _print(execution, *(f"Left out: {', '.join(names)} ({reason.rstrip('.')})." for reason, names in reasons.items()))
+
+
+def _print(execution: Execution, *lines: str) -> None:
     if execution.console is not None:
         for line in lines:
             execution.console.print(line, highlight=False, markup=False, soft_wrap=True)

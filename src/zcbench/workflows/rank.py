@@ -19,9 +19,12 @@ from zcbench.spaces.registry import NETWORKS, has_networks
 from zcbench.storage.files import is_folder
 from zcbench.storage.parquet import SUFFIX
 from zcbench.storage.run_folder import RunFolder
+from zcbench.trackers import Recording, recorded
 from zcbench.workflows.options import ReportOptions
 
 TRUTH = f"{NASBENCH201}/cifar10"
+#: Columns of the ranking that a tracker gets.
+SENT = ("tau", "rho", "tau_given_params", "coverage")
 
 
 def rank(
@@ -84,8 +87,10 @@ def report(run: str | Path, options: ReportOptions | None = None) -> Path:
         DataError: there is no ranking in the folder.
         ReportError: the folder cannot be written.
     """
-    folder = Path(run)
-    return write(Ranking.load(folder / "ranking"), folder, options or ReportOptions())
+    folder, options = Path(run), options or ReportOptions()
+    ranking = Ranking.load(folder / "ranking")
+    with recorded(options.tracker, "report", folder, ranking.protocol) as recording:
+        return write(ranking, folder, options, recording)
 
 
 def is_own(run: str | Path) -> bool:
@@ -102,12 +107,17 @@ def ranking_folder(run: str | Path, out: str | Path | None = None) -> Path | Non
     return home and home / "ranking"
 
 
-def write(ranking: Ranking, folder: Path, options: ReportOptions) -> Path:
-    """Write the report of ``ranking`` into the folder ``report``; the path of its page."""
+def write(ranking: Ranking, folder: Path, options: ReportOptions, recording: Recording) -> Path:
+    """Write the report of ``ranking`` into the folder ``report`` and record it; the path of its page."""
     from zcbench.reports import write_report  # imports Matplotlib, which a ranking does without
 
     title = {"title": options.title} if options.title else {}
-    return write_report(ranking, folder / "report", formats=options.formats, **title)
+    page = write_report(ranking, folder / "report", formats=options.formats, **title)
+    for row in ranking.to_frame(subset=str(ranking.table["subset"].iloc[0])).itertuples():
+        figures = {column: getattr(row, column) for column in SENT}
+        recording.metrics({f"{column}/{row.truth}/{row.proxy}": value for column, value in figures.items()})
+    recording.files = [page, folder / "ranking" / "table.parquet"]
+    return page
 
 
 def require_formats(formats: Sequence[str]) -> None:

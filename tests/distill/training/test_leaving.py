@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,11 @@ import torch
 from rich.console import Console
 
 from zcbench import spaces
-from zcbench.distill.errors import CheckpointError, RecipeError, TrainingStopped
+from zcbench.distill.errors import CheckpointError, TrainingStopped
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.export import save_program, save_weights
 from zcbench.distill.training.loop import train
-from zcbench.distill.training.observers import Logbook, StepBar, TensorBoard
+from zcbench.distill.training.observers import Logbook, StepBar
 from zcbench.reports.training.curves import training_curves, write_curves
 
 from .conftest import RECIPE, make_network, same, weights
@@ -51,13 +50,6 @@ def test_bar_speaks_where_there_is_no_terminal(tmp_path: Path, data: TrainingDat
     lines = (tmp_path / "out").read_text().splitlines()
     assert [line.startswith(f"student: epoch {number}: loss ") for number, line in enumerate(lines, 1)] == [True] * 3
     assert "test" not in lines[0] and f"test accuracy {result.accuracy:.2f} %" in lines[2]
-
-
-def test_tensorboard_is_optional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bad input: without the package a named error says what to install."""
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(RecipeError, match="Install the package 'tensorboard'"):
-        TensorBoard(tmp_path)
 
 
 def test_curves(tmp_path: Path, data: TrainingData) -> None:
