@@ -9,6 +9,7 @@ from rich.console import Console
 
 from zcbench import __version__
 from zcbench.cli import (
+    across,
     bench,
     data,
     distill,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command("bench")(bench.bench)
 app.command("rank")(bench.rank)
+app.command("across")(across.across)
 app.command("report")(bench.report)
 app.command("score")(score.score)
 app.command("resample")(resample.resample)
