@@ -25,7 +25,7 @@ from zcbench.runtime.execution import Execution
 from zcbench.storage.run_folder import Json, named_by_time
 from zcbench.workflows.choosing import Proxies, chosen_proxies
 from zcbench.workflows.options import ReportOptions
-from zcbench.workflows.rank import accuracies, require_formats, write
+from zcbench.workflows.rank import accuracies, require_formats, with_reproduced, write
 from zcbench.workflows.runs import OPTIONS, kept_options
 
 
@@ -114,6 +114,7 @@ def bench(
     ranking = rank_run(
         run.out, asked.known, archs=only, subsets=asked.study.subsets, ensembles=ensembles, options=options
     )
+    ranking = with_reproduced(ranking, asked.known, asked.study.setup.data_dir)
     ranking.save(run.out / "ranking")
     page = None if report is None else write(ranking, run.out, report)
     return BenchResult(run, ranking, page)
