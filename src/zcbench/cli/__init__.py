@@ -9,7 +9,6 @@ from rich.console import Console
 
 from zcbench import __version__
 from zcbench.cli import (
-    across,
     bench,
     data,
     distill,
@@ -17,13 +16,13 @@ from zcbench.cli import (
     leaderboard,
     measure,
     proxies,
-    resample,
     runs,
     score,
     scores,
     search,
     truth,
 )
+from zcbench.cli.comparing import across, resample
 from zcbench.cli.extensions import add_commands
 from zcbench.cli.plugins import distillers, spaces
 from zcbench.cli.strict import strict
