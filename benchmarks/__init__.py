@@ -16,6 +16,7 @@ if __name__ == "benchmarks":  # imported from the source folder: this would be a
 
 # ruff: noqa: F401
 if TYPE_CHECKING:
+    from zcbench.benchmarks.ranking.across import TruthComparison, compare_rankings
     from zcbench.benchmarks.ranking.ranking import Ranking
     from zcbench.benchmarks.ranking.study import rank_run, select_run
     from zcbench.benchmarks.scoring.choosing import choose_architectures
@@ -42,11 +43,13 @@ _HOMES = {
     "Setup": "zcbench.benchmarks.scoring.options",
     "Shard": "zcbench.benchmarks.scoring.shards",
     "TeacherChoice": "zcbench.benchmarks.scoring.teachers",
+    "TruthComparison": "zcbench.benchmarks.ranking.across",
     "TruthResult": "zcbench.benchmarks.training.building",
     "TruthTable": "zcbench.benchmarks.truths.table",
     "build_truth": "zcbench.benchmarks.training.building",
     "choose_architectures": "zcbench.benchmarks.scoring.choosing",
     "merge_runs": "zcbench.benchmarks.scoring.shards",
+    "compare_rankings": "zcbench.benchmarks.ranking.across",
     "open_run": "zcbench.benchmarks.scoring.run",
     "rank_run": "zcbench.benchmarks.ranking.study",
     "read_teacher": "zcbench.benchmarks.scoring.teachers",

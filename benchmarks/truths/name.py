@@ -39,7 +39,8 @@ class TruthName:
     """Name of a truth, ``SPACE/DATASET[/SPLIT][/SETTING][@EPOCHS]``.
 
     The split is ``test`` and the setting ``vanilla`` (trained without a teacher) unless named. The other settings are
-    ``kd`` (trained with knowledge distillation) and ``gain``, the second minus the first in percentage points.
+    ``kd`` (trained with knowledge distillation), ``gain``, the second minus the first in percentage points, and those
+    of published truths, such as ``fgsm-1.0``, the accuracy under an attack.
     """
 
     space: str
@@ -67,10 +68,10 @@ class TruthName:
             raise UnknownNameError(f"{shortened(name)!r} is no truth. Expected {FORM}. {nearest(name, known)}")
         space, dataset, split, setting, epochs = match.groups()
         space = _RENAMED.get(space, space)
-        if setting is None and split in SETTINGS:
+        if setting is None and (split in SETTINGS or split in _published_settings()):
             split, setting = None, split
-        if setting is not None and setting not in SETTINGS:
-            raise unknown("setting of a truth", setting, SETTINGS)
+        if setting is not None and setting not in SETTINGS and setting not in _published_settings():
+            raise unknown("setting of a truth", setting, (*SETTINGS, *_published_settings()))
         chosen = int(epochs) if epochs else _longest(space, dataset)
         return cls(space, dataset, split or "test", chosen, setting or "vanilla")
 
@@ -105,6 +106,12 @@ def unknown_truth(name: str, known: Iterable[str]) -> UnknownNameError:
             return unknown(f"{kind} of the truths{scope}", str(value), map(str, values))
         names, scope = [other for other in names if getattr(other, part) == value], f"{scope or ' of'} {value}"
     return unknown("truth", name, known)
+
+
+def _published_settings() -> frozenset[str]:
+    """Settings of published truths besides `SETTINGS`."""
+    parts = (name.partition("@")[0].split("/") for name, _ in PUBLISHED)
+    return frozenset(own[3] for own in parts if len(own) == 4).difference(SETTINGS)
 
 
 def _longest(space: str, dataset: str) -> int | None:

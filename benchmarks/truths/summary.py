@@ -12,6 +12,7 @@ import pandas as pd
 
 from zcbench.benchmarks.statistics import NAN, spearman
 from zcbench.benchmarks.truths.lookup import truth
+from zcbench.benchmarks.truths.reproduced import Reproduction, reproduced
 from zcbench.errors import DataError
 
 
@@ -41,6 +42,7 @@ class TruthSummary:
         median: of the accuracies.
         highest: largest accuracy, and its architecture.
         runs: agreement of single trainings; None where they are not published.
+        reproduced: agreement with other tables of the same architectures, given all sizes.
         protocol: of the truth.
     """
 
@@ -48,6 +50,7 @@ class TruthSummary:
     median: float
     highest: tuple[float, str]
     runs: RunSummary | None
+    reproduced: tuple[Reproduction, ...]
     protocol: dict[str, Any]
 
 
@@ -70,7 +73,14 @@ def summary(name: str | Path, data_dir: str | Path | None = None) -> TruthSummar
     table = truth(name, data_dir)
     accuracy, archs = table["accuracy"].to_numpy(float), table["arch"].tolist()
     lowest, highest = ((float(accuracy[row]), archs[row]) for row in (accuracy.argmin(), accuracy.argmax()))
-    return TruthSummary(lowest, float(np.median(accuracy)), highest, _runs(name, data_dir), table.protocol)
+    return TruthSummary(
+        lowest=lowest,
+        median=float(np.median(accuracy)),
+        highest=highest,
+        runs=_runs(name, data_dir),
+        reproduced=reproduced(name, data_dir),
+        protocol=table.protocol,
+    )
 
 
 def _runs(name: str | Path, data_dir: str | Path | None) -> RunSummary | None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from zcbench.search import run_search as run_search
     from zcbench.search.measured import Measurements as Measurements
     from zcbench.search.measured import measure as measure
+    from zcbench.workflows.across import compare_truths as compare_truths
     from zcbench.workflows.bench import BenchResult as BenchResult
     from zcbench.workflows.bench import bench as bench
     from zcbench.workflows.bench import bench_shard as bench_shard
@@ -61,6 +62,7 @@ _HOMES = {
     "Sample": "zcbench.benchmarks.scoring.options",
     "Setup": "zcbench.benchmarks.scoring.options",
     "bench": "zcbench.workflows.bench",
+    "compare_truths": "zcbench.workflows.across",
     "bench_shard": "zcbench.workflows.bench",
     "evolve_distiller": "zcbench.kdzero.evolution",
     "measure": "zcbench.search.measured",

@@ -33,9 +33,10 @@ for _name, _sha256, _size in (
 def hardware(path: Path) -> pd.DataFrame:
     """Latency (ms) and energy (mJ) on six devices from ``hw_*.csv``; NaN where a device could not run the network."""
     table = pd.read_csv(path).replace(-1, np.nan)
-    return table.assign(net=[_from_naslib(net) for net in table["net"]]).rename(columns={"net": "arch"})
+    return table.assign(net=[from_naslib(net) for net in table["net"]]).rename(columns={"net": "arch"})
 
 
-def _from_naslib(net: str) -> str:
+def from_naslib(net: str) -> str:
+    """String of a cell from the operations of its edges, as NASLib lists them: ``"(0, 1, 2, 3, 4, 0)"``."""
     ops = ast.literal_eval(net)
     return CELL.format(*(_NASLIB_OPS[ops[edge]] for edge in _NASLIB_EDGES))

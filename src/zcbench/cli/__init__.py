@@ -16,13 +16,13 @@ from zcbench.cli import (
     leaderboard,
     measure,
     proxies,
-    resample,
     runs,
     score,
     scores,
     search,
     truth,
 )
+from zcbench.cli.comparing import across, resample
 from zcbench.cli.extensions import add_commands
 from zcbench.cli.plugins import distillers, spaces
 from zcbench.cli.strict import strict
@@ -41,6 +41,7 @@ app = typer.Typer(
 )
 app.command("bench")(bench.bench)
 app.command("rank")(bench.rank)
+app.command("across")(across.across)
 app.command("report")(bench.report)
 app.command("score")(score.score)
 app.command("resample")(resample.resample)

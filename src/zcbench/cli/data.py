@@ -86,6 +86,7 @@ def _shown(found: "TruthSummary") -> dict[str, str]:
         "highest": "{:.2f} ({})".format(*found.highest),
         "values": str(told["aggregation"]),
         **(_shown_runs(found.runs) if found.runs else {}),
+        **({"given sizes": "; ".join(map(str, found.reproduced))} if found.reproduced else {}),
         **rest,
         "source": str(told["source"]),
         "licence": str(told["licence"]),

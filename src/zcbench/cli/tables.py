@@ -34,6 +34,7 @@ def print_ranking(ranking: "Ranking", subset: str = "all", **more: object) -> No
     """
     if emitted(ranking.to_frame(subset=subset), protocol=ranking.protocol, **more):
         return
+    from zcbench.benchmarks.truths.reproduced import Reproduction
     from zcbench.reports import detail_table, shared
 
     console, card = table_console(), ranking.protocol["scores"]
@@ -48,6 +49,10 @@ def print_ranking(ranking: "Ranking", subset: str = "all", **more: object) -> No
     for truth in map(str, ranking.accuracies):
         rows = detail_table(ranking, truth, subset)
         console.print(_truth_table(rows, f"Against {truth}, subset {subset}"))
+        if again := [Reproduction(**one) for one in ranking.protocol.get("reproduced", {}).get(truth, ())]:
+            console.print(
+                f"Given all sizes, it agrees with other tables: {'; '.join(map(str, again))}", highlight=False
+            )
         if text := shared(ranking, truth, subset):
             console.print(text, highlight=False, soft_wrap=True)
         for scored, names in rows.groupby(rows["note"].str.extract(r"(scored on [\d,]+ of [\d,]+)")[0])["proxy"]:

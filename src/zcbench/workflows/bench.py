@@ -26,7 +26,7 @@ from zcbench.storage.run_folder import Json, named_by_time
 from zcbench.trackers import recorded
 from zcbench.workflows.choosing import Proxies, chosen_proxies
 from zcbench.workflows.options import ReportOptions
-from zcbench.workflows.rank import accuracies, require_formats, write
+from zcbench.workflows.rank import accuracies, require_formats, with_reproduced, write
 from zcbench.workflows.runs import OPTIONS, kept_options
 
 
@@ -118,6 +118,7 @@ def bench(
     with recorded(tracker, "bench", folder, asked.kept(options, ensembles=ensembles)) as recording:
         run = asked.score(folder, execution, options=options, ensembles=ensembles)
         ranking = rank_run(folder, asked.known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options)
+        ranking = with_reproduced(ranking, asked.known, study.setup.data_dir)
         ranking.save(run.out / "ranking")
         page = None if report is None else write(ranking, run.out, report, recording)
     return BenchResult(run, ranking, page)

@@ -1,6 +1,7 @@
 """What ``zcbench rank`` and ``zcbench report`` do."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,9 @@ from zcbench.benchmarks.scoring import cards
 from zcbench.benchmarks.scoring.folder import DESCRIPTION
 from zcbench.benchmarks.truths.lookup import truths
 from zcbench.benchmarks.truths.own import own_truths
-from zcbench.errors import unknown
+from zcbench.benchmarks.truths.reproduced import reproduced
+from zcbench.benchmarks.truths.table import TruthTable
+from zcbench.errors import ZcbenchError, unknown
 from zcbench.spaces import Space
 from zcbench.spaces.registry import NETWORKS, has_networks
 from zcbench.storage.files import is_folder
@@ -63,18 +66,40 @@ def rank(
         >>> ranking.top(3)  # doctest: +SKIP
     """
     home = ranking_folder(run, out)
+    known = own_truths(truth, None) if is_own(run) else tables(truth, data_dir)
     ranking = rank_run(
         run,
-        own_truths(truth, None) if is_own(run) else tables(truth, data_dir),
+        known,
         batches=batches,
         beside=beside,
         subsets=None if home else (subset,),
         ensembles=ensembles,
         options=options,
     )
+    ranking = with_reproduced(ranking, known, data_dir)
     if home:
         ranking.save(home)
     return ranking
+
+
+def with_reproduced(ranking: Ranking, tables: Mapping[str, pd.DataFrame], data_dir: Path | None) -> Ranking:
+    """The ranking; the entry ``reproduced`` of its protocol has how far each published truth does, given the sizes.
+
+    See `zcbench.benchmarks.truths.reproduced`: over at most 1,000 of the architectures of the ranking.
+    """
+    found = {name: _reproduced(table, ranking, data_dir) for name, table in tables.items()}
+    return replace(
+        ranking, protocol={**ranking.protocol, "reproduced": {name: own for name, own in found.items() if own}}
+    )
+
+
+def _reproduced(table: pd.DataFrame, ranking: Ranking, data_dir: Path | None) -> list[dict[str, object]]:
+    name = table.protocol.get("name") if isinstance(table, TruthTable) else None
+    try:
+        found = reproduced(str(name), data_dir, ranking.sizes) if name else ()
+    except ZcbenchError:  # a table of the user's own
+        return []
+    return [asdict(one) for one in found]
 
 
 def report(run: str | Path, options: ReportOptions | None = None) -> Path:

@@ -191,9 +191,9 @@ def test_published_files_verify(data_dir: Path) -> None:
 
 @pytest.mark.data
 def test_import_of_the_published_folder(data_dir: Path, tmp_path: Path) -> None:
-    """Invariance: every stored table equals the one read from its sources; together they take less than 12 MB."""
+    """Invariance: every stored table equals the one read from its sources; together they take less than 18 MB."""
     report = data.import_folder(data_dir / "sources", tmp_path)
     assert (report["status"] == "imported").sum() == len(SOURCES)
     for name in ("nasbench201/cifar10", "nasbench201/cifar100/valid", "nasbench201/cifar10/test@12"):
         assert truth(name, tmp_path).equals(truth(name, data_dir))
-    assert sum(path.stat().st_size for path in (tmp_path / "truth").iterdir()) < 12e6
+    assert sum(path.stat().st_size for path in (tmp_path / "truth").iterdir()) < 18e6

@@ -1,0 +1,1 @@
+"""Commands that compare rankings: of many truths, of small samples."""
