@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from zcbench import RankingOptions
     from zcbench.benchmarks.ranking.across import TruthComparison
 
+#: Columns of a printed table of figures.
+_TRUTHS_IN_A_TABLE = 14
+
 
 @tabular
 @options(ranking=ranking("k", "supervised", "supervised_train"))
@@ -100,10 +103,13 @@ def _print_proxies(found: "TruthComparison", top: int) -> None:
 
 
 def _print_figures(found: "TruthComparison", top: int) -> None:
+    """The figures of each truth, in tables that a terminal holds."""
     frame = found.figures(found.by).head(top)
-    rows = ((name, *_figures(row)) for name, row in zip(frame.index, frame.to_numpy(float)))
-    numbers = map(str, range(1, len(frame.columns) + 1))
-    print_table(("name", *numbers), rows, f"{found.by} on each truth, by its number above")
+    for start in range(0, len(frame.columns), _TRUTHS_IN_A_TABLE):
+        part = frame.iloc[:, start : start + _TRUTHS_IN_A_TABLE]
+        rows = ((name, *_figures(row)) for name, row in zip(part.index, part.to_numpy(float)))
+        numbers = (str(start + place) for place in range(1, part.shape[1] + 1))
+        print_table(("name", *numbers), rows, f"{found.by} on each truth, by its number above")
 
 
 def _print_stability(frame: "pd.DataFrame") -> None:
