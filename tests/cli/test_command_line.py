@@ -64,7 +64,11 @@ def test_bench_leaves_scores_ranking_and_report(run):
 def test_a_second_identical_run_computes_nothing(run, files):
     """The summary line counts no new scores."""
     again = ["bench", *SMALL, *inputs(files), "--seeds", 2, "--plugin", files / "mine.py", "--out", run]
-    assert "0 of them new" in zcbench_command(*again, "--proxies", "all,-kd:*", "--formats", "png").stderr
+    told = zcbench_command(*again, "--proxies", "all,-kd:*", "--formats", "png").stderr
+    assert "0 of them new" in told
+    phases = [told.index(f"\n{phase}: ") for phase in ("Ranking", "Figures and page", "Report")]
+    page = run / "report" / "index.html"
+    assert phases == sorted(phases) and told.endswith(f"Report: {page}; open it with 'zcbench runs open {run}'.\n")
 
 
 def test_rank_and_report_read_what_is_there(run, files):
@@ -73,7 +77,8 @@ def test_rank_and_report_read_what_is_there(run, files):
     assert ranked.returncode == 0, ranked.stderr
     assert "Batch: 8 of 2,048 images" in ranked.stdout
     assert "last_layer" in ranked.stdout
-    assert zcbench_command("report", run, "--formats", "png").returncode == 0
+    assert ranked.stderr.endswith(f"draw it with 'zcbench report {run}'.\n")
+    assert zcbench_command("report", run, "--formats", "png").stderr.endswith("'.\n")
 
 
 def test_ensembles_are_ranked_by_default_and_by_formula(run, files):
