@@ -76,7 +76,7 @@ def test_rank_and_report_read_what_is_there(run, files):
     ranked = zcbench_command("rank", run, "--truth", files / "truth.csv", "--plugin", files / "mine.py", "--draws", 10)
     assert ranked.returncode == 0, ranked.stderr
     assert "Batch: 8 of 2,048 images" in ranked.stdout
-    assert "last_layer" in ranked.stdout
+    assert " rows: the best, sizes," in ranked.stdout and "last_layer" in ranked.stdout
     assert ranked.stderr.endswith(f"draw it with 'zcbench report {run}'.\n")
     assert zcbench_command("report", run, "--formats", "png").stderr.endswith("'.\n")
 
@@ -86,7 +86,7 @@ def test_ensembles_are_ranked_by_default_and_by_formula(run, files):
     table = pd.read_parquet(run / "ranking" / "table.parquet").set_index("proxy")
     assert set(table.loc["log_rank(macs,jacov)", "kind"]) == {"ensemble"}
     rank = ["rank", run, "--truth", files / "truth.csv", "--plugin", files / "mine.py", "--draws", 10, "--ensembles"]
-    shown = zcbench_command(*rank, "log_rank(depth,snip),rank_sum(snip,last_layer)").stdout
+    shown = zcbench_command(*rank, "log_rank(depth,snip),rank_sum(snip,last_layer)", "--csv").stdout
     assert "rank_sum(snip,last_layer)" in shown and "log_rank(depth,snip)" in shown and "jacov)" not in shown
     assert "Did you mean 'snip'" in fails(*rank, "rank_sum(snpi,jacov)")
     assert "Did you mean 'ridge'" in fails(*rank, "none", "--supervised", "rigde")
