@@ -8,6 +8,7 @@ from typer import Option, Typer, echo
 from typer.core import TyperCommand
 from typer.main import get_command
 
+from zcbench.cli.completion import complete
 from zcbench.cli.examples import EXAMPLES
 from zcbench.cli.given import defaults, read_config
 from zcbench.cli.output import Form, printed_as
@@ -34,6 +35,7 @@ class StrictCommand(TyperCommand):
         if whole := getattr(self.callback, "whole", None):
             made = _made(whole())
             self.callback, self._params = made.callback, [*made.params, *self._own()]
+            self._complete()
         return self._params
 
     @params.setter
@@ -47,6 +49,11 @@ class StrictCommand(TyperCommand):
         }
         self._further = tuple(options for options, has in wanted.items() if has)
         self._params = [*params, *self._own()]
+        self._complete()
+
+    def _complete(self) -> None:
+        for parameter in self._params:
+            complete(parameter)
 
     def _own(self) -> Iterable[Any]:
         """Options that the marks of the command give it."""

@@ -74,7 +74,7 @@ def not_applicable(ranking: "Ranking") -> list[str]:
     """Proxies that apply to no architecture: each attempt has the status ``not_applicable``."""
     statuses = ranking.failures.groupby("proxy")["status"].unique()
     reached = set(ranking.table.loc[ranking.table["coverage"] > 0, "proxy"])
-    return [name for name, kinds in statuses.items() if set(kinds) == {"not_applicable"} and name not in reached]
+    return [str(name) for name, kinds in statuses.items() if set(kinds) == {"not_applicable"} and name not in reached]
 
 
 def _shown(rows: "pd.DataFrame", idle: Sequence[str]) -> set[str]:
