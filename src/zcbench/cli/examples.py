@@ -5,6 +5,7 @@ EXAMPLES = {
     "rank": "zcbench rank nasbench201 --truth nasbench201/cifar10-16/kd",
     "report": "zcbench report runs/first --formats svg,pdf",
     "score": "zcbench score mynet.py:Net --dataset cifar10 --proxies all,-kd:*",
+    "across": "zcbench across nasbench201 runs/pit --truth nasbench201/cifar10-16/kd,pit/cifar100/test",
     "resample": "zcbench resample nasbench201 --truth nasbench201/cifar10-16/kd --size 1000",
     "search": "zcbench search --proxies 'log_rank(macs,jacov)' --max-params 1.0M --out runs/search",
     "measure": "zcbench measure --archs 20 --out latency.parquet",

@@ -36,7 +36,7 @@ _PANELS: Mapping[str, tuple[str, ...]] = {
         *("workers", "timeout", "plugin", "retry_failed", "cluster", "shard", "threads", "checkpoint_every"),
         *("config", "like"),
     ),
-    "Output": ("report", "against", "formats", "title", "export", "tensorboard", "json", "csv"),
+    "Output": ("report", "against", "formats", "title", "export", "tracker", "json", "csv"),
 }
 _PANEL = {name: panel for panel, names in _PANELS.items() for name in names}
 
