@@ -81,7 +81,7 @@ def test_a_file_of_options(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("sead: 3", "'sead' is no known option in {file}. Did you mean 'seeds'"),
+        ("sead: 3", "'sead' is no known option in {file}. Did you mean 'shard' or 'seeds'"),
         ("config: a.yaml", "'config' is no known option"),
         ("- a", "holds list. Expected a mapping"),
         ("a: [", "Cannot read '{file}'"),
