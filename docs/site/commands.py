@@ -9,8 +9,8 @@ from typing import Any
 from typer.main import get_command
 
 from zcbench.cli import app
-from zcbench.cli.examples import EXAMPLES
-from zcbench.cli.panels import grouped
+from zcbench.cli.help.examples import EXAMPLES
+from zcbench.cli.help.panels import grouped
 
 HEAD = "# {name}\n\n<!-- Made from the options of the command when the site is built. -->\n\n"
 _CODE = re.compile(r"(?<!\w)'([^']+)'(?!\w)|(?<![\w-])--[a-z][a-z-]*")

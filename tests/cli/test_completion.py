@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from zcbench.benchmarks.scoring.options import DTYPES
-from zcbench.cli.completion import CHOICES
+from zcbench.cli.help.completion import CHOICES
 from zcbench.reports import FORMATS
 from zcbench.spaces.initialisation import _DRAWS
 

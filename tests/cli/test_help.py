@@ -8,8 +8,8 @@ import pytest
 from typer.main import get_command
 
 from zcbench.cli import app
-from zcbench.cli.examples import EXAMPLES
-from zcbench.cli.panels import BASIC, grouped
+from zcbench.cli.help.examples import EXAMPLES
+from zcbench.cli.help.panels import BASIC, grouped
 
 from ..command import zcbench_command
 

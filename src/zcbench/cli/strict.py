@@ -8,11 +8,11 @@ from typer import Option, Typer, echo
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from zcbench.cli.completion import complete
-from zcbench.cli.examples import EXAMPLES
 from zcbench.cli.given import defaults, read_config
+from zcbench.cli.help.completion import complete
+from zcbench.cli.help.examples import EXAMPLES
+from zcbench.cli.help.panels import grouped
 from zcbench.cli.output import Form, printed_as
-from zcbench.cli.panels import grouped
 
 
 class StrictCommand(TyperCommand):
