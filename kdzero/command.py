@@ -14,7 +14,7 @@ from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import emitted, table_console, tabular, time_named
+from zcbench.cli.output import emitted, status, table_console, tabular, time_named, told_report
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ def evolve_distiller(
     _print(content)
     typer.echo(f"Result: {found.file}", err=True)
     if report:
-        typer.echo(f"Report: {_report(content, others, out / 'report', kinds)}", err=True)
+        status(f"Figures and page: {out / 'report'}")
+        told_report(_report(content, others, out / "report", kinds), out)
 
 
 def _settings(preset: "Preset", shrinkage: bool | None, **given: Any) -> "DistillerSettings":

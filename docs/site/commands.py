@@ -9,6 +9,8 @@ from typing import Any
 from typer.main import get_command
 
 from zcbench.cli import app
+from zcbench.cli.help.examples import EXAMPLES
+from zcbench.cli.help.panels import grouped
 
 HEAD = "# {name}\n\n<!-- Made from the options of the command when the site is built. -->\n\n"
 _CODE = re.compile(r"(?<!\w)'([^']+)'(?!\w)|(?<![\w-])--[a-z][a-z-]*")
@@ -77,14 +79,12 @@ def _command(title: str, command: Any) -> str:
     parameters = [one for one in command.get_params(context) if not getattr(one, "hidden", False)]
     usage = command.get_usage(context).removeprefix("Usage: ")
     found = [f"```\n{usage}\n```", _text(command.help)]
-    for panel in dict.fromkeys(_panel(one) for one in parameters):
-        rows = [_row(one, context) for one in parameters if _panel(one) == panel]
+    for panel, members in grouped(parameters).items():
+        rows = [_row(one, context) for one in members]
         found += [f"**{panel}**", "\n".join(["| name | meaning |", "|---|---|", *filter(None, rows)])]
-    return "\n\n".join([*found, _text(command.epilog), ""])
-
-
-def _panel(parameter: Any) -> str:
-    return getattr(parameter, "rich_help_panel", None) or f"{parameter.param_type_name.capitalize()}s"
+    if example := EXAMPLES.get(title.removeprefix("zcbench ")):
+        found += ["**Example**", f"```sh\n{example}\n```"]
+    return "\n\n".join([*found, ""])
 
 
 def _row(parameter: Any, context: Any) -> str:

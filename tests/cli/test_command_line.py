@@ -64,7 +64,11 @@ def test_bench_leaves_scores_ranking_and_report(run):
 def test_a_second_identical_run_computes_nothing(run, files):
     """The summary line counts no new scores."""
     again = ["bench", *SMALL, *inputs(files), "--seeds", 2, "--plugin", files / "mine.py", "--out", run]
-    assert "0 of them new" in zcbench_command(*again, "--proxies", "all,-kd:*", "--formats", "png").stderr
+    told = zcbench_command(*again, "--proxies", "all,-kd:*", "--formats", "png").stderr
+    assert "0 of them new" in told
+    phases = [told.index(f"\n{phase}: ") for phase in ("Ranking", "Figures and page", "Report")]
+    page = run / "report" / "index.html"
+    assert phases == sorted(phases) and told.endswith(f"Report: {page}; open it with 'zcbench runs open {run}'.\n")
 
 
 def test_rank_and_report_read_what_is_there(run, files):
@@ -72,8 +76,9 @@ def test_rank_and_report_read_what_is_there(run, files):
     ranked = zcbench_command("rank", run, "--truth", files / "truth.csv", "--plugin", files / "mine.py", "--draws", 10)
     assert ranked.returncode == 0, ranked.stderr
     assert "Batch: 8 of 2,048 images" in ranked.stdout
-    assert "last_layer" in ranked.stdout
-    assert zcbench_command("report", run, "--formats", "png").returncode == 0
+    assert " rows: the best, sizes," in ranked.stdout and "last_layer" in ranked.stdout
+    assert ranked.stderr.endswith(f"draw it with 'zcbench report {run}'.\n")
+    assert zcbench_command("report", run, "--formats", "png").stderr.endswith("'.\n")
 
 
 def test_ensembles_are_ranked_by_default_and_by_formula(run, files):
@@ -81,7 +86,7 @@ def test_ensembles_are_ranked_by_default_and_by_formula(run, files):
     table = pd.read_parquet(run / "ranking" / "table.parquet").set_index("proxy")
     assert set(table.loc["log_rank(macs,jacov)", "kind"]) == {"ensemble"}
     rank = ["rank", run, "--truth", files / "truth.csv", "--plugin", files / "mine.py", "--draws", 10, "--ensembles"]
-    shown = zcbench_command(*rank, "log_rank(depth,snip),rank_sum(snip,last_layer)").stdout
+    shown = zcbench_command(*rank, "log_rank(depth,snip),rank_sum(snip,last_layer)", "--csv").stdout
     assert "rank_sum(snip,last_layer)" in shown and "log_rank(depth,snip)" in shown and "jacov)" not in shown
     assert "Did you mean 'snip'" in fails(*rank, "rank_sum(snpi,jacov)")
     assert "Did you mean 'ridge'" in fails(*rank, "none", "--supervised", "rigde")

@@ -4,9 +4,12 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -15,6 +18,7 @@ import zcbench
 from zcbench.cli.given import configurable
 from zcbench.cli.output import emitted, plain, tabular
 from zcbench.cli.strict import strict
+from zcbench.cli.tables import not_applicable
 
 from ..command import fails, zcbench_command
 
@@ -77,7 +81,7 @@ def test_a_file_of_options(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("sead: 3", "'sead' is no known option in {file}. Did you mean 'seeds'"),
+        ("sead: 3", "'sead' is no known option in {file}. Did you mean 'shard' or 'seeds'"),
         ("config: a.yaml", "'config' is no known option"),
         ("- a", "holds list. Expected a mapping"),
         ("a: [", "Cannot read '{file}'"),
@@ -105,11 +109,25 @@ def test_lists_in_three_forms(command: list[str]) -> None:
     assert fails(*command, "--json", "--csv", code=2).endswith("Expected one of the two.")
 
 
-def test_a_ranking_in_json() -> None:
-    """Invariance: the rows of the ranking that Python gives for the same scores."""
+def test_a_ranking_in_json_and_on_the_terminal() -> None:
+    """Invariance: the rows of the ranking that Python gives for the same scores; the terminal has the first 15."""
     command = ["rank", "nasbench201-1000", "--truth", "nasbench201/cifar10-16/vanilla", "--draws", 2]
     document = json.loads(zcbench_command(*command, "--ensembles", "none", "--json").stdout)
     options = zcbench.RankingOptions(draws=2)
     expected = zcbench.rank("nasbench201-1000", "nasbench201/cifar10-16/vanilla", ensembles="none", options=options)
     assert {row["proxy"]: row["tau"] for row in document["rows"]} == expected.to_frame(wide=True)["tau"].to_dict()
     assert document["protocol"]["scores"]["space"] == "nasbench201(channels=16,cells=5)"
+    told = zcbench_command(*command, "--ensembles", "none").stdout
+    shown = [row for row in document["rows"] if re.search(rf"^ *{re.escape(row['proxy'])} ", told, re.MULTILINE)]
+    others = sorted((row["tau"] for row in document["rows"] if row["kind"] == "proxy"), reverse=True)
+    sizes = [row for row in shown if row["kind"] == "baseline"]
+    assert len(shown) == 15 and f"15 of {len(document['rows'])} rows: the best, sizes" in told
+    assert len(sizes) == sum(row["kind"] == "baseline" for row in document["rows"])
+    assert sorted((row["tau"] for row in shown if row not in sizes), reverse=True) == others[: 15 - len(sizes)]
+
+
+def test_proxies_that_apply_to_no_architecture() -> None:
+    """By construction: every attempt is not applicable; a failure of another kind, or one value, keeps the row."""
+    failures = {"proxy": ["a", "b", "b", "c"], "status": ["not_applicable", "not_applicable", "nan", "not_applicable"]}
+    table = pd.DataFrame({"proxy": ["a", "b", "c", "d"], "coverage": [0.0, 0.0, 0.5, 1.0]})
+    assert not_applicable(SimpleNamespace(failures=pd.DataFrame(failures), table=table)) == ["a"]

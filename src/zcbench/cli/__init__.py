@@ -24,6 +24,7 @@ from zcbench.cli import (
 )
 from zcbench.cli.comparing import across, resample
 from zcbench.cli.extensions import add_commands
+from zcbench.cli.output import WIDTH
 from zcbench.cli.plugins import distillers, spaces
 from zcbench.cli.strict import strict
 from zcbench.errors import Interrupted, ZcbenchError
@@ -37,7 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
 app.command("bench")(bench.bench)
 app.command("rank")(bench.rank)

@@ -1,5 +1,6 @@
 """``zcbench bench``, ``rank`` and ``report``."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +25,7 @@ from zcbench.cli.arguments import (
 from zcbench.cli.given import configurable
 from zcbench.cli.likeness import like
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import tabular
+from zcbench.cli.output import status, tabular, told_report
 from zcbench.cli.tables import print_ranking
 from zcbench.specification import split_list
 
@@ -149,8 +150,8 @@ def bench(
         options=ranking,
         report=report,
     )
-    console.print(f"Report: {done.page}", highlight=False, soft_wrap=True)
     print_ranking(done.ranking, folder=done.folder, report=done.page)
+    told_report(done.page, done.folder)
 
 
 @tabular
@@ -191,6 +192,7 @@ def rank(
     says where the whole ranking goes.
     """
     import zcbench
+    from zcbench.workflows.rank import ranking_folder
 
     found = zcbench.rank(
         run,
@@ -204,6 +206,10 @@ def rank(
         data_dir=data_dir,
     )
     print_ranking(found, subset)
+    if (home := ranking_folder(run, out)) is None:
+        status("The ranking is kept nowhere; --out FOLDER keeps it, and 'zcbench report FOLDER' draws it.")
+    else:
+        status(f"Ranking: {home}; draw it with 'zcbench report {shlex.quote(str(home.parent))}'.")
 
 
 @options(report=REPORT)
@@ -211,7 +217,8 @@ def report(run: Run, report: "ReportOptions") -> None:
     """Write tables, figures and the page from the ranking of a run."""
     import zcbench
 
-    Console(stderr=True).print(f"Report: {zcbench.report(run, report)}", highlight=False, soft_wrap=True)
+    status(f"Figures and page: {run / 'report'}")
+    told_report(zcbench.report(run, report), run)
 
 
 def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":

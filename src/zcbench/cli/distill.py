@@ -11,11 +11,12 @@ from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import emitted, tabular, time_named
+from zcbench.cli.output import emitted, status, tabular, time_named, told_report
 from zcbench.cli.students import read_distillers
 from zcbench.specification import split_list, split_readable
 
 if TYPE_CHECKING:
+    from zcbench.benchmarks.training.student import StudentResult
     from zcbench.distill import Recipe
 
 NONE = "none"
@@ -174,12 +175,18 @@ def distill(
         baseline=baseline,
         console=Console(stderr=True),
     )
+    status(f"Figures and page: {out / 'report'}")
     title, alone = f"{who.label}, {scenario}", result.alone.history if result.alone else ()
     write_curves(result.training.history, out, title, alone=alone)
     about = RunFolder(out).read_json("result.json")
     page = write_training_report(about, result.training.history, out / "report", title=title, alone=alone)
-    if emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
-        return
+    if not emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
+        _print(result, recipe, out)
+    told_report(page, out)
+
+
+def _print(result: "StudentResult", recipe: "Recipe", out: Path) -> None:
+    """Accuracy and loss of the student, and what it gained where it was trained alone too."""
     chosen = f" (epoch {result.training.epoch}, by {recipe.select})" if recipe.select != "last" else ""
     typer.echo(
         f"Test accuracy {result.accuracy:.2f} %, loss {result.training.loss:.4f}, after {result.training.steps:,} "
@@ -188,6 +195,5 @@ def distill(
     for name, value in result.training.kept.items():
         if name.startswith("test_") and name not in ("test_accuracy", "test_loss"):
             typer.echo(f"{name.removeprefix('test_')}: {value:.4g}")
-    if baseline and result.gain is not None:
+    if result.gain is not None:
         typer.echo(f"The student alone: {result.baseline:.2f} %. Difference: {result.gain:+.2f} percentage points.")
-    typer.echo(f"Report: {page}", err=True)

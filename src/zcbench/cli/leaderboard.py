@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from zcbench.cli.arguments import TRUTH_HELP, DataDir, Plugins
-from zcbench.cli.output import emitted, tabular
+from zcbench.cli.output import emitted, status, tabular
 from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
 
@@ -100,7 +100,9 @@ def build(
     """Write the page of a leaderboard: one static HTML file, which loads nothing."""
     from zcbench.reports.leaderboard.page import write_leaderboard
 
-    typer.echo(f"Page: {write_leaderboard(board, out, title=title)}")
+    page = write_leaderboard(board, out, title=title)
+    typer.echo(f"Page: {page}")
+    status(f"Open it in a browser: {Path(page).resolve().as_uri()}")
 
 
 def _figure(value: float | None) -> str:

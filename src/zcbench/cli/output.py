@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -133,6 +134,17 @@ def time_named(command: str) -> Path:
     folder = named_by_time(command)
     print(f"Folder: {folder}; with --out {folder} the same command goes on there.", file=sys.stderr)
     return folder
+
+
+def status(text: str) -> None:
+    """Print one line on the error stream, not folded: the phase that begins, or what to do next."""
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def told_report(page: Path | None, folder: Path) -> None:
+    """Print where the page of a run is and how it is opened; the last line of a command."""
+    if page is not None:
+        status(f"Report: {page}; open it with 'zcbench runs open {shlex.quote(str(folder))}'.")
 
 
 def table_console() -> Console:

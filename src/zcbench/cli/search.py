@@ -16,7 +16,7 @@ from rich.table import Table
 from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
 from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import emitted, table_console, tabular, time_named
+from zcbench.cli.output import emitted, status, table_console, tabular, time_named, told_report
 from zcbench.cli.search_options import check_names, given, latency_source, objective, remarks
 from zcbench.specification import split_list
 
@@ -203,7 +203,8 @@ def search(
     if report:
         from zcbench.reports.search.page import write_search_report
 
-        typer.echo(f"Report: {write_search_report(outcome.to_json(), out / 'report', formats=kinds)}", err=True)
+        status(f"Figures and page: {out / 'report'}")
+        told_report(write_search_report(outcome.to_json(), out / "report", formats=kinds), out)
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from zcbench.cli.given import defaults, read_config
+from zcbench.cli.help.completion import complete
+from zcbench.cli.help.examples import EXAMPLES
+from zcbench.cli.help.panels import grouped
 from zcbench.cli.output import Form, printed_as
 
 
@@ -32,6 +35,7 @@ class StrictCommand(TyperCommand):
         if whole := getattr(self.callback, "whole", None):
             made = _made(whole())
             self.callback, self._params = made.callback, [*made.params, *self._own()]
+            self._complete()
         return self._params
 
     @params.setter
@@ -45,10 +49,27 @@ class StrictCommand(TyperCommand):
         }
         self._further = tuple(options for options, has in wanted.items() if has)
         self._params = [*params, *self._own()]
+        self._complete()
+
+    def _complete(self) -> None:
+        for parameter in self._params:
+            complete(parameter)
 
     def _own(self) -> Iterable[Any]:
         """Options that the marks of the command give it."""
         return (parameter for options in self._further for parameter in _made(options).params)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options in groups, basic options first."""
+        for title, members in grouped(self.get_params(ctx)).items():
+            if rows := [row for member in members if (row := member.get_help_record(ctx)) is not None]:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the example as it is: a line to copy is not folded."""
+        if example := EXAMPLES.get(ctx.command_path.partition(" ")[2]):
+            formatter.write(f"\nExample:\n  {example}\n")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args``, refuse what is empty or without end, and tell which options were overridden."""

@@ -8,12 +8,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from zcbench.cli.output import emitted, table_console
+from zcbench.errors import ZcbenchError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from zcbench.benchmarks.ranking.ranking import Ranking
 
+TOP = 15  # rows of a table on the terminal, all sizes among them
 SHOWN = ("proxy", "kind", "n", "coverage %", "τ", "ρ", "τ common", "τ | params", "τ top 10 %", "P@k", "ms")
 
 
@@ -36,6 +38,7 @@ def print_ranking(ranking: "Ranking", subset: str = "all", **more: object) -> No
         return
     from zcbench.benchmarks.truths.reproduced import Reproduction
     from zcbench.reports import detail_table, shared
+    from zcbench.reports.ranking.selection import select
 
     console, card = table_console(), ranking.protocol["scores"]
     own = f"{card['networks']}; " if "networks" in card else ""
@@ -46,9 +49,15 @@ def print_ranking(ranking: "Ranking", subset: str = "all", **more: object) -> No
         *_beside_lines(ranking.protocol.get("beside", {})),
     ):
         console.print(line, highlight=False, soft_wrap=True)
+    idle = not_applicable(ranking)
     for truth in map(str, ranking.accuracies):
         rows = detail_table(ranking, truth, subset)
-        console.print(_truth_table(rows, f"Against {truth}, subset {subset}"))
+        rows = rows[~rows["proxy"].isin(idle)]
+        best = _shown(select(ranking, truth, subset), idle)
+        console.print(_truth_table(rows[rows["proxy"].isin(best)], f"Against {truth}, subset {subset}"))
+        if len(best) < len(rows):
+            some = f"{len(best)} of {len(rows)} rows: the best, sizes, regressions and plug-ins"
+            console.print(f"{some}; --csv and --json print all.", highlight=False, soft_wrap=True)
         if again := [Reproduction(**one) for one in ranking.protocol.get("reproduced", {}).get(truth, ())]:
             console.print(
                 f"Given all sizes, it agrees with other tables: {'; '.join(map(str, again))}", highlight=False
@@ -57,6 +66,35 @@ def print_ranking(ranking: "Ranking", subset: str = "all", **more: object) -> No
             console.print(text, highlight=False, soft_wrap=True)
         for scored, names in rows.groupby(rows["note"].str.extract(r"(scored on [\d,]+ of [\d,]+)")[0])["proxy"]:
             console.print(f"{scored}: {', '.join(names)}", highlight=False, soft_wrap=True)
+    if idle:
+        console.print(f"Apply to no architecture here: {', '.join(idle)}", highlight=False, soft_wrap=True)
+
+
+def not_applicable(ranking: "Ranking") -> list[str]:
+    """Proxies that apply to no architecture: each attempt has the status ``not_applicable``."""
+    statuses = ranking.failures.groupby("proxy")["status"].unique()
+    reached = set(ranking.table.loc[ranking.table["coverage"] > 0, "proxy"])
+    return [str(name) for name, kinds in statuses.items() if set(kinds) == {"not_applicable"} and name not in reached]
+
+
+def _shown(rows: "pd.DataFrame", idle: Sequence[str]) -> set[str]:
+    """Names of the `TOP` first rows, all sizes among them; of regressions; and of proxies of plug-ins."""
+    from zcbench.reports.ranking.selection import leading
+
+    rows = rows[~rows["proxy"].isin(idle)]
+    supervised = rows["kind"] == "supervised"
+    own = [name for name in rows.loc[rows["kind"] == "proxy", "proxy"] if _of_a_plugin(name)]
+    return {*leading(rows[~supervised], TOP)["proxy"], *rows.loc[supervised, "proxy"], *own}
+
+
+def _of_a_plugin(name: str) -> bool:
+    """Whether a proxy is none of zcbench's own."""
+    from zcbench.proxies import REGISTRY
+
+    try:
+        return not REGISTRY.get(name).is_own
+    except ZcbenchError:  # its plug-in is not loaded
+        return True
 
 
 def _truth_table(rows: "pd.DataFrame", title: str) -> Table:

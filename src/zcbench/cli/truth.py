@@ -1,5 +1,6 @@
 """``zcbench truth``: train architectures into a table of accuracies."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from rich.console import Console
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DATA_DIR, execution
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import emitted, tabular, time_named
+from zcbench.cli.output import emitted, status, tabular, time_named
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ def build(
         notes={"architectures": origin, "data set": setup.dataset},
     )
     _print(result)
+    if result.tables:
+        table = out / f"{next(iter(result.tables))}.parquet"
+        space = shlex.quote(conditions.space.spec)
+        status(f"Truth: {table}; rank with it by 'zcbench bench --space {space} --truth {shlex.quote(str(table))}'.")
 
 
 @app.command()

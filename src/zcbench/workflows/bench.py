@@ -117,9 +117,12 @@ def bench(
         only = asked.archs  # another request may have scored networks that are not here
     with recorded(tracker, "bench", folder, asked.kept(options, ensembles=ensembles)) as recording:
         run = asked.score(folder, execution, options=options, ensembles=ensembles)
+        _print(execution, f"Ranking: {len(names):,} proxies against {', '.join(asked.known)}")
         ranking = rank_run(folder, asked.known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options)
         ranking = with_reproduced(ranking, asked.known, study.setup.data_dir)
         ranking.save(run.out / "ranking")
+        if report is not None:
+            _print(execution, f"Figures and page: {run.out / 'report'}")
         page = None if report is None else write(ranking, run.out, report, recording)
     return BenchResult(run, ranking, page)
 

@@ -1,0 +1,1 @@
+"""Help of the commands: groups of options, examples, and completion in the shell."""
