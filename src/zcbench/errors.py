@@ -88,6 +88,10 @@ def shortened(text: str, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:half]}…{text[len(text) - half :]}"
 
 
+_MOST_NAMES = 60
+"""Names that a message lists."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Sentence that names the known names nearest to ``name``, or all of them when none is near.
 
@@ -98,7 +102,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, names, n=3, cutoff=0.6)
     if close:
         return "Did you mean " + " or ".join(repr(match) for match in close) + "?"
-    return f"Known: {', '.join(names)}." if names else "None is known yet."
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"Known: {', '.join(names[:_MOST_NAMES])}{more}." if names else "None is known yet."
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
