@@ -7,6 +7,7 @@ import pytest
 
 from zcbench.benchmarks import rank_run, truth
 from zcbench.benchmarks.leaderboard import Board, add, verify
+from zcbench.benchmarks.leaderboard.submission import Submission
 from zcbench.benchmarks.ranking.differences import size_differences
 from zcbench.benchmarks.scoring import packing
 from zcbench.benchmarks.scoring.options import Setup
@@ -157,3 +158,12 @@ def test_an_earlier_version_is_history(tmp_path, stranger):
     edited(board, "l2_norm", schema=99)
     with pytest.raises(DataError, match="has the schema 99"):
         Board(board).entries()
+
+
+def test_the_leaderboard_of_the_bundled_scores_holds():
+    """Every file is of this version, and the scores that it names have the recorded fingerprints."""
+    board = Board(Path(__file__).parents[3] / "docs" / "results" / "leaderboard")
+    entries = board.entries()
+    assert {entry.benchmark for entry in entries} == set(board.benchmarks())
+    places = {(entry.scores, entry.scores_sha256) for entry in entries}
+    assert all(Submission.at(board, place).card["sha256"] == sha256 for place, sha256 in places)
