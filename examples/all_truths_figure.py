@@ -1,4 +1,4 @@
-"""Figure of docs/results/all-truths.md: the score that is chosen on the other spaces, beside the best size of each truth.
+"""Figure of docs/results/all-truths.md: the score that is chosen on the other spaces, beside the best size of a truth.
 
 zcbench across … --json > across.json
 python examples/all_truths_figure.py across.json docs/results/all-truths.chosen.svg
