@@ -1,6 +1,7 @@
 """Tau given all sizes, and the regret at one size; each test names its oracle."""
 
 from itertools import combinations_with_replacement
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,10 +86,9 @@ def test_a_function_of_the_sizes_has_almost_nothing_given_the_flexible_control()
     assert linear > 0.07 and abs(flexible) < 0.055
 
 
-@pytest.mark.data
-def test_log_rank_of_sizes_on_the_published_accuracies_of_s0() -> None:
+def test_log_rank_of_sizes_on_the_published_accuracies_of_s0(data_dir: Path) -> None:
     """Published accuracies: linear control leaves .32 of log_rank(params,macs), the flexible one .05."""
-    table = zcbench.truth("s0/cifar100/kd")
+    table = zcbench.truth("s0/cifar100/kd", data_dir)
     costs = spaces.get("s0").costs(table["arch"], 100)
     score = np.log(stats.rankdata(costs["params"])) + np.log(stats.rankdata(costs["macs"]))
     found = compared(score, table["accuracy"].to_numpy(float), costs[list(SIZES)].to_numpy(float)).given_all(0.95)
@@ -140,10 +140,9 @@ def test_sizes_at_the_limit_are_in_the_window() -> None:
     assert list(zip(windows.first.tolist(), windows.last.tolist())) == [(0, 2), (0, 3), (1, 3)]
 
 
-@pytest.mark.data
-def test_regret_at_size_of_published_accuracies() -> None:
+def test_regret_at_size_of_published_accuracies(data_dir: Path) -> None:
     """Slow reference, written once: at random 5.79 points, by the parameters 4.14, on CIFAR-10 of NAS-Bench-201."""
-    table = zcbench.truth("nasbench201/cifar10")
+    table = zcbench.truth("nasbench201/cifar10", data_dir)
     params = spaces.get("nasbench201").costs(table["arch"])["params"].to_numpy(float)
     accuracy, windows = table["accuracy"].to_numpy(float), Windows.of(params)
     assert (windows.regret_at_random(accuracy), windows.regret(params, accuracy)) == pytest.approx(
