@@ -50,9 +50,14 @@ class ProxyCard(NamedTuple):
     baseline: bool
 
 
+def loaded() -> bool:
+    """Whether proxies are registered already, or packages that are installed bring some: the index does not say all."""
+    return _REGISTRY in sys.modules or any(entry_points(group=group) for group in _GROUPS)
+
+
 def cards() -> tuple[Mapping[str, ProxyCard], Mapping[str, ZcbenchError]]:
     """Card of every known proxy by name, and the error of every plug-in that cannot be loaded."""
-    if _REGISTRY in sys.modules or any(entry_points(group=group) for group in _GROUPS):
+    if loaded():
         return _registered()
     indexed = _indexed()
     return _registered() if indexed is None else (indexed, {})
