@@ -156,14 +156,11 @@ class _Verifier:
         key = (entry.scores, benchmark.name)
         if key not in self._known:
             self._known[key] = results(submission, benchmark, self._data)
-        again = self._known[key][entry.proxy].result
-        for name, value in again.items():
-            stated = entry.result.get(name)
-            if (value is None) != (stated is None) or not math.isclose(
-                value or 0, stated or 0, rel_tol=1e-6, abs_tol=1e-9
-            ):
+        again = self._known[key][entry.proxy]
+        for name, (stated, found) in _figures(entry, again).items():
+            if not _same(stated, found):
                 raise DataError(
-                    f"{name} of {entry.proxy} is {stated} in the entry and {value} by its scores. Expected the same; "
+                    f"{name} of {entry.proxy} is {stated} in the entry and {found} by its scores. Expected the same; "
                     f"add the scores again."
                 )
 
@@ -184,6 +181,24 @@ def drawn_archs(benchmark: Benchmark, entry: Entry, n: int) -> list[str]:
     archs = benchmark.architectures()
     stream = numpy_stream("leaderboard", entry.scores_sha256, entry.proxy, 0)
     return [archs[place] for place in stream.choice(len(archs), min(n, len(archs)), replace=False)]
+
+
+def _figures(entry: Entry, again: Entry) -> dict[str, tuple[object, object]]:
+    """Everything that an entry says of its scores, as it stands there and as it is made again."""
+    facts = ("kind", "higher_is_better", "best_size")
+    ends = zip(("difference", "difference_low", "difference_high"), zip(entry.difference, again.difference))
+    named = entry.result.keys() | again.result.keys()
+    return {
+        **{name: (getattr(entry, name), getattr(again, name)) for name in facts},
+        **{name: (entry.result.get(name), again.result.get(name)) for name in sorted(named)},
+        **dict(ends),
+    }
+
+
+def _same(stated: object, found: object) -> bool:
+    if isinstance(stated, int | float) and isinstance(found, int | float):
+        return math.isclose(stated, found, rel_tol=1e-6, abs_tol=1e-9)
+    return stated == found
 
 
 def setup_of(benchmark: Benchmark, data_dir: Path | None = None) -> Setup:

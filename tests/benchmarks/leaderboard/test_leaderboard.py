@@ -117,6 +117,10 @@ def test_forged_numbers_are_refused(tmp_path, stranger):
     add(board, run, [TRUTH], proxies=["l2_norm"])
     edited(board, "l2_norm", result={"tau": 0.99})
     assert "tau of l2_norm is 0.99 in the entry and" in refusal(board, "l2_norm")
+    add(board, run, proxies=["l2_norm"])
+    edited(board, "l2_norm", difference=[0.5, 0.4, 0.6])
+    assert "difference of l2_norm is 0.5 in the entry and" in refusal(board, "l2_norm")
+    add(board, run, proxies=["l2_norm"])
     edited(board, "l2_norm", scores_sha256="0" * 64)
     assert "has the sha256" in refusal(board, "l2_norm")
     forged = tmp_path / "forged"
