@@ -73,7 +73,7 @@ def rank_run(
     archs = list(map(str, scores["arch"].unique()))
     check_truths(space, truths, archs)
     taken = {name: source.to_json() for name, source in joined.sources.items()}
-    facts = known_facts(dict.fromkeys(map(str, scores["proxy"])), [made for _, _, made in parts.values()])
+    facts = known_facts(list(map(str, scores["proxy"].unique())), [made for _, _, made in parts.values()])
     return rank(
         scores,
         truths,

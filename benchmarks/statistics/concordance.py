@@ -19,8 +19,10 @@ def concordance(score: Array, accuracies: Array) -> Counts:
 
     .. math::  c_{it} = \sum_{j} \operatorname{sgn}(x_i - x_j) \, \operatorname{sgn}(y_{it} - y_{jt})
 
-    A tie counts neither way: the result is the mean of breaking all ties so that tied pairs agree, and so that they
-    disagree.
+    It is counted from the number of others that are lower in both, L; a pair that is tied in one of the two adds 0:
+
+    .. math::  c_i = 4 L_i - 2 \, \#(y < y_i) + \#(x > x_i) - \#(x < x_i)
+               + 2 \, \#(x = x_i, y < y_i) + \#(y = y_i, x < x_i) - \#(y = y_i, x > x_i)
 
     Args:
         score: x, shape (n,), finite.
@@ -33,11 +35,20 @@ def concordance(score: Array, accuracies: Array) -> Counts:
         >>> concordance(np.array([1.0, 2.0, 3.0]), np.array([[1.0], [3.0], [2.0]])).T.tolist()
         [[2, 0, 0]]
     """
-    n = len(score)
+    n, row = len(score), np.arange(len(score))
     x, ys = _dense(score), np.stack([_dense(column) for column in accuracies.T])
-    tied = x.max() < n - 1 or (ys.max(axis=1) < n - 1).any()
-    found = _broken(x, ys, agree=True)
-    return (found + _broken(x, ys, agree=False)) // 2 if tied else found
+    by_x = np.argsort((x * n + n - 1 - ys) * n + row, axis=1)  # of equals, the higher of the other first
+    by_y = np.argsort((ys * n + n - 1 - x) * n + n - 1 - row, axis=1)
+    ranks = np.take_along_axis(_placed(np.broadcast_to(row, ys.shape), by_y), by_x, axis=1)
+    both_lower = _placed(_smaller_before(ranks), by_x)
+    lower, higher = _lower(x), _lower(n - 1 - x)
+    found = 4 * both_lower + higher - lower - 2 * np.stack([_lower(y) for y in ys])
+    for t, y in enumerate(ys):
+        if x.max() < n - 1:
+            found[t] += 2 * _among_equals(x, y)[0]
+        if y.max() < n - 1:
+            found[t] += np.subtract(*_among_equals(y, x))
+    return found.T
 
 
 def untied(values: Array) -> Counts:
@@ -51,18 +62,24 @@ def _dense(values: Array) -> Counts:
     return np.unique(values, return_inverse=True)[1]
 
 
-def _broken(x: Counts, ys: Counts, *, agree: bool) -> Counts:
-    """Concordance once ties are broken so that tied pairs agree, or disagree; shape (n, T)."""
-    n = x.size
-    row = np.arange(n)
-    by_x = np.argsort((x * n + (ys if agree else n - 1 - ys)) * n + row, axis=1)
-    by_y = np.argsort((ys * n + (x if agree else n - 1 - x)) * n + (row if agree else n - 1 - row), axis=1)
-    rank = np.empty_like(ys)
-    np.put_along_axis(rank, by_y, row[None], axis=1)
-    ranks = np.take_along_axis(rank, by_x, axis=1)  # of y, in the order of x
-    found = np.empty_like(ys)
-    np.put_along_axis(found, by_x, 4 * _smaller_before(ranks) + n - 1 - 2 * row - 2 * ranks, axis=1)
-    return found.T
+def _lower(values: Counts) -> Counts:
+    """For each architecture the number of others with a lower value."""
+    sizes = np.bincount(values)
+    return np.asarray((np.cumsum(sizes) - sizes)[values])
+
+
+def _among_equals(one: Counts, other: Counts) -> tuple[Counts, Counts]:
+    """For each architecture the others that are equal by one column: how many are lower and higher by the other."""
+    _, pair, sizes = np.unique(one * one.size + other, return_inverse=True, return_counts=True)
+    lower = (np.cumsum(sizes) - sizes)[pair] - _lower(one)
+    return lower, np.bincount(one)[one] - lower - sizes[pair]
+
+
+def _placed(values: Counts, places: Counts) -> Counts:
+    """The values of each row at their places."""
+    placed = np.empty_like(values)
+    np.put_along_axis(placed, places, values, axis=1)
+    return placed
 
 
 def _smaller_before(ranks: Counts) -> Counts:

@@ -170,15 +170,13 @@ def expected_mutual_information(rows: Array, columns: Array) -> float:
 
     Source: N. X. Vinh, J. Epps and J. Bailey, "Information theoretic measures for clusterings comparison", 2009.
     """
-    n, a, b = rows.sum(), rows[:, None], columns[None, :]
-    m = np.arange(1, min(rows.max(), columns.max()) + 1)[:, None, None]
-    possible = (m <= np.minimum(a, b)) & (m >= a + b - n)
-    logs = special.gammaln(np.arange(n + 1) + 1)  # of factorials
-
-    def factorial(numbers: Array) -> Array:
-        return logs[np.where(possible, numbers, 0).astype(np.intp)]
-
-    chosen = factorial(b) - factorial(m) - factorial(b - m)
-    others = factorial(n - b) - factorial(a - m) - factorial(n - b - a + m)
-    chances = np.exp(chosen + others - factorial(n + 0 * a) + factorial(a) + factorial(n - a))
-    return float((np.where(possible, chances, 0) * m / n * np.log(n * m / (a * b))).sum())
+    n, logs = rows.sum(), special.gammaln(np.arange(rows.sum() + 1) + 1)  # of factorials
+    a, b = (counts.ravel().astype(np.intp) for counts in np.broadcast_arrays(rows[:, None], columns[None, :]))
+    least, most = np.maximum(a + b - int(n), 1), np.minimum(a, b)
+    sizes = most - least + 1
+    pair = np.repeat(np.arange(a.size), sizes)
+    m = np.arange(pair.size) - np.repeat(np.cumsum(sizes) - sizes - least, sizes)  # each from its least to its most
+    rest = int(n) - a - b
+    ways = logs[b] + logs[int(n) - b] + logs[a] + logs[int(n) - a] - logs[-1]
+    chances = np.exp(ways[pair] - logs[m] - logs[b[pair] - m] - logs[a[pair] - m] - logs[rest[pair] + m])
+    return float((chances * m / n * (np.log(n * m) - np.log(a * b)[pair])).sum())

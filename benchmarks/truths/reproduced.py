@@ -100,8 +100,9 @@ class _Sizes(NamedTuple):
 
     def compared(self, one: pd.Series, other: pd.Series) -> tuple[int, float, float, float]:
         """Number of common architectures, tau-b of two accuracies, and tau-b given all sizes by both controls."""
+        if self.known is not None:
+            one, other = (accuracies.reindex(self.known.index) for accuracies in (one, other))
         both = pd.DataFrame({"one": one, "other": other}).dropna().sort_index()
-        both = both if self.known is None else both[both.index.isin(self.known.index)]
         if len(both) > MOST:
             chosen = numpy_stream("reproduced", self.space, len(both)).choice(len(both), MOST, replace=False)
             both = both.iloc[np.sort(chosen)]

@@ -52,7 +52,7 @@ class ProxyCard(NamedTuple):
 
 def loaded() -> bool:
     """Whether proxies are registered already, or packages that are installed bring some: the index does not say all."""
-    return _REGISTRY in sys.modules or any(entry_points(group=group) for group in _GROUPS)
+    return _REGISTRY in sys.modules or _installed()
 
 
 def cards() -> tuple[Mapping[str, ProxyCard], Mapping[str, ZcbenchError]]:
@@ -91,6 +91,12 @@ def declarations() -> str:
             if declared.startswith("@") or "labelled=True" in declared:
                 digest.update(declared.encode() + b"\0")
     return digest.hexdigest()
+
+
+@cache
+def _installed() -> bool:
+    """Whether an installed package brings proxies; every look reads the entry points of all packages."""
+    return any(entry_points(group=group) for group in _GROUPS)
 
 
 @cache

@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
-import requests
 from filelock import FileLock, Timeout
 
 from zcbench.errors import ChecksumError, DataError
+
+if TYPE_CHECKING:
+    import requests
 
 #: Answers that may be better a moment later.
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
@@ -215,6 +217,8 @@ class _Attempts:
         """Append what the server gives to the part."""
         if urlsplit(self.file.url).scheme == "file":
             return self._local()
+        import requests
+
         try:
             with self._answer(self.part.size) as answer:
                 start = self._start(answer)
@@ -228,11 +232,13 @@ class _Attempts:
         except (requests.exceptions.RequestException, ValueError):  # its text may have what is secret in the address
             raise self._broken("it is no address that can be asked") from None
 
-    def _answer(self, have: int) -> requests.Response:
+    def _answer(self, have: int) -> "requests.Response":
+        import requests
+
         ask = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         return requests.get(self.file.url, headers=ask, stream=True, timeout=self.limits.silence)
 
-    def _start(self, answer: requests.Response) -> int:
+    def _start(self, answer: "requests.Response") -> int:
         """Where the bytes of an answer begin in the file, once it is one that can be used."""
         have, status = self.part.size, answer.status_code
         if status in AGAIN:
