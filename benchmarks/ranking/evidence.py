@@ -79,7 +79,7 @@ def gather(
     classes = pd.Series(archs if clusters is None else [clusters.get(arch) for arch in archs], archs)
     for what, column in (("size", size_of["macs"]), ("class", classes)):
         _check_complete(what, column)
-    trials, tried = _trials(attempts, size_of), _tried(attempts, size_of)
+    trials, tried = _trials(attempts, size_of)
     about = _about(scores, attempts, {name: facts.get(name, ProxyFacts()) for name in trials})
     signs = {name: 1.0 if about.loc[name, "higher_is_better"] else -1.0 for name in trials}
     values = pd.DataFrame({name: signs[name] * trial.mean(axis=1) for name, trial in trials.items()})
@@ -169,26 +169,23 @@ def _accuracies(truths: Mapping[str, pd.DataFrame], archs: list[str]) -> pd.Data
     return pd.DataFrame({name: table["accuracy"] for name, table in known.items()})
 
 
-def _trials(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Per proxy a value for each architecture and seed, NaN where not ok; the baselines first, from the sizes."""
-    value = attempts["value"].where(attempts["status"] == "ok")
-    tables = _by_seed(attempts.assign(value=value), sizes.index)
-    return {name: sizes[[name]] for name in SIZES} | tables
+def _trials(attempts: pd.DataFrame, sizes: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Per proxy a value for each architecture and seed, NaN where not ok, and whether it was attempted.
 
-
-def _tried(attempts: pd.DataFrame, sizes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Per proxy whether there is an attempt for each architecture and seed; the baselines need none."""
-    tables = _by_seed(attempts.assign(value=1.0), sizes.index)
-    return {name: table.notna() for name, table in tables.items()}
-
-
-def _by_seed(attempts: pd.DataFrame, archs: pd.Index) -> dict[str, pd.DataFrame]:
-    """Per proxy but the baselines the column ``value``, a row for each architecture and a column for each seed."""
-    places = archs.get_indexer(pd.Index(attempts["arch"]))  # integers, since `pivot` sorts the names each time
-    parts = attempts[["proxy", "seed", "value"]].assign(place=places).groupby("proxy")
-    own = {str(name): part for name, part in parts if name not in SIZES}
-    tables = {name: part.pivot(index="place", columns="seed", values="value") for name, part in own.items()}
-    return {name: table.reindex(range(len(archs))).set_axis(archs) for name, table in tables.items()}
+    The baselines come first, from the sizes, and need no attempts.
+    """
+    archs, seeds = sizes.index, attempts["seed"].to_numpy()
+    places = archs.get_indexer(pd.Index(attempts["arch"]))
+    values = attempts["value"].where(attempts["status"] == "ok").to_numpy()
+    trials, tried = {name: sizes[[name]] for name in SIZES}, {}
+    for name, rows in attempts.groupby("proxy").indices.items():
+        if name in SIZES:
+            continue
+        drawn, column = np.unique(seeds[rows], return_inverse=True)
+        table, made = np.full((len(archs), len(drawn)), np.nan), np.zeros((len(archs), len(drawn)), dtype=bool)
+        table[places[rows], column], made[places[rows], column] = values[rows], True
+        trials[str(name)], tried[str(name)] = (pd.DataFrame(found, archs, drawn) for found in (table, made))
+    return trials, tried
 
 
 def _about(scores: pd.DataFrame, attempts: pd.DataFrame, facts: Mapping[str, ProxyFacts]) -> pd.DataFrame:

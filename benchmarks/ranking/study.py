@@ -79,7 +79,7 @@ def rank_run(
         truths,
         space.costs(archs, num_classes=protocol.num_classes, image_shape=protocol.image_shape),
         clusters={arch: space.canonical(arch) for arch in archs},
-        subsets=_chosen(_subsets(space, scores, archs, truths), subsets),
+        subsets=subsets if isinstance(subsets, Mapping) else _subsets(space, scores, archs, truths, subsets),
         facts={name: replace(known, note=joined.notes.get(name, "")) for name, known in facts.items()},
         ensembles=choose(ensembles, {*cards()[0], *cards()[1], *facts}, facts),
         options=RankingOptions.of(options, fields),
@@ -169,28 +169,26 @@ def _networks(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _subsets(
-    space: Space, scores: pd.DataFrame, archs: list[str], truths: Mapping[str, pd.DataFrame]
+    space: Space,
+    scores: pd.DataFrame,
+    archs: list[str],
+    truths: Mapping[str, pd.DataFrame],
+    names: Collection[str] | None = None,
 ) -> dict[str, list[str]]:
-    """The subsets that hold at least three of ``archs`` in each truth."""
-    members = {name: set(archs) if name == "all" else set(space.subset(name)) for name in space.subsets}
+    """The subsets that hold at least three of ``archs`` in each truth: all, or those that are named."""
+    every = space.subsets if names is None else [name for name in space.subsets if name in names]
+    members = {name: set(archs) if name == "all" else set(space.subset(name)) for name in every}
     tried = scores[["arch", "proxy"]].drop_duplicates().groupby("arch")["proxy"].size()
     if (lacking := tried < scores["proxy"].nunique()).any():
         members["sample"] = set(tried.index[~lacking])
     found = {name: [arch for arch in archs if arch in within] for name, within in members.items()}
     known = [set(truth["arch"]) for truth in truths.values()]
     enough = {name for name, own in found.items() if all(len(some.intersection(own)) >= 3 for some in known)}
-    return {name: own for name, own in found.items() if name in enough or name == "all"}
-
-
-def _chosen(
-    subsets: dict[str, list[str]], names: Collection[str] | Mapping[str, Collection[str]] | None
-) -> Mapping[str, Collection[str]]:
-    if isinstance(names, Mapping):
-        return names
+    usable = {name: own for name, own in found.items() if name in enough or name == "all"}
     for name in names or ():
-        if name not in subsets:
-            raise unknown("subset of these scores", name, subsets)
-    return subsets if names is None else {name: subsets[name] for name in names}
+        if name not in usable:
+            raise unknown("subset of these scores", name, _subsets(space, scores, archs, truths))
+    return usable if names is None else {name: usable[name] for name in names}
 
 
 def check_truths(space: Space, truths: Mapping[str, pd.DataFrame], archs: Collection[str]) -> None:
