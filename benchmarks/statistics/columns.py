@@ -6,11 +6,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from zcbench.benchmarks.statistics import controls
 from zcbench.benchmarks.statistics.at_size import Windows
-from zcbench.benchmarks.statistics.concordance import Counts, untied
+from zcbench.benchmarks.statistics.concordance import Counts
 from zcbench.benchmarks.statistics.controls import Control
 from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall
 from zcbench.benchmarks.statistics.size_control import equal_count_bins, residuals
@@ -33,9 +32,15 @@ class Column:
         return constant(self.values)
 
     @cached_property
+    def dense(self) -> Counts:
+        """Rank of each value, 0 for the smallest; equal values share one, and none is left out."""
+        return self._equals[0]
+
+    @cached_property
     def ranks(self) -> Array:
-        """Ranks, equal values at their mean rank."""
-        return np.asarray(stats.rankdata(self.values))
+        """Ranks from 1, equal values at their mean rank."""
+        place, sizes = self._equals
+        return np.asarray((np.cumsum(sizes) - (sizes - 1) / 2)[place])
 
     @cached_property
     def centred(self) -> Array:
@@ -46,7 +51,14 @@ class Column:
     @cached_property
     def untied(self) -> Counts:
         """For each architecture the number of others with another value."""
-        return untied(self.values)
+        place, sizes = self._equals
+        return np.asarray(self.values.size - sizes[place])
+
+    @cached_property
+    def _equals(self) -> tuple[Counts, Counts]:
+        """Place of each value among the distinct ones, and how often each of those occurs."""
+        _, place, sizes = np.unique(self.values, return_inverse=True, return_counts=True)
+        return place, sizes
 
     def bins(self, bins: int) -> NDArray[np.intp]:
         """Bin of each value, as `equal_count_bins` gives it."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from zcbench.benchmarks.statistics import delta
 from zcbench.benchmarks.statistics.columns import Column, Population, rho
-from zcbench.benchmarks.statistics.concordance import Counts, concordance
+from zcbench.benchmarks.statistics.concordance import Counts, of_ranks
 from zcbench.benchmarks.statistics.correlations import NAN, pearson
 from zcbench.benchmarks.statistics.size_control import (
     bins_of_gain,
@@ -151,7 +151,7 @@ class Comparison:
         score = Column(control.residuals(self.score.ranks))
         if not (score.values.any() and accuracy.values.any()):
             return NAN, NAN, NAN
-        counts = concordance(score.values, accuracy.values[:, None])[:, 0]
+        counts = of_ranks(score.dense, accuracy.dense[None])[0]
         tau = _tau(counts, score.untied, accuracy.untied)
         influences = delta.tau_influences(counts, score.untied, accuracy.untied)
         return tau, *delta.interval(tau, influences, self.population.units, confidence, control.terms)
@@ -166,10 +166,10 @@ class Comparison:
 def compare(score: Column, accuracies: Sequence[Column], population: Population) -> list[Comparison]:
     """Comparisons of one score with several accuracies."""
     if score.values.size < 3:
-        counts = np.zeros((score.values.size, len(accuracies)), dtype=np.int64)
+        counts = np.zeros((len(accuracies), score.values.size), dtype=np.int64)
     else:
-        counts = concordance(score.values, np.column_stack([column.values for column in accuracies]))
-    return [Comparison(score, accuracy, population, counts[:, t]) for t, accuracy in enumerate(accuracies)]
+        counts = of_ranks(score.dense, np.stack([column.dense for column in accuracies]))
+    return [Comparison(score, accuracy, population, counts[t]) for t, accuracy in enumerate(accuracies)]
 
 
 def _tau(concordance: np.ndarray, untied_score: np.ndarray, untied_accuracy: np.ndarray) -> float:

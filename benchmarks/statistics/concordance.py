@@ -35,8 +35,12 @@ def concordance(score: Array, accuracies: Array) -> Counts:
         >>> concordance(np.array([1.0, 2.0, 3.0]), np.array([[1.0], [3.0], [2.0]])).T.tolist()
         [[2, 0, 0]]
     """
-    n, row = len(score), np.arange(len(score))
-    x, ys = _dense(score), np.stack([_dense(column) for column in accuracies.T])
+    return of_ranks(_dense(score), np.stack([_dense(column) for column in accuracies.T])).T
+
+
+def of_ranks(x: Counts, ys: Counts) -> Counts:
+    """`concordance` of dense ranks, 0 for the smallest: of one score, shape (n,), and of accuracies, shape (T, n)."""
+    n, row = x.size, np.arange(x.size)
     by_x = np.argsort((x * n + n - 1 - ys) * n + row, axis=1)  # of equals, the higher of the other first
     by_y = np.argsort((ys * n + n - 1 - x) * n + n - 1 - row, axis=1)
     ranks = np.take_along_axis(_placed(np.broadcast_to(row, ys.shape), by_y), by_x, axis=1)
@@ -48,13 +52,7 @@ def concordance(score: Array, accuracies: Array) -> Counts:
             found[t] += 2 * _among_equals(x, y)[0]
         if y.max() < n - 1:
             found[t] += np.subtract(*_among_equals(y, x))
-    return found.T
-
-
-def untied(values: Array) -> Counts:
-    """For each architecture the number of others with another value; shape (n,)."""
-    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    return values.size - sizes[group]
+    return found
 
 
 def _dense(values: Array) -> Counts:

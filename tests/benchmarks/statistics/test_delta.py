@@ -11,7 +11,7 @@ from zcbench.benchmarks.statistics.at_size import Windows
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval, weighted_correlations
 from zcbench.benchmarks.statistics.columns import Column, Population
 from zcbench.benchmarks.statistics.comparison import Comparison, compare
-from zcbench.benchmarks.statistics.concordance import concordance, untied
+from zcbench.benchmarks.statistics.concordance import concordance
 
 
 def compared(x: np.ndarray, y: np.ndarray, sizes: dict[str, np.ndarray], units: np.ndarray | None = None) -> Comparison:
@@ -31,7 +31,7 @@ def test_concordance_is_the_sum_over_all_pairs(n: int, values: int) -> None:
         signs = np.sign(score[:, None] - score)
         expected = [(signs * np.sign(column[:, None] - column)).sum(axis=1) for column in accuracies.T]
         assert concordance(score, accuracies).T.tolist() == np.array(expected).tolist()
-        assert untied(score).tolist() == (signs != 0).sum(axis=1).tolist()
+        assert Column(score).untied.tolist() == (signs != 0).sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize("values", [3, 12, 10**9])
