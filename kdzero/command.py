@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import emitted, status, table_console, tabular, time_named, told_report
+from zcbench.cli.output import emitted, status, table_console, tabular, time_named, told_report, warn
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import phase
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -169,16 +170,17 @@ def evolve_distiller(
         job,
         settings,
         out,
-        execution=replace(execution, console=Console(stderr=True)),
+        execution=replace(execution, console=error_console()),
         known=None if known is None else KnownAccuracies.read(known, known_archs, recipe.seed, data_dir, who.arch),
         against=others,
     )
     content = cast("DistillerContent", found.content)
     _print(content)
-    typer.echo(f"Result: {found.file}", err=True)
+    status(f"Result: {found.file}")
     if report:
-        status(f"Figures and page: {out / 'report'}")
-        told_report(_report(content, others, out / "report", kinds), out)
+        with phase(error_console(), "Figures and page", str(out / "report")):
+            page = _report(content, others, out / "report", kinds)
+        told_report(page, out)
 
 
 def _settings(preset: "Preset", shrinkage: bool | None, **given: Any) -> "DistillerSettings":
@@ -235,7 +237,7 @@ def _print(content: "DistillerContent") -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(_references(content))
     for warning in content["warnings"]:
-        typer.echo(f"Warning: {warning}", err=True)
+        warn(warning)
 
 
 def _references(content: "DistillerContent") -> Table:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from zcbench.errors import ZcbenchError
 from zcbench.reports.style import render
+from zcbench.runtime.messages import timed
 
 
 class ReportError(ZcbenchError):
@@ -84,8 +85,10 @@ def write_page(
         ReportError: the folder cannot be written.
     """
     with report_folder(folder) as home:
-        pictures = [_drawn(home / "figures", formats, one) for one in figures]
-        (home / "index.html").write_text(page(pictures), encoding="utf-8", newline="\n")
+        with timed("Figures"):
+            pictures = [_drawn(home / "figures", formats, one) for one in figures]
+        with timed("Page"):
+            (home / "index.html").write_text(page(pictures), encoding="utf-8", newline="\n")
     return home / "index.html"
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from zcbench.cli.arguments import (
     DATA_DIR,
@@ -27,6 +26,8 @@ from zcbench.cli.likeness import like
 from zcbench.cli.options import Record, options
 from zcbench.cli.output import status, tabular, told_report
 from zcbench.cli.tables import print_ranking
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import phase
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def bench(
 
     if networks is not None and setup.space is not None:
         raise typer.BadParameter("networks of your own are no space; leave out one of the two.", param_hint="--space")
-    console = Console(stderr=True)
+    console = error_console()
     setup, execution = replace(setup, space=networks or setup.space), replace(execution, console=console)
     if shard is not None:
         if out is None:
@@ -194,17 +195,18 @@ def rank(
     import zcbench
     from zcbench.workflows.rank import ranking_folder
 
-    found = zcbench.rank(
-        run,
-        truth,
-        batches=split_list(batches or ()),
-        beside=split_list(beside or ()),
-        subset=subset,
-        out=out,
-        ensembles=ensembles,
-        options=ranking,
-        data_dir=data_dir,
-    )
+    with phase(error_console(), "Ranking", f"{run} against {', '.join(truth)}"):
+        found = zcbench.rank(
+            run,
+            truth,
+            batches=split_list(batches or ()),
+            beside=split_list(beside or ()),
+            subset=subset,
+            out=out,
+            ensembles=ensembles,
+            options=ranking,
+            data_dir=data_dir,
+        )
     print_ranking(found, subset)
     if (home := ranking_folder(run, out)) is None:
         status("The ranking is kept nowhere; --out FOLDER keeps it, and 'zcbench report FOLDER' draws it.")
@@ -217,8 +219,9 @@ def report(run: Run, report: "ReportOptions") -> None:
     """Write tables, figures and the page from the ranking of a run."""
     import zcbench
 
-    status(f"Figures and page: {run / 'report'}")
-    told_report(zcbench.report(run, report), run)
+    with phase(error_console(), "Figures and page", str(run / "report")):
+        page = zcbench.report(run, report)
+    told_report(page, run)
 
 
 def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DataDir
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import emitted, status, tabular, time_named, told_report
+from zcbench.cli.output import emitted, tabular, time_named, told_report
 from zcbench.cli.students import read_distillers
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import phase
 from zcbench.specification import split_list, split_readable
 
 if TYPE_CHECKING:
@@ -173,13 +174,13 @@ def distill(
         device=device,
         files=files,
         baseline=baseline,
-        console=Console(stderr=True),
+        console=error_console(),
     )
-    status(f"Figures and page: {out / 'report'}")
     title, alone = f"{who.label}, {scenario}", result.alone.history if result.alone else ()
-    write_curves(result.training.history, out, title, alone=alone)
     about = RunFolder(out).read_json("result.json")
-    page = write_training_report(about, result.training.history, out / "report", title=title, alone=alone)
+    with phase(error_console(), "Figures and page", str(out / "report")):
+        write_curves(result.training.history, out, title, alone=alone)
+        page = write_training_report(about, result.training.history, out / "report", title=title, alone=alone)
     if not emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
         _print(result, recipe, out)
     told_report(page, out)

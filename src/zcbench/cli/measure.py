@@ -1,17 +1,19 @@
 """``zcbench measure``: latency and sizes of networks on this machine."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
 from zcbench.cli.arguments import Plugins
 from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import emitted, table_console, tabular
+from zcbench.cli.output import emitted, status, table_console, tabular
 from zcbench.cli.tables import print_table
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import timed
 
 if TYPE_CHECKING:
     from zcbench import Clock, Measurements, Sample
@@ -56,8 +58,8 @@ def measure(
     found = zcbench.spaces.get(space)
     archs, _ = choose(found, sample)
     classes, shape = task(dataset, image_size)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
+    console = error_console()
+    with timed("Measurement"), Progress(console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task("measure", total=len(archs))
         measured = zcbench.measure(
             found,
@@ -70,7 +72,7 @@ def measure(
         )
     _print(measured)
     if out is not None:
-        typer.echo(f"Latencies: {out}", err=True)
+        status(f"Latencies: {out}; 'zcbench search --latency {shlex.quote(str(out))}' takes them.")
 
 
 def _print(measured: "Measurements") -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
@@ -18,6 +17,8 @@ from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
 from zcbench.cli.output import emitted, status, table_console, tabular, time_named, told_report
 from zcbench.cli.search_options import check_names, given, latency_source, objective, remarks
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import phase, timed
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def search(
         {"evaluations": evaluations, "step": step, "reference": reference},
     )
     goal = objective(proxies, rule, candidates.found().name, data_dir, transfer=transfer, sizes=sizes)
-    with _progress() as progress:
+    with timed("Search"), _progress() as progress:
         outcome = run_search(
             goal,
             out,
@@ -199,18 +200,19 @@ def search(
             tracker=tracker,
         )
     _print(outcome)
-    typer.echo(f"Result: {out / 'search.json'}", err=True)
+    status(f"Result: {out / 'search.json'}")
     if report:
         from zcbench.reports.search.page import write_search_report
 
-        status(f"Figures and page: {out / 'report'}")
-        told_report(write_search_report(outcome.to_json(), out / "report", formats=kinds), out)
+        with phase(error_console(), "Figures and page", str(out / "report")):
+            page = write_search_report(outcome.to_json(), out / "report", formats=kinds)
+        told_report(page, out)
 
 
 @contextmanager
 def _progress() -> "Iterator[Report]":
     """One line that tells how far each search is, where there is a terminal."""
-    console = Console(stderr=True)
+    console = error_console()
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 

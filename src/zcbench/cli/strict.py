@@ -13,6 +13,7 @@ from zcbench.cli.help.completion import complete
 from zcbench.cli.help.examples import EXAMPLES
 from zcbench.cli.help.panels import grouped
 from zcbench.cli.output import Form, printed_as
+from zcbench.cli.verbosity import Verbosity, messages, verbosity_options
 
 
 class StrictCommand(TyperCommand):
@@ -21,8 +22,8 @@ class StrictCommand(TyperCommand):
     Refused as wrong usage: an empty value (as of a shell's variable that is not set), and a number that is not finite.
     Of an option that is given several times, and is not made to be, the last counts, and that is said. Files of
     ``--plugin`` are loaded before anything is looked up, so that every option may name what they define. Options that
-    are made of records (`zcbench.cli.options`) are made at the first use. Commands that are `tabular` or `configurable`
-    have the options of that too.
+    are made of records (`zcbench.cli.options`) are made at the first use. Every command has the options of its
+    `Verbosity`; commands that are `tabular` or `configurable` have the options of that too.
     """
 
     _params: list[Any]
@@ -47,7 +48,7 @@ class StrictCommand(TyperCommand):
             _config: hasattr(marks, "configurable"),
             _likeness: self._like is not None,
         }
-        self._further = tuple(options for options, has in wanted.items() if has)
+        self._further = (*(options for options, has in wanted.items() if has), verbosity_options)
         self._params = [*params, *self._own()]
         self._complete()
 
@@ -100,7 +101,7 @@ class StrictCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Load the plug-ins, check the device, and run the command."""
-        with printed_as(self._form(ctx)):
+        with printed_as(self._form(ctx)), messages(_verbosity(ctx)):
             return self._run(ctx)
 
     def _form(self, ctx: Any) -> Form | None:
@@ -125,6 +126,14 @@ class StrictCommand(TyperCommand):
 
             check_device(ctx.params["device"])
         return super().invoke(ctx)
+
+
+def _verbosity(ctx: Any) -> Verbosity:
+    """How much the command says; these options are no argument of the command."""
+    how = Verbosity(**{name: ctx.params.pop(name) for name in ("quiet", "verbose", "log_file")})
+    if how.quiet and how.verbose:
+        ctx.fail("--quiet and --verbose were given. Expected one of the two.")
+    return how
 
 
 def _made(function: Callable[..., object]) -> Any:

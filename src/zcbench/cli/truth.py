@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DATA_DIR, execution
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import emitted, status, tabular, time_named
+from zcbench.cli.output import emitted, status, tabular, time_named, warn
+from zcbench.cli.verbosity import error_console
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def build(
         out,
         settings=kinds,
         seeds=range(seeds),
-        execution=replace(execution, console=Console(stderr=True)),
+        execution=replace(execution, console=error_console()),
         notes={"architectures": origin, "data set": setup.dataset},
     )
     _print(result)
@@ -161,8 +161,7 @@ def _warn_of_a_worse_teacher(result: "TruthResult") -> None:
         return
     teacher, alone = teachers.iloc[-1], result.tables["vanilla"].averaged()["accuracy"]
     if (better := int((alone > teacher["accuracy"]).sum())) * 2 > len(alone):
-        typer.echo(
-            f"Warning: the teacher {teacher['arch']} ({teacher['accuracy']:.2f} %) is worse than {better:,} of the "
-            f"{len(alone):,} architectures trained alone.",
-            err=True,
+        warn(
+            f"the teacher {teacher['arch']} ({teacher['accuracy']:.2f} %) is worse than {better:,} of the "
+            f"{len(alone):,} architectures trained alone."
         )
