@@ -9,11 +9,15 @@ import typer
 
 from zcbench.cli.arguments import (
     DATA_DIR,
+    PROXIES,
     REPORT,
+    SCORES,
     TRUTH,
     TRUTH_HELP,
     Batches,
+    Beside,
     DataDir,
+    Drawn,
     Ensembles,
     Plugins,
     Run,
@@ -44,7 +48,9 @@ if TYPE_CHECKING:
         names={"seed": "archs_seed"},
         options={
             "archs": typer.Option(show_default="1000; of the bundled truths and of your own networks, all"),
-            "subset": typer.Option(show_default="all; with the bundled truths, known"),
+            "subset": typer.Option(
+                metavar="all|live|unique|known|…", show_default="all; with the bundled truths, known"
+            ),
         },
     ),
     setup=Record(
@@ -68,7 +74,7 @@ def bench(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the run; a run that is there is resumed.",
+            help="Folder of the run; one that is there is resumed.",
             show_default="named by time, as runs/bench-2026-11-29-0915",
         ),
     ] = None,
@@ -91,10 +97,7 @@ def bench(
     setup: "Setup",
     proxies: Annotated[
         str,
-        typer.Option(
-            help="Proxies, separated by commas: names, patterns such as 'kd:*', or 'all'; a '-' before one leaves it "
-            "out, as in 'all,-vkdnw*'."
-        ),
+        typer.Option(help=PROXIES),
     ] = "all",
     seeds: Annotated[
         int | None,
@@ -118,6 +121,7 @@ def bench(
     ensembles: Ensembles = "all",
     ranking: "RankingOptions",
     report: "ReportOptions",
+    drawn: Drawn = True,
 ) -> None:
     """Score architectures, rank the proxies against trained accuracies, and write the report.
 
@@ -149,7 +153,7 @@ def bench(
         execution=execution,
         ensembles=ensembles,
         options=ranking,
-        report=report,
+        report=report if drawn else None,
     )
     print_ranking(done.ranking, folder=done.folder, report=done.page)
     told_report(done.page, done.folder)
@@ -162,20 +166,19 @@ def rank(
     run: Annotated[
         str,
         typer.Argument(
-            help="Folder of a run, file of 'zcbench scores pack', or name of 'zcbench scores list', as nasbench201.",
+            help=SCORES,
             show_default=False,
         ),
     ],
     truth: Truths = TRUTH,
-    beside: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Other scores, named as the run is, whose proxies are ranked too, on the architectures of the run. "
-            "May be repeated, or separated by commas."
-        ),
-    ] = None,
+    beside: Beside = None,
     batches: Batches = None,
-    subset: Annotated[str, typer.Option(help="Architectures that are printed: all, live, unique or sample.")] = "all",
+    subset: Annotated[
+        str,
+        typer.Option(
+            help="Architectures that are printed: all, live, unique or sample.", metavar="all|live|unique|sample|…"
+        ),
+    ] = "all",
     out: Annotated[
         Path | None,
         typer.Option(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from zcbench.cli.arguments import Plugins
+from zcbench.cli.arguments import SPACE, Plugins
 from zcbench.cli.given import configurable
+from zcbench.cli.help.panels import BASIC
 from zcbench.cli.options import Record, options
 from zcbench.cli.output import emitted, status, table_console, tabular
 from zcbench.cli.tables import print_table
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @configurable()
 @options(
     sample=Record("zcbench:Sample", names={"seed": "archs_seed"}, options={"archs": typer.Option(show_default="all")}),
-    clock=Record("zcbench:Clock"),
+    clock=Record("zcbench:Clock", options={"warmup": typer.Option(rich_help_panel=BASIC)}),
 )
 def measure(
     *,
@@ -37,10 +38,7 @@ def measure(
     ] = None,
     space: Annotated[
         str,
-        typer.Option(
-            help="Architecture space, with options as in nasbench201(channels=4,cells=1), or FILE.py:NAME for networks "
-            "of your own."
-        ),
+        typer.Option(help=SPACE),
     ] = "nasbench201",
     sample: "Sample",
     dataset: Annotated[str, typer.Option(help="Data set that gives image shape and classes.")] = "cifar10",
@@ -81,7 +79,7 @@ def _print(measured: "Measurements") -> None:
     clock = measured.protocol["clock"]
     table_console().print(
         f"{measured.protocol['machine']}; {clock['threads']} threads, batch {clock['batch_size']}, {clock['repeats']} "
-        f"passes after {clock['warm_up']}; milliseconds, median and the quantiles at 10 % and 90 %",
+        f"passes after {clock['warmup']}; milliseconds, median and the quantiles at 10 % and 90 %",
         highlight=False,
         soft_wrap=True,
     )

@@ -9,6 +9,7 @@ import typer
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DATA_DIR, execution
+from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
 from zcbench.cli.output import emitted, status, tabular, time_named, warn
 from zcbench.cli.verbosity import error_console
@@ -34,6 +35,7 @@ def _group() -> None:
 
 @app.command()
 @tabular
+@configurable()
 @options(
     sample=Record(
         "zcbench:Sample",
@@ -60,9 +62,7 @@ def _group() -> None:
         },
     ),
     recipe=recipes.recipe("seed"),
-    execution=execution(
-        "Seconds that one training may take in a worker.", "Python file that defines distillers. May be repeated."
-    ),
+    execution=execution("Seconds that one training may take in a worker."),
 )
 def build(
     *,
@@ -75,9 +75,12 @@ def build(
     ] = None,
     sample: "Sample",
     way: Annotated[
-        str, typer.Option("--sample", help="stratified over the number of parameters, or uniform.")
+        str,
+        typer.Option("--sample", help="How they are sampled: stratified over the number of parameters, or uniform."),
     ] = "stratified",
-    settings: Annotated[str, typer.Option(help="vanilla (no teacher), kd, or both with a comma.")] = "vanilla,kd",
+    settings: Annotated[
+        str, typer.Option(help="Settings of the trainings: vanilla (no teacher), kd, or both with a comma.")
+    ] = "vanilla,kd",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture and setting, seeds 0, 1, …")] = 2,
     setup: "TruthSetup",
     recipe: "Recipe",

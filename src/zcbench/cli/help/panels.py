@@ -37,7 +37,7 @@ _PANELS: Mapping[str, tuple[str, ...]] = {
         *("config", "like"),
     ),
     "Output": (
-        *("report", "against", "formats", "title", "export", "tracker", "json", "csv"),
+        *("report", "drawn", "against", "formats", "title", "export", "tracker", "json", "csv"),
         *("quiet", "verbose", "log_file"),
     ),
 }
