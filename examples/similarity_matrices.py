@@ -28,7 +28,7 @@ from zcbench.distill.losses.diswot import class_products
 from zcbench.distill.losses.geometry import direction, image_products
 from zcbench.distill.reading import Reader
 from zcbench.errors import ArchitectureError
-from zcbench.reports.style import LABEL_SIZE, add_heading, panels, render, styled
+from zcbench.reports.style import LABEL_SIZE, panels, render, styled
 from zcbench.reports.wording import number, shorten
 from zcbench.spaces import Space
 from zcbench.streams import seeded
@@ -136,10 +136,11 @@ def similarity_matrices(networks: Sequence[Similarity], about: str = "") -> Figu
         about: what the heading says.
     """
     count = len(networks)
-    figure, axes = panels(
+    sheet = panels(
         len(_ROWS) * count, count, (1.9, 1.9), margins=(0.35, 0.1, 0.45, 0.25), header=0.25, footer=0, side=0.7
     )
-    add_heading(figure, about)
+    figure, axes = sheet.figure, sheet.axes
+    sheet.heading(about)
     for place, (kind, distance) in enumerate(_ROWS):
         row = axes[place * count : (place + 1) * count]
         matrices = [getattr(one, kind) for one in networks]

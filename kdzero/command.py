@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from zcbench.cli import recipes
-from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
+from zcbench.cli.arguments import (
+    CROSSOVER,
+    POPULATION,
+    TOURNAMENT,
+    DataDir,
+    Drawn,
+    Formats,
+    execution,
+    figure_formats,
+)
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import emitted, status, table_console, tabular, time_named, told_report
+from zcbench.cli.output import emitted, status, table_console, tabular, time_named, told_report, warn
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import phase
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -33,42 +43,50 @@ if TYPE_CHECKING:
 )
 def evolve_distiller(
     *,
-    student: Annotated[str, typer.Option(help="An architecture, as resnet8, or SPACE:ARCH.", show_default=False)],
+    student: Annotated[str, typer.Option(help="An architecture, or SPACE:ARCH as resnet:resnet8.", show_default=False)],
     teacher: Annotated[
         str,
-        typer.Option(help="An architecture, as resnet20, SPACE:ARCH, or FILE.py:FUNCTION.", show_default=False),
+        typer.Option(help="An architecture, SPACE:ARCH as resnet:resnet20, or FILE.py:FUNCTION.", show_default=False),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the search; a stopped search continues there.",
+            help="Folder of the search; one that is there is resumed.",
             show_default="named by time, as runs/evolve-distiller-2026-11-29-0915",
         ),
     ] = None,
-    space: Annotated[str, typer.Option(help="Space of architectures given without one.")] = "resnet",
+    space: Annotated[str, typer.Option(help=recipes.SPACE)] = "nasbench201",
     teacher_checkpoint: Annotated[
-        Path | None, typer.Option(help="Weights of the teacher.", show_default="trained first, on the training images")
+        Path | None,
+        typer.Option(help=recipes.TEACHER_CHECKPOINT, show_default="trained first, on the training images"),
     ] = None,
-    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of a teacher trained first.")] = 10,
+    teacher_epochs: Annotated[int, typer.Option(min=1, help=recipes.TEACHER_EPOCHS)] = 10,
     teacher_seed: Annotated[int, typer.Option(help="Seed of the teacher's training.")] = 1000,
     dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
     validation: Annotated[
         float, typer.Option(help="Share of the training images used as validation images; no test image is used.")
     ] = 0.2,
     algorithm: Annotated[
-        str | None, typer.Option(help="evolution, or random (Rand-KD).", show_default="evolution")
+        str | None,
+        typer.Option(
+            help="Algorithm: evolution, or random (Rand-KD).", metavar="evolution|random", show_default="evolution"
+        ),
     ] = None,
-    preset: Annotated[str, typer.Option(help="Named settings: paper, small or tiny; options override them.")] = "small",
+    preset: Annotated[
+        str,
+        typer.Option(help="Named settings: paper, small or tiny; options override them.", metavar="paper|small|tiny"),
+    ] = "small",
     evaluations: Annotated[int | None, typer.Option(help="Different candidates to train.", show_default="200")] = None,
-    step: Annotated[int | None, typer.Option(help="Candidates requested at a time.", show_default="4")] = None,
-    population: Annotated[int | None, typer.Option(help="Size of the population.", show_default="20")] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(help="Candidates that are asked for at a time; workers do not change it.", show_default="4"),
+    ] = None,
+    population: Annotated[int | None, typer.Option(help=POPULATION, show_default="20")] = None,
     tournament: Annotated[
         int | None,
-        typer.Option(help="Draws from which the fittest is a parent.", show_default="5, at most the population"),
+        typer.Option(help=TOURNAMENT, show_default="5, at most the population"),
     ] = None,
-    crossover: Annotated[
-        float | None, typer.Option(help="Share of children with two parents.", show_default="0.5")
-    ] = None,
+    crossover: Annotated[float | None, typer.Option(help=CROSSOVER, show_default="0.5")] = None,
     fitness: Annotated[
         str, typer.Option(help="Terms that are minimised, with commas: ce, sharpness, cka (which is subtracted).")
     ] = "ce,sharpness,cka",
@@ -107,14 +125,14 @@ def evolve_distiller(
         float | None, typer.Option(help="Share of the epochs of a candidate.", show_default="1; paper .05")
     ] = None,
     recipe: "Recipe",
-    init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
-    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    init: recipes.Init = "default",
+    device: recipes.Device = "cpu",
     execution: "Execution",
     against: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of another search to compare with in the report. May be repeated."),
     ] = None,
-    report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
+    report: Drawn = True,
     formats: Formats = "svg",
     data_dir: DataDir = None,
 ) -> None:
@@ -169,16 +187,17 @@ def evolve_distiller(
         job,
         settings,
         out,
-        execution=replace(execution, console=Console(stderr=True)),
+        execution=replace(execution, console=error_console()),
         known=None if known is None else KnownAccuracies.read(known, known_archs, recipe.seed, data_dir, who.arch),
         against=others,
     )
     content = cast("DistillerContent", found.content)
     _print(content)
-    typer.echo(f"Result: {found.file}", err=True)
+    status(f"Result: {found.file}")
     if report:
-        status(f"Figures and page: {out / 'report'}")
-        told_report(_report(content, others, out / "report", kinds), out)
+        with phase(error_console(), "Figures and page", str(out / "report")):
+            page = _report(content, others, out / "report", kinds)
+        told_report(page, out)
 
 
 def _settings(preset: "Preset", shrinkage: bool | None, **given: Any) -> "DistillerSettings":
@@ -235,7 +254,7 @@ def _print(content: "DistillerContent") -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(_references(content))
     for warning in content["warnings"]:
-        typer.echo(f"Warning: {warning}", err=True)
+        warn(warning)
 
 
 def _references(content: "DistillerContent") -> Table:

@@ -1,16 +1,15 @@
 """Figures of a distiller search: each takes plain rows of ``distiller.json`` and draws them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from zcbench.kdzero.content import Curves, DistillerContent, Shares, Weights
 from zcbench.reports.pictures import Illustration
-from zcbench.reports.style import GREY, ORANGE, PALETTE, add_heading, label_at_right, panels, styled
+from zcbench.reports.style import GREY, ORANGE, PALETTE, label_at_right, panels, styled
 
 _MOST_BARS, _MOST_LINES = 12, 8
 _FAR = 3.0  # interquartile ranges beyond which a candidate is drawn at the edge
@@ -49,9 +48,14 @@ def illustrations(content: DistillerContent, curves: Curves) -> Iterator[Illustr
 
 
 @styled
-def best_so_far(curves: Curves) -> Figure:
-    """Fitness of the best by the number of candidates evaluated, one step curve per search."""
-    figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.2, 0.45), footer=0.05)
+def best_so_far(curves: Curves, ax: Axes | None = None) -> Axes:
+    """Fitness of the best by the number of candidates evaluated, one step curve per search.
+
+    Args:
+        curves: by the label of a search.
+        ax: axes to draw on, one pair; axes of a new figure if None.
+    """
+    (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.2, 0.45), footer=0.05, ax=ax).axes
     for colour, (label, rows) in zip(cycle(PALETTE), curves.items()):
         x, y = [row["evaluations"] for row in rows], [row["fitness"] for row in rows]
         if rows:
@@ -59,34 +63,52 @@ def best_so_far(curves: Curves) -> Figure:
             axis.plot(x, y, ".", color=colour, markersize=4)
     axis.set(xlabel="candidates evaluated", ylabel="fitness of the best (lower is better)")
     axis.legend(loc="upper right")
-    return figure
+    return axis
 
 
 @styled
-def operation_shares(operations: Shares) -> Figure:
-    """For each part, the most frequent operations of the fittest genomes, with their share in all."""
-    parts = {part: rows[:_MOST_BARS] for part, rows in operations["parts"].items() if rows}
-    figure, axes = panels(len(parts), 3, (1.7, 1.9), margins=(1.15, 0.15, 0.35, 0.4), header=0.2, footer=0.05)
-    add_heading(figure, f"bars: the {operations['top']} fittest; rings: all evaluated genomes")
-    for axis, (part, rows) in zip(axes, parts.items()):
+def operation_shares(
+    operations: Shares, top: int | None = _MOST_BARS, ax: Axes | Iterable[Axes] | None = None
+) -> list[Axes]:
+    """For each part, the most frequent operations of the fittest genomes, with their share in all.
+
+    Args:
+        operations: of ``distiller.json``.
+        top: how many operations of each part; every one if None.
+        ax: axes to draw on, one for each part of a genome that has operations; axes of a new figure if None.
+
+    Returns:
+        The axes, one for each part.
+    """
+    parts = {part: rows[:top] for part, rows in operations["parts"].items() if rows}
+    sheet = panels(len(parts), 3, (1.7, 1.9), margins=(1.15, 0.15, 0.35, 0.4), header=0.2, footer=0.05, ax=ax)
+    sheet.heading(f"bars: the {operations['top']} fittest; rings: all evaluated genomes")
+    for axis, (part, rows) in zip(sheet.axes, parts.items()):
         places = np.arange(len(rows))
         axis.barh(places, [row["top"] for row in rows], color=PALETTE[0], height=0.65)
         axis.plot([row["all"] for row in rows], places, "o", markerfacecolor="none", color=GREY, markersize=4)
         axis.set_yticks(places, [row["operation"] for row in rows])
         axis.set(title=part, xlabel="share of genomes", ylim=(max(len(rows), 4) - 0.5, -0.5))
         axis.set_xlim(left=0)
-    return figure
+    return sheet.axes
 
 
 @styled
-def shrinking(log: Sequence[Weights], evaluations: int) -> Figure:
-    """Weights of the operations with the lowest final weights, by the number of candidates evaluated."""
+def shrinking(log: Sequence[Weights], evaluations: int, top: int | None = _MOST_LINES, ax: Axes | None = None) -> Axes:
+    """Weights of the operations with the lowest final weights, by the number of candidates evaluated.
+
+    Args:
+        log: of ``distiller.json``.
+        evaluations: of the whole search.
+        top: how many operations; every one if None.
+        ax: axes to draw on, one pair; axes of a new figure if None.
+    """
     last = log[-1]["weights"]
-    least = sorted((weight, part, name) for part, row in last.items() for name, weight in row.items())[:_MOST_LINES]
-    figure, (axis,) = panels(1, 1, (4.2, 2.6), margins=(0.6, 0.2, 0.2, 0.45), side=1.6, footer=0.05)
+    least = sorted((weight, part, name) for part, row in last.items() for name, weight in row.items())[:top]
+    (axis,) = panels(1, 1, (4.2, 2.6), margins=(0.6, 0.2, 0.2, 0.45), side=1.6, footer=0.05, ax=ax).axes
     x = [0, *(row["evaluations"] for row in log), evaluations]
     ends = []
-    for colour, (_, part, name) in zip(PALETTE * 2, least):
+    for colour, (_, part, name) in zip(cycle(PALETTE), least):
         weights = [row["weights"].get(part, {}).get(name, 1.0) for row in log]
         axis.step(x, [1.0, *weights, weights[-1]], where="post", color=colour, linewidth=1.0)
         ends.append((weights[-1], f"{part} {name}", colour))
@@ -94,20 +116,28 @@ def shrinking(log: Sequence[Weights], evaluations: int) -> Figure:
     if ends:
         y, names, colours = zip(*ends)
         label_at_right(axis, [evaluations] * len(y), y, names, colours)
-    return figure
+    return axis
 
 
 @styled
-def terms_scatter(content: DistillerContent) -> Figure:
-    """Cross-entropy against sharpness gap and CKA of every candidate, coloured by its rank by fitness."""
+def terms_scatter(content: DistillerContent, ax: Iterable[Axes] | None = None) -> list[Axes]:
+    """Cross-entropy against sharpness gap and CKA of every candidate, coloured by its rank by fitness.
+
+    Args:
+        content: of ``distiller.json``.
+        ax: axes to draw on, three; axes of a new figure if None.
+
+    Returns:
+        The three axes.
+    """
     rows = [(row["fitness"], row["terms"]) for row in content["history"] if row["fitness"] is not None and row["terms"]]
     order = np.argsort(np.argsort([fitness for fitness, _ in rows]))
     alone = content["references"]["student alone"].get("terms")
     form = {"exact": "sharpness", "absolute": "sharpness_absolute", "second_order": "sharpness_second_order"}
     gap = form[content["search"]["fitness"]["sharpness"]]
     pairs = (("ce", gap), ("ce", "cka"), ("cka", "accuracy"))
-    figure, axes = panels(len(pairs), 3, (2.1, 2.0), margins=(0.7, 0.2, 0.2, 0.45), side=0.75, footer=0.05)
-    for axis, (x, y) in zip(axes, pairs):
+    sheet = panels(len(pairs), 3, (2.1, 2.0), margins=(0.7, 0.2, 0.2, 0.45), side=0.75, footer=0.05, ax=ax)
+    for axis, (x, y) in zip(sheet.axes, pairs):
         points = np.array([[terms[x], terms[y]] for _, terms in rows])
         drawn = axis.scatter(points[:, 0], points[:, 1], c=order + 1, cmap="viridis", s=10, linewidths=0)
         best = points[int(order.argmin())]
@@ -116,19 +146,17 @@ def terms_scatter(content: DistillerContent) -> Figure:
             axis.plot(alone[x], alone[y], "s", markerfacecolor="none", color=ORANGE, markersize=5)
         axis.set(xlabel=_NAMES[x], ylabel=_NAMES[y])
         _near(axis, points)
-    width, height = figure.get_size_inches()
-    bar = figure.colorbar(drawn, cax=figure.add_axes((1 - 0.6 / width, 0.5 / height, 0.1 / width, 2.0 / height)))
-    bar.set_label("rank by fitness")
-    return figure
+    sheet.colour_bar(drawn, "rank by\nfitness", 0.2, 0.8)
+    return sheet.axes
 
 
 _NAMES = {
-    "ce": "cross-entropy",
+    "ce": "cross-entropy in nats",
     "sharpness": "sharpness gap",
     "sharpness_absolute": "sharpness gap, absolute",
     "sharpness_second_order": "sharpness gap, second order",
     "cka": "CKA with the teacher",
-    "accuracy": "validation accuracy, %",
+    "accuracy": "validation accuracy in %",
 }
 
 

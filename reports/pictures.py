@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from zcbench.errors import ZcbenchError
-from zcbench.reports.style import render
+from zcbench.reports.style import figure_of, render
+from zcbench.runtime.messages import timed
 
 
 class ReportError(ZcbenchError):
@@ -24,7 +25,7 @@ class Illustration:
         stem: file name without its ending.
         title: heading.
         caption: content of the figure, with the architectures and their number.
-        draw: makes the figure.
+        draw: draws the figure and returns its axes.
         truth: the truth it is about, if it is about one.
         subset: the subset of architectures it is about, if it is about one.
     """
@@ -32,7 +33,7 @@ class Illustration:
     stem: str
     title: str
     caption: str
-    draw: Callable[[], Figure]
+    draw: Callable[[], Axes | list[Axes]]
     truth: str = ""
     subset: str = ""
 
@@ -84,14 +85,16 @@ def write_page(
         ReportError: the folder cannot be written.
     """
     with report_folder(folder) as home:
-        pictures = [_drawn(home / "figures", formats, one) for one in figures]
-        (home / "index.html").write_text(page(pictures), encoding="utf-8", newline="\n")
+        with timed("Figures"):
+            pictures = [_drawn(home / "figures", formats, one) for one in figures]
+        with timed("Page"):
+            (home / "index.html").write_text(page(pictures), encoding="utf-8", newline="\n")
     return home / "index.html"
 
 
 def _drawn(folder: Path, formats: Collection[str], about: Illustration) -> Picture:
     """Draw one figure, write it in all formats, and embed it as SVG."""
-    figure = about.draw()
+    figure = figure_of(about.draw())
     svg = render(figure, "svg")
     for kind in formats:
         (folder / f"{about.stem}.{kind}").write_bytes(svg if kind == "svg" else render(figure, kind))

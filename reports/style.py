@@ -1,7 +1,8 @@
 """Style of all figures: colours, exact panel sizes, labels without overlap, reproducible bytes."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -10,11 +11,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 from scipy.optimize import isotonic_regression
+
+from zcbench.errors import ZcbenchError
 
 P = ParamSpec("P")
 Drawn = TypeVar("Drawn")
@@ -62,6 +66,10 @@ _RC: dict[Any, Any] = {
 _METADATA: dict[str, dict[str, str | None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 
+class FigureError(ZcbenchError, ValueError):
+    """Axes that a figure cannot be drawn on."""
+
+
 def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
     """Let a figure function draw in the style of the reports, independent of the caller's settings."""
 
@@ -85,6 +93,52 @@ def render(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """Axes that a figure function draws on: of a new figure, which has margins for heading and legend, or given ones.
+
+    Attributes:
+        axes: one for each panel.
+        own: whether the figure is a new one.
+    """
+
+    axes: list[Axes]
+    own: bool
+
+    @property
+    def figure(self) -> Figure:
+        """The figure of the axes."""
+        return figure_of(self.axes)
+
+    def heading(self, text: str) -> None:
+        """Write at the top left of a new figure which numbers it shows."""
+        if self.own:
+            figure = self.figure
+            figure.text(0.1 / figure.get_figwidth(), 1 - 0.08 / figure.get_figheight(), text, va="top", color=GREY)
+
+    def legend(self, handles: Sequence[Line2D]) -> None:
+        """Write the legend under all axes of a new figure, or into the last one that was given."""
+        if self.own:
+            self.figure.legend(handles=list(handles), loc="lower center", ncols=len(handles))
+        else:
+            self.axes[-1].legend(handles=list(handles))
+
+    def colour_bar(self, drawn: ScalarMappable, title: str, low: float, high: float) -> Axes:
+        """Colour bar at the right, from ``low`` to ``high`` of the height of a new figure."""
+        width = self.figure.get_figwidth()
+        place = {"cax": self.figure.add_axes((1 - 0.6 / width, low, 0.12 / width, high - low))} if self.own else {}
+        bar = self.figure.colorbar(drawn, **place if self.own else {"ax": self.axes}).ax
+        bar.set_title(title, fontsize=LABEL_SIZE)
+        return bar
+
+
+def figure_of(axes: Axes | Sequence[Axes]) -> Figure:
+    """The figure that a figure function has drawn, given the axes that it returned."""
+    figure = (axes if isinstance(axes, Axes) else axes[0]).get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
 def panels(
     count: int,
     columns: int,
@@ -94,8 +148,9 @@ def panels(
     header: float = 0.0,
     footer: float = 0.3,
     side: float = 0.0,
-) -> tuple[Figure, list[Axes]]:
-    """Figure with ``count`` equal axes, filled row by row, each of exactly the given size.
+    ax: Axes | Iterable[Axes] | None = None,
+) -> Sheet:
+    """The axes that are given, or a figure with ``count`` equal axes in rows, each of exactly the given size.
 
     Args:
         count: how many axes.
@@ -105,7 +160,16 @@ def panels(
         header: space above all axes.
         footer: space under all axes, for the legend.
         side: space at the right of all axes, for a colour bar.
+        ax: axes to draw on, one or an array of them.
+
+    Raises:
+        FigureError: the number of axes is another one.
     """
+    if ax is not None:
+        given = [ax] if isinstance(ax, Axes) else list(np.asarray(ax, dtype=object).ravel())
+        if len(given) != count:
+            raise FigureError(f"{len(given)} axes were given. Expected {count}: this figure has a panel for each.")
+        return Sheet(given, own=False)
     columns = min(columns, count)
     rows = -(-count // columns)
     left, right, top, bottom = margins
@@ -117,7 +181,9 @@ def panels(
         (index % columns * wide + left, height - header - (index // columns) * high - top - size[1])
         for index in range(count)
     ]
-    return figure, [figure.add_axes((x / width, y / height, size[0] / width, size[1] / height)) for x, y in places]
+    return Sheet(
+        [figure.add_axes((x / width, y / height, size[0] / width, size[1] / height)) for x, y in places], own=True
+    )
 
 
 @cache
@@ -196,16 +262,11 @@ def kind_colours(rows: pd.DataFrame) -> list[str]:
     return [KINDS[kind][0] for kind in rows["kind"]]
 
 
-def add_heading(figure: Figure, text: str) -> None:
-    """Write at the top left which numbers the figure shows."""
-    figure.text(0.1 / figure.get_figwidth(), 1 - 0.08 / figure.get_figheight(), text, va="top", color=GREY)
-
-
-def add_legend(figure: Figure, kinds: Sequence[str], extra: Sequence[Line2D] = ()) -> None:
-    """Write the legend of the kinds that occur, and of further lines, under all axes."""
-    handles = [
+def kind_handles(kinds: Iterable[str]) -> list[Line2D]:
+    """Entries of a legend for the kinds that occur."""
+    there = set(kinds)
+    return [
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=5, label=KIND_NAMES[kind])
         for kind, (colour, marker) in KINDS.items()
-        if kind in set(kinds)
+        if kind in there
     ]
-    figure.legend(handles=[*handles, *extra], loc="lower center", ncols=len(handles) + len(extra))

@@ -28,7 +28,7 @@ HERE = "here"
 """The device that is this machine."""
 
 _TABULATED = "nasbench201(channels=16,cells=5)"
-_CLOCK = Clock(warm_up=3, repeats=9)
+_CLOCK = Clock(warmup=3, repeats=9)
 
 
 class Device(NamedTuple):
@@ -103,7 +103,7 @@ class Timing:
         self.about: dict[str, object] = {
             "device": HERE,
             "measure": "latency",
-            "source": f"median of {_CLOCK.repeats} forward passes after {_CLOCK.warm_up} more, batch 1, one thread, "
+            "source": f"median of {_CLOCK.repeats} forward passes after {_CLOCK.warmup} more, batch 1, one thread, "
             "float32",
             "machine": f"{platform.system()} {platform.machine()}, torch {torch.__version__}",
             "task": f"{space.spec}, {num_classes} classes, images {'x'.join(map(str, image_shape))}",

@@ -27,8 +27,8 @@ class NetworkOptions:
     """How networks are initialised and computed.
 
     Attributes:
-        init: initialisation: default, kaiming, xavier or normal.
-        dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
+        init: initialisation: that of the space or network (default), kaiming, xavier or normal.
+        dtype: floating type of networks and images: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
         layout: memory layout: contiguous; channels_last, which is faster and rounds differently; or auto, which takes
             channels_last for images on a CPU, else contiguous.
         device: where networks run: cpu, cuda, or several GPUs as in cuda:0,cuda:1, over which workers are dealt out.
@@ -99,7 +99,8 @@ class Setup(BatchOptions):
             your own.
         output: function that takes the output out of what a network returns, FILE.py:FUNCTION; a tensor, its logits or
             the first of a tuple without one.
-        loss: cross_entropy, binary_cross_entropy, mse, or FILE.py:FUNCTION; that of the labels without one.
+        loss: loss whose gradients proxies read: cross_entropy, binary_cross_entropy, mse, or FILE.py:FUNCTION; that of
+            the labels without one.
         data_dir: folder with images and accuracies.
     """
 

@@ -174,9 +174,12 @@ class OpenRun:
         session, fresh, made = self.session, self.session.fresh, self.session.job.conditions
         self.store.adopt_networks(made.space.cards(archs, made.image_shape))
         asked = self.asked = Request(archs, seeds, [(proxy.name, proxy.version) for proxy in session.proxies.values()])
-        units = _units(self.store.missing(asked, self.retry), session.proxies, session.job)
+        missing = self.store.missing(asked, self.retry)
+        units = _units(missing, session.proxies, session.job)
         done = {status: n for status, n in self.store.tally(asked).items() if status not in self.retry}
-        with Bar(console, len(asked), done) as session.bar:
+        session.weights = {} if console is None else _macs(missing, session)
+        cost = sum(session.cost(item.arch, item.proxies) for item in missing)
+        with Bar(console, len(asked), done, cost=cost) as session.bar:
             session.carry_out(units, self.executor)
         result = RunResult(self.folder, self.protocol, len(asked), self.store.tally(asked), session.fresh - fresh)
         if session.stop.asked and sum(len(unit.proxies) for unit in units) > result.fresh:
@@ -265,6 +268,17 @@ def _units(missing: Sequence[Missing], proxies: Mapping[str, Proxy], job: Scorin
         table = made.space.costs(archs, num_classes=made.num_classes, image_shape=made.image_shape)
         costs = dict(zip(archs, starmap(NetworkCosts, table[list(Cost._fields)].to_numpy().tolist())))
     return [Unit(item.arch, item.seed, item.proxies, costs.get(item.arch)) for item in missing]
+
+
+def _macs(missing: Sequence[Missing], session: Session) -> dict[str, float]:
+    """MACs of the architectures of which a proxy needs the network."""
+    archs = list(dict.fromkeys(item.arch for item in missing if session.cost(item.arch, item.proxies)))
+    made = session.job.conditions
+    if not archs:
+        return {}
+    table = made.space.costs(archs, num_classes=made.num_classes, image_shape=made.image_shape)
+    macs = table["macs"].astype(float)
+    return dict(zip(archs, macs.fillna(macs.mean()).fillna(1.0)))
 
 
 def _request(

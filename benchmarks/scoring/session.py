@@ -33,6 +33,7 @@ class Session:
     fresh: int = 0
     suspects: set[str] = field(default_factory=set)
     starved: list[Unit] = field(default_factory=list)
+    weights: Mapping[str, float] = field(default_factory=dict)
     _crew: Crew[ScoringJob, Unit] | None = None
 
     def __enter__(self) -> Self:
@@ -122,8 +123,17 @@ class Session:
         if rows:
             self.store.save(rows)
             self.fresh += len(rows)
-            self.bar.add(row.status for row in rows)
+            cost = sum(self.cost(row.arch, [row.proxy]) for row in rows)
+            self.bar.add([row.status for row in rows], cost)
         return []
+
+    def cost(self, arch: str, proxies: Sequence[str]) -> float:
+        """Expected cost of scores of one architecture, for an estimate of the time that is left.
+
+        That of a proxy is ``weights[arch]``, as a rule the MACs; one that needs no network costs nothing.
+        """
+        weight = self.weights.get(arch, 1.0)
+        return weight * sum(self.proxies[name].needs_network for name in proxies)
 
     def _of(self, unit: Unit) -> list[Proxy]:
         return [self.proxies[name] for name in unit.proxies]

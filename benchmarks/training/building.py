@@ -1,5 +1,6 @@
 """The truth builder: train architectures with and without a teacher, into tables that rankings are compared with."""
 
+import logging
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from zcbench.plugins import load_file, loaded_sha256
 from zcbench.runtime.crew import TRANSIENT, Crew
 from zcbench.runtime.execution import Execution
 from zcbench.runtime.executors import Executor
+from zcbench.runtime.messages import say
 from zcbench.runtime.pool import Ending
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
@@ -132,7 +134,9 @@ def build_truth(
         missing = set(log.missing(wanted, builder.again))
         before = Counter(log.rows[key].status for key in wanted if key not in missing)
         _measure_teacher(job, log, missing, console)
-        with Bar(console, len(wanted), before, "Training", "trainings") as bar, Stop() as stop:
+        builder.costs = costs = _costs(job, sorted(missing))
+        cost = sum(map(costs.__getitem__, missing))
+        with Bar(console, len(wanted), before, "Training", "trainings", cost=cost) as bar, Stop() as stop:
             finished = builder.carry_out(wanted, execution.executor, timeout, bar, stop)
         result = _result(folder, log, about, wanted, builder.fresh)
     if not finished:
@@ -155,12 +159,12 @@ def _measure_teacher(job: TruthJob, log: TrainingLog[TrainingRow], missing: set[
         with one_thread():
             log.add(TruthMaker(job).teacher_measured(key))
     accuracy = log.rows[key].accuracy or 0.0
-    if console is not None and near_chance(accuracy, job.data):
-        console.print(
+    if near_chance(accuracy, job.data):
+        say(
+            console,
             f"Warning: the teacher {job.teacher.label} reaches {accuracy:.2f} % on the test images, which is near "
             f"chance; check its checkpoint and its classes.",
-            highlight=False,
-            soft_wrap=True,
+            logging.WARNING,
         )
 
 
@@ -171,6 +175,7 @@ class _Builder:
         self._job, self._log = job, log
         self.again = TRANSIENT if retry_failed else ()
         self.fresh = 0
+        self.costs: Mapping[Key, float] = {}
 
     def carry_out(self, wanted: Sequence[Key], executor: Executor, timeout: float | None, bar: Bar, stop: Stop) -> bool:
         """Train what is missing, the teacher before all that needs it; whether nothing is left to do."""
@@ -208,12 +213,26 @@ class _Builder:
         self._log.add(row)
         if ending.task.setting != TEACHER:
             self.fresh += 1
-            self._bar.add([row.status])
+            self._bar.add([row.status], self.costs[ending.task])
         elif not row.ok:
             raise ProtocolError(
                 f"The teacher cannot be trained: {row.status}: {row.reason} Expected a trained teacher; change "
                 f"its recipe, or give one with its checkpoint. What is finished is kept."
             )
+
+
+def _costs(job: TruthJob, keys: Sequence[Key]) -> dict[Key, float]:
+    """Expected cost of each training: MACs of one image, a backward pass as two forward passes, a teacher has one."""
+    archs = list(dict.fromkeys(key.arch for key in keys))
+    if not archs:
+        return {}
+    task = job.data.num_classes, job.data.image_shape
+    macs = dict(zip(archs, job.space.costs(archs, *task)["macs"].astype(float)))
+    of_teacher = 0.0
+    if job.teacher is not None and job.teacher.file is None:
+        home = job.teacher.space or job.space
+        of_teacher = float(home.costs([job.teacher.arch], *task)["macs"].iloc[0])
+    return {key: 3 * macs[key.arch] + (of_teacher if key.setting == KD else 0.0) for key in keys}
 
 
 def _require(

@@ -10,20 +10,21 @@ class TruthSetup:
     """Conditions of a truth by name; `zcbench.benchmarks.training.conditions.prepare` looks the names up.
 
     Attributes:
-        space: architecture space, with options as in nasbench201(channels=8,cells=3).
-        dataset: images: cifar10, cifar100 or digits, with options as in
-            cifar10(files=1,side=16,images=10000,test_images=5000). Accuracies are on the test split.
+        space: architecture space, with options as in nasbench201(channels=4,cells=1).
+        dataset: images: cifar10, cifar100, imagenet16-120 or digits, with options as in cifar10(files=1,side=16); a
+            folder, as folder(path='flowers',side=32), or a function that returns PyTorch data sets. Accuracies are on
+            the test split.
         label: what the table calls the data set.
         distillers: distillation losses with hyperparameters, separated by commas, as kd(temperature=2),at.
         weights: weights of the cross-entropy and of the losses, as ce=.1,kd=.9.
         teacher: teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20, or
             FILE.py:FUNCTION.
-        teacher_checkpoint: its weights.
-        teacher_seed: seed of its training.
-        teacher_epochs: epochs of its training.
-        teacher_augmentation: augmentation of its training.
-        init: initialisation: default, kaiming, xavier or normal.
-        device: where to train: cpu or cuda.
+        teacher_checkpoint: file with the teacher's weights, a state_dict.
+        teacher_seed: seed of the teacher's training.
+        teacher_epochs: epochs of a teacher that is trained first.
+        teacher_augmentation: augmentation of a teacher that is trained first.
+        init: initialisation: that of the space or network (default), kaiming, xavier or normal.
+        device: where networks run: cpu or cuda.
         data_dir: folder with images and accuracies.
     """
 

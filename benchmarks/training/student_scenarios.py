@@ -21,6 +21,7 @@ from zcbench.distill.training.observers import Logbook, Sent, StepBar
 from zcbench.distill.training.recipe import LAST, Recipe
 from zcbench.distill.training.scenarios import train_in_turn
 from zcbench.distill.training.teaching import near_chance
+from zcbench.runtime.messages import say
 from zcbench.storage.run_folder import RunFolder
 from zcbench.trackers import Recording
 
@@ -62,7 +63,7 @@ class StudentTraining:
         result = ways.get(teaching.scenario, self._under_teachers)()
         for teacher in self.teachers:
             if teacher.test_accuracy < result.accuracy:
-                _tell(
+                say(
                     self._console,
                     f"Warning: the teacher {teacher.name} ({teacher.test_accuracy:.2f} %) is worse than the student "
                     f"({result.accuracy:.2f} %) on the test images.",
@@ -101,7 +102,7 @@ class StudentTraining:
         if job.teaching.balanced:
             self.weights = _balanced(job, student, teachers)
             shown = ", ".join(f"{name} {weight:.4g}" for name, weight in self.weights.items())
-            _tell(self._console, f"Weights that balance the gradients: {shown}.")
+            say(self._console, f"Weights that balance the gradients: {shown}.")
         return self._train(student, teachers, job.data, job.recipe, **self._running(STUDENT))
 
     def _train(
@@ -178,9 +179,9 @@ class StudentTraining:
             save_weights(network, job.folder / f"{own}.pt")
         record = self._networks.record(name, network, checkpoint)
         self.teachers.append(record)
-        _tell(self._console, f"Teacher {name}: {record.test_accuracy:.2f} % on the test images.")
+        say(self._console, f"Teacher {name}: {record.test_accuracy:.2f} % on the test images.")
         if near_chance(record.test_accuracy, self._job.data):
-            _tell(
+            say(
                 self._console,
                 f"Warning: the teacher {name} is near chance ({100 / self._job.data.num_classes:.2f} %); check its "
                 f"checkpoint, its classes and how its images were normalised.",
@@ -213,7 +214,3 @@ def _balanced(job: StudentJob, student: nn.Module, teachers: Sequence[nn.Module]
     weights = balanced_weights(student, teachers, job.data, losses, job.recipe, mixture=mixture, device=job.device)
     folder.write_json(_BALANCED_FILE, weights, indent=1)
     return weights
-
-
-def _tell(console: Console, text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True, markup=False)

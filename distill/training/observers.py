@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from zcbench.distill.training.checkpoint import write_file
 from zcbench.distill.training.course import Row
+from zcbench.runtime.messages import say
 from zcbench.trackers import Recording
 
 
@@ -88,8 +89,7 @@ class StepBar:
         tested = f", test accuracy {row['test_accuracy']:.2f} %" if "test_accuracy" in row else ""
         told = f"epoch {row['epoch']}: loss {row['loss']:.4g}, train accuracy {row['train_accuracy']:.2f} %{tested}"
         self._progress.update(self._task, told=told)
-        if not self._console.is_terminal:
-            self._console.print(f"{self._title}: {told}", highlight=False, soft_wrap=True)
+        say(None if self._console.is_terminal else self._console, f"{self._title}: {told}")
 
     def finish(self) -> None:
         """Stop the bar."""

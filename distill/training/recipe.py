@@ -28,22 +28,24 @@ class Recipe:
     Attributes:
         epochs: how often each image is seen, but for those of the incomplete last batches, which are left out.
         batch_size: images in a batch.
-        optimizer: ``sgd`` (with momentum) or ``adamw``.
+        optimizer: optimizer: ``sgd`` (with momentum) or ``adamw``.
         lr: the highest learning rate; .1 for ``sgd`` and .001 for ``adamw``, if None.
         momentum: momentum of SGD; the first beta of AdamW. A one-cycle schedule moves it against the rate, see
             `momentum_span`: from .95 to .85 and back for .9.
         nesterov: whether the momentum of SGD is Nesterov's.
         weight_decay: weight decay of all parameters.
-        schedule: ``one_cycle``, ``cosine``, ``step`` or ``constant``.
+        schedule: schedule of the learning rate: ``one_cycle``, ``cosine``, ``step`` or ``constant``.
         warmup: epochs in which the rate rises linearly, or of the rising part of a one-cycle schedule; .3 of the epochs
             for ``one_cycle`` and none for the others, if None.
         milestones: shares of the epochs after which ``step`` multiplies the rate by ``gamma``.
         gamma: factor of the rate at each of the ``milestones``.
         label_smoothing: share of the label that is spread over all classes in the cross-entropy.
-        augmentation: ``none``, or ``crop_flip``: crops of the padded images and horizontal flips.
+        augmentation: augmentation of the training images: ``none``, or ``crop_flip``, which are crops of the padded
+            images and horizontal flips.
         padding: pixels on each side before a crop; an eighth of the side if None.
         seed: names the streams of the order of images, the augmentation, the adapters, and what is random in a network.
-        precision: ``float32``; ``bfloat16`` or ``float16`` run the networks under autocast, the latter on a GPU only.
+        precision: floating type: ``float32``; ``bfloat16`` or ``float16`` run the networks under autocast, the latter
+            on a GPU only.
         layout: memory layout of images and weights, ``channels_last``, which is faster, or ``contiguous``.
         accumulation: batches in a step; their gradients are averaged.
         clip: largest norm of the gradient of a student, adapters included; a longer one is scaled to it.

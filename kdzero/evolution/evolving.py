@@ -26,6 +26,7 @@ from zcbench.kdzero.evolution.terms import SHARPNESS
 from zcbench.kdzero.evolution.untrained import KnownAccuracies, RankingValue
 from zcbench.kdzero.genome import Genome, GenomeDomain
 from zcbench.runtime.execution import Execution
+from zcbench.runtime.messages import say
 from zcbench.runtime.progress import Bar
 from zcbench.runtime.stop import Stop
 from zcbench.runtime.threads import one_thread
@@ -261,8 +262,7 @@ def _trained_teacher(
     key = Key(job.teacher.label, TEACHER, job.teacher.seed)
     if log.finished(key) and truth.teacher_file.exists():
         return truth.teacher_file
-    if console is not None:
-        console.print(f"Training the teacher {job.teacher.label}, {recipe.epochs} epochs.", highlight=False)
+    say(console, f"Training the teacher {job.teacher.label}, {recipe.epochs} epochs.")
     with one_thread():
         row = TruthMaker(truth)(key)
     log.add(CandidateRow(**{**vars(row), "steps": row.steps or 0}))

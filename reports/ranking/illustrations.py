@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Literal, ParamSpec
+from typing import Literal, ParamSpec, TypeVar
 
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.reports.pictures import Illustration
@@ -15,14 +15,18 @@ from zcbench.reports.style import styled
 from zcbench.reports.wording import count, slug
 
 P = ParamSpec("P")
+Drawn = TypeVar("Drawn", bound=Axes | list[Axes])
 Each = Literal["subset", "truth", "pair"]
 
 
 @dataclass(frozen=True)
 class RankingFigure:
-    """A kind of figure. ``draw`` takes a ranking and the names of the subset, of the truth or of two truths."""
+    """A kind of figure.
 
-    draw: Callable[..., Figure]
+    ``draw`` takes a ranking, the names of the subset, of the truth or of two truths, and axes ``ax``; it returns axes.
+    """
+
+    draw: Callable[..., Axes | list[Axes]]
     each: Each
     title: str
     caption: str
@@ -35,7 +39,7 @@ FIGURES: dict[str, RankingFigure] = {}
 
 def illustrates(
     each: Each, title: str, caption: str, when: Callable[..., bool] = lambda *_: True
-) -> Callable[[Callable[P, Figure]], Callable[P, Figure]]:
+) -> Callable[[Callable[P, Drawn]], Callable[P, Drawn]]:
     """Add a figure function to every report, and let it draw in the style of the reports.
 
     Args:
@@ -47,9 +51,10 @@ def illustrates(
         when: whether it can be drawn; takes the arguments of the function.
     """
 
-    def register(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-        FIGURES[draw.__name__] = RankingFigure(styled(draw), each, title, caption, when)
-        return FIGURES[draw.__name__].draw
+    def register(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
+        in_style = styled(draw)
+        FIGURES[draw.__name__] = RankingFigure(in_style, each, title, caption, when)
+        return in_style
 
     return register
 

@@ -1,17 +1,18 @@
-"""Docstrings as GitHub Markdown: sections, formulas and code; all other characters are escaped."""
+"""Docstrings as GitHub Markdown: griffe reads the sections; formulas, code and papers in their texts are marked up."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from textwrap import dedent, indent
+from textwrap import indent
+from typing import Any
 
-_SECTION = re.compile(r"^([A-Z]\w+):\n(?=    |\n    )", re.MULTILINE)
+_HEADINGS = {"parameters": "Args", "returns": "Returns", "raises": "Raises"}
 _MATH_BLOCK = re.compile(r"^\.\. math::[ \t]*(.*(?:\n(?:[ \t]+\S.*)?)*)", re.MULTILINE)
-_ENTRY = re.compile(r"^(\*?\w[\w*, ]*):\s", re.MULTILINE)
 _SPAN = re.compile(
     r"(?P<math>:math:`(?P<formula>[^`]+)`)|``(?P<code>[^`]+)``|(?P<reference>`[^`]+`)|(?P<paper>\barXiv:\d{4}\.\d{4,5}(?:v\d+)?)|"
     r"(?P<link>https?://[^\s)>]*[^\s)>.,;])"
 )
+_COLON = re.compile(r":(?=\S)")  # of ":math:", "arXiv:2006.04647": griffe would take what stands before it for a type
+_HIDDEN = "\0"
 _SPECIAL = re.compile(r"([\\*|~$#\[\]]|(?<![^\W_])_|_(?![^\W_]))")
 _OPERATOR = re.compile(r"\\operatorname\*?\{((?:[^{}]|\{[^{}]*\})*)\}")
 
@@ -37,9 +38,14 @@ def parse(text: str) -> Documentation:
     >>> parse("Number of :math:`x < 2`.\\n\\nArgs:\\n    signals: needs ``logits``.").sections
     {'Args': '- **signals**: needs `logits`.'}
     """
-    head, *rest = _SECTION.split(text)
-    summary, _, body = head.strip().partition("\n")
-    sections = {name: _section(content) for name, content in zip(rest[::2], rest[1::2])}
+    import griffe
+
+    read = griffe.Docstring(_COLON.sub(_HIDDEN, text)).parse(
+        "google", warnings=False, returns_multiple_items=False, returns_named_value=False
+    )
+    head = next((section.value for section in read if section.kind.value == "text"), "")
+    summary, _, body = _shown(head).strip().partition("\n")
+    sections = dict(_section(section) for section in read if section.kind.value in (*_HEADINGS, "admonition"))
     return Documentation(inline(summary), blocks(body.strip()), sections)
 
 
@@ -61,23 +67,21 @@ def inline(text: str) -> str:
     return "".join([*parts, _plain(text[end:])])
 
 
-def _section(content: str) -> str:
-    text = dedent(content).strip("\n")
-    if text.startswith(">>>"):
-        return f"```python\n{text.rstrip()}\n```"
-    if _ENTRY.match(text) and all(_ENTRY.match(part) for part in _entries(text)):
-        return "\n".join(f"- **{_plain(name)}**: {inline(rest)}" for name, _, rest in _split(text))
-    return blocks(text)
+def _section(section: Any) -> tuple[str, str]:
+    """Heading and text of a section as griffe has it: a list of entries, or an admonition of any title."""
+    if section.kind.value == "admonition":
+        text = _shown(section.value.description)
+        return section.title, f"```python\n{text.rstrip()}\n```" if text.startswith(">>>") else blocks(text)
+    if section.kind.value == "returns":
+        parts = [f"{one.annotation}: " * bool(one.annotation) + one.description for one in section.value]  # no type
+        return "Returns", blocks(_shown("\n\n".join(parts)))
+    named = ((getattr(entry, "name", None) or str(entry.annotation), entry.description) for entry in section.value)
+    entries = (f"- **{_plain(name)}**: {inline(_shown(text))}" for name, text in named)
+    return _HEADINGS[section.kind.value], "\n".join(entries)
 
 
-def _entries(text: str) -> list[str]:
-    """Parts of a text that begin at the left edge."""
-    return [part for part in re.split(r"\n(?=\S)", text) if part.strip()]
-
-
-def _split(text: str) -> Iterator[tuple[str, str, str]]:
-    for part in _entries(text):
-        yield part.partition(":")
+def _shown(text: str) -> str:
+    return text.replace(_HIDDEN, ":")
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -1,24 +1,32 @@
 """Figures of a search: each takes the content of ``search.json`` and draws it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
 from zcbench import spaces
 from zcbench.reports.pictures import Illustration
 from zcbench.reports.search.content import Content, EvaluatedRow, Spread
-from zcbench.reports.style import BLUE, GREEN, GREY, LABEL_SIZE, ORANGE, SKY, YELLOW, add_heading, panels, styled
+from zcbench.reports.style import BLUE, GREEN, GREY, LABEL_SIZE, ORANGE, SKY, YELLOW, panels, styled
 from zcbench.reports.wording import truth_label
 from zcbench.spaces import NASBench201, Space
 from zcbench.spaces.registry import NETWORKS
 
 _NONE: list[Spread] = []
+_COSTS = {
+    "params": "parameters",
+    "macs": "MACs",
+    "n_convs": "convolutions",
+    "depth": "depth in layers",
+    "width": "width in channels",
+    "latency": "latency in ms",
+    "energy": "energy in mJ",
+}
 _NODES = {0: (0.0, 0.0), 1: (1.0, 0.9), 2: (2.0, -0.9), 3: (3.0, 0.0)}
 _COLOURS = {"nor_conv_3x3": BLUE, "nor_conv_1x1": SKY, "avg_pool_3x3": YELLOW, "skip_connect": GREEN}
 _SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", "skip_connect": "skip"}
@@ -68,8 +76,17 @@ def cost_of(content: Content) -> str:
 
 
 @styled
-def best_so_far(content: Content) -> Figure:
-    """Objective of the result and its accuracy for each truth, by evaluations and by seconds, with intervals."""
+def best_so_far(content: Content, ax: Axes | Iterable[Axes] | None = None) -> list[Axes]:
+    """Objective of the result and its accuracy for each truth, by evaluations and by seconds, with intervals.
+
+    Args:
+        content: of ``search.json``.
+        ax: axes to draw on, one for the objective, for each truth, and for each truth by seconds where these are known;
+            axes of a new figure if None.
+
+    Returns:
+        The axes.
+    """
     formula = content["request"]["objective"]["formula"]
     curves = [("objective", formula, content["best_so_far"], _NONE)]
     for name, judged in content["truths"].items():
@@ -78,10 +95,10 @@ def best_so_far(content: Content) -> Figure:
         curves.append((truth_label(name), "accuracy of the result, %", judged["by_evaluations"], random))
     for name, rows in content["times"].get("by_seconds", {}).items():
         curves.append((truth_label(name), "accuracy of the result, %", rows, _NONE))
-    figure, axes = panels(len(curves), 3, (2.6, 2.1), margins=(0.75, 0.2, 0.35, 0.45), header=0.2, footer=0.1)
+    sheet = panels(len(curves), 3, (2.6, 2.1), margins=(0.75, 0.2, 0.35, 0.45), header=0.2, footer=0.1, ax=ax)
     n = len(content["repeats"])
-    add_heading(figure, f"mean over {n} seeds with its 95 % interval" if n > 1 else "one seed")
-    for axis, (title, label, rows, random) in zip(axes, curves):
+    sheet.heading(f"mean over {n} seeds with its 95 % interval" if n > 1 else "one seed")
+    for axis, (title, label, rows, random) in zip(sheet.axes, curves):
         if random:
             _band(axis, random, ORANGE, "random, same objective")
         _band(axis, rows, BLUE, content["request"]["algorithm"])
@@ -92,7 +109,7 @@ def best_so_far(content: Content) -> Figure:
         axis.xaxis.set_minor_formatter(NullFormatter())
         _short_numbers(axis.yaxis)
         axis.legend(loc="lower right")
-    return figure
+    return sheet.axes
 
 
 def _band(axis: Axes, rows: Sequence[Spread], colour: str, label: str) -> None:
@@ -110,10 +127,15 @@ def _band(axis: Axes, rows: Sequence[Spread], colour: str, label: str) -> None:
 
 
 @styled
-def population_over_time(content: Content) -> Figure:
-    """Median and range of the objective in the population of the first seed, and every evaluated architecture."""
+def population_over_time(content: Content, ax: Axes | None = None) -> Axes:
+    """Median and range of the objective in the population of the first seed, and every evaluated architecture.
+
+    Args:
+        content: of ``search.json``.
+        ax: axes to draw on, one pair; axes of a new figure if None.
+    """
     values = [row["value"] for row in content["history"]]
-    figure, (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.3, 0.45), footer=0.05)
+    (axis,) = panels(1, 1, (4.6, 2.6), margins=(0.75, 0.2, 0.3, 0.45), footer=0.05, ax=ax).axes
     known = [(place, value) for place, value in enumerate(values, 1) if value is not None]
     axis.plot(*zip(*known), ".", color=GREY, markersize=2.5, alpha=0.6, label="evaluated")
     rows = [
@@ -129,23 +151,29 @@ def population_over_time(content: Content) -> Figure:
     axis.set(xlabel="architectures evaluated", ylabel="objective")
     _short_numbers(axis.yaxis)
     axis.legend(loc="lower right")
-    return figure
+    return axis
 
 
 @styled
-def pareto(content: Content, cost: str) -> Figure:
-    """Objective against one cost: every evaluated architecture, the front, and the result."""
-    figure, (axis,) = panels(1, 1, (4.6, 3.0), margins=(0.75, 0.2, 0.3, 0.5), footer=0.05)
+def pareto(content: Content, cost: str, ax: Axes | None = None) -> Axes:
+    """Objective against one cost: every evaluated architecture, the front, and the result.
+
+    Args:
+        content: of ``search.json``.
+        cost: one of the costs in it.
+        ax: axes to draw on, one pair; axes of a new figure if None.
+    """
+    (axis,) = panels(1, 1, (4.6, 3.0), margins=(0.75, 0.2, 0.3, 0.5), footer=0.05, ax=ax).axes
     every = pairs(content["history"], cost)
     axis.plot(*zip(*every), ".", color=GREY, markersize=3, alpha=0.6, label="evaluated")
     front = best_of(every)
     axis.plot(*zip(*front), "o-", color=GREEN, markersize=3.5, linewidth=0.9, label="Pareto front")
     axis.plot(*zip(*pairs([content["best"]], cost)), "*", color=ORANGE, markersize=11, label="result")
-    axis.set(xlabel=cost, ylabel="objective")
+    axis.set(xlabel=_COSTS.get(cost, cost), ylabel="objective")
     _short_numbers(axis.xaxis)
     _short_numbers(axis.yaxis)
     axis.legend(loc="lower right")
-    return figure
+    return axis
 
 
 def _short_numbers(axis: Axis) -> None:
@@ -170,9 +198,15 @@ def best_of(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 @styled
-def cell_graph(space: NASBench201, arch: str) -> Figure:
-    """The cell as a graph: four nodes, an arrow for every operation that is not ``none``."""
-    figure, (axis,) = panels(1, 1, (4.6, 2.2), margins=(0.1, 0.1, 0.1, 0.1), footer=0)
+def cell_graph(space: NASBench201, arch: str, ax: Axes | None = None) -> Axes:
+    """The cell as a graph: four nodes, an arrow for every operation that is not ``none``.
+
+    Args:
+        space: of the architecture.
+        arch: the architecture.
+        ax: axes to draw on, one pair; axes of a new figure if None.
+    """
+    (axis,) = panels(1, 1, (4.6, 2.2), margins=(0.1, 0.1, 0.1, 0.1), footer=0, ax=ax).axes
     edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     for (start, end), operation in zip(edges, space.parse(arch)):
         if operation != "none":
@@ -182,7 +216,7 @@ def cell_graph(space: NASBench201, arch: str) -> Figure:
         axis.text(x, y, {0: "in", 3: "out"}.get(node, str(node)), ha="center", va="center", zorder=4)
     axis.set(xlim=(-0.35, 3.35), ylim=(-1.35, 1.35))
     axis.set_axis_off()
-    return figure
+    return axis
 
 
 def _arrow(axis: Axes, start: int, end: int, operation: str) -> None:

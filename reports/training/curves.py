@@ -1,13 +1,12 @@
 """Losses and accuracies of a training by epoch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from zcbench.reports.style import PALETTE, add_heading, panels, render, styled
+from zcbench.reports.style import PALETTE, figure_of, panels, render, styled
 from zcbench.storage.files import replaced
 
 Row = Mapping[str, float]
@@ -26,16 +25,23 @@ _ACCURACIES = {"train_accuracy": "training", "test_accuracy": "test", "validatio
 
 
 @styled
-def training_curves(history: Sequence[Row], title: str = "", alone: Sequence[Row] = ()) -> Figure:
+def training_curves(
+    history: Sequence[Row], title: str = "", alone: Sequence[Row] = (), ax: Iterable[Axes] | None = None
+) -> list[Axes]:
     """Every loss term (logarithmic where all are above zero) and the accuracies against the epoch.
 
     Args:
         history: rows of a `TrainingResult`, or of a ``log.json``.
         title: name of the training.
         alone: rows of the same student trained alone; their test accuracy is drawn too.
+        ax: axes to draw on, two; axes of a new figure if None.
+
+    Returns:
+        The axes of the losses and of the accuracies.
     """
-    figure, (losses, accuracies) = panels(2, 2, (3.4, 2.4), margins=(0.6, 0.25, 0.3, 0.45), header=0.2, footer=0.1)
-    add_heading(figure, title)
+    sheet = panels(2, 2, (3.4, 2.4), margins=(0.6, 0.25, 0.3, 0.45), header=0.2, footer=0.1, ax=ax)
+    losses, accuracies = sheet.axes
+    sheet.heading(title)
     names = _quantities(history)
     terms = loss_terms(history)
     for name, colour in zip(terms, _COLOURS * len(terms)):
@@ -49,11 +55,11 @@ def training_curves(history: Sequence[Row], title: str = "", alone: Sequence[Row
             _line(accuracies, history, name, label, colour)
     if alone:
         _line(accuracies, alone, "test_accuracy", "test, trained alone", _COLOURS[-1])
-    for axis, label in ((losses, "loss"), (accuracies, "accuracy in %")):
+    for axis, label in ((losses, "loss (cross-entropy in nats)"), (accuracies, "accuracy in %")):
         axis.set(xlabel="epoch", ylabel=label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend()
-    return figure
+    return sheet.axes
 
 
 def loss_terms(history: Sequence[Row]) -> list[str]:
@@ -73,7 +79,7 @@ def write_curves(
     alone: Sequence[Row] = (),
 ) -> list[Path]:
     """Write the curves as ``curves.png`` and so on."""
-    figure, files = training_curves(history, title, alone), []
+    figure, files = figure_of(training_curves(history, title, alone)), []
     for kind in formats:
         files.append(Path(folder) / f"curves.{kind}")
         with replaced(files[-1]) as draft:

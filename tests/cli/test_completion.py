@@ -6,11 +6,6 @@ import sys
 
 import pytest
 
-from zcbench.benchmarks.scoring.options import DTYPES
-from zcbench.cli.help.completion import CHOICES
-from zcbench.reports import FORMATS
-from zcbench.spaces.initialisation import _DRAWS
-
 PROGRAM = """
 import sys
 from zcbench.cli import app
@@ -37,8 +32,3 @@ def test_the_shell_completes_names(words: str, expected: str) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env={**os.environ, **asked})
     assert expected in done.stdout.split(), done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
-
-
-def test_choices_are_those_of_the_packages() -> None:
-    """Equality with what each package takes."""
-    assert {"init": ("default", *_DRAWS), "dtype": DTYPES, "formats": tuple(FORMATS)} == CHOICES

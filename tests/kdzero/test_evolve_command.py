@@ -8,7 +8,8 @@ import pytest
 from zcbench.kdzero import report as distiller
 
 SMALL = ["--dataset", "digits(images=200,test_images=40)", "--batch-size", 32, "--teacher-epochs", 1]
-COMMAND = ["evolve-distiller", "--teacher", "resnet20", "--student", "resnet8", *SMALL, "--epochs", 1, "--seed", 0]
+PAIR = ("--teacher", "resnet:resnet20", "--student", "resnet:resnet8")
+COMMAND = ["evolve-distiller", *PAIR, *SMALL, "--epochs", 1, "--seed", 0]
 HERE = ["--workers", 0, "--no-report"]
 
 

@@ -21,7 +21,7 @@ SPACE = "nasbench201(channels=4,cells=1)"
 ON_DIGITS = ("--space", SPACE, "--dataset", "digits", "--proxies", "macs")
 SCORING = Scoring(dataset="digits")
 SHAPE = (3, 8, 8)
-FAST = zcbench.Clock(warm_up=0, repeats=3)
+FAST = zcbench.Clock(warmup=0, repeats=3)
 
 
 class Sleeps(nn.Module):
@@ -46,11 +46,11 @@ def archs(count: int) -> list[str]:
 def test_passes_follow_the_protocol() -> None:
     """Closed form: warm-up and repeats are the passes, of the asked batch, with the asked threads; threads go back."""
     seen, before = list[int](), torch.get_num_threads()
-    clock = zcbench.Clock(warm_up=2, repeats=5, threads=2, batch_size=3)
+    clock = zcbench.Clock(warmup=2, repeats=5, threads=2, batch_size=3)
     times = clock.times(lambda images: seen.append(torch.get_num_threads()), torch.zeros(3, 1))
     assert len(times) == 5 and min(times) >= 0
     assert seen == [2] * 7 and torch.get_num_threads() == before
-    for wrong in ({"threads": 0}, {"repeats": 0}, {"device": "tpu"}, {"warm_up": -1}):
+    for wrong in ({"threads": 0}, {"repeats": 0}, {"device": "tpu"}, {"warmup": -1}):
         with pytest.raises(ProtocolError):
             zcbench.Clock(**wrong)  # type: ignore[arg-type]
 
@@ -64,7 +64,7 @@ def test_the_table_has_sizes_and_quantiles(tmp_path: Path) -> None:
     assert (found.table["latency"].between(found.table["latency_p10"], found.table["latency_p90"])).all()
     read = read_measurements(tmp_path / "l.parquet")
     assert read.table.equals(found.table) and read.protocol == found.protocol
-    assert found.protocol["clock"] == {"device": "cpu", "threads": 1, "batch_size": 1, "warm_up": 0, "repeats": 3}
+    assert found.protocol["clock"] == {"device": "cpu", "threads": 1, "batch_size": 1, "warmup": 0, "repeats": 3}
     assert "3 networks" in repr(found) and "<table" in found._repr_html_()
 
 
@@ -76,7 +76,7 @@ def test_a_file_goes_on(tmp_path: Path) -> None:
     assert both.set_index("arch").loc[names[:2]].equals(first.set_index("arch"))
     assert list(both["arch"]) == names[::-1] and len(read_measurements(file).table) == 4
     with pytest.raises(ProtocolError, match=r"clock\.repeats: 3 → 4"):
-        zcbench.measure(SPACE, file, archs=names, image_shape=SHAPE, clock=zcbench.Clock(warm_up=0, repeats=4))
+        zcbench.measure(SPACE, file, archs=names, image_shape=SHAPE, clock=zcbench.Clock(warmup=0, repeats=4))
     with pytest.raises(DataError, match="parquet"):
         zcbench.measure(SPACE, tmp_path / "l.txt", archs=names, image_shape=SHAPE, clock=FAST)
 
@@ -91,7 +91,7 @@ def test_what_is_done_is_kept_when_a_network_fails(tmp_path: Path) -> None:
             return super().forward(x.flatten(1))
 
     whole = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
-    clock = zcbench.Clock(warm_up=0, repeats=1, batch_size=2)
+    clock = zcbench.Clock(warmup=0, repeats=1, batch_size=2)
     with pytest.raises(zcbench.spaces.SpaceError, match="'b' cannot be timed: RuntimeError: no room"):
         zcbench.measure({"a": whole, "b": Broken(192, 3)}, tmp_path / "l.parquet", image_shape=SHAPE, clock=clock)
     assert list(read_measurements(tmp_path / "l.parquet").table["arch"]) == ["a"]
@@ -100,7 +100,7 @@ def test_what_is_done_is_kept_when_a_network_fails(tmp_path: Path) -> None:
 def test_networks_of_ones_own_take_their_batch() -> None:
     """By construction: token ids are repeated to the batch of the clock; an output with logits is taken."""
     network = Sleeps()
-    clock = zcbench.Clock(warm_up=1, repeats=2, batch_size=5)
+    clock = zcbench.Clock(warmup=1, repeats=2, batch_size=5)
     batch = torch.zeros(2, 7).long(), torch.tensor([0, 1])
     seen = list[tuple[int, ...]]()
     found = zcbench.measure({"tokens": lambda: recording(network, seen)}, batch=batch, clock=clock)

@@ -76,7 +76,7 @@ def test_every_command_that_makes_a_folder_names_it(tmp_path: Path, monkeypatch:
     assert zcbench_command(*truth, *small).returncode == 0
     (found,) = zcbench.runs()
     assert found.kind == "truth" and found.folder.name[:-16] == "truth"
-    evolve = ["evolve-distiller", "--student", "resnet8", "--teacher", "resnet8", "--preset", "tiny"]
+    evolve = ["evolve-distiller", "--student", "resnet:resnet8", "--teacher", "resnet:resnet8", "--preset", "tiny"]
     assert "Folder: runs/evolve-distiller-" in fails(*evolve, *small)  # too few images for a validation split
 
 

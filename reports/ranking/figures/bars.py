@@ -1,12 +1,11 @@
 """Rank correlation of each proxy as bars."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zcbench.benchmarks.ranking.ranking import Ranking
@@ -23,9 +22,8 @@ from zcbench.reports.ranking.selection import (
 from zcbench.reports.style import (
     KINDS,
     LABEL_SIZE,
-    add_heading,
-    add_legend,
     kind_colours,
+    kind_handles,
     limits_around,
     panels,
     text_width,
@@ -44,8 +42,12 @@ TOP = 15
     "line, if any, is the baseline of the ensembles. The best rows and all sizes are shown; the tables have all rows.",
 )
 def ranking_bars(
-    ranking: Ranking, subset: str | None = None, only: Sequence[str] | None = None, top: int | None = TOP
-) -> Figure:
+    ranking: Ranking,
+    subset: str | None = None,
+    only: Sequence[str] | None = None,
+    top: int | None = TOP,
+    ax: Axes | Iterable[Axes] | None = None,
+) -> list[Axes]:
     """Bars of tau with their intervals, sorted, one panel per truth, with a line at the best size baseline.
 
     A second line marks the baseline of the ensembles, if the ranking has one. Supervised regressions come last.
@@ -55,24 +57,28 @@ def ranking_bars(
         subset: which architectures.
         only: truths to draw; all if omitted.
         top: how many rows of each truth, all sizes among them; every row if None.
+        ax: axes to draw on, one for each truth; axes of a new figure if None.
+
+    Returns:
+        The axes, one for each truth.
     """
     chosen = list(only or truths(ranking))
     every = {truth: select(ranking, truth, subset) for truth in chosen}
     rows = {truth: leading(part, top) for truth, part in every.items()}
     most = max(map(len, rows.values()))
     left = 0.15 + max(text_width(shorten(name)) for part in rows.values() for name in part["proxy"])
-    figure, axes = panels(len(rows), 3, (2.3, 0.165 * most + 0.1), margins=(left, 0.6, 0.3, 0.45), header=0.2)
-    add_heading(figure, f"subset {subset or subsets(ranking)[0]}")
+    sheet = panels(len(rows), 3, (2.3, 0.165 * most + 0.1), margins=(left, 0.6, 0.3, 0.45), header=0.2, ax=ax)
+    sheet.heading(f"subset {subset or subsets(ranking)[0]}")
     limits = limits_around(pd.concat(rows.values())[["tau", "tau_low", "tau_high"]], 0)
-    for axis, (truth, part) in zip(axes, rows.items()):
+    for axis, (truth, part) in zip(sheet.axes, rows.items()):
         draw_bars(axis, ranking, part)
         axis.set(xlim=limits, title=labels(ranking)[truth])
     lines = [_legend_line("baseline", "--", "best size baseline")]
     if not free_ensembles(ranking).isdisjoint(ranking.table["proxy"]):
         lines.append(_legend_line("ensemble", ":", "baseline of the ensembles"))
     interval = Line2D([], [], color="black", linewidth=0.9, label=intervals_named(ranking))
-    add_legend(figure, list(pd.concat(rows.values())["kind"]), [*lines, interval])
-    return figure
+    sheet.legend([*kind_handles(pd.concat(rows.values())["kind"]), *lines, interval])
+    return sheet.axes
 
 
 def draw_bars(axis: Axes, ranking: Ranking, rows: pd.DataFrame) -> None:

@@ -1,18 +1,17 @@
 """Score against accuracy, a panel for each proxy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.reports.ranking.illustrations import illustrates
 from zcbench.reports.ranking.selection import described, leading, select, subsets, truths
-from zcbench.reports.style import LABEL_SIZE, add_heading, panels
+from zcbench.reports.style import Sheet, panels
 from zcbench.reports.wording import number, shorten
 
 TOP = 12
@@ -28,8 +27,12 @@ TOP = 12
     "The best proxies and all sizes are shown.",
 )
 def score_panels(
-    ranking: Ranking, truth: str | None = None, subset: str | None = None, top: int | None = TOP
-) -> Figure:
+    ranking: Ranking,
+    truth: str | None = None,
+    subset: str | None = None,
+    top: int | None = TOP,
+    ax: Axes | Iterable[Axes] | None = None,
+) -> list[Axes]:
     """Accuracy against score, both on the scale of ranks, one panel per proxy, coloured by MACs.
 
     Scores span up to thirty orders of magnitude and most accuracies are close to the highest, so both axes are ranks in
@@ -41,21 +44,27 @@ def score_panels(
         truth: which accuracies; the first if omitted.
         subset: which architectures; the first if omitted.
         top: how many panels, all sizes among them; every proxy if None.
+        ax: axes to draw on, one for each proxy; axes of a new figure if None.
+
+    Returns:
+        The axes, one for each proxy.
     """
     rows = leading(select(ranking, truth, subset), top)
     accuracy, macs = _accuracy_and_macs(ranking, truth, subset)
-    figure, axes = panels(
-        len(rows), _ACROSS, (1.4, 1.3), margins=(0.42, 0.12, 0.42, 0.3), header=0.2, footer=0.1, side=0.75
+    sheet = panels(
+        len(rows), _ACROSS, (1.4, 1.3), margins=(0.5, 0.1, 0.42, 0.36), header=0.2, footer=0.1, side=0.75, ax=ax
     )
     places = []
-    for place, (axis, (_, row)) in enumerate(zip(axes, rows.iterrows())):
+    for place, (axis, (_, row)) in enumerate(zip(sheet.axes, rows.iterrows())):
         places.append(_score_places(ranking, row["proxy"], accuracy))
         _frame(axis, row, accuracy)
-        axis.tick_params(labelleft=place % _ACROSS == 0, labelbottom=place + _ACROSS >= len(rows))
-    _macs_bar(figure, _clouds(figure, axes, places, _rank_percent(accuracy), macs))
-    what = "horizontal: rank of the score in %, higher is predicted better; vertical: accuracy in %, by rank"
-    add_heading(figure, f"{described(ranking, truth, subset)} — {what}")
-    return figure
+        left, bottom = place % _ACROSS == 0 or not sheet.own, place + _ACROSS >= len(rows) or not sheet.own
+        axis.tick_params(labelleft=left, labelbottom=bottom)
+        axis.set(xlabel=_ACROSS_LABEL if bottom else "", ylabel=_UP_LABEL if left else "")
+    points = _clouds(sheet, places, _rank_percent(accuracy), macs)
+    sheet.colour_bar(points, "MACs", 0.35, 0.65).yaxis.set_major_formatter(_POWERS)
+    sheet.heading(f"{described(ranking, truth, subset)} — a higher rank of the score predicts a higher accuracy")
+    return sheet.axes
 
 
 def draw_cloud(axis: Axes, ranking: Ranking, row: pd.Series) -> None:
@@ -64,7 +73,7 @@ def draw_cloud(axis: Axes, ranking: Ranking, row: pd.Series) -> None:
     across = _score_places(ranking, row["proxy"], accuracy)
     points = axis.scatter(across, _rank_percent(accuracy), 14, macs, cmap="cividis", linewidths=0)
     _frame(axis, row, accuracy)
-    axis.set(xlabel="rank of the score in %", ylabel="accuracy, by rank")
+    axis.set(xlabel=_ACROSS_LABEL, ylabel=_UP_LABEL)
     bar = axis.figure.colorbar(points, ax=axis, label="MACs")
     bar.ax.yaxis.set_major_formatter(_POWERS)
 
@@ -90,17 +99,23 @@ def _frame(axis: Axes, row: pd.Series, accuracy: pd.Series) -> None:
     axis.set_yticklabels([f"{value:.1f}" for value in np.percentile(accuracy, _QUARTERS)])
 
 
+_ACROSS_LABEL, _UP_LABEL = "rank of the score in %", "accuracy in %, by rank"
 _POWERS = FuncFormatter(lambda power, _: f"{10**power / 1e6:.3g} M")
 _ACROSS = 4  # panels in a row
 _QUARTERS = (0, 25, 50, 75, 100)
 _PERCENT = (-2.0, 102.0)
 
 
-def _clouds(
-    figure: Figure, axes: Sequence[Axes], across: Sequence[pd.Series], up: pd.Series, macs: pd.Series
-) -> PathCollection:
-    """The points of all panels as one artist, so that SVG and PDF hold one picture and not one for each panel."""
-    over = figure.add_axes((0, 0, 1, 1), xlim=(0, 1), ylim=(0, 1), zorder=1)
+def _clouds(sheet: Sheet, across: Sequence[pd.Series], up: pd.Series, macs: pd.Series) -> PathCollection:
+    """The points of all panels; of a new figure as one artist, so that SVG and PDF hold one picture."""
+    axes = sheet.axes
+    if not sheet.own:  # which are not at their final places
+        drawn = [
+            axis.scatter(values, up, 3, macs, cmap="cividis", linewidths=0, rasterized=True)
+            for axis, values in zip(axes, across)
+        ]
+        return drawn[0]
+    over = sheet.figure.add_axes((0, 0, 1, 1), xlim=(0, 1), ylim=(0, 1), zorder=1)
     over.set_axis_off()
     low, high = _PERCENT
     corners = [axis.get_position() for axis in axes]
@@ -113,11 +128,3 @@ def _clouds(
 def _rank_percent(values: pd.Series) -> pd.Series:
     """Ranks from 0 (lowest) to 100 %, equal values at their mean rank, missing ones left missing."""
     return 100 * (values.rank() - 1) / max(values.notna().sum() - 1, 1)
-
-
-def _macs_bar(figure: Figure, points: PathCollection) -> None:
-    """Colour bar of the MACs at the right edge of the figure."""
-    place = figure.add_axes((1 - 0.6 / figure.get_figwidth(), 0.35, 0.12 / figure.get_figwidth(), 0.3))
-    bar = figure.colorbar(points, cax=place)
-    bar.ax.yaxis.set_major_formatter(_POWERS)
-    bar.ax.set_title("MACs", fontsize=LABEL_SIZE)

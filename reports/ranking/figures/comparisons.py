@@ -1,10 +1,9 @@
 """Comparisons of two statistics, a point for each proxy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -15,9 +14,9 @@ from zcbench.reports.style import (
     GREY,
     KINDS,
     LABEL_SIZE,
-    add_heading,
-    add_legend,
+    Sheet,
     kind_colours,
+    kind_handles,
     label_at_right,
     limits_around,
     panels,
@@ -36,18 +35,29 @@ CONTROLLED = {"params": "parameters", "macs": "MACs"}
     "dashed line size explains nothing of τ-b, on the horizontal line all of it. Sizes are named, and the rows that no "
     "other exceeds in both.",
 )
-def size_controlled(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
+def size_controlled(
+    ranking: Ranking, truth: str | None = None, subset: str | None = None, ax: Iterable[Axes] | None = None
+) -> list[Axes]:
     """Tau against partial tau given parameters (left) and MACs (right).
 
     On the diagonal size explains nothing of tau, on the horizontal line all of it.
+
+    Args:
+        ranking: a finished ranking.
+        truth: which accuracies; the first if omitted.
+        subset: which architectures; the first if omitted.
+        ax: axes to draw on, two; axes of a new figure if None.
+
+    Returns:
+        The two axes.
     """
     rows = select(ranking, truth, subset)
-    figure, axes = _labelled_panels(rows, 2, (3.4, 3.7))
-    add_heading(figure, described(ranking, truth, subset))
-    for axis, size in zip(axes, CONTROLLED):
+    sheet = _labelled_panels(rows, 2, (3.4, 3.7), ax)
+    sheet.heading(described(ranking, truth, subset))
+    for axis, size in zip(sheet.axes, CONTROLLED):
         draw_controlled(axis, rows, size)
-    add_legend(figure, list(rows["kind"]), [_DIAGONAL])
-    return figure
+    sheet.legend([*kind_handles(rows["kind"]), _diagonal()])
+    return sheet.axes
 
 
 def draw_controlled(axis: Axes, rows: pd.DataFrame, size: str) -> None:
@@ -64,11 +74,19 @@ def draw_controlled(axis: Axes, rows: pd.DataFrame, size: str) -> None:
     "Mean seconds per architecture on the machine of the run (logarithmic) against τ-b, with {intervals}. A row "
     "without a recorded cost is a dotted line. Sizes are named, and the rows that no cheaper one exceeds.",
 )
-def cost_quality(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
-    """Seconds per architecture (logarithmic) against tau with its interval; lines are rows without a cost."""
+def cost_quality(ranking: Ranking, truth: str | None = None, subset: str | None = None, ax: Axes | None = None) -> Axes:
+    """Seconds per architecture (logarithmic) against tau with its interval; lines are rows without a cost.
+
+    Args:
+        ranking: a finished ranking.
+        truth: which accuracies; the first if omitted.
+        subset: which architectures; the first if omitted.
+        ax: axes to draw on, one pair; axes of a new figure if None.
+    """
     rows = select(ranking, truth, subset)
-    figure, (axis,) = _labelled_panels(rows, 1, (4.8, 3.9))
-    add_heading(figure, described(ranking, truth, subset))
+    sheet = _labelled_panels(rows, 1, (4.8, 3.9), ax)
+    (axis,) = sheet.axes
+    sheet.heading(described(ranking, truth, subset))
     known = rows[rows["tau"].notna()]
     priced = known[known["seconds"] > 0]
     axis.set_xscale("log")
@@ -86,8 +104,8 @@ def cost_quality(ranking: Ranking, truth: str | None = None, subset: str | None 
     named = pd.concat([front(priced, "seconds", "tau", low_x=True), free]).drop_duplicates("proxy")
     _label(axis, named, named["seconds"].where(named["seconds"] > 0, axis.get_xlim()[1]), named["tau"])
     _say_undefined(axis, list(rows.loc[rows["tau"].isna(), "proxy"]))
-    add_legend(figure, list(rows["kind"]), [Line2D([], [], color=GREY, linestyle=":", label="no cost recorded")])
-    return figure
+    sheet.legend([*kind_handles(rows["kind"]), Line2D([], [], color=GREY, linestyle=":", label="no cost recorded")])
+    return axis
 
 
 def _second_ticks(axis: Axes, low: float, high: float) -> None:
@@ -104,24 +122,37 @@ def _second_ticks(axis: Axes, low: float, high: float) -> None:
     "τ-b over all architectures against τ-b within the tenth with the best accuracy, from which a search selects. "
     "On the dashed line the two are equal. Sizes are named, and the rows that no other exceeds in both.",
 )
-def top_behaviour(ranking: Ranking, truth: str | None = None, subset: str | None = None) -> Figure:
-    """Tau over all architectures against tau within the tenth with the best accuracy, from which a search selects."""
+def top_behaviour(
+    ranking: Ranking, truth: str | None = None, subset: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Tau over all architectures against tau within the tenth with the best accuracy, from which a search selects.
+
+    Args:
+        ranking: a finished ranking.
+        truth: which accuracies; the first if omitted.
+        subset: which architectures; the first if omitted.
+        ax: axes to draw on, one pair; axes of a new figure if None.
+    """
     rows = select(ranking, truth, subset)
-    figure, (axis,) = _labelled_panels(rows, 1, (4.4, 3.7))
-    add_heading(figure, described(ranking, truth, subset))
+    sheet = _labelled_panels(rows, 1, (4.4, 3.7), ax)
+    (axis,) = sheet.axes
+    sheet.heading(described(ranking, truth, subset))
     axis.set(xlabel="τ-b over all architectures", ylabel="τ-b within the best 10 % by accuracy")
     _compare(axis, rows, "tau", "tau_top10", limits_around(rows[["tau_top10"]], 0, rows["tau"].median()))
-    add_legend(figure, list(rows["kind"]), [_DIAGONAL])
-    return figure
+    sheet.legend([*kind_handles(rows["kind"]), _diagonal()])
+    return axis
 
 
-_DIAGONAL = Line2D([], [], color=GREY, linestyle="--", linewidth=0.8, label="equal")
+def _diagonal() -> Line2D:
+    return Line2D([], [], color=GREY, linestyle="--", linewidth=0.8, label="equal")
 
 
-def _labelled_panels(rows: pd.DataFrame, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+def _labelled_panels(
+    rows: pd.DataFrame, columns: int, size: tuple[float, float], ax: Axes | Iterable[Axes] | None
+) -> Sheet:
     """Panels with a margin at the right for the names of all rows."""
     right = 0.35 + max(text_width(shorten(name)) for name in rows["proxy"])
-    return panels(columns, columns, size, margins=(0.6, right, 0.25, 0.6), header=0.2)
+    return panels(columns, columns, size, margins=(0.6, right, 0.25, 0.6), header=0.2, ax=ax)
 
 
 def _compare(axis: Axes, rows: pd.DataFrame, x: str, y: str, limits: tuple[float, float]) -> None:

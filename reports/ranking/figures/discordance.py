@@ -1,17 +1,18 @@
 """Changes of rank between two truths, such as with and without distillation."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.benchmarks.statistics.agreement import Agreement, agreement
 from zcbench.reports.ranking.illustrations import illustrates
 from zcbench.reports.ranking.selection import labels
-from zcbench.reports.style import GREEN, GREY, LABEL_SIZE, ORANGE, add_heading, label_at_right, panels
+from zcbench.reports.style import GREEN, GREY, LABEL_SIZE, ORANGE, label_at_right, panels
 from zcbench.reports.wording import count, number, percent
 
 MOST = 200
@@ -30,7 +31,7 @@ _LONGEST = 12  # letters of a name that is written
     "share of the other architectures with which it is discordant.",
     when=lambda ranking, *pair: len(ranking.accuracies) <= MOST and len(ranking.accuracies[list(pair)].dropna()) > 1,
 )
-def rank_change(ranking: Ranking, first: str, second: str) -> Figure:
+def rank_change(ranking: Ranking, first: str, second: str, ax: Iterable[Axes] | None = None) -> list[Axes]:
     """Ranks by two truths joined by lines, and the two accuracies with every discordant pair joined.
 
     Green rises and orange falls by more than a tenth of all ranks. The five largest changes of each are named if their
@@ -40,21 +41,26 @@ def rank_change(ranking: Ranking, first: str, second: str) -> Figure:
         ranking: a finished ranking with both truths.
         first: truth at the left and across.
         second: truth at the right and up.
+        ax: axes to draw on, two; axes of a new figure if None.
+
+    Returns:
+        The two axes.
     """
     found = agreement(ranking.accuracies[first], ranking.accuracies[second])
-    figure, (slopes, cloud) = panels(2, 2, (3.3, 4.2), margins=(0.85, 0.75, 0.3, 0.5), header=0.25, footer=0.35)
+    sheet = panels(2, 2, (3.3, 4.2), margins=(0.85, 0.75, 0.3, 0.5), header=0.25, footer=0.35, ax=ax)
+    slopes, cloud = sheet.axes
     one, other = labels(ranking)[first], labels(ranking)[second]
     n = len(found.places)
     share = found.discordant / max(n * (n - 1) / 2, 1)
     heading = f"{count(n)} architectures, τ-b {number(found.tau)}, ρ {number(found.rho)}, "
-    add_heading(figure, f"{heading}{count(found.discordant)} discordant pairs ({percent(share)} %)")
+    sheet.heading(f"{heading}{count(found.discordant)} discordant pairs ({percent(share)} %)")
     _slopes(slopes, found, one, other)
     _cloud(cloud, found, one, other)
     lines = [(_UP, "rises by over 10 % of the places"), (_DOWN, "falls by over 10 %"), (GREY, "smaller change")]
     handles = [Line2D([], [], color=colour, label=label) for colour, label in lines]
     handles.append(Line2D([], [], color=GREY, alpha=0.4, label="discordant pair"))
-    figure.legend(handles=handles, ncols=4, loc="lower center")
-    return figure
+    sheet.legend(handles)
+    return sheet.axes
 
 
 def _slopes(axis: Axes, found: Agreement, one: str, other: str) -> None:

@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from zcbench.benchmarks.ranking.ranking import Ranking
 from zcbench.reports.ranking.illustrations import illustrates
-from zcbench.reports.ranking.selection import select, subsets
-from zcbench.reports.style import KINDS, LABEL_SIZE, add_heading, panels, text_width
+from zcbench.reports.ranking.selection import leading, select, subsets
+from zcbench.reports.style import KINDS, panels, text_width
 from zcbench.reports.wording import number, shorten
 
 WRITTEN = 25
@@ -25,19 +24,31 @@ WRITTEN = 25
     "neighbours. Grey is undefined.",
     when=lambda ranking, subset: subset in ranking.correlations,
 )
-def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
+def proxy_heatmap(ranking: Ranking, subset: str | None = None, top: int | None = None, ax: Axes | None = None) -> Axes:
     """Tau-b between every two proxies, ordered so that proxies with similar rankings are neighbours.
 
     The order is that of the leaves of an average-linkage tree on the distance 1 − tau; an undefined tau counts as zero
     for the order and is drawn as a grey cell. Names have the colour of their kind; supervised regressions are left out.
+    Up to 25 names, the cells have their numbers.
+
+    Args:
+        ranking: a finished ranking.
+        subset: which architectures; the first if omitted.
+        top: how many proxies, all sizes among them; every proxy if None.
+        ax: axes to draw on, one pair; axes of a new figure if None.
     """
-    kinds = select(ranking, None, subset).set_index("proxy")["kind"]
+    rows = select(ranking, None, subset)
+    kinds = rows.set_index("proxy")["kind"]
     matrix = ranking.correlations[subset or subsets(ranking)[0]]
+    if top is not None:
+        names_of = leading(rows[rows["proxy"].isin(matrix.index)], top)["proxy"]
+        matrix = matrix.loc[names_of, names_of]
     matrix = matrix.iloc[(order := _clustered(matrix)), order]
     names = [shorten(name) for name in matrix.index]
     side, label = 0.27 * len(names), 0.2 + max(map(text_width, names))
-    figure, (axis,) = panels(1, 1, (side, side), margins=(label, 0.9, 0.1, label), header=0.25, footer=0)
-    add_heading(figure, f"subset {subset or subsets(ranking)[0]}")
+    sheet = panels(1, 1, (side, side), margins=(label, 0.9, 0.1, label), header=0.25, footer=0, ax=ax)
+    (axis,) = sheet.axes
+    sheet.heading(f"subset {subset or subsets(ranking)[0]}")
     values = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
     image = axis.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
     axis.set_facecolor("#d9d9d9")
@@ -49,9 +60,8 @@ def proxy_heatmap(ranking: Ranking, subset: str | None = None) -> Figure:
         tick.set_color(KINDS[kinds[name]][0])
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    place = figure.add_axes((1 - 0.7 / figure.get_figwidth(), 0.4, 0.12 / figure.get_figwidth(), 0.4))
-    figure.colorbar(image, cax=place).ax.set_title("τ-b", fontsize=LABEL_SIZE)
-    return figure
+    sheet.colour_bar(image, "τ-b", 0.4, 0.8)
+    return axis
 
 
 def _write_numbers(axis: Axes, values: np.ma.MaskedArray) -> None:

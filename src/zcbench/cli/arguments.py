@@ -10,9 +10,9 @@ from zcbench.specification import split_list
 
 Run = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
 TRUTH_HELP = (
-    "Accuracies to hold the scores against, such as nasbench201/cifar100 or nasbench201/cifar10/valid@12, or a CSV "
-    "file with the columns arch and accuracy. May be repeated, or separated by commas; 'zcbench data list' shows what "
-    "there is."
+    "Accuracies that the scores are compared with, such as nasbench201/cifar100 or nasbench201/cifar10/valid@12, or a "
+    "CSV file with the columns arch and accuracy. May be repeated, or separated by commas; 'zcbench data list' shows "
+    "what there is."
 )
 Truths = Annotated[list[str], typer.Option("--truth", help=TRUTH_HELP)]
 TOP = "top:"  # begins an entry that stands for the best names of a ranking
@@ -21,7 +21,7 @@ _DATA_DIR = "Folder with images and accuracies."
 #: ``--data-dir`` as a field of a record.
 DATA_DIR = typer.Option(help=_DATA_DIR, envvar="ZCBENCH_DATA", show_default="user data folder")
 DataDir = Annotated[Path | None, typer.Option(help=_DATA_DIR, envvar="ZCBENCH_DATA", show_default="user data folder")]
-PLUGINS = "Python file that defines proxies or spaces. May be repeated."
+PLUGINS = "Python file with plug-ins: proxies, losses, spaces and others. May be repeated."
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help=PLUGINS)]
 Batches = Annotated[
     list[str] | None,
@@ -30,6 +30,27 @@ Batches = Annotated[
         "the table has the spread over each. May be repeated, or separated by commas."
     ),
 ]
+Beside = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Other scores, named as the run is, whose proxies are ranked too, on the architectures of the run. May be "
+        "repeated, or separated by commas."
+    ),
+]
+PROXIES = (
+    "Proxies, separated by commas: names, patterns such as 'kd:*', or 'all'; a '-' before one leaves it out, as in "
+    "'all,-vkdnw*'."
+)
+SPACE = (
+    "Architecture space, with options as in nasbench201(channels=4,cells=1), or FILE.py:NAME for networks of your own."
+)
+SCORES = "Folder of a run, file of 'zcbench scores pack', or name of 'zcbench scores list', as nasbench201."
+TRACKER = "Send the result to a tracker too: tensorboard, wandb, mlflow, or one of a plug-in."
+Tracker = Annotated[str | None, typer.Option(help=TRACKER, show_default="none")]
+Drawn = Annotated[bool, typer.Option("--report/--no-report", help="Draw figures and page.")]
+POPULATION = "Size of the population (evolution, nsga2)."
+TOURNAMENT = "Draws among which the fittest is a parent (evolution)."
+CROSSOVER = "Share of children with two parents."
 _DRAWS = "Bootstrap draws for the confidence intervals; 0 for the delta method, which draws nothing."
 Draws = Annotated[int, typer.Option(min=0, max=100_000, help=_DRAWS)]
 Ensembles = Annotated[
@@ -41,7 +62,7 @@ Ensembles = Annotated[
 ]
 Formats = Annotated[str, typer.Option(help="Formats of the figures, of png, svg and pdf, separated by commas.")]
 
-REPORT = Record("zcbench:ReportOptions")
+REPORT = Record("zcbench:ReportOptions", options={"tracker": typer.Option(help=TRACKER, show_default="none")})
 _RANKING = {
     "draws": typer.Option(min=0, max=100_000, help=_DRAWS),
     "confidence": typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals."),
@@ -62,8 +83,8 @@ def ranking(*omit: str) -> Record:
     return Record("zcbench:RankingOptions", omit=("seed", "unit", *omit), names={"k": "top_k"}, options=_RANKING)
 
 
-def execution(timeout: str, plugins: str = PLUGINS, most: int | None = None) -> Record:
-    """Options of the execution, with what a time limit and plug-ins are to this command."""
+def execution(timeout: str, most: int | None = None) -> Record:
+    """Options of the execution, with what a time limit is to this command."""
     return Record(
         "zcbench:Execution",
         omit=("console",),
@@ -71,7 +92,7 @@ def execution(timeout: str, plugins: str = PLUGINS, most: int | None = None) -> 
         options={
             "workers": typer.Option(min=0, max=most),
             "timeout": typer.Option(help=timeout),
-            "plugins": typer.Option("--plugin", help=plugins),
+            "plugins": typer.Option("--plugin", help=PLUGINS),
         },
     )
 

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from zcbench.cli.arguments import (
     DATA_DIR,
+    PROXIES,
     REPORT,
+    SCORES,
     TRUTH,
     TRUTH_HELP,
     Batches,
+    Beside,
     DataDir,
+    Drawn,
     Ensembles,
     Plugins,
     Run,
@@ -27,6 +30,8 @@ from zcbench.cli.likeness import like
 from zcbench.cli.options import Record, options
 from zcbench.cli.output import status, tabular, told_report
 from zcbench.cli.tables import print_ranking
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import phase
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -43,7 +48,9 @@ if TYPE_CHECKING:
         names={"seed": "archs_seed"},
         options={
             "archs": typer.Option(show_default="1000; of the bundled truths and of your own networks, all"),
-            "subset": typer.Option(show_default="all; with the bundled truths, known"),
+            "subset": typer.Option(
+                metavar="all|live|unique|known|…", show_default="all; with the bundled truths, known"
+            ),
         },
     ),
     setup=Record(
@@ -67,7 +74,7 @@ def bench(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the run; a run that is there is resumed.",
+            help="Folder of the run; one that is there is resumed.",
             show_default="named by time, as runs/bench-2026-11-29-0915",
         ),
     ] = None,
@@ -90,10 +97,7 @@ def bench(
     setup: "Setup",
     proxies: Annotated[
         str,
-        typer.Option(
-            help="Proxies, separated by commas: names, patterns such as 'kd:*', or 'all'; a '-' before one leaves it "
-            "out, as in 'all,-vkdnw*'."
-        ),
+        typer.Option(help=PROXIES),
     ] = "all",
     seeds: Annotated[
         int | None,
@@ -117,6 +121,7 @@ def bench(
     ensembles: Ensembles = "all",
     ranking: "RankingOptions",
     report: "ReportOptions",
+    drawn: Drawn = True,
 ) -> None:
     """Score architectures, rank the proxies against trained accuracies, and write the report.
 
@@ -128,7 +133,7 @@ def bench(
 
     if networks is not None and setup.space is not None:
         raise typer.BadParameter("networks of your own are no space; leave out one of the two.", param_hint="--space")
-    console = Console(stderr=True)
+    console = error_console()
     setup, execution = replace(setup, space=networks or setup.space), replace(execution, console=console)
     if shard is not None:
         if out is None:
@@ -148,7 +153,7 @@ def bench(
         execution=execution,
         ensembles=ensembles,
         options=ranking,
-        report=report,
+        report=report if drawn else None,
     )
     print_ranking(done.ranking, folder=done.folder, report=done.page)
     told_report(done.page, done.folder)
@@ -161,20 +166,19 @@ def rank(
     run: Annotated[
         str,
         typer.Argument(
-            help="Folder of a run, file of 'zcbench scores pack', or name of 'zcbench scores list', as nasbench201.",
+            help=SCORES,
             show_default=False,
         ),
     ],
     truth: Truths = TRUTH,
-    beside: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Other scores, named as the run is, whose proxies are ranked too, on the architectures of the run. "
-            "May be repeated, or separated by commas."
-        ),
-    ] = None,
+    beside: Beside = None,
     batches: Batches = None,
-    subset: Annotated[str, typer.Option(help="Architectures that are printed: all, live, unique or sample.")] = "all",
+    subset: Annotated[
+        str,
+        typer.Option(
+            help="Architectures that are printed: all, live, unique or sample.", metavar="all|live|unique|sample|…"
+        ),
+    ] = "all",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -194,17 +198,18 @@ def rank(
     import zcbench
     from zcbench.workflows.rank import ranking_folder
 
-    found = zcbench.rank(
-        run,
-        truth,
-        batches=split_list(batches or ()),
-        beside=split_list(beside or ()),
-        subset=subset,
-        out=out,
-        ensembles=ensembles,
-        options=ranking,
-        data_dir=data_dir,
-    )
+    with phase(error_console(), "Ranking", f"{run} against {', '.join(truth)}"):
+        found = zcbench.rank(
+            run,
+            truth,
+            batches=split_list(batches or ()),
+            beside=split_list(beside or ()),
+            subset=subset,
+            out=out,
+            ensembles=ensembles,
+            options=ranking,
+            data_dir=data_dir,
+        )
     print_ranking(found, subset)
     if (home := ranking_folder(run, out)) is None:
         status("The ranking is kept nowhere; --out FOLDER keeps it, and 'zcbench report FOLDER' draws it.")
@@ -217,8 +222,9 @@ def report(run: Run, report: "ReportOptions") -> None:
     """Write tables, figures and the page from the ranking of a run."""
     import zcbench
 
-    status(f"Figures and page: {run / 'report'}")
-    told_report(zcbench.report(run, report), run)
+    with phase(error_console(), "Figures and page", str(run / "report")):
+        page = zcbench.report(run, report)
+    told_report(page, run)
 
 
 def resolve_truths(names: list[str], data_dir: Path | None) -> "dict[str, pd.DataFrame]":

@@ -12,7 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from zcbench.cli.arguments import DataDir, Draws
-from zcbench.cli.output import emitted, table_console, tabular
+from zcbench.cli.output import emitted, status, table_console, tabular
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import timed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,16 +166,13 @@ def fetch(
 
     A cut download is continued, by this command or by the next one.
     """
-    from rich.console import Console
-
     from zcbench.benchmarks.truths import data
     from zcbench.storage.downloads import Limits
 
-    def tell(line: str) -> None:
-        typer.echo(line, err=True)
-
-    limits, console = Limits(seconds=timeout), Console(stderr=True)
-    _print_frame(data.fetch(names, data_dir, mirror, tell, limits=limits, console=console))
+    limits, console = Limits(seconds=timeout), error_console()
+    with timed("Downloads"):
+        fetched = data.fetch(names, data_dir, mirror, status, limits=limits, console=console)
+    _print_frame(fetched)
 
 
 @app.command("import")

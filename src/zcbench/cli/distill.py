@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from zcbench.cli import recipes
-from zcbench.cli.arguments import DataDir
+from zcbench.cli.arguments import DataDir, Drawn, Plugins, Tracker
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import emitted, status, tabular, time_named, told_report
+from zcbench.cli.output import emitted, tabular, time_named, told_report
 from zcbench.cli.students import read_distillers
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import phase
 from zcbench.specification import split_list, split_readable
 
 if TYPE_CHECKING:
@@ -42,11 +43,11 @@ def distill(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the training; an existing training is resumed.",
+            help="Folder of the training; one that is there is resumed.",
             show_default="named by time, as runs/distill-2026-11-29-0915",
         ),
     ] = None,
-    space: Annotated[str, typer.Option(help="Space of architectures without a space.")] = "nasbench201",
+    space: Annotated[str, typer.Option(help=recipes.SPACE)] = "nasbench201",
     teacher: Annotated[
         str,
         typer.Option(
@@ -56,11 +57,9 @@ def distill(
     ] = NONE,
     teacher_checkpoint: Annotated[
         list[Path] | None,
-        typer.Option(help="Weights of the teacher; once for each teacher.", show_default="trained first"),
+        typer.Option(help=f"{recipes.TEACHER_CHECKPOINT} Once for each teacher.", show_default="trained first"),
     ] = None,
-    teacher_epochs: Annotated[
-        int | None, typer.Option(help="Epochs of a teacher that is trained first.", show_default="--epochs")
-    ] = None,
+    teacher_epochs: Annotated[int | None, typer.Option(help=recipes.TEACHER_EPOCHS, show_default="--epochs")] = None,
     distillers: Annotated[
         str | None,
         typer.Option(
@@ -81,8 +80,8 @@ def distill(
     scenario: Annotated[
         str,
         typer.Option(
-            help="teacher (one or several at once), self (born-again generations), mutual (students that teach each "
-            "other) or assistant (the teachers in a chain, each taught by the previous one)."
+            help="Who teaches: teacher (one or several at once), self (born-again generations), mutual (students that "
+            "teach each other) or assistant (the teachers in a chain, each taught by the previous one)."
         ),
     ] = "teacher",
     mixture: Annotated[
@@ -91,8 +90,8 @@ def distill(
     generations: Annotated[int, typer.Option(min=2, help="Number of networks of 'self' and 'mutual'.")] = 2,
     dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
     recipe: "Recipe",
-    init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
-    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    init: recipes.Init = "default",
+    device: recipes.Device = "cpu",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads on a CPU; another number may give other bits.")
     ] = None,
@@ -116,13 +115,9 @@ def distill(
     export: Annotated[
         str, typer.Option(help="Files of the student: pt (weights), pt2 (torch.export), or both.")
     ] = "pt",
-    tracker: Annotated[
-        str | None,
-        typer.Option(
-            help="Send the log to a tracker too: tensorboard, wandb, mlflow, or one of a plug-in.", show_default="none"
-        ),
-    ] = None,
-    plugin: recipes.Plugins = None,
+    report: Drawn = True,
+    tracker: Tracker = None,
+    plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
     """Train a student, alone or under a teacher; write weights, log, curves and result.json to a folder.
@@ -135,9 +130,6 @@ def distill(
     from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
     from zcbench.distill.training.balancing import BALANCED
     from zcbench.distill.training.data.named import named_data
-    from zcbench.reports.training.curves import write_curves
-    from zcbench.reports.training.page import write_training_report
-    from zcbench.storage.run_folder import RunFolder
 
     out = out or time_named("distill")
     plugins = recipes.load_plugins(plugin or ())
@@ -173,16 +165,25 @@ def distill(
         device=device,
         files=files,
         baseline=baseline,
-        console=Console(stderr=True),
+        console=error_console(),
     )
-    status(f"Figures and page: {out / 'report'}")
-    title, alone = f"{who.label}, {scenario}", result.alone.history if result.alone else ()
-    write_curves(result.training.history, out, title, alone=alone)
-    about = RunFolder(out).read_json("result.json")
-    page = write_training_report(about, result.training.history, out / "report", title=title, alone=alone)
+    page = _report(result, out, f"{who.label}, {scenario}") if report else None
     if not emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
         _print(result, recipe, out)
     told_report(page, out)
+
+
+def _report(result: "StudentResult", out: Path, title: str) -> Path:
+    """Curves and page of the training; the path of the page."""
+    from zcbench.reports.training.curves import write_curves
+    from zcbench.reports.training.page import write_training_report
+    from zcbench.storage.run_folder import RunFolder
+
+    history, alone = result.training.history, result.alone.history if result.alone else ()
+    with phase(error_console(), "Figures and page", str(out / "report")):
+        write_curves(history, out, title, alone=alone)
+        about = RunFolder(out).read_json("result.json")
+        return write_training_report(about, history, out / "report", title=title, alone=alone)
 
 
 def _print(result: "StudentResult", recipe: "Recipe", out: Path) -> None:

@@ -8,7 +8,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from zcbench.cli.arguments import TRUTH, Batches, DataDir, Draws, Plugins, Truths
+from zcbench.cli.arguments import SCORES, TRUTH, Batches, Beside, DataDir, Draws, Plugins, Truths
 from zcbench.cli.bench import resolve_truths
 from zcbench.cli.output import emitted, table_console, tabular
 from zcbench.cli.tables import print_ranking
@@ -28,9 +28,7 @@ def _group() -> None:
 @app.command()
 @tabular
 def select(
-    run: Annotated[
-        str, typer.Argument(help="Folder of a run, packed file, or a name such as nasbench201.", show_default=False)
-    ],
+    run: Annotated[str, typer.Argument(help=SCORES, show_default=False)],
     truth: Truths = TRUTH,
     candidates: Annotated[
         str | None,
@@ -52,7 +50,7 @@ def select(
         ),
     ] = None,
     batches: Batches = None,
-    beside: Annotated[list[str] | None, typer.Option(help="Other scores to choose from. May be repeated.")] = None,
+    beside: Beside = None,
     out: Annotated[
         Path | None,
         typer.Option(

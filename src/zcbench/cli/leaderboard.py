@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zcbench.cli.arguments import TRUTH_HELP, DataDir, Plugins
+from zcbench.cli.arguments import SCORES, TRUTH_HELP, DataDir, Plugins
 from zcbench.cli.output import emitted, status, tabular
 from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
@@ -23,9 +23,7 @@ BOARD = Path("leaderboard")
 @app.command()
 @tabular
 def add(
-    scores: Annotated[
-        str, typer.Argument(help="Folder of a run, packed file, or name of bundled scores.", show_default=False)
-    ],
+    scores: Annotated[str, typer.Argument(help=SCORES, show_default=False)],
     board: Folder = BOARD,
     truth: Annotated[
         list[str] | None,
@@ -65,9 +63,9 @@ def add(
 @app.command()
 @tabular
 def verify(
-    proxies: Annotated[list[str] | None, typer.Argument(help="Proxies to verify.", show_default="all")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Proxies; all if omitted.")] = None,
     board: Folder = BOARD,
-    archs: Annotated[int, typer.Option(min=1, help="Architectures of each benchmark to score again.")] = 20,
+    archs: Annotated[int, typer.Option(min=1, help="How many architectures of each benchmark to score again.")] = 20,
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -80,7 +78,7 @@ def verify(
 
     for file in plugin or ():
         load_file(file)
-    verdicts = leaderboard.verify(board, proxies or (), drawn=archs, data_dir=data_dir)
+    verdicts = leaderboard.verify(board, names or (), drawn=archs, data_dir=data_dir)
     refused = sum(not verdict.passed for verdict in verdicts)
     if not emitted([verdict.to_json() for verdict in verdicts]):
         for verdict in verdicts:

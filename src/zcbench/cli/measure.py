@@ -1,17 +1,20 @@
 """``zcbench measure``: latency and sizes of networks on this machine."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
-from zcbench.cli.arguments import Plugins
+from zcbench.cli.arguments import SPACE, Plugins
 from zcbench.cli.given import configurable
+from zcbench.cli.help.panels import BASIC
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import emitted, table_console, tabular
+from zcbench.cli.output import emitted, status, table_console, tabular
 from zcbench.cli.tables import print_table
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import timed
 
 if TYPE_CHECKING:
     from zcbench import Clock, Measurements, Sample
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 @configurable()
 @options(
     sample=Record("zcbench:Sample", names={"seed": "archs_seed"}, options={"archs": typer.Option(show_default="all")}),
-    clock=Record("zcbench:Clock"),
+    clock=Record("zcbench:Clock", options={"warmup": typer.Option(rich_help_panel=BASIC)}),
 )
 def measure(
     *,
@@ -35,10 +38,7 @@ def measure(
     ] = None,
     space: Annotated[
         str,
-        typer.Option(
-            help="Architecture space, with options as in nasbench201(channels=4,cells=1), or FILE.py:NAME for networks "
-            "of your own."
-        ),
+        typer.Option(help=SPACE),
     ] = "nasbench201",
     sample: "Sample",
     dataset: Annotated[str, typer.Option(help="Data set that gives image shape and classes.")] = "cifar10",
@@ -56,8 +56,8 @@ def measure(
     found = zcbench.spaces.get(space)
     archs, _ = choose(found, sample)
     classes, shape = task(dataset, image_size)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
+    console = error_console()
+    with timed("Measurement"), Progress(console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task("measure", total=len(archs))
         measured = zcbench.measure(
             found,
@@ -70,7 +70,7 @@ def measure(
         )
     _print(measured)
     if out is not None:
-        typer.echo(f"Latencies: {out}", err=True)
+        status(f"Latencies: {out}; 'zcbench search --latency {shlex.quote(str(out))}' takes them.")
 
 
 def _print(measured: "Measurements") -> None:
@@ -79,7 +79,7 @@ def _print(measured: "Measurements") -> None:
     clock = measured.protocol["clock"]
     table_console().print(
         f"{measured.protocol['machine']}; {clock['threads']} threads, batch {clock['batch_size']}, {clock['repeats']} "
-        f"passes after {clock['warm_up']}; milliseconds, median and the quantiles at 10 % and 90 %",
+        f"passes after {clock['warmup']}; milliseconds, median and the quantiles at 10 % and 90 %",
         highlight=False,
         soft_wrap=True,
     )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import math
 import shlex
 import sys
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from rich.console import Console
 
 from zcbench import __version__
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,13 +135,18 @@ def time_named(command: str) -> Path:
     from zcbench.storage.run_folder import named_by_time
 
     folder = named_by_time(command)
-    print(f"Folder: {folder}; with --out {folder} the same command goes on there.", file=sys.stderr)
+    status(f"Folder: {folder}; with --out {folder} the same command goes on there.")
     return folder
 
 
 def status(text: str) -> None:
-    """Print one line on the error stream, not folded: the phase that begins, or what to do next."""
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    """Print one line on the error stream, not folded, and log it: what was written, or what to do next."""
+    say(error_console(), text)
+
+
+def warn(text: str) -> None:
+    """Print and log a warning."""
+    say(error_console(), f"Warning: {text}", logging.WARNING)
 
 
 def told_report(page: Path | None, folder: Path) -> None:

@@ -20,20 +20,13 @@ WEIGHTS = "1 each; ce=.1,kd=.9 for kd alone under a teacher"
 
 #: The loss where none is named.
 DISTILLERS = "kd"
-Distillers = Annotated[
-    str | None,
-    typer.Option(
-        help="Distillation losses with hyperparameters, separated by commas, as kd(temperature=2),at.",
-        show_default=DISTILLERS,
-    ),
+Init = Annotated[
+    str, typer.Option(help="Initialisation: that of the space or network (default), kaiming, xavier or normal.")
 ]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        help="Weights of the cross-entropy and of the losses, as ce=.1,kd=.9.",
-        show_default=WEIGHTS,
-    ),
-]
+Device = Annotated[str, typer.Option(help="Where networks run: cpu or cuda.")]
+SPACE = "Space of a student or teacher that is named without one."
+TEACHER_CHECKPOINT = "File with the teacher's weights, a state_dict."
+TEACHER_EPOCHS = "Epochs of a teacher that is trained first."
 
 
 def recipe(*omit: str, seed: str = "", defaults: Mapping[str, object] | None = None) -> Record:
@@ -45,6 +38,7 @@ def recipe(*omit: str, seed: str = "", defaults: Mapping[str, object] | None = N
         options={
             "epochs": typer.Option(min=1, help="Epochs of each training."),
             "lr": typer.Option("--lr", help="Highest learning rate.", show_default=RATE),
+            "layout": typer.Option(metavar="contiguous|channels_last"),
             "clip": typer.Option(show_default="no clipping"),
             "ema": typer.Option(show_default="none"),
             **({"seed": typer.Option(min=0, help=seed)} if seed else {}),
@@ -52,11 +46,6 @@ def recipe(*omit: str, seed: str = "", defaults: Mapping[str, object] | None = N
             "padding": typer.Option(help="Pixels on each side before a crop.", show_default="an eighth of the side"),
         },
     )
-
-
-Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="Python file that defines distillers. May be repeated.")
-]
 
 
 def load_plugins(files: Iterable[Path]) -> dict[str, str]:

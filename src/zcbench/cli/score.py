@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcbench.cli.arguments import DATA_DIR, Plugins
+from zcbench.cli.arguments import DATA_DIR, PROXIES, Plugins
 from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
 from zcbench.cli.output import emitted, table_console, tabular
@@ -39,9 +39,7 @@ def score(
             show_default=False,
         ),
     ],
-    proxies: Annotated[
-        str, typer.Option(help="Proxies, separated by commas: names, patterns such as 'az_*', or 'all'.")
-    ] = "all",
+    proxies: Annotated[str, typer.Option(help=PROXIES)] = "all",
     setup: "Setup",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the initialisation, and of random proxies.")] = 0,
     timeout: Annotated[float | None, typer.Option(help="Seconds that a pass or a proxy may take.")] = None,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zcbench.cli.arguments import TRUTH, DataDir, Plugins, Truths
+from zcbench.cli.arguments import SCORES, TRUTH, DataDir, Plugins, Truths
 from zcbench.cli.output import emitted, tabular
 from zcbench.cli.tables import print_table
 from zcbench.specification import split_list
@@ -53,9 +53,7 @@ def _bundled(name: str, about: dict[str, Any], file: Path) -> dict[str, object]:
 @app.command()
 @tabular
 def show(
-    scores: Annotated[
-        str, typer.Argument(help="Name of bundled scores, packed file, or folder of a run.", show_default=False)
-    ],
+    scores: Annotated[str, typer.Argument(help=SCORES, show_default=False)],
 ) -> None:
     """The card of a set of scores: protocol, requests, and for each proxy attempts, statuses and mean time."""
     from zcbench.benchmarks.scoring import bundled
@@ -75,7 +73,9 @@ def show(
 
 @app.command()
 def pack(
-    runs: Annotated[list[str], typer.Argument(help="Folders of runs, or packed files.", show_default=False)],
+    runs: Annotated[
+        list[str], typer.Argument(help="Folders of runs, or files of 'zcbench scores pack'.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="File to write; ends in .parquet.", show_default=False)],
     proxies: Annotated[
         str | None, typer.Option(help="Proxies to keep, separated by commas.", show_default="all")
@@ -135,8 +135,8 @@ def _line(entry: dict[str, Any]) -> tuple[str, ...]:
 @app.command()
 @tabular
 def compare(
-    first: Annotated[str, typer.Argument(help="Folder of a run, packed file, or a name.", show_default=False)],
-    second: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
+    first: Annotated[str, typer.Argument(help=SCORES, show_default=False)],
+    second: Annotated[str, typer.Argument(help="Other ones.", show_default=False)],
     truth: Truths = TRUTH,
     plugin: Plugins = None,
     data_dir: DataDir = None,

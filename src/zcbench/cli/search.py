@@ -8,16 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from zcbench.cli.arguments import DataDir, Formats, execution, figure_formats
+from zcbench.cli.arguments import (
+    CROSSOVER,
+    POPULATION,
+    SPACE,
+    TOURNAMENT,
+    DataDir,
+    Drawn,
+    Formats,
+    Tracker,
+    execution,
+    figure_formats,
+)
 from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
 from zcbench.cli.output import emitted, status, table_console, tabular, time_named, told_report
 from zcbench.cli.search_options import check_names, given, latency_source, objective, remarks
+from zcbench.cli.verbosity import error_console
+from zcbench.runtime.messages import phase, timed
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -45,7 +57,7 @@ def search(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for search.json, the report and the scores; a search goes on there.",
+            help="Folder of the search; one that is there is resumed.",
             show_default="named by time, as runs/search-2026-11-29-0915",
         ),
     ] = None,
@@ -60,10 +72,7 @@ def search(
     ],
     space: Annotated[
         str,
-        typer.Option(
-            help="Architecture space, with options as in nasbench201(channels=4,cells=1), or FILE.py:NAME for networks "
-            "of your own."
-        ),
+        typer.Option(help=SPACE),
     ] = "nasbench201",
     sizes: Annotated[
         bool,
@@ -72,7 +81,7 @@ def search(
             "as az_complexity."
         ),
     ] = True,
-    rule: Annotated[str, typer.Option(help="How ranks of several are aggregated: log_rank or rank_sum.")] = "log_rank",
+    rule: Annotated[str, typer.Option(help="How ranks of several proxies are aggregated.")] = "log_rank",
     reference: Annotated[
         int,
         typer.Option(help="Size of a fixed sample that ranks are taken against; 0 for ranks within the population."),
@@ -80,24 +89,24 @@ def search(
     algorithm: Annotated[
         str | None,
         typer.Option(
-            help="random, evolution, local, nsga2 or one of a plug-in, with options as in evolution(population=20).",
+            help="Algorithm, also one of a plug-in, with options as in evolution(population=20).",
+            metavar="random|evolution|local|nsga2|…",
             show_default="evolution; random for networks of your own",
         ),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Settings by name: diswot.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Named settings: diswot; options override them.", show_default="none")
+    ] = None,
     evaluations: Annotated[
         int | None, typer.Option(help="Different architectures to evaluate.", show_default="1000")
     ] = None,
     step: Annotated[
-        int | None, typer.Option(help="Architectures asked for at a time; workers do not change it.", show_default="8")
+        int | None,
+        typer.Option(help="Architectures that are asked for at a time; workers do not change it.", show_default="8"),
     ] = None,
-    population: Annotated[int | None, typer.Option(help="Population (evolution, nsga2).", show_default="36")] = None,
-    tournament: Annotated[
-        int | None, typer.Option(help="Draws among which the fittest is a parent (evolution).", show_default="8")
-    ] = None,
-    crossover: Annotated[
-        float | None, typer.Option(help="Share of children with two parents.", show_default="0; nsga2 0.9")
-    ] = None,
+    population: Annotated[int | None, typer.Option(help=POPULATION, show_default="36")] = None,
+    tournament: Annotated[int | None, typer.Option(help=TOURNAMENT, show_default="8")] = None,
+    crossover: Annotated[float | None, typer.Option(help=CROSSOVER, show_default="0; nsga2 0.9")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search; of the first, with --repeats.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Searches with the seeds SEED, SEED+1, …")] = 1,
     max_params: Annotated[str | None, typer.Option(help="Most parameters, as in 1.0M.")] = None,
@@ -106,13 +115,17 @@ def search(
     max_latency: Annotated[str | None, typer.Option(help="Most milliseconds on --latency-device.")] = None,
     max_energy: Annotated[str | None, typer.Option(help="Most millijoules on --latency-device.")] = None,
     minimise: Annotated[
-        str, typer.Option(help="Costs that are objectives too (nsga2): params, macs, depth, latency, energy.")
-    ] = "",
+        str | None,
+        typer.Option(
+            help="Costs that are objectives too (nsga2): params, macs, depth, latency, energy.", show_default="none"
+        ),
+    ] = None,
     latency_device: Annotated[
         str | None,
         typer.Option(
             help="Device of the HW-NAS-Bench tables (edgegpu, raspi4, edgetpu, pixel3, eyeriss, fpga), with a data set "
-            "as in raspi4/cifar100 where it is not that of the images; 'here' times the network on this machine."
+            "as in raspi4/cifar100 where it is not that of the images; 'here' times the network on this machine.",
+            metavar="edgegpu|raspi4|edgetpu|pixel3|eyeriss|fpga|here|DEVICE/DATASET",
         ),
     ] = None,
     latency: Annotated[
@@ -140,7 +153,7 @@ def search(
     transfer: Annotated[bool, typer.Option(help="Take the winners of a ranking of another space.")] = False,
     truth: Annotated[
         list[str] | None,
-        typer.Option(help="Accuracies to compare the result with, after the search. May be repeated, or with commas."),
+        typer.Option(help="Accuracies that the result is compared with. May be repeated, or separated by commas."),
     ] = None,
     baselines: Annotated[
         bool | None,
@@ -148,15 +161,9 @@ def search(
     ] = None,
     scoring: "Scoring",
     execution: "Execution",
-    report: Annotated[bool, typer.Option(help="Draw the report.")] = True,
+    report: Drawn = True,
     formats: Formats = "svg",
-    tracker: Annotated[
-        str | None,
-        typer.Option(
-            help="Send the result to a tracker too: tensorboard, wandb, mlflow, or one of a plug-in.",
-            show_default="none",
-        ),
-    ] = None,
+    tracker: Tracker = None,
     data_dir: DataDir = None,
 ) -> None:
     """Search for an architecture without training, within a budget, and compare it with known accuracies afterwards.
@@ -177,7 +184,7 @@ def search(
     most = {"params": max_params, "macs": max_macs, "depth": max_depth, "latency": max_latency, "energy": max_energy}
     limits = {name: quantity(text) for name, text in most.items() if text is not None}
     device = latency_source(latency, latency_device)
-    candidates = Candidates(space, archs, limits, tuple(dict.fromkeys(split_list(minimise))), device)
+    candidates = Candidates(space, archs, limits, tuple(dict.fromkeys(split_list(minimise or ""))), device)
     settings = Settings.of(
         preset,
         algorithm or candidates.usual_algorithm if preset is None else algorithm,
@@ -185,7 +192,7 @@ def search(
         {"evaluations": evaluations, "step": step, "reference": reference},
     )
     goal = objective(proxies, rule, candidates.found().name, data_dir, transfer=transfer, sizes=sizes)
-    with _progress() as progress:
+    with timed("Search"), _progress() as progress:
         outcome = run_search(
             goal,
             out,
@@ -199,18 +206,19 @@ def search(
             tracker=tracker,
         )
     _print(outcome)
-    typer.echo(f"Result: {out / 'search.json'}", err=True)
+    status(f"Result: {out / 'search.json'}")
     if report:
         from zcbench.reports.search.page import write_search_report
 
-        status(f"Figures and page: {out / 'report'}")
-        told_report(write_search_report(outcome.to_json(), out / "report", formats=kinds), out)
+        with phase(error_console(), "Figures and page", str(out / "report")):
+            page = write_search_report(outcome.to_json(), out / "report", formats=kinds)
+        told_report(page, out)
 
 
 @contextmanager
 def _progress() -> "Iterator[Report]":
     """One line that tells how far each search is, where there is a terminal."""
-    console = Console(stderr=True)
+    console = error_console()
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 

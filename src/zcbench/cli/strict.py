@@ -9,20 +9,23 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from zcbench.cli.given import defaults, read_config
+from zcbench.cli.help.choices import Choices
 from zcbench.cli.help.completion import complete
 from zcbench.cli.help.examples import EXAMPLES
 from zcbench.cli.help.panels import grouped
 from zcbench.cli.output import Form, printed_as
+from zcbench.cli.verbosity import Verbosity, messages, verbosity_options
 
 
 class StrictCommand(TyperCommand):
     """A command whose options have values that say something, and that knows its plug-ins.
 
-    Refused as wrong usage: an empty value (as of a shell's variable that is not set), and a number that is not finite.
+    Refused as wrong usage: an empty value (as of a shell's variable that is not set), a number that is not finite, and
+    a value that is none of the `Choices` of the option.
     Of an option that is given several times, and is not made to be, the last counts, and that is said. Files of
     ``--plugin`` are loaded before anything is looked up, so that every option may name what they define. Options that
-    are made of records (`zcbench.cli.options`) are made at the first use. Commands that are `tabular` or `configurable`
-    have the options of that too.
+    are made of records (`zcbench.cli.options`) are made at the first use. Every command has the options of its
+    `Verbosity`; commands that are `tabular` or `configurable` have the options of that too.
     """
 
     _params: list[Any]
@@ -47,7 +50,7 @@ class StrictCommand(TyperCommand):
             _config: hasattr(marks, "configurable"),
             _likeness: self._like is not None,
         }
-        self._further = tuple(options for options, has in wanted.items() if has)
+        self._further = (*(options for options, has in wanted.items() if has), verbosity_options)
         self._params = [*params, *self._own()]
         self._complete()
 
@@ -83,10 +86,13 @@ class StrictCommand(TyperCommand):
                 if times > 1 and parameter.param_type_name == "option" and not parameter.multiple:
                     echo(f"{_name(parameter)} was given {times} times: the last one counts.", err=True)
         rest: list[str] = super().parse_args(ctx, args)
+        options = {parameter.name: parameter for parameter in self.get_params(ctx)}
         for name, value in ctx.params.items():
+            option = options[name]
             if isinstance(value, float) and not math.isfinite(value):
-                option = next(parameter for parameter in self.get_params(ctx) if parameter.name == name)
                 ctx.fail(f"{_name(option)} was given {value}. Expected a finite number.")
+            if not ctx.resilient_parsing and (refusal := Choices.of(option).refusal(value)):
+                ctx.fail(f"{_name(option)} was given {refusal}")
         return rest
 
     def _elsewhere(self, given: Mapping[str, Any]) -> dict[str, object]:
@@ -100,7 +106,7 @@ class StrictCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Load the plug-ins, check the device, and run the command."""
-        with printed_as(self._form(ctx)):
+        with printed_as(self._form(ctx)), messages(_verbosity(ctx)):
             return self._run(ctx)
 
     def _form(self, ctx: Any) -> Form | None:
@@ -125,6 +131,14 @@ class StrictCommand(TyperCommand):
 
             check_device(ctx.params["device"])
         return super().invoke(ctx)
+
+
+def _verbosity(ctx: Any) -> Verbosity:
+    """How much the command says; these options are no argument of the command."""
+    how = Verbosity(**{name: ctx.params.pop(name) for name in ("quiet", "verbose", "log_file")})
+    if how.quiet and how.verbose:
+        ctx.fail("--quiet and --verbose were given. Expected one of the two.")
+    return how
 
 
 def _made(function: Callable[..., object]) -> Any:

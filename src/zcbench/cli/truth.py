@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from zcbench.cli import recipes
 from zcbench.cli.arguments import DATA_DIR, execution
+from zcbench.cli.given import configurable
 from zcbench.cli.options import Record, options
-from zcbench.cli.output import emitted, status, tabular, time_named
+from zcbench.cli.output import emitted, status, tabular, time_named, warn
+from zcbench.cli.verbosity import error_console
 from zcbench.specification import split_list
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def _group() -> None:
 
 @app.command()
 @tabular
+@configurable()
 @options(
     sample=Record(
         "zcbench:Sample",
@@ -60,9 +62,7 @@ def _group() -> None:
         },
     ),
     recipe=recipes.recipe("seed"),
-    execution=execution(
-        "Seconds that one training may take in a worker.", "Python file that defines distillers. May be repeated."
-    ),
+    execution=execution("Seconds that one training may take in a worker."),
 )
 def build(
     *,
@@ -75,9 +75,12 @@ def build(
     ] = None,
     sample: "Sample",
     way: Annotated[
-        str, typer.Option("--sample", help="stratified over the number of parameters, or uniform.")
+        str,
+        typer.Option("--sample", help="How they are sampled: stratified over the number of parameters, or uniform."),
     ] = "stratified",
-    settings: Annotated[str, typer.Option(help="vanilla (no teacher), kd, or both with a comma.")] = "vanilla,kd",
+    settings: Annotated[
+        str, typer.Option(help="Settings of the trainings: vanilla (no teacher), kd, or both with a comma.")
+    ] = "vanilla,kd",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture and setting, seeds 0, 1, …")] = 2,
     setup: "TruthSetup",
     recipe: "Recipe",
@@ -100,7 +103,7 @@ def build(
         out,
         settings=kinds,
         seeds=range(seeds),
-        execution=replace(execution, console=Console(stderr=True)),
+        execution=replace(execution, console=error_console()),
         notes={"architectures": origin, "data set": setup.dataset},
     )
     _print(result)
@@ -161,8 +164,7 @@ def _warn_of_a_worse_teacher(result: "TruthResult") -> None:
         return
     teacher, alone = teachers.iloc[-1], result.tables["vanilla"].averaged()["accuracy"]
     if (better := int((alone > teacher["accuracy"]).sum())) * 2 > len(alone):
-        typer.echo(
-            f"Warning: the teacher {teacher['arch']} ({teacher['accuracy']:.2f} %) is worse than {better:,} of the "
-            f"{len(alone):,} architectures trained alone.",
-            err=True,
+        warn(
+            f"the teacher {teacher['arch']} ({teacher['accuracy']:.2f} %) is worse than {better:,} of the "
+            f"{len(alone):,} architectures trained alone."
         )

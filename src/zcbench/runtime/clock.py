@@ -23,7 +23,7 @@ class Clock:
         device: where networks run: cpu or cuda.
         threads: threads on a CPU.
         batch_size: inputs of a pass.
-        warm_up: passes before those that count.
+        warmup: passes before those that count.
         repeats: passes that count.
 
     Raises:
@@ -33,11 +33,11 @@ class Clock:
     device: str = "cpu"
     threads: int = 1
     batch_size: int = 1
-    warm_up: int = 10
+    warmup: int = 10
     repeats: int = 50
 
     def __post_init__(self) -> None:
-        for name, least in (("threads", 1), ("batch_size", 1), ("warm_up", 0), ("repeats", 1)):
+        for name, least in (("threads", 1), ("batch_size", 1), ("warmup", 0), ("repeats", 1)):
             if getattr(self, name) < least:
                 raise ProtocolError(f"{name}={getattr(self, name)} was given. Expected at least {least}.")
         check_device(self.device)
@@ -55,13 +55,13 @@ class Clock:
         args, kwargs = ((inputs,), {}) if isinstance(inputs, Tensor) else (inputs.args, inputs.kwargs)
         found = list[float]()
         with threads(self.threads), torch.inference_mode():
-            for _ in range(self.warm_up + self.repeats):
+            for _ in range(self.warmup + self.repeats):
                 self._wait()
                 start = time.perf_counter()
                 network(*args, **kwargs)
                 self._wait()
                 found.append(1000 * (time.perf_counter() - start))
-        return found[self.warm_up :]
+        return found[self.warmup :]
 
     def _wait(self) -> None:
         """Until the device has done all that was asked of it."""

@@ -22,6 +22,7 @@ from zcbench.benchmarks.truths.lookup import named_truths
 from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY, Proxy
 from zcbench.runtime.execution import Execution
+from zcbench.runtime.messages import phase, say, timed
 from zcbench.storage.run_folder import Json, named_by_time
 from zcbench.trackers import recorded
 from zcbench.workflows.choosing import Proxies, chosen_proxies
@@ -107,7 +108,8 @@ def bench(
     execution, options = execution or Execution(), options or RankingOptions()
     if report is not None:
         require_formats(report.formats)
-    asked = _Asked.of(proxies, execution, truth=truth, sample=sample, setup=setup, seeds=seeds)
+    with timed("Names, images and accuracies"):
+        asked = _Asked.of(proxies, execution, truth=truth, sample=sample, setup=setup, seeds=seeds)
     names = [proxy if isinstance(proxy, str) else proxy.name for proxy in asked.proxies]
     aggregations.choose(ensembles, {*REGISTRY.names(), *names}, names)
     require_enough(asked.conditions.space, asked.known, asked.archs, options.supervised)
@@ -117,14 +119,16 @@ def bench(
         only = asked.archs  # another request may have scored networks that are not here
     with recorded(tracker, "bench", folder, asked.kept(options, ensembles=ensembles)) as recording:
         run = asked.score(folder, execution, options=options, ensembles=ensembles)
-        _print(execution, f"Ranking: {len(names):,} proxies against {', '.join(asked.known)}")
-        ranking = rank_run(folder, asked.known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options)
-        ranking = with_reproduced(ranking, asked.known, study.setup.data_dir)
-        ranking.save(run.out / "ranking")
-        if report is not None:
-            _print(execution, f"Figures and page: {run.out / 'report'}")
-        page = None if report is None else write(ranking, run.out, report, recording)
-    return BenchResult(run, ranking, page)
+        with phase(execution.console, "Ranking", f"{len(names):,} proxies against {', '.join(asked.known)}"):
+            ranking = rank_run(
+                folder, asked.known, archs=only, subsets=study.subsets, ensembles=ensembles, options=options
+            )
+            ranking = with_reproduced(ranking, asked.known, study.setup.data_dir)
+            ranking.save(run.out / "ranking")
+        if report is None:
+            return BenchResult(run, ranking, None)
+        with phase(execution.console, "Figures and page", str(run.out / "report")):
+            return BenchResult(run, ranking, write(ranking, run.out, report, recording))
 
 
 def bench_shard(
@@ -233,16 +237,17 @@ class _Asked:
         notes = self.study.notes
         _tell(execution, notes, self.left)
         kept = self.kept(options or RankingOptions(), ensembles=ensembles)
-        return score_run(
-            self.conditions,
-            self.archs,
-            self.proxies,
-            range(self.study.seeds),
-            folder,
-            shard=shard,
-            execution=execution,
-            notes={"architectures": self.origin, **notes, OPTIONS: kept},
-        )
+        with timed("Scoring"):
+            return score_run(
+                self.conditions,
+                self.archs,
+                self.proxies,
+                range(self.study.seeds),
+                folder,
+                shard=shard,
+                execution=execution,
+                notes={"architectures": self.origin, **notes, OPTIONS: kept},
+            )
 
 
 def _folder(out: str | Path | None, execution: Execution) -> Path:
@@ -262,6 +267,5 @@ def _tell(execution: Execution, notes: Mapping[str, str], left: Mapping[str, str
 
 
 def _print(execution: Execution, *lines: str) -> None:
-    if execution.console is not None:
-        for line in lines:
-            execution.console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in lines:
+        say(execution.console, line)

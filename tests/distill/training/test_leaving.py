@@ -55,7 +55,7 @@ def test_bar_speaks_where_there_is_no_terminal(tmp_path: Path, data: TrainingDat
 def test_curves(tmp_path: Path, data: TrainingData) -> None:
     """By construction: every loss and both accuracies are lines with the numbers of the history."""
     result = train(make_network(), make_network(7), data, RECIPE, distillers=["kd"], evaluate_every=3)
-    losses, accuracies = training_curves(result.history, "mine").axes
+    losses, accuracies = training_curves(result.history, "mine")
     drawn = {line.get_label(): list(line.get_ydata()) for axis in (losses, accuracies) for line in axis.get_lines()}
     assert set(drawn) == {"total", "cross-entropy", "kd", "cross-entropy, test", "training", "test"}
     assert drawn["kd"] == [row["kd"] for row in result.history] and drawn["test"] == [result.accuracy]

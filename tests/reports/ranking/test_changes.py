@@ -54,7 +54,7 @@ def test_figure_joins_every_discordant_pair(ranking):
     """As many lines in the right panel as there are discordant pairs, one per architecture in the left one."""
     first, second = truths(ranking)[:2]
     found = agreement(ranking.accuracies[first], ranking.accuracies[second])
-    slopes, cloud = rank_change(ranking, first, second).axes[:2]
+    slopes, cloud = rank_change(ranking, first, second)
     assert len(slopes.collections[0].get_segments()) == len(found.places)
     assert len(cloud.collections[0].get_segments()) == found.discordant > 0
 
@@ -67,7 +67,7 @@ def test_names_are_of_the_largest_changes(ranking):
     places[[20, 22, 24, 26, 28, 30]] -= [6.5, 7.5, 8.5, 9.5, 10.5, 11.5]
     archs = [f"a{number:02}" for number in range(40)]
     accuracies = pd.DataFrame({first: 90 - np.arange(40.0), second: 90 - places}, index=archs)
-    slopes = rank_change(replace(ranking, accuracies=accuracies), first, second).axes[0]
+    slopes = rank_change(replace(ranking, accuracies=accuracies), first, second)[0]
     assert {text.get_text() for text in slopes.texts} == {"a10", "a11", "a22", "a24", "a26", "a28", "a30"}
 
 
@@ -100,7 +100,7 @@ def test_a_figure_is_added_in_one_place(ranking, monkeypatch):
 
     @registry.illustrates("truth", "Mine", "With {intervals}.")
     def mine(ranking, truth):
-        return Figure()
+        return Figure().add_subplot()
 
     added = [one for one in illustrations(ranking) if one.title == "Mine"]
     assert [one.truth for one in added] == truths(ranking)

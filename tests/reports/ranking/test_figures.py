@@ -16,7 +16,7 @@ from zcbench.errors import UnknownNameError
 from zcbench.reports import cost_quality, proxy_heatmap, ranking_bars, score_panels, size_controlled, top_behaviour
 from zcbench.reports.ranking.figures import FIGURES
 from zcbench.reports.ranking.selection import front
-from zcbench.reports.style import FORMATS, render, spread
+from zcbench.reports.style import FORMATS, FigureError, figure_of, render, spread
 
 ALL = [figure.draw for figure in FIGURES.values() if figure.each != "pair"]
 
@@ -36,7 +36,7 @@ def points(axis):
 def test_returns_a_figure_and_leaves_no_trace(draw, ranking):
     """Invariance: a figure of no pyplot state, and matplotlib's settings as before."""
     before = dict(mpl.rcParams)
-    assert isinstance(draw(ranking), Figure)
+    assert isinstance(figure_of(draw(ranking)), Figure)
     assert dict(mpl.rcParams) == before
 
 
@@ -45,13 +45,14 @@ def test_same_ranking_same_bytes(draw, ranking):
     """Invariance: drawn twice, the files are equal in every format."""
     one, other = draw(ranking), draw(ranking)
     for kind in FORMATS:
-        assert render(one, kind) == render(other, kind)
+        assert render(figure_of(one), kind) == render(figure_of(other), kind)
 
 
 def test_bars_and_intervals_are_those_of_the_table(ranking):
     """Table: widths of the bars, ends of the intervals, order and names, in each panel."""
-    figure = ranking_bars(ranking, "live")
-    for axis, truth in zip(figure.axes, ("nasbench201/cifar10", "nasbench201/cifar100/valid"), strict=True):
+    for axis, truth in zip(
+        ranking_bars(ranking, "live"), ("nasbench201/cifar10", "nasbench201/cifar100/valid"), strict=True
+    ):
         part = rows(ranking, truth, "live")
         known = part.dropna(subset="tau")
         assert [bar.get_width() for bar in axis.patches] == known["tau"].tolist()
@@ -67,7 +68,7 @@ def test_bars_and_intervals_are_those_of_the_table(ranking):
 def test_baselines_have_their_own_colour(ranking):
     """Table: two bars share a colour exactly when they share a kind."""
     known = rows(ranking).dropna(subset="tau")
-    colours = [bar.get_facecolor() for bar in ranking_bars(ranking).axes[0].patches]
+    colours = [bar.get_facecolor() for bar in ranking_bars(ranking)[0].patches]
     assert len(set(zip(colours, known["kind"]))) == len(set(colours)) == known["kind"].nunique()
 
 
@@ -88,18 +89,18 @@ def mixed(make_ranking):
 
 def test_the_free_ensemble_is_a_line_and_what_has_learned_stands_below(mixed):
     """By construction: a dotted line at the ensemble's tau; the row with the best tau is last, since it has learned."""
-    axis = ranking_bars(mixed).axes[0]
+    axis = ranking_bars(mixed)[0]
     tau = rows(mixed).set_index("proxy").loc["rank_sum", "tau"]
     assert tau in [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == ":"]
     assert axis.get_yticklabels()[-1].get_text() == "zico"
-    words = [text.get_text() for text in ranking_bars(mixed).legends[0].get_texts()]
+    words = [text.get_text() for text in figure_of(axis).legends[0].get_texts()]
     assert {"ensemble", "baseline of the ensembles", "supervised regression"} <= set(words)
 
 
 def test_names_in_the_matrix_have_the_colour_of_their_kind(mixed):
     """Table: two names share a colour exactly when they share a kind; what has learned is not there."""
     kinds = rows(mixed).set_index("proxy")["kind"]
-    labels = proxy_heatmap(mixed).axes[0].get_yticklabels()
+    labels = proxy_heatmap(mixed).get_yticklabels()
     assert "zico" not in [label.get_text() for label in labels]
     pairs = {(label.get_color(), kinds[label.get_text()]) for label in labels}
     assert len(pairs) == len({colour for colour, _ in pairs}) == 3
@@ -108,12 +109,12 @@ def test_names_in_the_matrix_have_the_colour_of_their_kind(mixed):
 @pytest.mark.parametrize("draw", ALL)
 def test_all_kinds_can_be_drawn(draw, mixed):
     """Invariance: a figure for a ranking with every kind of row."""
-    assert render(draw(mixed), "svg")
+    assert render(figure_of(draw(mixed)), "svg")
 
 
 def test_size_controlled_draws_raw_against_partial(ranking):
     """Table: one point per row that has both; the others are named."""
-    for axis, size in zip(size_controlled(ranking).axes, ("params", "macs"), strict=True):
+    for axis, size in zip(size_controlled(ranking), ("params", "macs"), strict=True):
         known = rows(ranking).dropna(subset=["tau", f"tau_given_{size}"])
         assert points(axis) == sorted(map(tuple, known[["tau", f"tau_given_{size}"]].to_numpy().tolist()))
         said = [text.get_text() for text in axis.texts]
@@ -124,7 +125,7 @@ def test_size_controlled_draws_raw_against_partial(ranking):
 
 def test_cost_against_quality(ranking):
     """Table: points at (seconds, tau), bars at the intervals, one line for each row without a cost."""
-    (axis,) = cost_quality(ranking).axes
+    axis = cost_quality(ranking)
     known = rows(ranking).dropna(subset="tau")
     priced = known[known["seconds"] > 0]
     assert axis.get_xscale() == "log"
@@ -137,14 +138,14 @@ def test_cost_against_quality(ranking):
 
 def test_top_behaviour(ranking):
     """Table: points at (tau, tau within the top tenth)."""
-    (axis,) = top_behaviour(ranking).axes
+    axis = top_behaviour(ranking)
     known = rows(ranking).dropna(subset=["tau", "tau_top10"])
     assert points(axis) == sorted(map(tuple, known[["tau", "tau_top10"]].to_numpy().tolist()))
 
 
 def test_heatmap_shows_the_matrix_in_another_order(ranking):
     """Table: each cell is the tau of the two proxies that its row and column name; undefined cells are masked."""
-    axis = proxy_heatmap(ranking, "live").axes[0]
+    axis = proxy_heatmap(ranking, "live")
     names = [label.get_text() for label in axis.get_yticklabels()]
     assert names == [label.get_text() for label in axis.get_xticklabels()]
     expected = ranking.correlations["live"].loc[names, names].to_numpy()
@@ -154,7 +155,7 @@ def test_heatmap_shows_the_matrix_in_another_order(ranking):
 
 def test_score_panels_keep_ranks_and_n(ranking):
     """Table and order: one panel per row, its points in it and ordered as score and accuracy are, tau and rho above."""
-    figure = score_panels(ranking, subset="live")
+    figure = figure_of(score_panels(ranking, subset="live"))
     part = rows(ranking, subset="live")
     members = list(ranking.subsets["live"])
     cloud = next(axis for axis in figure.axes if len(axis.collections)).collections[0]
@@ -190,19 +191,19 @@ def test_figures_have_few_rows_unless_told(draw, make_ranking):
     """By construction: of 26 rows the best and all sizes; every row with top=None."""
     ranking = make_ranking(truths=("nasbench201/cifar10",), names=[f"proxy_{i}" for i in range(17)])
     if draw is ranking_bars:
-        few, every = (len(draw(ranking, top=top).axes[0].get_yticklabels()) for top in (15, None))
-        names = [label.get_text() for label in draw(ranking).axes[0].get_yticklabels()]
+        few, every = (len(draw(ranking, top=top)[0].get_yticklabels()) for top in (15, None))
+        names = [label.get_text() for label in draw(ranking)[0].get_yticklabels()]
     else:
-        few, every = (sum(bool(a.get_title()) for a in draw(ranking, top=top).axes) for top in (12, None))
-        names = [axis.get_title().split("\n")[0] for axis in draw(ranking).axes]
-    assert few == (15 if draw is ranking_bars else 12) + (draw is score_panels)
+        few, every = (len(draw(ranking, top=top)) for top in (12, None))
+        names = [axis.get_title().split("\n")[0] for axis in draw(ranking)]
+    assert few == (15 if draw is ranking_bars else 12)
     assert every >= len(rows(ranking)) and {"params", "macs", "n_convs"} <= set(names)
 
 
 @pytest.mark.parametrize("draw", [size_controlled, cost_quality, top_behaviour])
 def test_labels_do_not_overlap(draw, make_ranking):
     """Geometry: the boxes of all labels beside a panel, measured by the renderer, are disjoint; few rows are named."""
-    figure = draw(make_ranking(names=[f"proxy_{i}" for i in range(17)]))
+    figure = figure_of(draw(make_ranking(names=[f"proxy_{i}" for i in range(17)])))
     figure.draw_without_rendering()
     for axis in figure.axes:
         boxes = [Text.get_window_extent(text) for text in axis.texts if not text.get_text().startswith("undefined")]
@@ -235,13 +236,55 @@ def test_undefined_everywhere_still_draws(draw, ranking):
     """Nothing dropped: a table without a single number gives a figure, not an error."""
     empty = ranking.table.assign(**dict.fromkeys(ranking.table.select_dtypes(float), np.nan))
     matrices = {name: matrix * np.nan for name, matrix in ranking.correlations.items()}
-    assert render(draw(dataclasses.replace(ranking, table=empty, correlations=matrices)), "svg")
+    assert render(figure_of(draw(dataclasses.replace(ranking, table=empty, correlations=matrices))), "svg")
 
 
 @pytest.mark.parametrize("draw", ALL)
 def test_names_with_dollars_are_no_formulas(draw, make_ranking):
     """Escaping: a name that would be broken mathematics is drawn as it is."""
-    assert render(draw(make_ranking(names=["$\\frac{", "<b>&", "a" * 60])), "svg")
+    assert render(figure_of(draw(make_ranking(names=["$\\frac{", "<b>&", "a" * 60]))), "svg")
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_figures_are_drawn_on_axes_that_are_given(draw, ranking):
+    """By construction: the same axes come back, in a figure that has no heading, and nothing else is drawn on."""
+    own = draw(ranking)
+    many = len(own) if isinstance(own, list) else 1
+    figure = Figure(figsize=(12, 3 * many), layout="constrained")
+    given = figure.subplots(many, 1, squeeze=False)
+    other = figure.add_subplot()
+    drawn = draw(ranking, ax=given if isinstance(own, list) else given[0, 0])
+    assert (drawn if isinstance(drawn, list) else [drawn]) == list(given.ravel())
+    assert not figure.texts
+    assert not other.has_data()
+    assert [axis.get_title() for axis in given.ravel()] == [axis.get_title() for axis in np.ravel(own)]
+    assert render(figure, "svg")
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_all_axes_say_what_they_have(draw, ranking):
+    """By construction: the panels at the edges have a label or names at the ticks of both axes."""
+    first, *_, last = [*np.ravel(draw(ranking))] * 2
+    assert last.get_xlabel() or any(text.get_text().isidentifier() for text in last.get_xticklabels())
+    assert first.get_ylabel() or any(text.get_text().isidentifier() for text in first.get_yticklabels())
+
+
+def test_another_number_of_axes_is_refused(ranking):
+    """Error by hand: one pair of axes for a figure of two panels."""
+    with pytest.raises(FigureError, match=r"1 axes were given\. Expected 2"):
+        size_controlled(ranking, ax=[Figure().add_subplot()])
+
+
+def test_a_heatmap_has_numbers_up_to_25_names(make_ranking):
+    """By construction: 24 proxies, then 29; with top=10, ten, all sizes among them."""
+    for extra in (17, 22):
+        ranking = make_ranking(truths=("nasbench201/cifar10",), names=[f"proxy_{i}" for i in range(extra)])
+        axis = proxy_heatmap(ranking)
+        names = len(axis.get_yticklabels())
+        assert len(axis.texts) == (names**2 if names <= 25 else 0)
+    few = [label.get_text() for label in proxy_heatmap(ranking, top=10).get_yticklabels()]
+    assert len(few) == 10
+    assert {"params", "macs", "n_convs"} <= set(few)
 
 
 def test_unknown_subset_is_an_error(ranking):

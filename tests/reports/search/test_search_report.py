@@ -95,7 +95,7 @@ def test_the_table_has_picks_and_baselines(content):
 
 def test_accuracy_by_seconds_has_a_panel(content):
     """By construction: objective and accuracy by evaluations, and accuracy by the seconds that were given."""
-    axes = best_so_far(content).axes
+    axes = best_so_far(content)
     assert [axis.get_xlabel() for axis in axes] == [*["architectures evaluated"] * 2, "seconds of scoring"]
     assert axes[2].lines[0].get_xydata().tolist() == [[0.5, 91.0], [70.0, 91.0]]
 
@@ -145,17 +145,16 @@ def test_the_same_content_gives_the_same_bytes(content, tmp_path):
 )
 def test_the_cell_has_an_arrow_for_every_operation(arch, arrows):
     """Closed form: none is no arrow."""
-    (axis,) = cell_graph(zcbench.spaces.get("nasbench201"), arch).axes
+    axis = cell_graph(zcbench.spaces.get("nasbench201"), arch)
     assert len(axis.patches) == arrows
 
 
 def test_figures_draw_what_they_are_given(content):
     """Closed form: a panel for the objective and one per truth; the points of the front; the population's median."""
-    curves = best_so_far(content)
-    assert len(curves.axes) == 3
-    front = pareto(content, "params").axes[0].lines[1]
+    assert len(best_so_far(content)) == 3
+    front = pareto(content, "params").lines[1]
     assert front.get_xydata().tolist() == [[1000.0, 1.0], [2000.0, 5.0]]
-    median = population_over_time(content).axes[0].lines[1]
+    median = population_over_time(content).lines[1]
     assert median.get_xydata().tolist() == [[2.0, 3.0], [4.0, 4.5]]
 
 

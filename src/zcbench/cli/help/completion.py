@@ -6,12 +6,7 @@ from typing import Annotated, Any
 from typer import Context, Option, Typer
 from typer.main import get_command
 
-#: Options with fixed values, which the help shows.
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "init": ("default", "kaiming", "xavier", "normal"),
-    "dtype": ("float32", "float64", "bfloat16", "float16"),
-    "formats": ("png", "svg", "pdf"),
-}
+from zcbench.cli.help.choices import Choices, show
 
 
 def _proxies() -> Iterable[str]:
@@ -65,13 +60,20 @@ _NAMES: Mapping[str, Callable[[], Iterable[str]]] = {
     "scores": _scores,
 }
 #: Names that the arguments NAME and NAMES of a group of commands stand for.
-_OF_GROUPS = {"proxies": _proxies, "distillers": _distillers, "spaces": _spaces, "data": _tables, "scores": _scores}
+_OF_GROUPS = {
+    "proxies": _proxies,
+    "distillers": _distillers,
+    "spaces": _spaces,
+    "data": _tables,
+    "scores": _scores,
+    "leaderboard": _proxies,
+}
 
 
 def complete(parameter: Any) -> None:
     """Give a parameter of a command its completion, and its choices as the text after its name."""
-    if choices := CHOICES.get(parameter.name):
-        parameter.metavar = "|".join(choices)
+    show(parameter)
+    if choices := Choices.of(parameter).values:
         parameter.shell_complete = _completing(lambda context: choices)
     elif names := _NAMES.get(parameter.name):
         parameter.shell_complete = _completing(lambda context: names())

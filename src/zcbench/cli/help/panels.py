@@ -36,7 +36,10 @@ _PANELS: Mapping[str, tuple[str, ...]] = {
         *("workers", "timeout", "plugin", "retry_failed", "cluster", "shard", "threads", "checkpoint_every"),
         *("config", "like"),
     ),
-    "Output": ("report", "against", "formats", "title", "export", "tracker", "json", "csv"),
+    "Output": (
+        *("report", "drawn", "against", "formats", "title", "export", "tracker", "json", "csv"),
+        *("quiet", "verbose", "log_file"),
+    ),
 }
 _PANEL = {name: panel for panel, names in _PANELS.items() for name in names}
 

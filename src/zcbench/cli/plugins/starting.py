@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from zcbench.cli.output import emitted, structured
+from zcbench.cli.output import emitted, status, structured
 
 if TYPE_CHECKING:
     from zcbench.findings import Finding
@@ -27,7 +27,7 @@ def new(kind: str) -> Callable[..., None]:
 
         file, test = new_plugin(kind, name, out)
         typer.echo(f"{file}\n{test}")
-        typer.echo(f"Check: zcbench {_GROUPS[kind]} check {name} --plugin {file}; pytest {test}", err=True)
+        status(f"Check: zcbench {_GROUPS[kind]} check {name} --plugin {file}; pytest {test}")
 
     command.__doc__ = f"Write NAME.py with a {kind} to start from, and test_NAME.py; both pass as they are."
     return command
