@@ -31,12 +31,14 @@ class Space(Listing):
         multiple: height and width of an image are multiples of it.
         smallest: least height and width of an image.
         largest: architecture with the most MACs, where a space that takes long to be measured whole names it.
+        paired: whether an architecture is a pair of a teacher and a student.
     """
 
     analytic: bool = False
     multiple: int = 1
     smallest: int = 1
     largest: str | None = None
+    paired: bool = False
 
     @abstractmethod
     def parse(self, arch: str) -> tuple[str, ...]:
@@ -138,6 +140,21 @@ class Space(Listing):
             UnknownNameError: no initialisation is called ``init``.
         """
         return None
+
+    def teacher_of(self, arch: str) -> str:
+        """Name of the teacher of an architecture that is a pair; empty where architectures are no pairs."""
+        return ""
+
+    def teacher(
+        self,
+        arch: str,
+        num_classes: int = 10,
+        seed: int = 0,
+        image_shape: ImageShape = (3, 32, 32),
+        init: str = "default",
+    ) -> "nn.Module":
+        """Untrained teacher of an architecture that is a pair; arguments as of `build`."""
+        raise NotImplementedError(f"The architectures of {self.name} are no pairs of a teacher and a student.")
 
     def drawn(self, arch: str) -> bool:
         """Whether each seed gives other weights; a network that is given as it is has one seed."""

@@ -71,8 +71,11 @@ class Conditions(NetworkOptions):
         """The network of ``arch``, in training mode, with the weights of ``seed``."""
         return self.space.build(arch, self.num_classes, seed, self.image_shape, self.init)
 
-    def build_teacher(self) -> nn.Module | None:
+    def build_teacher(self, student: str | None = None) -> nn.Module | None:
         """The teacher's network, in training mode; None without a teacher.
+
+        Args:
+            student: the architecture that it teaches, where the space is one of pairs.
 
         Raises:
             TeacherError: the function or the checkpoint does not give a network for these classes and images.
@@ -80,7 +83,7 @@ class Conditions(NetworkOptions):
         """
         if self.teacher is None:
             return None
-        return build_teacher(self.teacher, self.space, self.init, self.num_classes, self.image_shape)
+        return build_teacher(self.teacher, self.space, self.init, self.num_classes, self.image_shape, student)
 
 
 def prepare(setup: Setup, proxies: Iterable[str | Proxy] = ()) -> Conditions:

@@ -19,6 +19,7 @@ DTYPES = ("float32", "float64", "bfloat16", "float16")
 LAYOUTS = ("contiguous", "channels_last")
 AUTO = "auto"  # the layout that is faster for the inputs and the device
 LARGEST = "largest"  # architecture of the space, as a teacher
+OWN = "own"  # teacher of each architecture of a space of pairs
 NO_TEACHER = "none"
 
 

@@ -244,7 +244,7 @@ def _require(conditions: Conditions, proxies: Sequence[Proxy]) -> None:
             f"{', '.join(compare)} compare with a teacher, and none is given. Name an architecture as the teacher, or "
             f"leave them out."
         )
-    if teacher is not None and teacher.file is None:
+    if teacher is not None and teacher.file is None and not teacher.own(conditions.space):
         (teacher.space or conditions.space).index(teacher.arch)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from zcbench import references, spaces
 from zcbench.benchmarks.scoring.checkpoints import load_weights
-from zcbench.benchmarks.scoring.options import LARGEST
+from zcbench.benchmarks.scoring.options import LARGEST, OWN
 from zcbench.distill.answers import logits_of
 from zcbench.errors import BatchError, TeacherError, writable
 from zcbench.references import Reference
@@ -70,6 +70,10 @@ class TeacherChoice:
         """Files that it is built from."""
         return [file for file in (self.file, self.checkpoint) if file is not None]
 
+    def own(self, space: Space) -> bool:
+        """Whether it is the teacher of each pair of ``space``."""
+        return space.paired and self.space is None and self.file is None
+
     @property
     def label(self) -> str:
         """What tables call it: the architecture, or file and function."""
@@ -115,6 +119,8 @@ def read_teacher(
         resnet
     """
     file = None if checkpoint is None else Path(checkpoint)
+    if space.paired:
+        return _own_teachers(given, space, seed, init, file)
     if own := references.read(given):
         return TeacherChoice(own.name, seed, init, file=own.file, checkpoint=file)
     elsewhere = None if given in space else _ELSEWHERE.fullmatch(given)
@@ -122,6 +128,17 @@ def read_teacher(
     chosen = largest(home or space) if arch == LARGEST else arch
     (home or space).index(chosen)
     return TeacherChoice(chosen, seed, init, home, checkpoint=file)
+
+
+def _own_teachers(given: str, space: Space, seed: int, init: str | None, checkpoint: Path | None) -> TeacherChoice:
+    """The teacher of each pair."""
+    if given not in (LARGEST, OWN) or checkpoint is not None:
+        wrong = f"the teacher {given!r}" if checkpoint is None else f"the weights {str(checkpoint)!r}"
+        raise TeacherError(
+            f"Given {wrong} for {space.name}, whose architectures are pairs of a teacher and a student. Expected "
+            f"{OWN!r}, the teacher of each pair; leave --teacher and --teacher-checkpoint out."
+        )
+    return TeacherChoice(OWN, seed, init)
 
 
 def largest(space: Space) -> str:
@@ -147,7 +164,12 @@ def largest(space: Space) -> str:
 
 
 def build_teacher(
-    choice: TeacherChoice, space: Space, init: str, num_classes: int, image_shape: ImageShape
+    choice: TeacherChoice,
+    space: Space,
+    init: str,
+    num_classes: int,
+    image_shape: ImageShape,
+    student: str | None = None,
 ) -> nn.Module:
     """The teacher's network, in training mode, for the students' classes and images.
 
@@ -157,12 +179,16 @@ def build_teacher(
         init: initialisation scheme of the students, which is its own unless it says otherwise.
         num_classes: classes N of the students.
         image_shape: ``(C, H, W)`` of their images.
+        student: the architecture that it teaches, where the space is one of pairs; the first if None.
 
     Raises:
         TeacherError: the function or the checkpoint does not give a network for these classes and images.
         SpaceError: its space has no network for them.
     """
-    if choice.file is None:
+    if choice.own(space):
+        pair = student or space.subset()[0]
+        network = space.teacher(pair, num_classes, choice.seed, image_shape, choice.init or init)
+    elif choice.file is None:
         home = choice.space or space
         network = home.build(choice.arch, num_classes, choice.seed, image_shape, choice.init or init)
     else:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +70,7 @@ class Scorer:
         for plugin in job.plugins:
             load_file(plugin)
         self._proxies = {proxy.name: proxy for proxy in proxies.resolve(job.proxies)}
+        self._teachers: dict[str, proxies.TeacherSignals | None] = {}
         self._check_contents()
         self._conditions = made = job.conditions
         self._layout = torch.channels_last if made.layout == "channels_last" else torch.contiguous_format
@@ -113,7 +114,7 @@ class Scorer:
             self._placed(conditions.build(unit.arch, unit.seed)) if built else None,
             self._batch,
             chosen,
-            teacher=self._teacher if any(proxy.needs_teacher for proxy in chosen) else None,
+            teacher=self._teacher(unit.arch) if any(proxy.needs_teacher for proxy in chosen) else None,
             output=conditions.output,
             loss=conditions.loss,
             costs=unit.costs,
@@ -122,12 +123,18 @@ class Scorer:
             timeout=self._job.timeout,
         )
 
-    @cached_property
-    def _teacher(self) -> proxies.TeacherSignals | None:
-        choice, network = self._conditions.teacher, self._conditions.build_teacher()
-        if choice is None or network is None:
-            return None
-        return proxies.TeacherSignals(self._placed(network), choice.seed, self._conditions.output)
+    def _teacher(self, arch: str) -> proxies.TeacherSignals | None:
+        """The teacher of an architecture; the last one is kept, which is that of all but in a space of pairs."""
+        name = self._conditions.space.teacher_of(arch)
+        if name not in self._teachers:
+            choice, network = self._conditions.teacher, self._conditions.build_teacher(arch)
+            made = None if choice is None or network is None else self._placed(network)
+            self._teachers = {
+                name: None
+                if made is None or choice is None
+                else proxies.TeacherSignals(made, choice.seed, self._conditions.output)
+            }
+        return self._teachers[name]
 
     def _placed(self, network: nn.Module) -> nn.Module:
         images = self._batch.images

@@ -13,7 +13,7 @@ from zcbench.benchmarks.truths.packed import bundled
 from zcbench.benchmarks.truths.sources import BASE_URL, Source
 from zcbench.benchmarks.truths.storing import ingredients, store
 from zcbench.datasets import archives
-from zcbench.errors import unknown
+from zcbench.errors import DataError, unknown
 from zcbench.runtime.progress import byte_bar
 from zcbench.storage import files as folders
 from zcbench.storage.downloads import ADVICE, Limits, RemoteFile, download
@@ -59,7 +59,10 @@ def fetch(
     images = [name for name in given if name in archives.ARCHIVES]
     tables = [source for name in given if name not in images for source in _sources_of(name, progress)]
     wanted = list(dict.fromkeys(tables))
+    _require_addresses(wanted, root)
     for number, source in enumerate(wanted, 1):
+        if source.transcribed:
+            continue
         progress(f"{number}/{len(wanted)} {source.name} ({source.size / 1e6:.1f} MB)")
         file = RemoteFile(source.url(mirror or BASE_URL), source.size, source.sha256)
         with byte_bar(console, source.name) as bar:
@@ -74,10 +77,25 @@ def fetch(
     return rows
 
 
+def _require_addresses(wanted: Iterable[Source], root: Path) -> None:
+    """Refuse files that nobody publishes as such, unless they are here.
+
+    Raises:
+        DataError: one is not here.
+    """
+    for source in wanted:
+        if source.transcribed and not (root / source.place).is_file():
+            raise DataError(
+                f"{source.name!r} was transcribed from pages and cannot be downloaded. Expected it at "
+                f"{str(root / source.place)!r}, with the sha256 {source.sha256}; put it there, or name a truth of "
+                "another source."
+            )
+
+
 def _sources_of(asked: str, progress: Callable[[str], object]) -> list[Source]:
     """Sources that a name stands for: itself, those of a truth, or all; none for a bundled truth."""
     if asked == "all":
-        return list(SOURCES.values())
+        return [source for source in SOURCES.values() if not source.transcribed]
     if asked in SOURCES:
         return [SOURCES[asked]]
     own = bundled()

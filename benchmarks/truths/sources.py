@@ -24,7 +24,10 @@ BASE_URL = "https://raw.githubusercontent.com"
 
 @dataclass(frozen=True)
 class Source:
-    """A public file: its name here, the repository, commit and path it comes from, sha256, size and licence."""
+    """A public file: its name here, the repository, commit and path it comes from, sha256, size and licence.
+
+    A file that was ``transcribed`` from pages has no address of its own and is not downloaded.
+    """
 
     name: str
     repository: str
@@ -33,6 +36,7 @@ class Source:
     sha256: str
     size: int
     licence: str
+    transcribed: bool = False
 
     @property
     def file(self) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zcbench import search as search
     from zcbench import spaces as spaces
     from zcbench import trackers as trackers
+    from zcbench.benchmarks.published.comparing import compare_published as compare_published
     from zcbench.benchmarks.ranking.options import RankingOptions as RankingOptions
     from zcbench.benchmarks.scoring.options import Sample as Sample
     from zcbench.benchmarks.scoring.options import Setup as Setup
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from zcbench.workflows.bench import bench_shard as bench_shard
     from zcbench.workflows.networks import rank_networks as rank_networks
     from zcbench.workflows.options import ReportOptions as ReportOptions
+    from zcbench.workflows.pairs import rank_pairs as rank_pairs
     from zcbench.workflows.rank import rank as rank
     from zcbench.workflows.rank import report as report
     from zcbench.workflows.runs import runs as runs
@@ -62,6 +64,7 @@ _HOMES = {
     "Sample": "zcbench.benchmarks.scoring.options",
     "Setup": "zcbench.benchmarks.scoring.options",
     "bench": "zcbench.workflows.bench",
+    "compare_published": "zcbench.benchmarks.published.comparing",
     "compare_truths": "zcbench.workflows.across",
     "bench_shard": "zcbench.workflows.bench",
     "evolve_distiller": "zcbench.kdzero.evolution",
@@ -70,6 +73,7 @@ _HOMES = {
     "proxy": "zcbench.proxies",
     "rank": "zcbench.workflows.rank",
     "rank_networks": "zcbench.workflows.networks",
+    "rank_pairs": "zcbench.workflows.pairs",
     "report": "zcbench.workflows.rank",
     "run_search": "zcbench.search",
     "runs": "zcbench.workflows.runs",

@@ -22,7 +22,7 @@ from zcbench.cli import (
     search,
     truth,
 )
-from zcbench.cli.comparing import across, resample
+from zcbench.cli.comparing import across, pairs, resample
 from zcbench.cli.extensions import add_commands
 from zcbench.cli.output import WIDTH
 from zcbench.cli.plugins import distillers, spaces
@@ -43,6 +43,7 @@ app = typer.Typer(
 app.command("bench")(bench.bench)
 app.command("rank")(bench.rank)
 app.command("across")(across.across)
+app.command("pairs")(pairs.pairs)
 app.command("report")(bench.report)
 app.command("score")(score.score)
 app.command("resample")(resample.resample)

@@ -161,3 +161,41 @@ def compare(
         for row in table.itertuples(index=False)
     ]
     print_table(headings, rows)
+
+
+@app.command()
+@tabular
+def published(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folders of runs, packed files, or names of bundled scores, of any spaces.", show_default=False
+        ),
+    ],
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Rank correlation of our scores with those that others published, beside that of two draws of either."""
+    import zcbench
+
+    found = zcbench.compare_published(split_list(runs), data_dir)
+    if emitted(found.table, conditions=found.conditions):
+        return
+    headings = ("name", "n", "ρ", "low", "high", "τ", "our draws", "seeds", "their tables")
+    for about in found.conditions:
+        rows = found.table[(found.table["run"] == about["run"]) & (found.table["published"] == about["published"])]
+        differ = "; ".join(cast(list[str], about["differences"])) or "nothing that is stated"
+        typer.echo(f"{Path(str(about['run'])).name} and {about['published']} ({about['origin']})")
+        typer.echo(f"  ours differs in: {differ}")
+        figures = ["rho", "low", "high", "tau", "own"]
+        print_table(
+            headings,
+            (
+                (row["proxy"], f"{row['n']:,}", *map(_three, row[figures]), row["own_seeds"], _three(row["theirs"]))
+                for _, row in rows.iterrows()
+            ),
+        )
+
+
+def _three(value: float) -> str:
+    return "–" if value != value else f"{value:.3f}"

@@ -1,0 +1,1 @@
+"""Scores that others published, and their rank correlation with ours."""
