@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.product import ProductSpace, Site
 from zcbench.spaces.registry import space
-from zcbench.spaces.transformer import DEVIATION, EPSILON, TransformerLayer
+from zcbench.spaces.transformers.layer import DEVIATION, EPSILON, TransformerLayer
 
 PATCH = 16
 STRIDE = 8
