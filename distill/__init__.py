@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from zcbench.distill.training.course import Running as Running
     from zcbench.distill.training.course import TrainingResult as TrainingResult
     from zcbench.distill.training.data.images import TrainingData as TrainingData
+    from zcbench.distill.training.export import export as export
     from zcbench.distill.training.loop import train as train
     from zcbench.distill.training.loop import train_together as train_together
     from zcbench.distill.training.recipe import TRANSFORMER as TRANSFORMER
@@ -88,6 +89,7 @@ _HOMES = {
     "build_adapter": "zcbench.distill.adapters",
     "check": "zcbench.distill.examining",
     "distiller": "zcbench.distill.contract",
+    "export": "zcbench.distill.training.export",
     "get": "zcbench.distill.contract",
     "names": "zcbench.distill.contract",
     "train": "zcbench.distill.training.loop",

@@ -1,7 +1,7 @@
 """Stages of student and teacher brought to equal numbers.
 
-Losses of stages compare the k-th stage of the student with the k-th of the teacher. A convolutional network for CIFAR has
-three stages and PVT four; a transformer whose tokens keep one grid is cut into three, see
+Losses of stages compare the k-th stage of the student with the k-th of the teacher. A convolutional network for CIFAR
+has three stages and PVT four; a transformer whose tokens keep one grid is cut into three, see
 `zcbench.hooks.stages.StageRecorder`.
 """
 

@@ -97,4 +97,4 @@ def draw(network: nn.Module, tokens: Iterable[nn.Parameter]) -> None:
 
 def with_token(token: Tensor, tokens: Tensor) -> Tensor:
     """A learned token (1, 1, C) in front of the tokens (B, T, C) of each image."""
-    return torch.cat([token.expand(len(tokens), -1, -1), tokens], dim=1)
+    return torch.cat([token.expand(tokens.shape[0], -1, -1), tokens], dim=1)

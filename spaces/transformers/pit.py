@@ -72,7 +72,7 @@ class PiTNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the class token."""
         patches = self.patches(images) + self.positions
-        token = self.class_token.expand(len(images), -1, -1)
+        token = self.class_token.expand(images.shape[0], -1, -1)
         for number, stage in enumerate(self.stages):
             if number:
                 patches, token = self.poolings[number - 1](patches, token)

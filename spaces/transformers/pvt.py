@@ -101,7 +101,7 @@ class ReducedAttention(nn.Module):
     def _reduced(self, tokens: Tensor) -> Tensor:
         if self.reduction is None or self.norm is None:
             return tokens
-        maps = tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], *self.grid)
+        maps = tokens.transpose(1, 2).reshape(tokens.shape[0], tokens.shape[2], *self.grid)
         return self.norm(patch_tokens(self.reduction(maps)))
 
 
@@ -157,7 +157,7 @@ class PVTNetwork(nn.Module):
                 tokens = with_token(self.class_token, tokens)
             tokens = layers(tokens + self.positions[number])
             if number < last:
-                maps = tokens.transpose(1, 2).reshape(len(images), -1, *self.grids[number])
+                maps = tokens.transpose(1, 2).reshape(images.shape[0], -1, *self.grids[number])
         return self.classifier(self.norm(tokens)[:, 0])
 
 

@@ -142,7 +142,7 @@ class T2TNetwork(nn.Module):
         """Logits of the class token."""
         tokens = self.splits[0](images)
         for step, split, grid in zip(self.tokens, list(self.splits)[1:], self.grids):
-            tokens = split(step(tokens).transpose(1, 2).reshape(len(images), TOKEN, *grid))
+            tokens = split(step(tokens).transpose(1, 2).reshape(images.shape[0], TOKEN, *grid))
         tokens = with_token(self.class_token, self.embedding(tokens)) + self.positions
         return self.classifier(self.norm(self.layers(tokens))[:, 0])
 
