@@ -48,8 +48,10 @@ if TYPE_CHECKING:
     from zcbench.distill.training.course import Running as Running
     from zcbench.distill.training.course import TrainingResult as TrainingResult
     from zcbench.distill.training.data.images import TrainingData as TrainingData
+    from zcbench.distill.training.export import export as export
     from zcbench.distill.training.loop import train as train
     from zcbench.distill.training.loop import train_together as train_together
+    from zcbench.distill.training.recipe import TRANSFORMER as TRANSFORMER
     from zcbench.distill.training.recipe import Recipe as Recipe
     from zcbench.distill.training.scenarios import train_in_turn as train_in_turn
     from zcbench.distill.training.teaching import Teacher as Teacher
@@ -77,6 +79,7 @@ _HOMES = {
     "ShapeMismatch": "zcbench.distill.errors",
     "Shapes": "zcbench.distill.outputs",
     "Teacher": "zcbench.distill.training.teaching",
+    "TRANSFORMER": "zcbench.distill.training.recipe",
     "TooFewImages": "zcbench.distill.errors",
     "TrainingData": "zcbench.distill.training.data.images",
     "TrainingResult": "zcbench.distill.training.course",
@@ -86,6 +89,7 @@ _HOMES = {
     "build_adapter": "zcbench.distill.adapters",
     "check": "zcbench.distill.examining",
     "distiller": "zcbench.distill.contract",
+    "export": "zcbench.distill.training.export",
     "get": "zcbench.distill.contract",
     "names": "zcbench.distill.contract",
     "train": "zcbench.distill.training.loop",

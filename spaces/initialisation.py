@@ -43,10 +43,10 @@ def initialise(module: nn.Module, init: str) -> None:
     """Draw all convolution and linear weights again, from the global generator, and set biases to zero.
 
     ``default`` leaves what the network's constructor drew: PyTorch's own draw, biases included, but for the linear
-    layers of AutoFormer. ``kaiming``: normal with variance 2 / fan-out for convolutions (arXiv:1502.01852), and
-    standard deviation 0.01 for linear layers, so that the first logits are small. ``xavier``: normal with variance
-    2 / (fan-in + fan-out). ``normal``: standard normal. Normalisation layers keep scale 1 and shift 0 in all four, and
-    the class token and position embeddings of a transformer their own draw.
+    layers of AutoFormer, DeiT, T2T-ViT and PVT. ``kaiming``: normal with variance 2 / fan-out for convolutions
+    (arXiv:1502.01852), and standard deviation 0.01 for linear layers, so that the first logits are small. ``xavier``:
+    normal with variance 2 / (fan-in + fan-out). ``normal``: standard normal. Normalisation layers keep scale 1 and
+    shift 0 in all four, and the class token and position embeddings of a transformer their own draw.
     """
     if init == "default":
         return

@@ -15,7 +15,7 @@ from zcbench.benchmarks.training.student_networks import TeacherRecord
 from zcbench.benchmarks.training.student_scenarios import StudentTraining
 from zcbench.distill.training.course import TrainingResult
 from zcbench.distill.training.data.images import DataSource, TrainingData
-from zcbench.distill.training.export import save_program, save_weights
+from zcbench.distill.training.export import EXPORTS, export
 from zcbench.distill.training.recipe import Recipe
 from zcbench.runtime.devices import own_device
 from zcbench.runtime.stop import Stop
@@ -136,10 +136,8 @@ def train_student(
 
 
 def _export(job: StudentJob, network: nn.Module) -> None:
-    if "pt" in job.files.exports:
-        save_weights(network, job.folder / "student.pt")
-    if "pt2" in job.files.exports:
-        save_program(network, job.data.image_shape, job.folder / "student.pt2")
+    for kind in job.files.exports:
+        export(network, job.folder / f"student.{kind}", job.data.image_shape)
 
 
 def _asked(job: StudentJob) -> dict[str, object]:
@@ -163,7 +161,8 @@ def _send(recording: Recording, job: StudentJob, result: TrainingResult, alone: 
     recording.metrics({f"final/{name}": value for name, value in _figures(result).items()})
     if alone is not None:
         recording.metrics({f"final/baseline_{name}": value for name, value in _figures(alone).items()})
-    recording.files = [job.folder / name for name in ("result.json", "log.csv", "student.pt", "student.pt2")]
+    files = ["result.json", "log.csv", *(f"student.{kind}" for kind in EXPORTS)]
+    recording.files = [job.folder / name for name in files]
 
 
 def _record(job: StudentJob, training: StudentTraining) -> dict[str, object]:

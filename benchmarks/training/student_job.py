@@ -11,7 +11,7 @@ from zcbench.distill.errors import WeightError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.balancing import BALANCED
 from zcbench.distill.training.data.source import TrainingSource
-from zcbench.distill.training.export import EXPORTS
+from zcbench.distill.training.export import require_exports
 from zcbench.distill.training.metrics import Metric
 from zcbench.distill.training.objective import CE, MIXTURES, TrainingObjective, checked_weights
 from zcbench.distill.training.recipe import Recipe
@@ -98,7 +98,7 @@ class StudentFiles:
     """Files of a student's training, and how often they are written.
 
     Attributes:
-        exports: formats of the trained student, names of `EXPORTS`.
+        exports: formats of the trained student, names of `zcbench.distill.training.export.EXPORTS`.
         checkpoint_every: steps between two checkpoints; those of one epoch if None.
         evaluate_every: epochs between two evaluations on test and validation images.
         metrics: beyond accuracy and loss: balanced_accuracy, calibration, top5, or a metric of torchmetrics as
@@ -108,6 +108,7 @@ class StudentFiles:
 
     Raises:
         UnknownNameError: a format is not known.
+        CheckpointError: ``onnx`` without its packages.
     """
 
     exports: Sequence[str] = ("pt",)
@@ -118,7 +119,7 @@ class StudentFiles:
     notes: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require_known("file of a student", self.exports, EXPORTS)
+        require_exports(list(self.exports))
 
 
 @dataclass(frozen=True)

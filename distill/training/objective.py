@@ -12,6 +12,7 @@ from zcbench.distill.errors import RecipeError, WeightError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.distill.training.data.source import TrainingSource
+from zcbench.distill.training.matching import matched_outputs, matched_shapes
 from zcbench.distill.training.recipe import BALANCED, NONE, Recipe
 from zcbench.errors import ZcbenchError, nearest, unknown
 
@@ -82,10 +83,10 @@ class TrainingObjective(nn.Module):
     def adapt(self, student: Shapes, teachers: Sequence[Shapes], seed: int) -> None:
         """Build the adapters that the losses need between networks of these shapes.
 
-        Raises:
-            ShapeMismatch: student and a teacher have different numbers of stages.
+        Where the numbers of stages differ, some of the larger number are left out, see `matched_stages`.
         """
-        self._adapters = [[item.projectors(student, teacher, seed) for teacher in teachers] for item in self.active]
+        pairs = [matched_shapes(student, teacher) for teacher in teachers]
+        self._adapters = [[item.projectors(*pair, seed) for pair in pairs] for item in self.active]
         self.adapters = nn.ModuleList(module for row in self._adapters for module in row if module is not None)
 
     def weigh(self, classes: Tensor | None, auxiliary: float) -> None:
@@ -112,12 +113,12 @@ class TrainingObjective(nn.Module):
         return cross_entropy(logits.float(), labels, weight=weights, label_smoothing=self._smoothing)
 
     def _losses(self, student: Outputs, teachers: Sequence[Outputs], labels: Tensor) -> list[Tensor]:
-        shares = self._shares(teachers, labels)
+        shares, pairs = self._shares(teachers, labels), [matched_outputs(student, teacher) for teacher in teachers]
         return [
             torch.stack(
                 [
-                    share * item(student, teacher, labels if item.uses_labels else None, adapter=adapter)
-                    for share, teacher, adapter in zip(shares, teachers, adapters, strict=True)
+                    share * item(*pair, labels if item.uses_labels else None, adapter=adapter)
+                    for share, pair, adapter in zip(shares, pairs, adapters, strict=True)
                 ]
             ).sum()
             for item, adapters in zip(self.active, self._adapters, strict=True)

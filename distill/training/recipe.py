@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from zcbench.distill.errors import RecipeError
 from zcbench.errors import unknown
@@ -106,6 +106,16 @@ class Recipe:
             )
         if self.nesterov and self.optimizer == "sgd" and self.momentum == 0:
             raise RecipeError("Given nesterov=True and momentum=0. Expected a momentum above 0, or nesterov=False.")
+
+    def lasting(self, epochs: int) -> "Recipe":
+        """The same recipe over another number of epochs, with its warm-up in proportion.
+
+        Example:
+            >>> TRANSFORMER.lasting(30).warmup
+            2.0
+        """
+        warmup = None if self.warmup is None else self.warmup * epochs / self.epochs
+        return replace(self, epochs=epochs, warmup=warmup)
 
     @property
     def rate(self) -> float:
@@ -222,3 +232,18 @@ def _check(name: str, value: object, least: float, most: float, whole: bool) -> 
         kind = "a whole number" if whole else "a number"
         span = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
         raise RecipeError(f"Given {name}={value!r}. Expected {kind} {span}.")
+
+
+#: AdamW with warm-up for vision transformers. Optimizer, rate, decay, batch, epochs and warm-up are those of Li et al.,
+#: "Locality Guidance for Improving Vision Transformers on Tiny Datasets", ECCV 2022, arXiv:2207.10026, for CIFAR-100.
+#: It differs from that training: images keep their size; crops and flips are in place of RandAugment and erasing; there
+#: is no stochastic depth; the rate falls to 0, not 5e-6; norms, biases, positions and class tokens decay too.
+TRANSFORMER = Recipe(
+    epochs=300,
+    optimizer="adamw",
+    lr=5e-4,
+    weight_decay=0.05,
+    schedule="cosine",
+    warmup=20,
+    augmentation="crop_flip",
+)

@@ -8,7 +8,7 @@ from torch import nn
 
 import zcbench
 from zcbench.proxies import evaluate
-from zcbench.spaces.transformer import TransformerLayer
+from zcbench.spaces.transformers.layer import TransformerLayer
 from zcbench.streams import seeded
 
 

@@ -13,7 +13,7 @@ import zcbench
 from zcbench.proxies import REGISTRY, Signals, evaluate
 from zcbench.proxies.passes.units import packed
 from zcbench.proxies.signals.signals import Minibatch, Response
-from zcbench.spaces.transformer import TransformerLayer
+from zcbench.spaces.transformers.layer import TransformerLayer
 from zcbench.streams import numpy_stream, seeded
 
 from ..oracles import newer as references

@@ -1,5 +1,7 @@
 """The networks of the distillation literature and the transformers: sizes, functions, weights."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,10 +10,12 @@ from torch.nn import functional as F
 import zcbench.spaces
 from zcbench.errors import UnknownNameError
 from zcbench.spaces import ProductSpace, SpaceError
-from zcbench.spaces.autoformer import AutoFormerNetwork
 from zcbench.spaces.measuring import measure
-from zcbench.spaces.pit import PiTNetwork
-from zcbench.spaces.transformer import Attention, TransformerLayer
+from zcbench.spaces.transformers.autoformer import AutoFormerNetwork
+from zcbench.spaces.transformers.layer import Attention, TransformerLayer
+from zcbench.spaces.transformers.pit import PiTNetwork
+from zcbench.spaces.transformers.pvt import ReducedAttention
+from zcbench.spaces.transformers.t2t import RandomFeatureLayer
 from zcbench.streams import numpy_stream
 
 #: One small network of each space, and an image that it takes.
@@ -28,6 +32,9 @@ SMALL = [
     ("shufflenet", "v2-0.5", (2, 16, 16)),
     ("autoformer", "192/" + ",".join(["3.5x3", "4x4"] * 6), (3, 32, 48)),
     ("pit", "16/2/1-4-2/2-4-8", (3, 32, 40)),
+    ("deit(patch=4)", "16/3/2/3", (3, 16, 24)),
+    ("t2t(stride=1)", "16/2/2/3", (2, 8, 16)),
+    ("pvt(patch=1)", "16/4-4-4-4/1-2-1-1/1-1-2-4", (3, 16, 24)),
 ]
 IMAGE = (3, 224, 224)
 
@@ -144,6 +151,12 @@ def _counted(network: nn.Module, image_shape: tuple[int, int, int]) -> tuple[int
             macs.append(output[0].numel() * layer.in_features)
         elif isinstance(layer, Attention):
             macs.append(2 * inputs[0].shape[1] ** 2 * layer.heads * layer.head_channels)
+        elif isinstance(layer, ReducedAttention):
+            reduction = 1 if layer.reduction is None else layer.reduction.stride[0]
+            keys = inputs[0].shape[1] if reduction == 1 else math.prod(side // reduction for side in layer.grid)
+            macs.append(2 * inputs[0].shape[1] * keys * inputs[0].shape[2])
+        elif isinstance(layer, RandomFeatureLayer):  # features of keys and queries, their two products, the denominator
+            macs.append(inputs[0].shape[1] * (2 * 64 * 32 + 2 * 64 * 32 + 32))
 
     for layer in network.modules():
         layer.register_forward_hook(count)
@@ -172,6 +185,9 @@ def test_costs_equal_built_networks(name: str, arch: str, image_shape: tuple[int
         ("shufflenet", "v2-1", 1 + 3 * 16 + 1),
         ("autoformer", "192/" + ",".join(["4x3"] * 12), 1 + 4 * 12),
         ("pit", "16/2/3-8-6/2-4-8", 1 + 4 * (3 + 8 + 6) + 2),
+        ("deit", "deit_ti", 1 + 4 * 12),
+        ("t2t", "t2t_7", 4 * 2 + 1 + 4 * 7),
+        ("pvt", "pvt_ti", 4 + 5 * 6 + 4 * 2),
     ],
 )
 def test_depth(name: str, arch: str, depth: int) -> None:
@@ -336,7 +352,7 @@ def test_tokens_of_a_pooling_keep_their_places() -> None:
     torch.testing.assert_close(heard[0], network.poolings[1].conv(network.poolings[0].conv(maps)))
 
 
-@pytest.mark.parametrize(("name", "arch", "image_shape"), [SMALL[0], SMALL[-2], SMALL[-1]])
+@pytest.mark.parametrize(("name", "arch", "image_shape"), [SMALL[0], SMALL[-5], SMALL[-4]])
 def test_initialisations(name: str, arch: str, image_shape: tuple[int, int, int]) -> None:
     """Closed form: linear layers deviate by .01 with kaiming and by 1 with normal, positions always by .02."""
     space = _space(name)
@@ -365,6 +381,9 @@ def test_autoformers_default_is_its_own() -> None:
         ("mobilenetv2", (3, 24, 32), "multiples of 16"),
         ("autoformer", (3, 224, 220), "multiples of 16"),
         ("pit", (3, 8, 32), "multiples of 8 and at least 16"),
+        ("deit", (3, 40, 32), "multiples of 16"),
+        ("t2t(stride=2)", (3, 36, 32), "multiples of 8"),
+        ("pvt", (3, 48, 32), "multiples of 32"),
         ("pit", (3, 32), "channels, height, width"),
     ],
 )

@@ -13,15 +13,21 @@ import zcbench.spaces
 from zcbench.errors import ArchitectureError, UnknownNameError
 from zcbench.spaces import ProductSpace, SpaceError
 
-NAMES = ("autoformer", "mobilenetv2", "pit", "resnet", "resnet_large", "s0", "shufflenet", "vgg", "wrn")
+NAMES = (
+    *("autoformer", "deit", "mobilenetv2", "pit", "pvt", "resnet", "resnet_large", "s0", "shufflenet", "t2t", "vgg"),
+    "wrn",
+)
 SIZES = {
     "autoformer": 3 * (4**12 + 4**13 + 4**14),
+    "deit": 4 * 4 * 13 * 6,
     "mobilenetv2": 6 * 4,
     "pit": 4 * 4 * 3 * 3 * 3 * 10,
+    "pvt": 4 * 3 * 3 * 4 * 4 * 3 * 3,
     "resnet": 18**3 * 32**4,
     "resnet_large": 3 * (6 * 6 * 6) ** 4,
     "s0": 4**3,
     "shufflenet": 4,
+    "t2t": 4 * 4 * 13 * 6,
     "vgg": 5,
     "wrn": 6 * 7,
 }
@@ -188,6 +194,10 @@ def test_damaged_strings(name: str, place: int, data: st.DataObject) -> None:
             "192/3.5x3,4x3",
             "it ends after the heads of layer 2. Expected it to end after the heads of layer 12",
         ),
+        ("deit", "64/4/12/7", "the heads reads '7'. Expected one of 1, 2, 3, 4, 5, 6"),
+        ("deit", "deit_x", "no architecture of deit has this name. Did you mean 'deit_"),
+        ("t2t", "64/2/7", "it ends after the depth. Expected it to end after the heads"),
+        ("pvt", "64/8-8-4/2-2-2-2/1-2-5-8", "the MLP ratios of the stages reads '8-8-4'"),
         ("pit", 16, "Given: 16, which is of the type int. Expected: the string of PiT, such as '32/4/2-6-4/2-4-8'"),
         ("s0", "", "stage 1 reads ''"),
     ],
@@ -217,6 +227,9 @@ def test_a_very_long_string_is_shortened_in_the_message(product_space: ProductSp
         ("mobilenetv2", "mobilenetv2", "6-0.5"),
         ("shufflenet", "ShuffleV1", "v1"),
         ("pit", "pit_ti", "32/4/2-6-4/2-4-8"),
+        ("deit", "deit_ti", "64/4/12/3"),
+        ("t2t", "t2t_7", "64/2/7/4"),
+        ("pvt", "pvt_ti", "64/8-8-4-4/2-2-2-2/1-2-5-8"),
     ],
 )
 def test_aliases(name: str, alias: str, arch: str) -> None:

@@ -113,7 +113,7 @@ def distill(
         bool, typer.Option("--baseline", help="Train the student alone too, and show both accuracies.")
     ] = False,
     export: Annotated[
-        str, typer.Option(help="Files of the student: pt (weights), pt2 (torch.export), or both.")
+        str, typer.Option(help="Files of the student with commas: pt (weights), pt2 (torch.export), onnx.")
     ] = "pt",
     report: Drawn = True,
     tracker: Tracker = None,

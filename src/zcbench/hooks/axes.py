@@ -137,6 +137,11 @@ def windowed(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Place
     return [*range(len(source)), None]
 
 
+def gathered(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
+    """Places of ``F.unfold``: the channels of each window, times its positions, and one axis for the windows."""
+    return [0, 1, None]
+
+
 def reduced(func: Function, args: Args, kwargs: Kwargs, source: Shape) -> Places:
     """Places of a sum, mean, maximum or the like over some axes, or over all."""
     position = REDUCTIONS[func]
@@ -189,6 +194,7 @@ MOVES: dict[Function, Callable[[Function, Args, Kwargs, Shape], Places]] = {
     **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), selected),
     torch.stack: stacked,
     Tensor.unfold: windowed,
+    F.unfold: gathered,
     **dict.fromkeys(REDUCTIONS, reduced),
 }
 

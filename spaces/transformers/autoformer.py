@@ -13,7 +13,7 @@ from zcbench.errors import unknown
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.product import ProductSpace, Site
 from zcbench.spaces.registry import space
-from zcbench.spaces.transformer import DEVIATION, EPSILON, TransformerLayer
+from zcbench.spaces.transformers.layer import EPSILON, TransformerLayer, draw, patch_tokens, with_token
 
 PATCH = 16
 #: Channels of each attention head; 0: the embedding divided among the heads.
@@ -52,23 +52,13 @@ class AutoFormerNetwork(nn.Module):
         )
         self.norm = nn.LayerNorm(channels, eps=EPSILON)
         self.classifier = nn.Linear(channels, num_classes)
-        self._draw()
+        draw(self, (self.class_token, self.positions))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the mean over the patches' tokens; the class token takes part in attention only."""
-        patches = self.patches(images).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.class_token.expand(len(images), -1, -1), patches], dim=1)
+        tokens = with_token(self.class_token, patch_tokens(self.patches(images)))
         tokens = self.norm(self.layers(tokens + self.positions))
         return self.classifier(tokens[:, 1:].mean(dim=1))
-
-    def _draw(self) -> None:
-        """Truncated normal for tokens, positions and linear layers, zero for the latter's biases, as published."""
-        for weight in (self.class_token, self.positions):
-            nn.init.trunc_normal_(weight, std=DEVIATION)
-        for layer in self.modules():
-            if isinstance(layer, nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=DEVIATION)
-                nn.init.zeros_(layer.bias)
 
 
 def _layer_sites(layer: int) -> tuple[Site, Site]:

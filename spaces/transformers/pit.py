@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.product import ProductSpace, Site
 from zcbench.spaces.registry import space
-from zcbench.spaces.transformer import DEVIATION, EPSILON, TransformerLayer
+from zcbench.spaces.transformers.layer import DEVIATION, EPSILON, TransformerLayer
 
 PATCH = 16
 STRIDE = 8
@@ -72,7 +72,7 @@ class PiTNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the class token."""
         patches = self.patches(images) + self.positions
-        token = self.class_token.expand(len(images), -1, -1)
+        token = self.class_token.expand(images.shape[0], -1, -1)
         for number, stage in enumerate(self.stages):
             if number:
                 patches, token = self.poolings[number - 1](patches, token)
