@@ -38,7 +38,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     source = _SOURCES.get(place, f"docs/{place}")
     if page.file.generated_by and place not in _SOURCES:
         return markdown
-    return formulas.to_mathml(links.adapted(markdown, source, place, ROOT))
+    return formulas.to_mathml(links.adapted(markdown, source, place, ROOT, set(files.src_uris)))
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

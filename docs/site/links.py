@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
@@ -15,7 +16,7 @@ FOLDERS = {"docs/decisions": "decisions/index.md", "docs/proxies": "proxies/READ
 _NOTEBOOK = re.compile(r"examples/(\w+)\.ipynb")
 
 
-def adapted(markdown: str, source: str, page: str, root: Path) -> str:
+def adapted(markdown: str, source: str, page: str, root: Path, pages: Collection[str] = ()) -> str:
     """The page with links that the site can follow.
 
     Args:
@@ -23,12 +24,16 @@ def adapted(markdown: str, source: str, page: str, root: Path) -> str:
         source: its file, relative to the root of the repository; links of ``markdown`` are relative to its folder.
         page: its place in the site, relative to ``docs``.
         root: root of the repository.
+        pages: generated pages of the site, relative to ``docs``.
 
     A link to a file of the root is one to its page. A link to a file or folder that the site lacks becomes its text.
+
+    Raises:
+        ValueError: a link leads to nothing.
     """
     pieces = _CODE.split(markdown)
     return "".join(
-        text if place % 2 else _LINK.sub(lambda found: _link(found, source, page, root), text)
+        text if place % 2 else _LINK.sub(lambda found: _link(found, source, page, root, pages), text)
         for place, text in enumerate(_joined(pieces))
     )
 
@@ -44,7 +49,7 @@ def _joined(pieces: list[str]) -> list[str]:
     return found
 
 
-def _link(found: re.Match[str], source: str, page: str, root: Path) -> str:
+def _link(found: re.Match[str], source: str, page: str, root: Path, pages: Collection[str]) -> str:
     target, hash_, anchor = found[3].partition("#")
     if not target or "://" in target or target.startswith("mailto:"):
         return found[0]
@@ -52,8 +57,11 @@ def _link(found: re.Match[str], source: str, page: str, root: Path) -> str:
     place = ROOT_PAGES.get(named) or FOLDERS.get(named)
     if notebook := _NOTEBOOK.fullmatch(named):
         place = f"notebooks/{notebook[1]}.md"
-    if place is None and named.startswith("docs/") and (root / named).is_file():
-        place = named.removeprefix("docs/")
+    inside = named.removeprefix("docs/")
+    if place is None and inside != named and ((root / named).is_file() or inside in pages):
+        place = inside
+    if place is None and not (root / named).exists():
+        raise ValueError(f"{source}: the link {found[0]!r} leads to {named}, which is neither a file nor a page.")
     if place is None:
         return found[2]
     return f"{found[1]}[{found[2]}]({posixpath.relpath(place, posixpath.dirname(page) or '.')}{hash_}{anchor})"

@@ -88,3 +88,6 @@ def test_links_of_pages_lead_to_pages_of_the_site() -> None:
     assert made.adapted(text, "docs/architecture.md", "architecture.md", ROOT) == (
         f"[c](contributing.md#a-proxy) e [s](search.md){code}"
     )
+    assert made.adapted("[s](reference/s.md)", "docs/a.md", "a.md", ROOT, ["reference/s.md"]) == "[s](reference/s.md)"
+    with pytest.raises(ValueError, match="which is neither a file"):
+        made.adapted("[s](reference/s.md)", "docs/a.md", "a.md", ROOT)
