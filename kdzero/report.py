@@ -113,7 +113,7 @@ def _points(content: DistillerContent) -> Spec:
         if row["terms"]
     ]
     rows += [_point("student alone", "student alone", alone)] if alone else []
-    return points(rows, "cross-entropy", "validation accuracy, %", _KINDS)
+    return points(rows, "cross-entropy, nats", "validation accuracy, %", _KINDS)
 
 
 _KINDS = {"candidate": "var(--soft)", "best": "var(--baseline)", "student alone": "var(--proxy)"}

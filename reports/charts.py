@@ -5,6 +5,7 @@ Colours are the variables of ``page.css``, which follow the reader's light or da
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -168,6 +169,7 @@ def proxy_map() -> Spec:
     )
 
 
+_FAR = 100.0
 _FEW = {"tickCount": 6}
 _SHAPES = ("circle", "square", "triangle-up", "diamond")
 
@@ -177,18 +179,21 @@ def points(rows: Sequence[Mapping[str, object]], x: str, y: str, kinds: Mapping[
 
     Args:
         rows: the points; the later ones are drawn above the earlier ones.
-        x: title of the horizontal axis.
+        x: title of the horizontal axis, which is logarithmic where one value is over a hundred times another one.
         y: title of the vertical axis.
         kinds: colour of each kind.
     """
     axis = {"type": "quantitative", "scale": {"zero": False}}
+    across = [float(str(row["x"])) for row in rows]
+    far = bool(across) and min(across) > 0 and max(across) > _FAR * min(across)
+    scale: Spec = {"scale": {"type": "log"}, "axis": {"tickCount": 5}} if far else {}
     colours = {"domain": list(kinds), "range": list(kinds.values())}
     return chart(
         height=340,
         data={"values": list(rows)},
         mark={"type": "point", "filled": True, "size": 60, "opacity": 0.8},
         encoding={
-            "x": {"field": "x", "title": x, **axis},
+            "x": {"field": "x", "title": x, **axis, **scale},
             "y": {"field": "y", "title": y, **axis},
             "color": {"field": "kind", "type": "nominal", "title": None, "scale": colours},
             "tooltip": _tooltip(("text", "architecture"), ("x", x), ("y", y)),
@@ -230,7 +235,8 @@ def curves(rows: Sequence[Mapping[str, object]], x: str, y: str, *, step: bool =
         log: whether the vertical axis is logarithmic.
     """
     names = list(dict.fromkeys(str(row["line"]) for row in rows))
-    scale: Spec = {"type": "log"} if log else {"zero": False}
+    scale: Spec = {"type": "log", "nice": False, "padding": 8} if log else {"zero": False}
+    ticks: Spec = {"values": _decades([float(str(row["y"])) for row in rows])} if log else {}
     line = {"type": "line", "point": len(rows) <= 60 * len(names), **({"interpolate": "step-after"} if step else {})}
     return chart(
         height=260,
@@ -238,7 +244,7 @@ def curves(rows: Sequence[Mapping[str, object]], x: str, y: str, *, step: bool =
         mark=line,
         encoding={
             "x": {"field": "x", "type": "quantitative", "title": x, "axis": {"tickMinStep": 1, "grid": False}},
-            "y": {"field": "y", "type": "quantitative", "title": y, "scale": scale},
+            "y": {"field": "y", "type": "quantitative", "title": y, "scale": scale, "axis": ticks},
             "color": {
                 "field": "line",
                 "type": "nominal",
@@ -250,6 +256,19 @@ def curves(rows: Sequence[Mapping[str, object]], x: str, y: str, *, step: bool =
             "tooltip": _tooltip(("line", "line"), ("x", x), ("y", y)),
         },
     )
+
+
+def _decades(values: Sequence[float]) -> list[float]:
+    """Ticks of a logarithmic axis: 1, 2 and 5 of each decade, or only powers of ten where there are many.
+
+    >>> _decades([0.3, 12])
+    [0.5, 1.0, 2.0, 5.0, 10.0]
+    """
+    low, high = min(values), max(values)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if last - first <= 4 else (1,)
+    every = [float(f"{step}e{power}") for power in range(first, last + 1) for step in steps]
+    return [tick for tick in every if low <= tick <= high]
 
 
 def kind_colour() -> Spec:

@@ -96,7 +96,9 @@ _COLUMNS = (
     Column("beats", "beats size", "Whether the interval of that difference is above 0.", str),
     *COLUMNS[_AT:],
 )
+#: Of the columns of a paper, those that fit into 1400 pixels.
 _DEFAULT_COLUMNS = {column.key for column in COLUMNS if column.paper} | {"difference", "beats"}
+_DEFAULT_COLUMNS -= {"coverage", "tau_given_macs", "tau_given_all_flexible"}
 
 _PLURALS = {
     "proxy": "proxies",

@@ -18,7 +18,7 @@ from zcbench.spaces import NASBench201, Space
 from zcbench.spaces.registry import NETWORKS
 
 _NONE: list[Spread] = []
-_COSTS = {
+COSTS = {
     "params": "parameters",
     "macs": "MACs",
     "n_convs": "convolutions",
@@ -27,6 +27,8 @@ _COSTS = {
     "latency": "latency in ms",
     "energy": "energy in mJ",
 }
+"""Names of costs in figures, with their units."""
+
 _NODES = {0: (0.0, 0.0), 1: (1.0, 0.9), 2: (2.0, -0.9), 3: (3.0, 0.0)}
 _COLOURS = {"nor_conv_3x3": BLUE, "nor_conv_1x1": SKY, "avg_pool_3x3": YELLOW, "skip_connect": GREEN}
 _SHORT = {"nor_conv_3x3": "3x3", "nor_conv_1x1": "1x1", "avg_pool_3x3": "pool", "skip_connect": "skip"}
@@ -169,7 +171,7 @@ def pareto(content: Content, cost: str, ax: Axes | None = None) -> Axes:
     front = best_of(every)
     axis.plot(*zip(*front), "o-", color=GREEN, markersize=3.5, linewidth=0.9, label="Pareto front")
     axis.plot(*zip(*pairs([content["best"]], cost)), "*", color=ORANGE, markersize=11, label="result")
-    axis.set(xlabel=_COSTS.get(cost, cost), ylabel="objective")
+    axis.set(xlabel=COSTS.get(cost, cost), ylabel="objective")
     _short_numbers(axis.xaxis)
     _short_numbers(axis.yaxis)
     axis.legend(loc="lower right")

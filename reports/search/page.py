@@ -9,7 +9,7 @@ from zcbench.reports.charts import Spec, curves, points
 from zcbench.reports.pictures import Picture, write_page
 from zcbench.reports.rendering import page
 from zcbench.reports.search.content import Baseline, Best, Content, Spread
-from zcbench.reports.search.figures import best_of, cost_of, illustrations, pairs, space_of
+from zcbench.reports.search.figures import COSTS, best_of, cost_of, illustrations, pairs, space_of
 from zcbench.reports.style import FORMATS
 from zcbench.reports.wording import MISSING, truth_label
 from zcbench.spaces import ProductSpace
@@ -83,7 +83,7 @@ def _points(content: Content) -> Spec:
         for x, y in pairs([row], cost)
     ]
     rows.sort(key=lambda row: list(_KINDS).index(str(row["kind"])))
-    return points(rows, cost, content["request"]["objective"]["formula"], _KINDS)
+    return points(rows, COSTS.get(cost, cost), content["request"]["objective"]["formula"], _KINDS)
 
 
 _KINDS = {"other": "var(--soft)", "front": "var(--ensemble)", "selected": "var(--baseline)"}

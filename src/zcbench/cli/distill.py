@@ -167,10 +167,16 @@ def distill(
         baseline=baseline,
         console=error_console(),
     )
-    page = _report(result, out, f"{who.label}, {scenario}") if report else None
+    page = _report(result, out, _title(who.label, scenario, teacher)) if report else None
     if not emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
         _print(result, recipe, out)
     told_report(page, out)
+
+
+def _title(student: str, scenario: str, teachers: str) -> str:
+    """Heading of the page: what was trained, and who taught."""
+    under = f" under {teachers}" if teachers != NONE else ""
+    return f"{student}{under}" + (f", {scenario}" if scenario != "teacher" else "" if under else ", trained alone")
 
 
 def _report(result: "StudentResult", out: Path, title: str) -> Path:
