@@ -46,7 +46,11 @@ def evolve_distiller(
     student: Annotated[str, typer.Option(help="An architecture, or SPACE:ARCH as resnet:resnet8.", show_default=False)],
     teacher: Annotated[
         str,
-        typer.Option(help="An architecture, SPACE:ARCH as resnet:resnet20, or FILE.py:FUNCTION.", show_default=False),
+        typer.Option(
+            help="An architecture, SPACE:ARCH as resnet:resnet20, FILE.py:FUNCTION, or trained:NAME of 'zcbench "
+            "teachers list'.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -175,7 +179,7 @@ def evolve_distiller(
         arch=who.arch,
         data=held_out(images, validation, recipe.seed),
         recipe=recipe,
-        teacher=_teacher(teacher, space, teacher_seed, teacher_checkpoint),
+        teacher=_teacher(teacher, space, teacher_seed, teacher_checkpoint, data_dir),
         share=(PRESETS[preset].share if share is None else share) if early_stop else 1.0,
         rejection=Rejection() if rejection else None,
         init=init,
@@ -213,13 +217,13 @@ def _settings(preset: "Preset", shrinkage: bool | None, **given: Any) -> "Distil
     return replace(settings, shrinkage=replace(own, after=settings.population) if wanted else None)
 
 
-def _teacher(given: str, space: str, seed: int, checkpoint: Path | None) -> "TeacherChoice":
+def _teacher(given: str, space: str, seed: int, checkpoint: Path | None, data_dir: Path | None) -> "TeacherChoice":
     """The teacher; a bare name is of ``space``, whatever the student's space is."""
     from zcbench import spaces
     from zcbench.benchmarks.scoring.teachers import read_teacher
 
     home = spaces.get(space)
-    choice = read_teacher(given, home, seed, checkpoint=checkpoint)
+    choice = read_teacher(given, home, seed, checkpoint=checkpoint, data_dir=data_dir)
     return replace(choice, space=home) if choice.file is None and choice.space is None else choice
 
 

@@ -103,7 +103,9 @@ def _kd(setup: TruthSetup, recipe: Recipe, space: Space) -> KDSetting:
         seed=setup.teacher_seed,
         warmup=None if setup.teacher_epochs else recipe.warmup,
     )
-    teacher = read_teacher(setup.teacher, space, setup.teacher_seed, checkpoint=setup.teacher_checkpoint)
+    teacher = read_teacher(
+        setup.teacher, space, setup.teacher_seed, checkpoint=setup.teacher_checkpoint, data_dir=setup.data_dir
+    )
     distillers = DISTILLERS if setup.distillers is None else setup.distillers
     return KDSetting(teacher, own, distillers, setup.weights or {})
 

@@ -17,8 +17,8 @@ class TruthSetup:
         label: what the table calls the data set.
         distillers: distillation losses with hyperparameters, separated by commas, as kd(temperature=2),at.
         weights: weights of the cross-entropy and of the losses, as ce=.1,kd=.9.
-        teacher: teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20, or
-            FILE.py:FUNCTION.
+        teacher: teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20,
+            FILE.py:FUNCTION, or trained:NAME of 'zcbench teachers list'.
         teacher_checkpoint: file with the teacher's weights, a state_dict.
         teacher_seed: seed of the teacher's training.
         teacher_epochs: epochs of a teacher that is trained first.

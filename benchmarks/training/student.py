@@ -1,14 +1,12 @@
 """Train a student in a folder, alone or under teachers: the function behind ``zcbench distill``."""
 
-import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from torch import nn
 
-import zcbench
+from zcbench.benchmarks.training.environment import environment
 from zcbench.benchmarks.training.student_choice import Student, read_student
 from zcbench.benchmarks.training.student_job import StudentFiles, StudentJob, Teaching
 from zcbench.benchmarks.training.student_networks import TeacherRecord
@@ -201,17 +199,4 @@ def _figures(result: TrainingResult) -> dict[str, object]:
         "seconds": result.seconds,
         **{name: value for name, value in result.kept.items() if name.startswith(("test_", "validation_"))},
         **({} if result.epoch == len(result.history) else {"epoch": result.epoch}),
-    }
-
-
-def environment(device: str) -> dict[str, object]:
-    """Versions, device and threads of this process."""
-    kind = torch.device(device)
-    return {
-        "zcbench": zcbench.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name(kind) if kind.type == "cuda" else str(kind),
-        "threads": torch.get_num_threads(),
     }

@@ -173,7 +173,7 @@ class StudentTraining:
         checkpoints = self._job.teaching.checkpoints
         checkpoint = checkpoints[number] if checkpoints else None
         network = self._networks.teacher(name, checkpoint)
-        if checkpoint is None:
+        if self._networks.choice(name, checkpoint).checkpoint is None:
             job, own = self._job, f"teacher{number}"
             self._train(network, [], job.data, job.teacher_recipe, **self._running(own))
             save_weights(network, job.folder / f"{own}.pt")

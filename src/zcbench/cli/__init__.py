@@ -20,6 +20,7 @@ from zcbench.cli import (
     score,
     scores,
     search,
+    teachers,
     truth,
 )
 from zcbench.cli.comparing import across, pairs, resample
@@ -55,6 +56,7 @@ app.add_typer(proxies.app, name="proxies")
 app.add_typer(distillers.app, name="distillers")
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(data.app, name="data")
+app.add_typer(teachers.app, name="teachers")
 app.add_typer(truth.app, name="truth")
 app.add_typer(scores.app, name="scores")
 app.add_typer(ensembles.app, name="ensembles")

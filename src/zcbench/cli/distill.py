@@ -51,8 +51,8 @@ def distill(
     teacher: Annotated[
         str,
         typer.Option(
-            help="Teachers with commas: architectures of the space, SPACE:ARCH as resnet:resnet56, 'largest' or "
-            "FILE.py:FUNCTION; 'none' trains the student alone."
+            help="Teachers with commas: architectures of the space, SPACE:ARCH as resnet:resnet56, 'largest', "
+            "FILE.py:FUNCTION, or trained:NAME of 'zcbench teachers list'; 'none' trains the student alone."
         ),
     ] = NONE,
     teacher_checkpoint: Annotated[
@@ -126,6 +126,7 @@ def distill(
     """
     import torch
 
+    from zcbench.benchmarks.scoring.catalogue import placed
     from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
     from zcbench.distill.training.balancing import BALANCED
@@ -143,6 +144,7 @@ def distill(
     notes = {"data set": dataset, "top": origins, "plugins": plugins}
     files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, named, tracker, notes)
     teachers = [] if teacher == NONE else split_readable(teacher, lambda name: read_teacher(name, who.space))
+    teachers = [placed(name, data_dir) for name in teachers]
     teaching = Teaching(
         scenario=scenario,
         teachers=teachers,

@@ -12,7 +12,7 @@ _PANELS: Mapping[str, tuple[str, ...]] = {
     "Networks and images": (
         *("output", "loss", "init", "dtype", "layout", "device", "batch_size", "batch_seed", "image_size", "inits"),
         *("classes", "teacher_checkpoint", "teacher_seed", "teacher_epochs", "teacher_augmentation", "archs_seed"),
-        *("data_dir", "label"),
+        *("data_dir", "label", "catalogue"),
     ),
     "Training": (
         *("optimizer", "lr", "momentum", "nesterov", "weight_decay", "schedule", "warmup", "milestones", "gamma"),
