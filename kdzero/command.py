@@ -66,6 +66,7 @@ def evolve_distiller(
     ] = None,
     teacher_epochs: Annotated[int, typer.Option(min=1, help=recipes.TEACHER_EPOCHS)] = 10,
     teacher_seed: Annotated[int, typer.Option(help="Seed of the teacher's training.")] = 1000,
+    teacher_outputs: recipes.TeacherOutputs = "memory",
     dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
     validation: Annotated[
         float, typer.Option(help="Share of the training images used as validation images; no test image is used.")
@@ -147,6 +148,7 @@ def evolve_distiller(
     """
     from zcbench.benchmarks.training.student import read_student
     from zcbench.distill.training.data.named import kept_data
+    from zcbench.distill.training.stored import TeacherOutputs
     from zcbench.errors import ProtocolError, unknown
     from zcbench.kdzero.evolution import PRESETS, CandidateJob, Fitness, KnownAccuracies, Rejection, held_out, read
     from zcbench.kdzero.evolution import evolve_distiller as evolve
@@ -185,6 +187,7 @@ def evolve_distiller(
         init=init,
         device=device,
         dataset=dataset,
+        outputs=TeacherOutputs.named(teacher_outputs, data_dir),
         teacher_recipe=replace(recipe, epochs=teacher_epochs, seed=teacher_seed, warmup=None),
     )
     found = evolve(

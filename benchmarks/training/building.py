@@ -122,6 +122,7 @@ def build_truth(
         device=conditions.device,
         teacher=None if kd is None else kd.teacher,
         teacher_recipe=None if kd is None or kd.teacher.checkpoint else kd.recipe or conditions.recipe,
+        outputs=None if kd is None else kd.outputs,
         folder=folder.absolute(),
         plugins=files,
     )
@@ -134,6 +135,8 @@ def build_truth(
         missing = set(log.missing(wanted, builder.again))
         before = Counter(log.rows[key].status for key in wanted if key not in missing)
         _measure_teacher(job, log, missing, console)
+        if job.outputs is not None and console is not None and any(key.setting == KD for key in missing):
+            say(console, TruthMaker(job).announced(known.reads))
         builder.costs = costs = _costs(job, sorted(missing))
         cost = sum(map(costs.__getitem__, missing))
         with Bar(console, len(wanted), before, "Training", "trainings", cost=cost) as bar, Stop() as stop:
@@ -252,6 +255,8 @@ def _require(
         raise ProtocolError(f"The seed {min(seeds)} was given. Expected 0 or more.")
     if KD in settings and conditions.kd is None:
         raise ProtocolError("The setting 'kd' needs a teacher, and none is given. Name one, or leave the setting out.")
+    if KD in settings and conditions.kd is not None and conditions.kd.outputs is not None:
+        conditions.kd.outputs.require_fit(conditions.recipe, conditions.data)
     if execution.timeout is not None and execution.executor.here:
         raise ProtocolError(
             "A time limit was given without workers, and only those can be ended. Expected one or more."

@@ -23,6 +23,9 @@ class TruthSetup:
         teacher_seed: seed of the teacher's training.
         teacher_epochs: epochs of a teacher that is trained first.
         teacher_augmentation: augmentation of a teacher that is trained first.
+        teacher_outputs: where the teacher's outputs for the training images are, where these are the same in every
+            epoch: memory, of each worker; or files that all workers share, as float32, or as float16, half the size and
+            rounded.
         init: initialisation: that of the space or network (default), kaiming, xavier or normal.
         device: where networks run: cpu or cuda.
         data_dir: folder with images and accuracies.
@@ -38,6 +41,7 @@ class TruthSetup:
     teacher_seed: int = 1000
     teacher_epochs: int | None = None
     teacher_augmentation: str | None = None
+    teacher_outputs: str = "memory"
     init: str = "default"
     device: str = "cpu"
     data_dir: Path | None = None

@@ -110,6 +110,8 @@ def train_student(
         files=files or StudentFiles(),
         baseline=baseline,
     )
+    if job.teaching.outputs is not None:
+        job.teaching.outputs.require_fit(job.recipe, job.data)
     folder = RunFolder(job.folder, "a distillation")
     with folder.locked(), Stop() as stop, recorded(job.files.tracker, "distill", job.folder, _asked(job)) as recording:
         training = StudentTraining(job, console or Console(quiet=True), lambda: stop.asked, recording)
@@ -184,6 +186,7 @@ def _record(job: StudentJob, training: StudentTraining) -> dict[str, object]:
         ],
         "weights": weights,
         "mixture": teaching.mixture if teaching.scenario == "teacher" and len(teaching.teachers) > 1 else None,
+        **({} if teaching.outputs is None else {"teacher_outputs": teaching.outputs.dtype}),
         "recipe": job.used(job.last_recipe),
         "environment": environment(job.device),
         "data": job.data.description,

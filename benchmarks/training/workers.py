@@ -17,6 +17,7 @@ from zcbench.distill.training.course import TrainingResult
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import LAST, Recipe
+from zcbench.distill.training.stored import TeacherOutputs
 from zcbench.distill.training.teaching import Teacher
 from zcbench.errors import ProtocolError, ZcbenchError
 from zcbench.plugins import load_file
@@ -43,6 +44,7 @@ class TruthJob:
         device: where to train.
         teacher: of the setting ``kd``.
         teacher_recipe: how the teacher is trained; None for one that comes with a checkpoint.
+        outputs: where the teacher's outputs for the training images are stored; in memory if None.
         folder: where the teacher's weights are kept.
         plugins: Python files that define distillers, and the SHA-256 that each must have where a training is made.
     """
@@ -56,6 +58,7 @@ class TruthJob:
     device: str = "cpu"
     teacher: TeacherChoice | None = None
     teacher_recipe: Recipe | None = None
+    outputs: TeacherOutputs | None = None
     folder: Path = Path()
     plugins: tuple[tuple[str, str], ...] = ()
 
@@ -142,12 +145,17 @@ class TruthMaker:
         quality = self._teacher.quality(self._data)
         return TrainingRow(key, "ok", accuracy=quality.accuracy, loss=quality.loss, seconds=_since(start))
 
+    def announced(self, reads: frozenset[str]) -> str:
+        """A sentence on the stored outputs of the teacher, which need not be trained yet."""
+        assert self._job.outputs is not None
+        return Teacher(self._build_teacher(), outputs=self._job.outputs).announced(self._data, reads, self._job.recipe)
+
     @cached_property
     def _teacher(self) -> Teacher:
         network = self._build_teacher()
         if self._job.teacher_recipe is not None:
             load_weights(network, self._job.teacher_file)
-        return Teacher(network)
+        return Teacher(network, outputs=self._job.outputs)
 
     def _build_teacher(self) -> nn.Module:
         job = self._job

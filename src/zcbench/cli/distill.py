@@ -60,6 +60,7 @@ def distill(
         typer.Option(help=f"{recipes.TEACHER_CHECKPOINT} Once for each teacher.", show_default="trained first"),
     ] = None,
     teacher_epochs: Annotated[int | None, typer.Option(help=recipes.TEACHER_EPOCHS, show_default="--epochs")] = None,
+    teacher_outputs: recipes.TeacherOutputs = "memory",
     distillers: Annotated[
         str | None,
         typer.Option(
@@ -131,6 +132,7 @@ def distill(
     from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
     from zcbench.distill.training.balancing import BALANCED
     from zcbench.distill.training.data.named import named_data
+    from zcbench.distill.training.stored import TeacherOutputs
 
     out = out or time_named("distill")
     plugins = recipes.load_plugins(plugin or ())
@@ -154,6 +156,7 @@ def distill(
         weights=BALANCED if weights == BALANCED else recipes.read_weights(weights),
         mixture=mixture,
         generations=generations,
+        outputs=TeacherOutputs.named(teacher_outputs, data_dir),
     )
     if scenario == "teacher" and not teachers:
         recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
