@@ -17,6 +17,7 @@ from zcbench.errors import BatchError, TeacherError, writable
 from zcbench.references import Reference
 from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
+from zcbench.storage.mirror import local
 from zcbench.streams import seeded
 
 #: Side of the images that "largest" counts MACs for, where the space takes it.
@@ -84,7 +85,7 @@ class TeacherChoice:
 def _pinned(file: Path, sha256: str | None) -> str:
     """Fingerprint of a file of the teacher's, which must be ``sha256`` if that is given."""
     try:
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        found = hashlib.sha256(local(file).read_bytes()).hexdigest()
     except OSError as error:
         raise TeacherError(
             f"Cannot read the teacher's file {str(file)!r}: {error.strerror}. Expected a file; check the path."

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
 from zcbench.benchmarks.training.protocol import TruthProtocol, TruthRequest, adopt, home
 from zcbench.benchmarks.training.tables import make_tables
 from zcbench.benchmarks.training.workers import (
+    CHECKPOINTS,
     KD,
     SETTINGS,
     TEACHER,
@@ -89,7 +91,8 @@ def build_truth(
         archs: architectures; a repeated one counts once.
         out: folder; it gets ``vanilla.parquet``, ``kd.parquet`` and ``gain.parquet`` (each a truth for ``--truth``),
             ``trainings.csv``, ``trainings.jsonl``, ``truth.json``, ``archs.txt`` with all architectures of the folder,
-            and the teacher's ``teacher.pt``.
+            the teacher's ``teacher.pt``, and while it runs checkpoints of trainings of more than a minute, from which
+            any worker goes on.
         settings: of ``vanilla`` (no teacher) and ``kd``.
         seeds: one training each.
         execution: processes, time limit, plug-ins that define losses (part of the protocol), progress; two workers if
@@ -141,6 +144,8 @@ def build_truth(
         cost = sum(map(costs.__getitem__, missing))
         with Bar(console, len(wanted), before, "Training", "trainings", cost=cost) as bar, Stop() as stop:
             finished = builder.carry_out(wanted, execution.executor, timeout, bar, stop)
+        with suppress(OSError):  # trainings that were stopped are still there
+            (folder / CHECKPOINTS).rmdir()
         result = _result(folder, log, about, wanted, builder.fresh)
     if not finished:
         raise TruthInterrupted(result)

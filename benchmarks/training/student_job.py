@@ -73,6 +73,10 @@ class Teaching:
             )
         TrainingObjective(self.distillers, self.given_weights)  # refuses unknown names and wrong weights
 
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: another process makes the losses of their names."""
+        return {name: value for name, value in vars(self).items() if name != "distillers"}
+
     @cached_property
     def distillers(self) -> list[Distiller]:
         """The losses as objects."""

@@ -25,9 +25,11 @@ from zcbench.proxies.scoring.evaluation import status_of
 from zcbench.runtime.devices import own_device
 from zcbench.spaces import Space
 from zcbench.storage.files import replaced
+from zcbench.streams import derive
 
 VANILLA, KD, TEACHER = "vanilla", "kd", "teacher"
 SETTINGS = (VANILLA, KD)
+CHECKPOINTS = "checkpoints"  # folder of trainings that are under way
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class TruthJob:
         teacher_recipe: how the teacher is trained; None for one that comes with a checkpoint.
         outputs: where the teacher's outputs for the training images are stored; in memory if None.
         folder: where the teacher's weights are kept.
+        checkpoint_seconds: least seconds between two checkpoints of a student's training.
         plugins: Python files that define distillers, and the SHA-256 that each must have where a training is made.
     """
 
@@ -60,12 +63,17 @@ class TruthJob:
     teacher_recipe: Recipe | None = None
     outputs: TeacherOutputs | None = None
     folder: Path = Path()
+    checkpoint_seconds: float = 60.0
     plugins: tuple[tuple[str, str], ...] = ()
 
     @property
     def teacher_file(self) -> Path:
         """Where the trained teacher's weights are."""
         return self.folder / "teacher.pt"
+
+    def student_file(self, key: Key) -> Path:
+        """Where the training of a student is kept while it runs."""
+        return self.folder / CHECKPOINTS / f"{derive(*key):016x}.training"
 
 
 class TruthMaker:
@@ -111,6 +119,7 @@ class TruthMaker:
         )
 
     def _student_trained(self, key: Key) -> TrainingResult:
+        """Train a student, going on from the checkpoint of a worker that ended, if there is one."""
         job, recipe = self._job, replace(self._job.recipe, seed=key.seed)
         network = job.space.build(key.arch, job.data.num_classes, key.seed, job.data.image_shape, job.init)
         under = {"distillers": job.distillers, "weights": dict(job.weights)} if key.setting == KD else {}
@@ -120,7 +129,13 @@ class TruthMaker:
             "device": self._device,
             "evaluate_every": recipe.epochs if recipe.select == LAST else 1,
         }
-        return train(network, teacher, self._data, recipe, **options)
+        if not job.folder.is_dir():  # on another machine, which does not see it
+            return train(network, teacher, self._data, recipe, **options)
+        file = job.student_file(key)
+        options |= {"checkpoint": file, "checkpoint_seconds": job.checkpoint_seconds}
+        result = train(network, teacher, self._data, recipe, **options)
+        file.unlink(missing_ok=True)
+        return result
 
     def _teacher_trained(self) -> TrainingResult:
         """Train the teacher, going on from its checkpoint if there is one, and keep its weights."""

@@ -220,9 +220,10 @@ class OutputStore:
         file = self.folder / part["file"]
         _require_whole(file, part["sha256"])
         try:
-            return torch.from_numpy(np.load(file, mmap_mode="c"))  # copies what is written to, so never the file
+            found = torch.from_numpy(np.load(file, mmap_mode="c"))  # copies what is written to, so never the file
         except (OSError, ValueError) as error:
             raise _damaged(self.folder, f"{file.name} cannot be read") from error
+        return found.permute(0, 3, 1, 2) if part["channels_last"] else found
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -245,7 +246,9 @@ class _Writer:
         self._file, self._name, self._shared, self._done = file, name, name in SHARED, False
         self._given, self._digest = str(one.dtype).removeprefix("torch."), hashlib.sha256()
         self._dtype = np.dtype("float32" if self._shared else dtype)
-        self._shape = (*one.shape,) if self._shared else (count, *one.shape[1:])
+        self._last = one.ndim == 4 and not one.is_contiguous()  # sums of a loss run in the order of the memory
+        shape = tuple(self._ordered(one).shape)
+        self._shape = shape if self._shared else (count, *shape[1:])
         header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": self._shape}
         np.lib.format.write_array_header_1_0(_Both(file, self._digest), header)
 
@@ -254,7 +257,7 @@ class _Writer:
         if self._shared and self._done:
             return
         self._done = True
-        exact = tensor.detach().float().cpu()
+        exact = self._ordered(tensor.detach()).float().cpu()
         with np.errstate(over="ignore"):
             kept = exact.numpy().astype(self._dtype)
         if not np.isfinite(kept).all():
@@ -271,7 +274,16 @@ class _Writer:
 
     def entry(self, file: Path) -> dict[str, Any]:
         """What the card says of the file."""
-        return {"file": file.name, "sha256": self._digest.hexdigest(), "shape": self._shape, "given": self._given}
+        return {
+            "file": file.name,
+            "sha256": self._digest.hexdigest(),
+            "shape": self._shape,
+            "channels_last": self._last,
+            "given": self._given,
+        }
+
+    def _ordered(self, tensor: Tensor) -> Tensor:
+        return tensor.permute(0, 2, 3, 1) if self._last else tensor
 
 
 class _Both:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zcbench.benchmarks.scoring.options import Setup as Setup
     from zcbench.benchmarks.scoring.shards import merge_runs as merge_runs
     from zcbench.benchmarks.training.student import train_student as train_student
+    from zcbench.benchmarks.training.students import train_students as train_students
     from zcbench.benchmarks.training.teachers import train_teacher as train_teacher
     from zcbench.benchmarks.truths.lookup import truth as truth
     from zcbench.kdzero.evolution import evolve_distiller as evolve_distiller
@@ -85,6 +86,7 @@ _HOMES = {
     "score_network": "zcbench.workflows.scoring",
     "teachers": "zcbench.benchmarks.scoring.catalogue",
     "train_student": "zcbench.benchmarks.training.student",
+    "train_students": "zcbench.benchmarks.training.students",
     "train_teacher": "zcbench.benchmarks.training.teachers",
     "truth": "zcbench.benchmarks.truths.lookup",
 }
