@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from zcbench.cli import recipes
-from zcbench.cli.arguments import DataDir, Drawn, Tracker
+from zcbench.cli.arguments import DataDir, Drawn, Tracker, execution
 from zcbench.cli.given import configurable
-from zcbench.cli.options import Record, options
+from zcbench.cli.options import options
 from zcbench.cli.output import emitted, status, tabular, time_named, told_report
 from zcbench.cli.students import read_distillers
 from zcbench.cli.tables import print_table
@@ -34,16 +34,7 @@ NONE = "none"
     recipe=recipes.recipe(
         seed="Seed of initialisation, order of images and augmentation.", defaults={"augmentation": "crop_flip"}
     ),
-    execution=Record(
-        "zcbench:Execution",
-        omit=("console",),
-        names={"plugins": "plugin"},
-        options={
-            "workers": typer.Option(min=0, help="Processes for several students or seeds, one thread each."),
-            "timeout": typer.Option(help="Seconds that one of several trainings may take in a worker."),
-            "plugins": typer.Option("--plugin", help="Python file that defines distillers. May be repeated."),
-        },
-    ),
+    execution=execution("Seconds that one of several trainings may take in a worker."),
 )
 def distill(
     *,

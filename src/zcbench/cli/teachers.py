@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from zcbench.cli import recipes
-from zcbench.cli.arguments import DataDir
+from zcbench.cli.arguments import DataDir, Plugins
 from zcbench.cli.options import options
 from zcbench.cli.output import emitted, status, tabular
 from zcbench.cli.tables import print_table
+from zcbench.cli.verbosity import error_console
 
 if TYPE_CHECKING:
     from zcbench.distill import Recipe
@@ -72,13 +72,13 @@ def train(
     name: Annotated[
         str | None, typer.Option(help="Name in the catalogue.", show_default="made of network, images and recipe")
     ] = None,
-    space: Annotated[str, typer.Option(help="Space of an architecture without a space.")] = "nasbench201",
+    space: Annotated[str, typer.Option(help=recipes.SPACE)] = "nasbench201",
     dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
     recipe: "Recipe",
-    init: Annotated[str, typer.Option(help="Initialisation: default, kaiming, xavier or normal.")] = "default",
-    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    init: recipes.Init = "default",
+    device: recipes.Device = "cpu",
     catalogue: Catalogue = None,
-    plugin: recipes.Plugins = None,
+    plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
     """Train a teacher into the catalogue; one of the same recipe and images that is there is not trained again.
@@ -101,7 +101,7 @@ def train(
         init=init,
         device=device,
         catalogue=folder,
-        console=Console(stderr=True),
+        console=error_console(),
     )
     fresh = found.key not in before
     if not emitted([{**found.to_json(), "key": found.key, "folder": found.folder, "trained_now": fresh}]):

@@ -58,7 +58,8 @@ def test_search(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_evolve_distiller(tmp_path: Path) -> None:
     """All candidates, and the student alone, under stored outputs."""
-    words = ["evolve-distiller", "--teacher", "1-1-1@8-8-8-16", "--student", "1-1-1@8-8-8-8", *DIGITS]
+    words = ["evolve-distiller", "--teacher", "resnet:1-1-1@8-8-8-16", "--student", "resnet:1-1-1@8-8-8-8", *DIGITS]
+    words[words.index("--dataset") + 1] = "digits(images=200,test_images=50)"
     more = ["--teacher-epochs", 1, "--evaluations", 6, "--seed", 0, "--no-report", "--teacher-outputs", "float32"]
     here, cluster = both([*words, *more], tmp_path)
     assert (here / "distiller.json").read_bytes() == (cluster / "distiller.json").read_bytes()
