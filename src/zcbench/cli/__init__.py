@@ -20,14 +20,13 @@ from zcbench.cli import (
     score,
     scores,
     search,
-    teachers,
-    truth,
 )
 from zcbench.cli.comparing import across, pairs, resample
 from zcbench.cli.extensions import add_commands
 from zcbench.cli.output import WIDTH
 from zcbench.cli.plugins import distillers, spaces
 from zcbench.cli.strict import strict
+from zcbench.cli.training import teachers, truth
 from zcbench.errors import Interrupted, ZcbenchError
 
 app = typer.Typer(
