@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from zcbench.distill.training.recipe import TRANSFORMER as TRANSFORMER
     from zcbench.distill.training.recipe import Recipe as Recipe
     from zcbench.distill.training.scenarios import train_in_turn as train_in_turn
+    from zcbench.distill.training.stored import TeacherOutputs as TeacherOutputs
     from zcbench.distill.training.teaching import Teacher as Teacher
 
 #: Where each public name is imported from, when it is first read.
@@ -78,8 +79,9 @@ _HOMES = {
     "Running": "zcbench.distill.training.course",
     "ShapeMismatch": "zcbench.distill.errors",
     "Shapes": "zcbench.distill.outputs",
-    "Teacher": "zcbench.distill.training.teaching",
     "TRANSFORMER": "zcbench.distill.training.recipe",
+    "Teacher": "zcbench.distill.training.teaching",
+    "TeacherOutputs": "zcbench.distill.training.stored",
     "TooFewImages": "zcbench.distill.errors",
     "TrainingData": "zcbench.distill.training.data.images",
     "TrainingResult": "zcbench.distill.training.course",

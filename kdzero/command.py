@@ -46,7 +46,11 @@ def evolve_distiller(
     student: Annotated[str, typer.Option(help="An architecture, or SPACE:ARCH as resnet:resnet8.", show_default=False)],
     teacher: Annotated[
         str,
-        typer.Option(help="An architecture, SPACE:ARCH as resnet:resnet20, or FILE.py:FUNCTION.", show_default=False),
+        typer.Option(
+            help="An architecture, SPACE:ARCH as resnet:resnet20, FILE.py:FUNCTION, or trained:NAME of 'zcbench "
+            "teachers list'.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -62,6 +66,7 @@ def evolve_distiller(
     ] = None,
     teacher_epochs: Annotated[int, typer.Option(min=1, help=recipes.TEACHER_EPOCHS)] = 10,
     teacher_seed: Annotated[int, typer.Option(help="Seed of the teacher's training.")] = 1000,
+    teacher_outputs: recipes.TeacherOutputs = "memory",
     dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
     validation: Annotated[
         float, typer.Option(help="Share of the training images used as validation images; no test image is used.")
@@ -143,6 +148,7 @@ def evolve_distiller(
     """
     from zcbench.benchmarks.training.student import read_student
     from zcbench.distill.training.data.named import kept_data
+    from zcbench.distill.training.stored import TeacherOutputs
     from zcbench.errors import ProtocolError, unknown
     from zcbench.kdzero.evolution import PRESETS, CandidateJob, Fitness, KnownAccuracies, Rejection, held_out, read
     from zcbench.kdzero.evolution import evolve_distiller as evolve
@@ -175,12 +181,13 @@ def evolve_distiller(
         arch=who.arch,
         data=held_out(images, validation, recipe.seed),
         recipe=recipe,
-        teacher=_teacher(teacher, space, teacher_seed, teacher_checkpoint),
+        teacher=_teacher(teacher, space, teacher_seed, teacher_checkpoint, data_dir),
         share=(PRESETS[preset].share if share is None else share) if early_stop else 1.0,
         rejection=Rejection() if rejection else None,
         init=init,
         device=device,
         dataset=dataset,
+        outputs=TeacherOutputs.named(teacher_outputs, data_dir),
         teacher_recipe=replace(recipe, epochs=teacher_epochs, seed=teacher_seed, warmup=None),
     )
     found = evolve(
@@ -213,13 +220,13 @@ def _settings(preset: "Preset", shrinkage: bool | None, **given: Any) -> "Distil
     return replace(settings, shrinkage=replace(own, after=settings.population) if wanted else None)
 
 
-def _teacher(given: str, space: str, seed: int, checkpoint: Path | None) -> "TeacherChoice":
+def _teacher(given: str, space: str, seed: int, checkpoint: Path | None, data_dir: Path | None) -> "TeacherChoice":
     """The teacher; a bare name is of ``space``, whatever the student's space is."""
     from zcbench import spaces
     from zcbench.benchmarks.scoring.teachers import read_teacher
 
     home = spaces.get(space)
-    choice = read_teacher(given, home, seed, checkpoint=checkpoint)
+    choice = read_teacher(given, home, seed, checkpoint=checkpoint, data_dir=data_dir)
     return replace(choice, space=home) if choice.file is None and choice.space is None else choice
 
 

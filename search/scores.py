@@ -142,7 +142,9 @@ def made(
     batch, members = scoring.batch(data_dir), scored(objective)
     teacher = None
     if has_teacher(objective):
-        teacher = read_teacher(scoring.teacher, space, scoring.teacher_seed, checkpoint=scoring.teacher_checkpoint)
+        teacher = read_teacher(
+            scoring.teacher, space, scoring.teacher_seed, checkpoint=scoring.teacher_checkpoint, data_dir=data_dir
+        )
     options = {name: getattr(scoring, name) for name in ("init", "dtype", "layout", "device")}
     conditions = Conditions(space, batch, teacher, **options)
     notes = {"notes": {"architectures": "those that a search asked for"}}

@@ -178,7 +178,9 @@ def _teacher(setup: Setup, space: Space, proxies: Iterable[str | Proxy]) -> Teac
     if isinstance(given, TeacherChoice) or given == NO_TEACHER:
         return given if isinstance(given, TeacherChoice) else None
     try:
-        return read_teacher(given, space, setup.teacher_seed, checkpoint=setup.teacher_checkpoint)
+        return read_teacher(
+            given, space, setup.teacher_seed, checkpoint=setup.teacher_checkpoint, data_dir=setup.data_dir
+        )
     except TeacherError:  # a space too large to be listed has no largest
         needed = any(proxy.needs_teacher for proxy in resolve(proxies))
         if given != LARGEST or setup.teacher_checkpoint or needed:

@@ -76,8 +76,8 @@ class BatchOptions(NetworkOptions):
         batch_seed: seed that chooses the images.
         image_size: side length to bring images to.
         teacher: teacher of all students: an architecture of the space, 'largest' for the one with the most MACs,
-            SPACE:ARCH for one of another space as in resnet:resnet56, FILE.py:FUNCTION for a network of your own, or
-            'none'.
+            SPACE:ARCH for one of another space as in resnet:resnet56, FILE.py:FUNCTION for a network of your own,
+            trained:NAME for one of 'zcbench teachers list' with its weights, or 'none'.
         teacher_checkpoint: file with the teacher's weights, a state_dict.
         teacher_seed: initialisation of the teacher; outside the students' seeds, or it may be its own student.
     """

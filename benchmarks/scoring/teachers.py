@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from zcbench import references, spaces
+from zcbench.benchmarks.scoring.catalogue import PREFIX, find
 from zcbench.benchmarks.scoring.checkpoints import load_weights
 from zcbench.benchmarks.scoring.options import LARGEST, OWN
 from zcbench.distill.answers import logits_of
@@ -16,6 +17,7 @@ from zcbench.errors import BatchError, TeacherError, writable
 from zcbench.references import Reference
 from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
+from zcbench.storage.mirror import local
 from zcbench.streams import seeded
 
 #: Side of the images that "largest" counts MACs for, where the space takes it.
@@ -83,7 +85,7 @@ class TeacherChoice:
 def _pinned(file: Path, sha256: str | None) -> str:
     """Fingerprint of a file of the teacher's, which must be ``sha256`` if that is given."""
     try:
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        found = hashlib.sha256(local(file).read_bytes()).hexdigest()
     except OSError as error:
         raise TeacherError(
             f"Cannot read the teacher's file {str(file)!r}: {error.strerror}. Expected a file; check the path."
@@ -97,22 +99,31 @@ def _pinned(file: Path, sha256: str | None) -> str:
 
 
 def read_teacher(
-    given: str, space: Space, seed: int = 0, *, init: str | None = None, checkpoint: str | Path | None = None
+    given: str,
+    space: Space,
+    seed: int = 0,
+    *,
+    init: str | None = None,
+    checkpoint: str | Path | None = None,
+    data_dir: str | Path | None = None,
 ) -> TeacherChoice:
     """The teacher that a text names.
 
     Args:
         given: an architecture of ``space``; ``"largest"``, the one with the most MACs; ``"SPACE:ARCH"``, one of another
-            space, as in ``"resnet:resnet56"``; or ``"FILE.py:FUNCTION"``, a function of the user's.
+            space, as in ``"resnet:resnet56"``; ``"FILE.py:FUNCTION"``, a function of the user's; or ``"trained:NAME"``,
+            one of the catalogue with its weights, see `zcbench.benchmarks.scoring.catalogue.find`.
         space: the space of the students.
         seed: names the stream of its initialisation.
         init: its initialisation scheme; that of the students if None.
         checkpoint: file with its weights.
+        data_dir: data folder of the catalogue.
 
     Raises:
         ArchitectureError: no architecture of its space.
-        UnknownNameError: no space has this name.
-        TeacherError: a file is missing, or the space of ``"largest"`` is too large to be listed.
+        UnknownNameError: no space, or no teacher of the catalogue, has this name.
+        TeacherError: a file is missing, the space of ``"largest"`` is too large to be listed, or a teacher of the
+            catalogue is damaged or has other weights given.
 
     Example:
         >>> read_teacher("resnet:resnet56", spaces.get("nasbench201")).space
@@ -121,6 +132,8 @@ def read_teacher(
     file = None if checkpoint is None else Path(checkpoint)
     if space.paired:
         return _own_teachers(given, space, seed, init, file)
+    if given.startswith(PREFIX):
+        return _trained(given, seed, checkpoint, data_dir)
     if own := references.read(given):
         return TeacherChoice(own.name, seed, init, file=own.file, checkpoint=file)
     elsewhere = None if given in space else _ELSEWHERE.fullmatch(given)
@@ -139,6 +152,28 @@ def _own_teachers(given: str, space: Space, seed: int, init: str | None, checkpo
             f"{OWN!r}, the teacher of each pair; leave --teacher and --teacher-checkpoint out."
         )
     return TeacherChoice(OWN, seed, init)
+
+
+def _trained(given: str, seed: int, checkpoint: str | Path | None, data_dir: str | Path | None) -> TeacherChoice:
+    """A teacher of the catalogue, pinned to the weights that its record has."""
+    if checkpoint is not None:
+        raise TeacherError(
+            f"The teacher {given!r} has weights, and the checkpoint {str(checkpoint)!r} was given. Expected one of "
+            f"them; leave the checkpoint out, or name the architecture."
+        )
+    found = find(given, data_dir)
+    about = found.identity
+    file = about["file"]
+    return TeacherChoice(
+        about["arch"],
+        seed,
+        None if file else about["init"],
+        None if file else spaces.get(about["space"]),
+        file=found.folder / file if file else None,
+        checkpoint=found.checkpoint,
+        file_sha256=about["file_sha256"],
+        checkpoint_sha256=found.sha256,
+    )
 
 
 def largest(space: Space) -> str:

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from zcbench.benchmarks.training.log import FILE, Key, TrainingLog, TrainingRow
 from zcbench.benchmarks.training.protocol import TruthProtocol, TruthRequest, adopt, home
 from zcbench.benchmarks.training.tables import make_tables
 from zcbench.benchmarks.training.workers import (
+    CHECKPOINTS,
     KD,
     SETTINGS,
     TEACHER,
@@ -89,7 +91,8 @@ def build_truth(
         archs: architectures; a repeated one counts once.
         out: folder; it gets ``vanilla.parquet``, ``kd.parquet`` and ``gain.parquet`` (each a truth for ``--truth``),
             ``trainings.csv``, ``trainings.jsonl``, ``truth.json``, ``archs.txt`` with all architectures of the folder,
-            and the teacher's ``teacher.pt``.
+            the teacher's ``teacher.pt``, and while it runs checkpoints of trainings of more than a minute, from which
+            any worker goes on.
         settings: of ``vanilla`` (no teacher) and ``kd``.
         seeds: one training each.
         execution: processes, time limit, plug-ins that define losses (part of the protocol), progress; two workers if
@@ -122,6 +125,7 @@ def build_truth(
         device=conditions.device,
         teacher=None if kd is None else kd.teacher,
         teacher_recipe=None if kd is None or kd.teacher.checkpoint else kd.recipe or conditions.recipe,
+        outputs=None if kd is None else kd.outputs,
         folder=folder.absolute(),
         plugins=files,
     )
@@ -134,10 +138,14 @@ def build_truth(
         missing = set(log.missing(wanted, builder.again))
         before = Counter(log.rows[key].status for key in wanted if key not in missing)
         _measure_teacher(job, log, missing, console)
+        if job.outputs is not None and console is not None and any(key.setting == KD for key in missing):
+            say(console, TruthMaker(job).announced(known.reads))
         builder.costs = costs = _costs(job, sorted(missing))
         cost = sum(map(costs.__getitem__, missing))
         with Bar(console, len(wanted), before, "Training", "trainings", cost=cost) as bar, Stop() as stop:
             finished = builder.carry_out(wanted, execution.executor, timeout, bar, stop)
+        with suppress(OSError):  # trainings that were stopped are still there
+            (folder / CHECKPOINTS).rmdir()
         result = _result(folder, log, about, wanted, builder.fresh)
     if not finished:
         raise TruthInterrupted(result)
@@ -252,6 +260,8 @@ def _require(
         raise ProtocolError(f"The seed {min(seeds)} was given. Expected 0 or more.")
     if KD in settings and conditions.kd is None:
         raise ProtocolError("The setting 'kd' needs a teacher, and none is given. Name one, or leave the setting out.")
+    if KD in settings and conditions.kd is not None and conditions.kd.outputs is not None:
+        conditions.kd.outputs.require_fit(conditions.recipe, conditions.data)
     if execution.timeout is not None and execution.executor.here:
         raise ProtocolError(
             "A time limit was given without workers, and only those can be ended. Expected one or more."

@@ -15,6 +15,7 @@ from zcbench.distill.errors import RecipeError
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.data.named import kept_data
 from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.stored import TeacherOutputs
 from zcbench.errors import unknown
 from zcbench.spaces import Space
 from zcbench.spaces.base import SpaceError
@@ -33,12 +34,14 @@ class KDSetting:
         recipe: how it is trained; as the students, if None.
         distillers: the losses.
         weights: of ``ce`` and of each distiller; the defaults of `default_weights` where not given.
+        outputs: where the teacher's outputs for the training images are stored; in the memory of each worker if None.
     """
 
     teacher: TeacherChoice
     recipe: Recipe | None = None
     distillers: Sequence[str] = DISTILLERS
     weights: Mapping[str, float] = field(default_factory=dict)
+    outputs: TeacherOutputs | None = None
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,12 @@ def _kd(setup: TruthSetup, recipe: Recipe, space: Space) -> KDSetting:
         seed=setup.teacher_seed,
         warmup=None if setup.teacher_epochs else recipe.warmup,
     )
-    teacher = read_teacher(setup.teacher, space, setup.teacher_seed, checkpoint=setup.teacher_checkpoint)
+    teacher = read_teacher(
+        setup.teacher, space, setup.teacher_seed, checkpoint=setup.teacher_checkpoint, data_dir=setup.data_dir
+    )
     distillers = DISTILLERS if setup.distillers is None else setup.distillers
-    return KDSetting(teacher, own, distillers, setup.weights or {})
+    outputs = TeacherOutputs.named(setup.teacher_outputs, setup.data_dir)
+    return KDSetting(teacher, own, distillers, setup.weights or {}, outputs)
 
 
 def dataset_label(dataset: str, side: int) -> str:

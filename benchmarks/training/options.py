@@ -17,12 +17,15 @@ class TruthSetup:
         label: what the table calls the data set.
         distillers: distillation losses with hyperparameters, separated by commas, as kd(temperature=2),at.
         weights: weights of the cross-entropy and of the losses, as ce=.1,kd=.9.
-        teacher: teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20, or
-            FILE.py:FUNCTION.
+        teacher: teacher of the setting kd: an architecture, 'largest', SPACE:ARCH as resnet:resnet20,
+            FILE.py:FUNCTION, or trained:NAME of 'zcbench teachers list'.
         teacher_checkpoint: file with the teacher's weights, a state_dict.
         teacher_seed: seed of the teacher's training.
         teacher_epochs: epochs of a teacher that is trained first.
         teacher_augmentation: augmentation of a teacher that is trained first.
+        teacher_outputs: where the teacher's outputs for the training images are, where these are the same in every
+            epoch: memory, of each worker; or files that all workers share, as float32, or as float16, half the size and
+            rounded.
         init: initialisation: that of the space or network (default), kaiming, xavier or normal.
         device: where networks run: cpu or cuda.
         data_dir: folder with images and accuracies.
@@ -38,6 +41,7 @@ class TruthSetup:
     teacher_seed: int = 1000
     teacher_epochs: int | None = None
     teacher_augmentation: str | None = None
+    teacher_outputs: str = "memory"
     init: str = "default"
     device: str = "cpu"
     data_dir: Path | None = None

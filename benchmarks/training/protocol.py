@@ -84,6 +84,7 @@ def _teacher(choice: TeacherChoice, job: TruthJob) -> Json:
         "file_sha256": choice.file_sha256,
         "checkpoint_sha256": choice.checkpoint_sha256,
         "recipe": None if job.teacher_recipe is None else job.teacher_recipe.to_dict(),
+        **({} if job.outputs is None else {"stored_outputs": job.outputs.dtype}),
     }
 
 

@@ -1,14 +1,12 @@
 """Train a student in a folder, alone or under teachers: the function behind ``zcbench distill``."""
 
-import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from torch import nn
 
-import zcbench
+from zcbench.benchmarks.training.environment import environment
 from zcbench.benchmarks.training.student_choice import Student, read_student
 from zcbench.benchmarks.training.student_job import StudentFiles, StudentJob, Teaching
 from zcbench.benchmarks.training.student_networks import TeacherRecord
@@ -112,6 +110,8 @@ def train_student(
         files=files or StudentFiles(),
         baseline=baseline,
     )
+    if job.teaching.outputs is not None:
+        job.teaching.outputs.require_fit(job.recipe, job.data)
     folder = RunFolder(job.folder, "a distillation")
     with folder.locked(), Stop() as stop, recorded(job.files.tracker, "distill", job.folder, _asked(job)) as recording:
         training = StudentTraining(job, console or Console(quiet=True), lambda: stop.asked, recording)
@@ -186,6 +186,7 @@ def _record(job: StudentJob, training: StudentTraining) -> dict[str, object]:
         ],
         "weights": weights,
         "mixture": teaching.mixture if teaching.scenario == "teacher" and len(teaching.teachers) > 1 else None,
+        **({} if teaching.outputs is None else {"teacher_outputs": teaching.outputs.dtype}),
         "recipe": job.used(job.last_recipe),
         "environment": environment(job.device),
         "data": job.data.description,
@@ -201,17 +202,4 @@ def _figures(result: TrainingResult) -> dict[str, object]:
         "seconds": result.seconds,
         **{name: value for name, value in result.kept.items() if name.startswith(("test_", "validation_"))},
         **({} if result.epoch == len(result.history) else {"epoch": result.epoch}),
-    }
-
-
-def environment(device: str) -> dict[str, object]:
-    """Versions, device and threads of this process."""
-    kind = torch.device(device)
-    return {
-        "zcbench": zcbench.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name(kind) if kind.type == "cuda" else str(kind),
-        "threads": torch.get_num_threads(),
     }

@@ -16,6 +16,7 @@ from zcbench.distill.training.metrics import Metric
 from zcbench.distill.training.objective import CE, MIXTURES, TrainingObjective, checked_weights
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.scenarios import SCENARIOS
+from zcbench.distill.training.stored import TeacherOutputs
 from zcbench.errors import ProtocolError, unknown
 from zcbench.trackers import Tracker
 
@@ -35,6 +36,8 @@ class Teaching:
         weights: of ``ce`` and of the losses by name, or ``balanced``, see `balanced_weights`.
         mixture: how several teachers are weighed, a name of `MIXTURES`.
         generations: number of networks of the scenarios ``self`` and ``mutual``.
+        outputs: where the outputs of teachers for the training images are stored; in memory if None. For the scenario
+            ``teacher`` and a recipe without augmentation.
 
     Raises:
         UnknownNameError: a scenario, mixture or loss is not known.
@@ -50,6 +53,7 @@ class Teaching:
     weights: Mapping[str, float] | str = field(default_factory=dict)
     mixture: str = "average"
     generations: int = 2
+    outputs: TeacherOutputs | None = None
 
     def __post_init__(self) -> None:
         _require_known("scenario", [self.scenario], SCENARIOS)
@@ -62,7 +66,16 @@ class Teaching:
                 "Given: weights 'balanced' without a teacher from outside. Expected the scenario 'teacher' and a "
                 "teacher (--teacher), whose losses can be measured before the training; or give the weights as numbers."
             )
+        if self.outputs is not None and not (self.scenario == "teacher" and self.teachers):
+            raise ProtocolError(
+                f"Stored teacher outputs were asked for in the scenario {self.scenario!r} with {len(self.teachers)} "
+                f"teachers. Expected the scenario 'teacher' and a teacher; leave the stored outputs out."
+            )
         TrainingObjective(self.distillers, self.given_weights)  # refuses unknown names and wrong weights
+
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: another process makes the losses of their names."""
+        return {name: value for name, value in vars(self).items() if name != "distillers"}
 
     @cached_property
     def distillers(self) -> list[Distiller]:

@@ -41,12 +41,12 @@ class StudentNetworks:
         job, choice = self._job, self.choice(name, checkpoint)
         origin = TeacherOrigin(
             seed=choice.seed,
-            init=job.init,
+            init=choice.init or job.init,
             file_sha256=choice.file_sha256,
-            checkpoint=None if checkpoint is None else str(checkpoint),
+            checkpoint=None if choice.checkpoint is None else str(checkpoint or name),
             checkpoint_sha256=choice.checkpoint_sha256,
             weights_sha256=content_sha256(network),
-            recipe=job.used(job.teacher_recipe) if checkpoint is None else None,
+            recipe=job.used(job.teacher_recipe) if choice.checkpoint is None else None,
         )
         quality = Teacher(network).quality(job.data.to(job.device, job.recipe.layout))
         return TeacherRecord(name, quality.accuracy, origin)

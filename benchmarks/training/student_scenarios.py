@@ -14,13 +14,14 @@ from zcbench.benchmarks.training.student_networks import StudentNetworks, Teache
 from zcbench.distill.errors import DivergedLoss
 from zcbench.distill.training.balancing import balanced_weights
 from zcbench.distill.training.course import Observer, Running, TrainingResult
+from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.export import save_weights
 from zcbench.distill.training.loop import train, train_together
 from zcbench.distill.training.observers import Logbook, Sent, StepBar
 from zcbench.distill.training.recipe import LAST, Recipe
 from zcbench.distill.training.scenarios import train_in_turn
-from zcbench.distill.training.teaching import near_chance
+from zcbench.distill.training.teaching import Teacher, near_chance
 from zcbench.runtime.messages import say
 from zcbench.storage.run_folder import RunFolder
 from zcbench.trackers import Recording
@@ -103,12 +104,25 @@ class StudentTraining:
             self.weights = _balanced(job, student, teachers)
             shown = ", ".join(f"{name} {weight:.4g}" for name, weight in self.weights.items())
             say(self._console, f"Weights that balance the gradients: {shown}.")
-        return self._train(student, teachers, job.data, job.recipe, **self._running(STUDENT))
+        return self._train(student, self._stored(teachers), job.data, job.recipe, **self._running(STUDENT))
+
+    def _stored(self, teachers: Sequence[nn.Module]) -> Sequence[nn.Module | Teacher]:
+        """The teachers, with stored outputs where these are asked for; their size is printed."""
+        job, outputs = self._job, self._job.teaching.outputs
+        if outputs is None:
+            return teachers
+        reads = frozenset[str]().union(*(loss.reads for loss in job.teaching.distillers))
+        found = [Teacher(teacher, outputs=outputs) for teacher in teachers]
+        data = job.data.to(job.device)
+        assert isinstance(data, TrainingData)
+        for teacher in found:
+            say(self._console, teacher.announced(data, reads, job.recipe))
+        return found
 
     def _train(
         self,
         student: nn.Module,
-        teachers: Sequence[nn.Module],
+        teachers: Sequence[nn.Module | Teacher],
         data: TrainingSource,
         recipe: Recipe,
         **running: Unpack[Running],
@@ -173,7 +187,7 @@ class StudentTraining:
         checkpoints = self._job.teaching.checkpoints
         checkpoint = checkpoints[number] if checkpoints else None
         network = self._networks.teacher(name, checkpoint)
-        if checkpoint is None:
+        if self._networks.choice(name, checkpoint).checkpoint is None:
             job, own = self._job, f"teacher{number}"
             self._train(network, [], job.data, job.teacher_recipe, **self._running(own))
             save_weights(network, job.folder / f"{own}.pt")

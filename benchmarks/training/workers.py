@@ -17,6 +17,7 @@ from zcbench.distill.training.course import TrainingResult
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.loop import train
 from zcbench.distill.training.recipe import LAST, Recipe
+from zcbench.distill.training.stored import TeacherOutputs
 from zcbench.distill.training.teaching import Teacher
 from zcbench.errors import ProtocolError, ZcbenchError
 from zcbench.plugins import load_file
@@ -24,9 +25,11 @@ from zcbench.proxies.scoring.evaluation import status_of
 from zcbench.runtime.devices import own_device
 from zcbench.spaces import Space
 from zcbench.storage.files import replaced
+from zcbench.streams import derive
 
 VANILLA, KD, TEACHER = "vanilla", "kd", "teacher"
 SETTINGS = (VANILLA, KD)
+CHECKPOINTS = "checkpoints"  # folder of trainings that are under way
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class TruthJob:
         device: where to train.
         teacher: of the setting ``kd``.
         teacher_recipe: how the teacher is trained; None for one that comes with a checkpoint.
+        outputs: where the teacher's outputs for the training images are stored; in memory if None.
         folder: where the teacher's weights are kept.
+        checkpoint_seconds: least seconds between two checkpoints of a student's training.
         plugins: Python files that define distillers, and the SHA-256 that each must have where a training is made.
     """
 
@@ -56,13 +61,19 @@ class TruthJob:
     device: str = "cpu"
     teacher: TeacherChoice | None = None
     teacher_recipe: Recipe | None = None
+    outputs: TeacherOutputs | None = None
     folder: Path = Path()
+    checkpoint_seconds: float = 60.0
     plugins: tuple[tuple[str, str], ...] = ()
 
     @property
     def teacher_file(self) -> Path:
         """Where the trained teacher's weights are."""
         return self.folder / "teacher.pt"
+
+    def student_file(self, key: Key) -> Path:
+        """Where the training of a student is kept while it runs."""
+        return self.folder / CHECKPOINTS / f"{derive(*key):016x}.training"
 
 
 class TruthMaker:
@@ -108,6 +119,7 @@ class TruthMaker:
         )
 
     def _student_trained(self, key: Key) -> TrainingResult:
+        """Train a student, going on from the checkpoint of a worker that ended, if there is one."""
         job, recipe = self._job, replace(self._job.recipe, seed=key.seed)
         network = job.space.build(key.arch, job.data.num_classes, key.seed, job.data.image_shape, job.init)
         under = {"distillers": job.distillers, "weights": dict(job.weights)} if key.setting == KD else {}
@@ -117,7 +129,13 @@ class TruthMaker:
             "device": self._device,
             "evaluate_every": recipe.epochs if recipe.select == LAST else 1,
         }
-        return train(network, teacher, self._data, recipe, **options)
+        if not job.folder.is_dir():  # on another machine, which does not see it
+            return train(network, teacher, self._data, recipe, **options)
+        file = job.student_file(key)
+        options |= {"checkpoint": file, "checkpoint_seconds": job.checkpoint_seconds}
+        result = train(network, teacher, self._data, recipe, **options)
+        file.unlink(missing_ok=True)
+        return result
 
     def _teacher_trained(self) -> TrainingResult:
         """Train the teacher, going on from its checkpoint if there is one, and keep its weights."""
@@ -142,12 +160,17 @@ class TruthMaker:
         quality = self._teacher.quality(self._data)
         return TrainingRow(key, "ok", accuracy=quality.accuracy, loss=quality.loss, seconds=_since(start))
 
+    def announced(self, reads: frozenset[str]) -> str:
+        """A sentence on the stored outputs of the teacher, which need not be trained yet."""
+        assert self._job.outputs is not None
+        return Teacher(self._build_teacher(), outputs=self._job.outputs).announced(self._data, reads, self._job.recipe)
+
     @cached_property
     def _teacher(self) -> Teacher:
         network = self._build_teacher()
         if self._job.teacher_recipe is not None:
             load_weights(network, self._job.teacher_file)
-        return Teacher(network)
+        return Teacher(network, outputs=self._job.outputs)
 
     def _build_teacher(self) -> nn.Module:
         job = self._job

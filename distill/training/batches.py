@@ -1,6 +1,7 @@
 """The batches of a training in order, and the teachers' outputs for each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -30,7 +31,8 @@ class TrainingBatches:
     """Batches by number, and the outputs of the teachers for them.
 
     Order and augmentation of an epoch are pure functions of the recipe's seed and the epoch. Without augmentation the
-    teachers' outputs for images in memory are computed once for each image and kept, if there is enough memory.
+    teachers' outputs for images in memory are computed once for each image and kept, if there is enough memory, or
+    stored in files where a teacher asks for it.
 
     Args:
         data: training images, on the device and in the layout of the recipe.
@@ -40,7 +42,9 @@ class TrainingBatches:
         recipe: batch size, augmentation, seed, precision and layout are used.
 
     Raises:
-        RecipeError: a teacher gives NaN or infinity for a training image.
+        RecipeError: a teacher gives NaN or infinity for a training image, or asks for stored outputs of images that
+            are drawn anew in every epoch.
+        StoreError: stored outputs are damaged, or there is no room for them.
     """
 
     def __init__(
@@ -54,7 +58,10 @@ class TrainingBatches:
         self._data, self._readers, self._order = data, readers, data.order(recipe)
         self._memory = LAYOUTS[recipe.layout]
         self._crop = _cropping(data, recipe)
-        self._kept: list[Outputs] | None = None
+        self._kept: list[_Kept] | None = None
+        for teacher in teachers:
+            if teacher.outputs is not None:
+                teacher.outputs.require_fit(recipe, data)
         if isinstance(data, TrainingData) and not self._crop:
             self._kept = _kept_outputs(teachers, data, reads, recipe.precision)
 
@@ -67,7 +74,7 @@ class TrainingBatches:
     def taught(self, batch: TrainingBatch) -> list[Outputs]:
         """The outputs of each teacher for a batch, without gradient."""
         if self._kept is not None:
-            return [chosen(outputs, batch.indices) for outputs in self._kept]
+            return [kept(batch.indices) for kept in self._kept]
         return [reader.without_gradient(batch.images) for reader in self._readers]
 
     def explained(self, error: DivergedLoss) -> DivergedLoss:
@@ -92,19 +99,27 @@ def _cropping(data: TrainingSource, recipe: Recipe) -> CropFlip | None:
     return CropFlip(max(count, len(data)), padding, data.black, recipe.seed)
 
 
+_Kept = Callable[[Tensor], Outputs]  # outputs for images by their numbers
+
+
 def _kept_outputs(
     teachers: Sequence[Teacher], data: TrainingData, reads: frozenset[str], precision: str
-) -> list[Outputs] | None:
+) -> list[_Kept] | None:
     """Each teacher's outputs for all training images; None if those of one take too much memory."""
-    known = [teacher.remembered(data, reads, precision) for teacher in teachers]
-    whole = [outputs for outputs in known if outputs is not None]
-    for number, outputs in enumerate(whole):
-        if wrong := _not_finite(outputs):
+    found: list[_Kept | None] = []
+    for number, teacher in enumerate(teachers):
+        if teacher.outputs is not None:
+            found.append(teacher.stored(data, reads, precision).chosen)
+            continue
+        outputs = teacher.remembered(data, reads, precision)
+        if outputs is not None and (wrong := _not_finite(outputs)):
             raise RecipeError(
-                f"The teacher {number + 1} of {len(known)} gives NaN or infinity as {wrong} for training images. "
+                f"The teacher {number + 1} of {len(teachers)} gives NaN or infinity as {wrong} for training images. "
                 f"Expected finite outputs; check its weights and how its images were normalised."
             )
-    return None if None in known else whole
+        found.append(None if outputs is None else partial(chosen, outputs))
+    whole = [kept for kept in found if kept is not None]
+    return whole if len(whole) == len(found) else None
 
 
 def _not_finite(outputs: Outputs) -> str | None:

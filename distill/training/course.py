@@ -35,6 +35,8 @@ class Running(TypedDict, total=False):
     Attributes:
         checkpoint: file for the state of the training; none is kept if omitted.
         checkpoint_every: steps between two checkpoints; those of one epoch if omitted.
+        checkpoint_seconds: least seconds between two checkpoints; where they are given, the finished training is not
+            kept, which is for trainings whose results are kept elsewhere.
         evaluate_every: epochs between two evaluations on test and validation images; 1 if omitted. The last epoch is
             always evaluated.
         metrics: beyond accuracy and loss, by name or as objects, see `zcbench.distill.training.metrics.read_metrics`.
@@ -44,6 +46,7 @@ class Running(TypedDict, total=False):
 
     checkpoint: str | Path | None
     checkpoint_every: int | None
+    checkpoint_seconds: float
     evaluate_every: int
     metrics: Sequence[str | Metric]
     observers: Sequence[Observer]

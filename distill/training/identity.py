@@ -40,5 +40,6 @@ def training_identity(
         "data": data.sha256,
         "objective": [objective.to_dict() for objective in objectives],
         "teacher": [content_sha256(teacher.network) for teacher in teachers],
+        "teacher outputs": [teacher.outputs.dtype if teacher.outputs else "as computed" for teacher in teachers],
         "device": device.type,
     }

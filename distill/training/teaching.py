@@ -8,11 +8,11 @@ from zcbench.distill.reading import Reader
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.evaluation import Quality, measure
+from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import state_sha256
+from zcbench.distill.training.stored import CHUNK, SHARED, OutputStore, StoredOutputs, TeacherOutputs
 
 MOST_BYTES = 1 << 30
-_CHUNK = 256
-_SHARED = frozenset({"classifier"})  # one for all images
 
 
 class Teacher:
@@ -25,10 +25,11 @@ class Teacher:
     Args:
         network: the teacher; it is put into evaluation mode.
         most_bytes: the outputs are kept only if they take no more memory than this.
+        outputs: where they are stored, in files that all processes share; in memory if None.
     """
 
-    def __init__(self, network: nn.Module, most_bytes: int = MOST_BYTES) -> None:
-        self.network = network.eval()
+    def __init__(self, network: nn.Module, most_bytes: int = MOST_BYTES, outputs: TeacherOutputs | None = None) -> None:
+        self.network, self.outputs = network.eval(), outputs
         self._most_bytes = most_bytes
         self._kept: tuple[object, Outputs] | None = None
         self._measured: tuple[object, Quality] | None = None
@@ -55,8 +56,44 @@ class Teacher:
         one = reader.without_gradient(data.images[:1])
         if sum(tensor.nbytes for _, tensor in one.tensors()) * len(data) > self._most_bytes:
             return None
-        self._kept = (key, _joined([reader.without_gradient(chunk) for chunk in torch.split(data.images, _CHUNK)]))
+        self._kept = (key, _joined([reader.without_gradient(chunk) for chunk in torch.split(data.images, CHUNK)]))
         return self._kept[1]
+
+    def stored(self, data: TrainingData, reads: frozenset[str], precision: str) -> StoredOutputs:
+        """Stored outputs for all training images, which are made first where they are not there.
+
+        Raises:
+            StoreError: files are damaged, or there is no room.
+            RecipeError: an output is NaN or infinite, or too large for the type that is stored.
+        """
+        assert self.outputs is not None
+        reader = self.reader(reads, precision, data.images[:1])
+        return OutputStore(self.outputs, self.network, data, precision).opened(reader, reads | {"logits"})
+
+    def announced(self, data: TrainingData, reads: frozenset[str], recipe: Recipe) -> str:
+        """A sentence on the stored outputs: where they are, and how large those are that a training will make.
+
+        Args:
+            data: training images, on the device of the training.
+            reads: outputs that the losses read.
+            recipe: of the training.
+
+        Raises:
+            RecipeError: the recipe draws other images in every epoch.
+        """
+        assert self.outputs is not None
+        self.outputs.require_fit(recipe, data)
+        images = data.to(data.device, recipe.layout)
+        images = images.held_out(recipe.validation) if recipe.validation else images
+        reader = self.reader(reads, recipe.precision, images.images[:1])
+        store = OutputStore(self.outputs, self.network, images, recipe.precision)
+        kind = f"The teacher's outputs ({', '.join(sorted(reads | {'logits'}))}, {self.outputs.dtype})"
+        if not (missing := store.missing(reads | {"logits"})):
+            return f"{kind} are in {self.outputs.place}."
+        one = reader.without_gradient(images.images[:1])
+        made = Outputs().replace(**{name: one.read(name) for name in missing})
+        size = self.outputs.bytes(made, len(images)) / 1e6
+        return f"{kind} take {size:,.1f} MB in {self.outputs.place}, and are made once."
 
     def quality(self, data: TrainingSource) -> Quality:
         """Accuracy and loss on the test images, measured once for the same images and weights."""
@@ -80,14 +117,14 @@ def near_chance(accuracy: float, data: TrainingSource) -> bool:
 def chosen(outputs: Outputs, indices: Tensor) -> Outputs:
     """The outputs for some of the images."""
     names = dict(outputs.tensors())
-    parts = {name: [t if name in _SHARED else t[indices] for t in outputs.read(name)] for name in names}
+    parts = {name: [t if name in SHARED else t[indices] for t in outputs.read(name)] for name in names}
     return Outputs().replace(**parts)
 
 
 def _joined(chunks: list[Outputs]) -> Outputs:
     def whole(name: str) -> list[Tensor]:
         columns = zip(*(chunk.read(name) for chunk in chunks))
-        return [parts[0] if name in _SHARED else torch.cat(parts) for parts in columns]
+        return [parts[0] if name in SHARED else torch.cat(parts) for parts in columns]
 
     return Outputs().replace(**{name: whole(name) for name in dict(chunks[0].tensors())})
 

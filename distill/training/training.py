@@ -1,5 +1,6 @@
 """A training: its networks, its batches and its loop."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
@@ -84,6 +85,7 @@ class Training:
         self,
         checkpoint: str | Path | None = None,
         checkpoint_every: int | None = None,
+        checkpoint_seconds: float = 0.0,
         evaluate_every: int = 1,
         metrics: Sequence[str | Metric] = (),
         observers: Sequence[Observer] = (),
@@ -97,6 +99,7 @@ class Training:
                 self._resume(file)
             for observer in observers:
                 observer.start(self.total, self.done, self._state.history[0])
+            saved = time.monotonic()
             while self.done < self.total:
                 if stop is not None and stop():
                     self._stop(file)
@@ -105,8 +108,9 @@ class Training:
                     observer.step()
                 if self.done % self.per_epoch == 0:
                     self._end_epoch(examination, observers)
-                if file is not None and (self.done % every == 0 or self.done == self.total):
+                if file is not None and self._due(every, checkpoint_seconds, saved):
                     self._save(file)
+                    saved = time.monotonic()
         return [self._trained(index) for index in range(len(self.students))]
 
     def step(self) -> None:
@@ -175,6 +179,12 @@ class Training:
             self._save(file)
             kept = f"It is kept in {file}; start it again to go on."
         raise TrainingStopped(f"Stopped after {self.done:,} of {self.total:,} steps. {kept}")
+
+    def _due(self, every: int, seconds: float, saved: float) -> bool:
+        """Whether a checkpoint is written after this step; ``saved``: when the last one was."""
+        if seconds:
+            return self.done < self.total and self.done % every == 0 and time.monotonic() - saved >= seconds
+        return self.done % every == 0 or self.done == self.total
 
     @cached_property
     def _identity(self) -> dict[str, object]:

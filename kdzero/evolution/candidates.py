@@ -1,6 +1,7 @@
 """One evaluation of the distiller search: train a student under a genome for a while, and measure it."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +21,11 @@ from zcbench.distill.errors import (
     TooFewImages,
     TrainingStopped,
 )
-from zcbench.distill.outputs import Outputs
+from zcbench.distill.outputs import OUTPUTS, Outputs
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.objective import CE
 from zcbench.distill.training.recipe import Recipe
+from zcbench.distill.training.stored import TeacherOutputs
 from zcbench.distill.training.teaching import Teacher
 from zcbench.distill.training.training import Training
 from zcbench.errors import ZcbenchError
@@ -81,9 +83,11 @@ class CandidateJob:
         device: where to train.
         dataset: what the data set is called.
         teacher_recipe: how the teacher is trained, unless it has a checkpoint; as the candidates, if None.
+        outputs: where the teacher's outputs for the training images are stored; in the memory of each worker if None.
 
     Raises:
         SearchError: a share that is out of range.
+        RecipeError: stored outputs, and images that are drawn anew in every epoch.
     """
 
     space: Space
@@ -98,8 +102,11 @@ class CandidateJob:
     device: str = "cpu"
     dataset: str = "images as given"
     teacher_recipe: Recipe | None = None
+    outputs: TeacherOutputs | None = None
 
     def __post_init__(self) -> None:
+        if self.outputs is not None:
+            self.outputs.require_fit(self.recipe, self.data)
         if not 0 < self.share <= 1:
             raise SearchError(f"A share of {self.share:g} of the epochs was given. Expected above 0 and at most 1.")
 
@@ -171,6 +178,14 @@ class CandidateMaker:
         """The teacher on the validation images, measured against itself."""
         return measure(self._validation, self._validation, self._data.test_labels)
 
+    def announced(self) -> str:
+        """A sentence on the stored outputs of the teacher: those that a genome can read."""
+        teacher = Teacher(self._teacher_network, outputs=self._job.outputs)
+        for reads in (frozenset(OUTPUTS), frozenset[str]()):
+            with suppress(MissingOutput):
+                return teacher.announced(self._data, reads, self._job.recipe)
+        raise AssertionError("every network has logits")
+
     def _evaluated(self, key: Key) -> CandidateRow:
         job, genome = self._job, None if key.setting == VANILLA else Genome.parse(key.arch)
         found = CandidateRow(key, "ok")
@@ -211,7 +226,7 @@ class CandidateMaker:
 
     def _teacher(self, reads: frozenset[str]) -> Teacher:
         """One for each set of outputs, so that each is computed once over the training images, and kept."""
-        return self._teachers.setdefault(reads, Teacher(self._teacher_network))
+        return self._teachers.setdefault(reads, Teacher(self._teacher_network, outputs=self._job.outputs))
 
     @cached_property
     def _teacher_network(self) -> nn.Module:

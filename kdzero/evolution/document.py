@@ -29,6 +29,7 @@ def describe(job: CandidateJob) -> Json:
             "recipe": None if recipe is None else recipe.to_dict(),
             "file_sha256": choice.file_sha256,
             "checkpoint_sha256": choice.checkpoint_sha256,
+            **({} if job.outputs is None else {"stored_outputs": job.outputs.dtype}),
         },
         "dataset": job.dataset,
         "data": job.data.description,

@@ -100,6 +100,8 @@ def evolve_distiller(
         bar = Bar(console, settings.evaluations + 1, {}, "Evaluating", "trainings")
         with bar, Stop() as stop:
             with CandidateEvaluation(job, settings.fitness, log, bar, stop, execution) as evaluation:
+                if job.outputs is not None and console is not None:
+                    say(console, evaluation.maker.announced())
                 conducted = _Conducted(job, settings, evaluation, folder, known)
                 conducted.run()
         found = {"version": document.VERSION, **conducted.content(), "protocol": protocol}

@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from zcbench import trackers as trackers
     from zcbench.benchmarks.published.comparing import compare_published as compare_published
     from zcbench.benchmarks.ranking.options import RankingOptions as RankingOptions
+    from zcbench.benchmarks.scoring.catalogue import TrainedTeacher as TrainedTeacher
+    from zcbench.benchmarks.scoring.catalogue import teachers as teachers
     from zcbench.benchmarks.scoring.options import Sample as Sample
     from zcbench.benchmarks.scoring.options import Setup as Setup
     from zcbench.benchmarks.scoring.shards import merge_runs as merge_runs
     from zcbench.benchmarks.training.student import train_student as train_student
+    from zcbench.benchmarks.training.students import train_students as train_students
+    from zcbench.benchmarks.training.teachers import train_teacher as train_teacher
     from zcbench.benchmarks.truths.lookup import truth as truth
     from zcbench.kdzero.evolution import evolve_distiller as evolve_distiller
     from zcbench.proxies import proxy as proxy
@@ -63,6 +67,7 @@ _HOMES = {
     "ReportOptions": "zcbench.workflows.options",
     "Sample": "zcbench.benchmarks.scoring.options",
     "Setup": "zcbench.benchmarks.scoring.options",
+    "TrainedTeacher": "zcbench.benchmarks.scoring.catalogue",
     "bench": "zcbench.workflows.bench",
     "compare_published": "zcbench.benchmarks.published.comparing",
     "compare_truths": "zcbench.workflows.across",
@@ -79,7 +84,10 @@ _HOMES = {
     "runs": "zcbench.workflows.runs",
     "score": "zcbench.proxies",
     "score_network": "zcbench.workflows.scoring",
+    "teachers": "zcbench.benchmarks.scoring.catalogue",
     "train_student": "zcbench.benchmarks.training.student",
+    "train_students": "zcbench.benchmarks.training.students",
+    "train_teacher": "zcbench.benchmarks.training.teachers",
     "truth": "zcbench.benchmarks.truths.lookup",
 }
 

@@ -20,13 +20,13 @@ from zcbench.cli import (
     score,
     scores,
     search,
-    truth,
 )
 from zcbench.cli.comparing import across, pairs, resample
 from zcbench.cli.extensions import add_commands
 from zcbench.cli.output import WIDTH
 from zcbench.cli.plugins import distillers, spaces
 from zcbench.cli.strict import strict
+from zcbench.cli.training import teachers, truth
 from zcbench.errors import Interrupted, ZcbenchError
 
 app = typer.Typer(
@@ -55,6 +55,7 @@ app.add_typer(proxies.app, name="proxies")
 app.add_typer(distillers.app, name="distillers")
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(data.app, name="data")
+app.add_typer(teachers.app, name="teachers")
 app.add_typer(truth.app, name="truth")
 app.add_typer(scores.app, name="scores")
 app.add_typer(ensembles.app, name="ensembles")

@@ -1,24 +1,29 @@
 """``zcbench distill``: train a student under a teacher."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
 from zcbench.cli import recipes
-from zcbench.cli.arguments import DataDir, Drawn, Plugins, Tracker
+from zcbench.cli.arguments import DataDir, Drawn, Tracker, execution
 from zcbench.cli.given import configurable
 from zcbench.cli.options import options
-from zcbench.cli.output import emitted, tabular, time_named, told_report
+from zcbench.cli.output import emitted, status, tabular, time_named, told_report
 from zcbench.cli.students import read_distillers
+from zcbench.cli.tables import print_table
 from zcbench.cli.verbosity import error_console
 from zcbench.runtime.messages import phase
 from zcbench.specification import split_list, split_readable
 
 if TYPE_CHECKING:
-    from zcbench.benchmarks.training.student import StudentResult
+    from zcbench import Execution
+    from zcbench.benchmarks.training.student import Student, StudentResult
+    from zcbench.benchmarks.training.students import StudentOptions
     from zcbench.distill import Recipe
+    from zcbench.distill.training.data.images import DataSource
 
 NONE = "none"
 
@@ -28,7 +33,8 @@ NONE = "none"
 @options(
     recipe=recipes.recipe(
         seed="Seed of initialisation, order of images and augmentation.", defaults={"augmentation": "crop_flip"}
-    )
+    ),
+    execution=execution("Seconds that one of several trainings may take in a worker."),
 )
 def distill(
     *,
@@ -36,7 +42,7 @@ def distill(
         str,
         typer.Option(
             help="An architecture, SPACE:ARCH or SPACE:NUMBER, FILE.py:FUNCTION, or the search.json of 'zcbench "
-            "search', for its best architecture.",
+            "search', for its best architecture; several with commas.",
             show_default=False,
         ),
     ],
@@ -47,12 +53,20 @@ def distill(
             show_default="named by time, as runs/distill-2026-11-29-0915",
         ),
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Train each student with so many seeds, --seed and those after it, in workers, into a folder each.",
+            show_default="one training in this process",
+        ),
+    ] = None,
     space: Annotated[str, typer.Option(help=recipes.SPACE)] = "nasbench201",
     teacher: Annotated[
         str,
         typer.Option(
-            help="Teachers with commas: architectures of the space, SPACE:ARCH as resnet:resnet56, 'largest' or "
-            "FILE.py:FUNCTION; 'none' trains the student alone."
+            help="Teachers with commas: architectures of the space, SPACE:ARCH as resnet:resnet56, 'largest', "
+            "FILE.py:FUNCTION, or trained:NAME of 'zcbench teachers list'; 'none' trains the student alone."
         ),
     ] = NONE,
     teacher_checkpoint: Annotated[
@@ -60,6 +74,7 @@ def distill(
         typer.Option(help=f"{recipes.TEACHER_CHECKPOINT} Once for each teacher.", show_default="trained first"),
     ] = None,
     teacher_epochs: Annotated[int | None, typer.Option(help=recipes.TEACHER_EPOCHS, show_default="--epochs")] = None,
+    teacher_outputs: recipes.TeacherOutputs = "memory",
     distillers: Annotated[
         str | None,
         typer.Option(
@@ -117,32 +132,38 @@ def distill(
     ] = "pt",
     report: Drawn = True,
     tracker: Tracker = None,
-    plugin: Plugins = None,
+    execution: "Execution",
     data_dir: DataDir = None,
 ) -> None:
     """Train a student, alone or under a teacher; write weights, log, curves and result.json to a folder.
 
-    If a training is stopped or killed, the same command resumes it.
+    If a training is stopped or killed, the same command resumes it. Several students or seeds, or a cluster, are
+    trained in workers, one thread each, and the folder gets students.csv and a folder of each training.
     """
     import torch
 
+    from zcbench.benchmarks.scoring.catalogue import placed
     from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
     from zcbench.distill.training.balancing import BALANCED
     from zcbench.distill.training.data.named import named_data
+    from zcbench.distill.training.stored import TeacherOutputs
 
     out = out or time_named("distill")
-    plugins = recipes.load_plugins(plugin or ())
+    plugins = recipes.load_plugins(map(Path, execution.plugins))
     if threads is not None:
         torch.set_num_threads(threads)
     named = () if metrics == NONE else tuple(split_list(metrics))
-    who = read_student(student, space)
+    everyone = [read_student(text, space) for text in split_readable(student, lambda one: read_student(one, space))]
+    who, several = everyone[0], len(everyone) > 1 or seeds is not None or execution.cluster is not None
+    _require(several, execution, threads)
     losses, origins = read_distillers(
         recipes.DISTILLERS if distillers is None else distillers, who.space.name, data_dir
     )
     notes = {"data set": dataset, "top": origins, "plugins": plugins}
     files = StudentFiles(split_list(export), checkpoint_every, evaluate_every, named, tracker, notes)
     teachers = [] if teacher == NONE else split_readable(teacher, lambda name: read_teacher(name, who.space))
+    teachers = [placed(name, data_dir) for name in teachers]
     teaching = Teaching(
         scenario=scenario,
         teachers=teachers,
@@ -152,9 +173,20 @@ def distill(
         weights=BALANCED if weights == BALANCED else recipes.read_weights(weights),
         mixture=mixture,
         generations=generations,
+        outputs=TeacherOutputs.named(teacher_outputs, data_dir),
     )
     if scenario == "teacher" and not teachers:
         recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
+    if several:
+        how: StudentOptions = {
+            "teaching": teaching,
+            "init": init,
+            "device": device,
+            "files": files,
+            "baseline": baseline,
+        }
+        _train_several(everyone, named_data(dataset, data_dir), out, recipe, seeds or 1, execution, **how)
+        return
     result = train_student(
         who,
         named_data(dataset, data_dir),
@@ -190,6 +222,51 @@ def _report(result: "StudentResult", out: Path, title: str) -> Path:
         write_curves(history, out, title, alone=alone)
         about = RunFolder(out).read_json("result.json")
         return write_training_report(about, history, out / "report", title=title, alone=alone)
+
+
+def _require(several: bool, execution: "Execution", threads: int | None) -> None:
+    """Refuse options that have no effect."""
+    from zcbench.errors import ProtocolError
+
+    for option, given, needed in (
+        ("--timeout", execution.timeout is not None, True),
+        ("--retry-failed", execution.retry_failed, True),
+        ("--threads", threads is not None, False),
+    ):
+        if given and several != needed:
+            what = "several students or seeds" if needed else "one student and seed, since a worker has one thread"
+            raise ProtocolError(f"{option} was given. Expected {what}; leave it out, or see --seeds.")
+
+
+def _train_several(
+    students: "Sequence[Student]",
+    data: "DataSource",
+    out: Path,
+    recipe: "Recipe",
+    seeds: int,
+    execution: "Execution",
+    **options: "Unpack[StudentOptions]",
+) -> None:
+    """Train students with several seeds, and print a row for each and the mean of each student."""
+    from zcbench.benchmarks.training.students import TABLE, train_students
+
+    execution = replace(execution, console=error_console())
+    numbers = range(recipe.seed, recipe.seed + seeds)
+    result = train_students(students, data, out, recipe, seeds=numbers, execution=execution, **options)
+    status(f"Students: {out / TABLE}")
+    if emitted(result.table, folder=out, statuses=result.statuses):
+        return
+    names = [str(name) for name in result.table if name not in ("reason", "folder")]
+    print_table(names, ([_cell(value) for value in row] for row in result.table[names].to_numpy().tolist()))
+    for name, own in result.table[result.table["status"] == "ok"].groupby("student", sort=False)["accuracy"]:
+        spread = f" ± {own.std():.2f}" if len(own) > 1 else ""
+        typer.echo(f"{name}: test accuracy {own.mean():.2f}{spread} % over {len(own)} seeds")
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return "–" if value != value else f"{value:.4g}"
+    return "–" if value is None else value
 
 
 def _print(result: "StudentResult", recipe: "Recipe", out: Path) -> None:

@@ -28,6 +28,14 @@ SPACE = "Space of a student or teacher that is named without one."
 TEACHER_CHECKPOINT = "File with the teacher's weights, a state_dict."
 TEACHER_EPOCHS = "Epochs of a teacher that is trained first."
 
+TeacherOutputs = Annotated[
+    str,
+    typer.Option(
+        help="Where the teacher's outputs for the training images are, where these are the same in every epoch: "
+        "memory, of each worker; or files that all workers share, as float32, or as float16, half the size and rounded."
+    ),
+]
+
 
 def recipe(*omit: str, seed: str = "", defaults: Mapping[str, object] | None = None) -> Record:
     """Options of a `Recipe`, without those fields, with other defaults for some; ``seed`` is the help of its seed."""

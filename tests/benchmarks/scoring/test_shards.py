@@ -86,6 +86,18 @@ def test_merged_shards_are_the_run(asked, folders, tmp_path) -> None:
     assert len(rank(tmp_path / "merged", asked["truth"]).table) == len(whole.ranking.table)
 
 
+@pytest.mark.long
+def test_sixteen_shards_are_the_run(asked, tmp_path) -> None:
+    """Oracle: the run in one folder; sizes of 20 architectures, two of them in some shards and one in the others."""
+    archs = [asked["setup"].space[700 * index + 7] for index in range(20)]
+    truth = {"mine": pd.DataFrame({"arch": archs, "accuracy": [float(index) for index in range(20)]})}
+    own = {**asked, "truth": truth, "sample": Sample(archs), "proxies": "params,macs,l2_norm"}
+    parts = [bench_shard(f"{number}/16", tmp_path / str(number), **own).out for number in range(1, 17)]
+    assert merge_runs(parts, tmp_path / "merged").scores == 20 * 3 * 2
+    whole = bench(tmp_path / "whole", **own, ensembles="none")
+    pd.testing.assert_frame_equal(rows(tmp_path / "merged"), rows(whole.folder), check_exact=True)
+
+
 def test_shards_that_do_not_fit_are_named(asked, folders, tmp_path) -> None:
     """By construction: missing, double, unfinished, of another run, of another protocol; the message names each."""
     merged = tmp_path / "merged"

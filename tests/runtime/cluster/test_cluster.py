@@ -71,6 +71,35 @@ def test_lost_workers_cost_no_task(address: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_workers_go_to_none_and_come_back() -> None:
+    """By construction: an adaptive cluster begins with no worker, ends all when idle, and starts new ones."""
+    with LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+        cluster.adapt(minimum=0, maximum=2, interval="200ms", wait_count=2, target_duration="1s")
+        seen: list[int] = []
+        with Crew(eval, EVALUATE, Cluster(cluster.scheduler_address), Stop(), watch=seen.append) as crew:
+            for first in (0, 40):
+                tasks = deque(f"[__import__('time').sleep(.1), {number}][1]" for number in range(first, first + 40))
+                found = list(crew.work(tasks))
+                assert sorted(ending.result for ending in found) == list(range(first, first + 40))
+                assert max(seen) >= 1 and not any(ending.failure for ending in found)
+                seen.clear()
+                end = time.monotonic() + 60
+                while cluster.scheduler.workers and time.monotonic() < end:
+                    time.sleep(0.1)
+                assert not cluster.scheduler.workers
+
+
+def test_a_scheduler_that_is_gone(address: str) -> None:
+    """By construction: the client has given it up; one sentence, and what ended before is not lost."""
+    with Crew(eval, EVALUATE, Cluster(address), Stop()) as crew:
+        assert next(crew.work(deque(["1 + 1"]))).result == 2
+        crew._pool._client.close()
+        time.sleep(1.1)
+        with pytest.raises(ClusterError, match=r"The scheduler of .* is gone. What is finished is kept"):
+            list(crew.work(deque(["2 + 2"])))
+
+
+@pytest.mark.long
 def test_a_task_that_ends_the_worker_of_dask(address: str) -> None:
     """By construction: it is tried alone, then once more by the rule of every crew, and fails; the others do not."""
     endings = work(address, "1 + 1", KILL_THE_WORKER_OF_DASK, "2 + 2")

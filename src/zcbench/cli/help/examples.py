@@ -33,6 +33,8 @@ EXAMPLES = {
     "data import": "zcbench data import kd.parquet",
     "data verify": "zcbench data verify",
     "data compare": "zcbench data compare nasbench201/cifar10 nasbench201/cifar100",
+    "teachers list": "zcbench teachers list",
+    "teachers train": "zcbench teachers train resnet:resnet20 --dataset digits --epochs 20 --name resnet20-digits",
     "truth build": "zcbench truth build --archs 20 --epochs 5 --out runs/truth",
     "truth pack": "zcbench truth pack runs/truth --out truth.parquet",
     "scores list": "zcbench scores list",

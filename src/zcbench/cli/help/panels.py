@@ -11,8 +11,16 @@ BASIC = "Options"
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "Networks and images": (
         *("output", "loss", "init", "dtype", "layout", "device", "batch_size", "batch_seed", "image_size", "inits"),
-        *("classes", "teacher_checkpoint", "teacher_seed", "teacher_epochs", "teacher_augmentation", "archs_seed"),
-        *("data_dir", "label"),
+        *(
+            "classes",
+            "teacher_checkpoint",
+            "teacher_seed",
+            "teacher_epochs",
+            "teacher_augmentation",
+            "teacher_outputs",
+            "archs_seed",
+        ),
+        *("data_dir", "label", "catalogue"),
     ),
     "Training": (
         *("optimizer", "lr", "momentum", "nesterov", "weight_decay", "schedule", "warmup", "milestones", "gamma"),
