@@ -8,6 +8,7 @@ from pathlib import Path
 from zcbench.benchmarks.training.student_choice import Student
 from zcbench.distill.contract import Distiller
 from zcbench.distill.errors import WeightError
+from zcbench.distill.frames import Frame, framed
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.balancing import BALANCED
 from zcbench.distill.training.data.source import TrainingSource
@@ -34,6 +35,7 @@ class Teaching:
         losses: names, objects or functions; without effect where no network teaches another.
         weights: of ``ce`` and of the losses by name, or ``balanced``, see `balanced_weights`.
         mixture: how several teachers are weighed, a name of `MIXTURES`.
+        frame: in which every loss is compared, see `zcbench.distill.frames`; a loss is then called ``FRAME/LOSS``.
         generations: number of networks of the scenarios ``self`` and ``mutual``.
 
     Raises:
@@ -49,6 +51,7 @@ class Teaching:
     losses: Sequence[Loss] = ("kd",)
     weights: Mapping[str, float] | str = field(default_factory=dict)
     mixture: str = "average"
+    frame: str | Frame | None = None
     generations: int = 2
 
     def __post_init__(self) -> None:
@@ -67,7 +70,8 @@ class Teaching:
     @cached_property
     def distillers(self) -> list[Distiller]:
         """The losses as objects."""
-        return as_distillers(self.losses)
+        losses = as_distillers(self.losses)
+        return losses if self.frame is None else [framed(self.frame, loss) for loss in losses]
 
     @property
     def taught(self) -> bool:
