@@ -8,7 +8,7 @@ from pathlib import Path
 from zcbench.benchmarks.training.student_choice import Student
 from zcbench.distill.contract import Distiller
 from zcbench.distill.errors import WeightError
-from zcbench.distill.frames import Frame, framed
+from zcbench.distill.frames import Frame, framed, read_frame
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.balancing import BALANCED
 from zcbench.distill.training.data.source import TrainingSource
@@ -40,7 +40,7 @@ class Teaching:
 
     Raises:
         UnknownNameError: a scenario, mixture or loss is not known.
-        ProtocolError: the teachers or checkpoints do not fit the scenario.
+        ProtocolError: the teachers or checkpoints do not fit the scenario, or the frame needs no teacher.
         WeightError: weights of unknown terms or out of range, or ``balanced`` without a teacher.
     """
 
@@ -64,6 +64,12 @@ class Teaching:
             raise WeightError(
                 "Given: weights 'balanced' without a teacher from outside. Expected the scenario 'teacher' and a "
                 "teacher (--teacher), whose losses can be measured before the training; or give the weights as numbers."
+            )
+        if self.frame is not None and read_frame(self.frame).alone:
+            raise ProtocolError(
+                f"Given: the frame {self.frame!r}, in which a student is its own teacher. Expected a frame between "
+                f"student and teacher: ensemble, n_to_one or review. In Python: zcbench.distill.train(student, None, "
+                f"data, distillers=[framed({self.frame!r}, 'kd')])."
             )
         TrainingObjective(self.distillers, self.given_weights)  # refuses unknown names and wrong weights
 
