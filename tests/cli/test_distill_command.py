@@ -391,9 +391,9 @@ def test_a_transformer_in_a_frame_with_its_exports(tmp_path: Path) -> None:
     assert [loss["name"] for loss in about["losses"]] == ["n_to_one(segments=2)/fitnet"]
     assert about["weights"] == {"ce": 1.0, "n_to_one(segments=2)/fitnet": 1.0}
     assert "n_to_one(segments=2)/fitnet" in pd.read_csv(tmp_path / "log.csv").columns
-    network = spaces.get("deit(patch=4)").build("16/2/2/2", 10, image_shape=(1, 8, 8)).eval()
+    network = spaces.get("deit(patch=4)").build("16/2/2/2", 10, image_shape=(3, 8, 8)).eval()
     network.load_state_dict(torch.load(tmp_path / "student.pt", weights_only=True))
-    images = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     program = torch.export.load(tmp_path / "student.pt2").module()
     torch.testing.assert_close(program(images), network(images))
     with pytest.raises(ProtocolError, match="its own teacher"):
