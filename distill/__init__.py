@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from zcbench.distill.errors import TrainingStopped as TrainingStopped
     from zcbench.distill.errors import WeightError as WeightError
     from zcbench.distill.examining import check as check
+    from zcbench.distill.frames import framed as framed
     from zcbench.distill.hyperparameters import Count as Count
     from zcbench.distill.hyperparameters import Positive as Positive
     from zcbench.distill.outputs import OUTPUTS as OUTPUTS
@@ -92,6 +93,7 @@ _HOMES = {
     "check": "zcbench.distill.examining",
     "distiller": "zcbench.distill.contract",
     "export": "zcbench.distill.training.export",
+    "framed": "zcbench.distill.frames",
     "get": "zcbench.distill.contract",
     "names": "zcbench.distill.contract",
     "train": "zcbench.distill.training.loop",

@@ -93,10 +93,10 @@ class Distiller:
             TooFewImages: the batch is smaller than ``min_images``.
             BadLoss: the function returned no scalar, or one without gradient for a student that wants it.
         """
-        student, teacher = _at_one_precision(student, teacher)
+        student, teacher = at_one_precision(student, teacher)
         check_classes(student, teacher)
         given = {"labels": check_labels(self.name, labels, student)} if self.uses_labels else {}
-        with torch.autocast(_device(student, teacher).type, enabled=False):
+        with torch.autocast(device_of(student, teacher).type, enabled=False):
             one, other = self._adapted(student, teacher, adapter)
             self._check(one, other)
             loss = self.function(one, other, **given, **self._function_hyperparameters())
@@ -111,6 +111,11 @@ class Distiller:
     def uses_labels(self) -> bool:
         """Whether the function takes the labels."""
         return "labels" in inspect.signature(self.function).parameters
+
+    @property
+    def alone(self) -> bool:
+        """Whether the student is its own teacher, so that it needs no other."""
+        return False
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -200,7 +205,8 @@ class Distiller:
             return self.projector(student, teacher)
 
 
-def _at_one_precision(student: Outputs, teacher: Outputs) -> tuple[Outputs, Outputs]:
+def at_one_precision(student: Outputs, teacher: Outputs) -> tuple[Outputs, Outputs]:
+    """Both outputs in the wider of their types, at least float32; the teacher's without gradient."""
     dtypes = [tensor.dtype for outputs in (student, teacher) for _, tensor in outputs.tensors()]
     dtype = reduce(torch.promote_types, dtypes, torch.float32)
     return student.map(lambda tensor: tensor.to(dtype)), teacher.map(lambda tensor: _fixed(tensor).to(dtype))
@@ -210,7 +216,8 @@ def _fixed(tensor: Tensor) -> Tensor:
     return tensor.detach() if tensor.requires_grad else tensor
 
 
-def _device(*networks: Outputs) -> torch.device:
+def device_of(*networks: Outputs) -> torch.device:
+    """The device of some outputs."""
     return next((tensor.device for outputs in networks for _, tensor in outputs.tensors()), torch.device("cpu"))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from zcbench.benchmarks.training.student_choice import Student
 from zcbench.distill.contract import Distiller
 from zcbench.distill.errors import WeightError
+from zcbench.distill.frames import Frame, framed, read_frame
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.training.balancing import BALANCED
 from zcbench.distill.training.data.source import TrainingSource
@@ -35,13 +36,14 @@ class Teaching:
         losses: names, objects or functions; without effect where no network teaches another.
         weights: of ``ce`` and of the losses by name, or ``balanced``, see `balanced_weights`.
         mixture: how several teachers are weighed, a name of `MIXTURES`.
+        frame: in which every loss is compared, see `zcbench.distill.frames`; a loss is then called ``FRAME/LOSS``.
         generations: number of networks of the scenarios ``self`` and ``mutual``.
         outputs: where the outputs of teachers for the training images are stored; in memory if None. For the scenario
             ``teacher`` and a recipe without augmentation.
 
     Raises:
         UnknownNameError: a scenario, mixture or loss is not known.
-        ProtocolError: the teachers or checkpoints do not fit the scenario.
+        ProtocolError: the teachers or checkpoints do not fit the scenario, or the frame needs no teacher.
         WeightError: weights of unknown terms or out of range, or ``balanced`` without a teacher.
     """
 
@@ -52,6 +54,7 @@ class Teaching:
     losses: Sequence[Loss] = ("kd",)
     weights: Mapping[str, float] | str = field(default_factory=dict)
     mixture: str = "average"
+    frame: str | Frame | None = None
     generations: int = 2
     outputs: TeacherOutputs | None = None
 
@@ -71,6 +74,12 @@ class Teaching:
                 f"Stored teacher outputs were asked for in the scenario {self.scenario!r} with {len(self.teachers)} "
                 f"teachers. Expected the scenario 'teacher' and a teacher; leave the stored outputs out."
             )
+        if self.frame is not None and read_frame(self.frame).alone:
+            raise ProtocolError(
+                f"Given: the frame {self.frame!r}, in which a student is its own teacher. Expected a frame between "
+                f"student and teacher: ensemble, n_to_one or review. In Python: zcbench.distill.train(student, None, "
+                f"data, distillers=[framed({self.frame!r}, 'kd')])."
+            )
         TrainingObjective(self.distillers, self.given_weights)  # refuses unknown names and wrong weights
 
     def __getstate__(self) -> dict[str, object]:
@@ -80,7 +89,8 @@ class Teaching:
     @cached_property
     def distillers(self) -> list[Distiller]:
         """The losses as objects."""
-        return as_distillers(self.losses)
+        losses = as_distillers(self.losses)
+        return losses if self.frame is None else [framed(self.frame, loss) for loss in losses]
 
     @property
     def taught(self) -> bool:

@@ -44,7 +44,7 @@ def train(
         distillers: losses by name, specification, as objects or as plain functions of student and teacher, see
             `zcbench.distill.functions.as_distillers`; each is trained with the adapters that it needs.
         weights: of ``ce`` and of each distiller by name; where not given those of `default_weights`.
-        mixture: how several teachers are weighed, ``average`` or ``adaptive``.
+        mixture: how several teachers are weighed: ``average``, ``adaptive`` or ``gradient``.
         device: where to train.
         running: checkpoints, observers and the like, see `Running`.
 
@@ -122,8 +122,9 @@ def train_together(
 
 
 def _require_teachers(objective: TrainingObjective, teachers: Sequence[Teacher]) -> None:
-    if objective.active and not teachers:
-        names = ", ".join(item.name for item in objective.active)
+    taught = [item for item in objective.active if not item.alone]
+    if taught and not teachers:
+        names = ", ".join(item.name for item in taught)
         raise RecipeError(f"The distillers {names} need a teacher, and none is given. Name one, or leave them out.")
     if teachers and not objective.active:
         raise RecipeError("A teacher is given and no distiller. Name at least one distiller with a weight above 0.")

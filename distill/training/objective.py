@@ -13,13 +13,15 @@ from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.matching import matched_outputs, matched_shapes
+from zcbench.distill.training.mixing import agreed_shares
 from zcbench.distill.training.recipe import BALANCED, NONE, Recipe
 from zcbench.errors import ZcbenchError, nearest, unknown
 
 CE = "ce"
 
-#: Weights of several teachers: equal, or by the cross-entropy of each with the labels of the batch.
-MIXTURES = ("average", "adaptive")
+#: Weights of several teachers: equal, by the cross-entropy of each with the labels of the batch, or such that the mean
+#: gradient is shortest.
+MIXTURES = ("average", "adaptive", "gradient")
 
 
 class TrainingObjective(nn.Module):
@@ -30,7 +32,8 @@ class TrainingObjective(nn.Module):
     :math:`\alpha_k` is 1/K for K teachers (``average``), or ``adaptive``
     :math:`(1 - \mathrm{softmax}(\operatorname{CE}(z^{T}, y))_k) / (K - 1)` after Zhang et al., "Confidence-Aware
     Multi-Teacher Knowledge Distillation", ICASSP 2022, arXiv:2201.00007, eq. 4, with the mean of the batch where the
-    paper has one weight per image. The adapters of the losses are modules of this one, trained with the student.
+    paper has one weight per image, or ``gradient``: `agreed_shares` of each loss. The adapters of the losses are
+    modules of this one, trained with the student.
 
     Args:
         distillers: losses by name, as objects or as plain functions, see `as_distillers`.
@@ -85,8 +88,10 @@ class TrainingObjective(nn.Module):
 
         Where the numbers of stages differ, some of the larger number are left out, see `matched_stages`.
         """
-        pairs = [matched_shapes(student, teacher) for teacher in teachers]
-        self._adapters = [[item.projectors(*pair, seed) for pair in pairs] for item in self.active]
+        pairs, own = [matched_shapes(student, teacher) for teacher in teachers], [(student, student)]
+        self._adapters = [
+            [item.projectors(*pair, seed) for pair in (own if item.alone else pairs)] for item in self.active
+        ]
         self.adapters = nn.ModuleList(module for row in self._adapters for module in row if module is not None)
 
     def weigh(self, classes: Tensor | None, auxiliary: float) -> None:
@@ -99,7 +104,8 @@ class TrainingObjective(nn.Module):
         The total contains the cross-entropy of auxiliary heads too.
         """
         ce = self._cross_entropy(student.logits, labels)
-        terms = [ce, *self._losses(student, teachers, labels)] if teachers else [ce]
+        taught = teachers or all(item.alone for item in self.active)
+        terms = [ce, *self._losses(student, teachers, labels)] if taught else [ce]
         weights = [self.weights[name] for name in self.terms[1:]]
         total = sum((weight * term for weight, term in zip(weights, terms, strict=True)), ce.new_zeros(()))
         for head in student.auxiliary:
@@ -114,20 +120,21 @@ class TrainingObjective(nn.Module):
 
     def _losses(self, student: Outputs, teachers: Sequence[Outputs], labels: Tensor) -> list[Tensor]:
         shares, pairs = self._shares(teachers, labels), [matched_outputs(student, teacher) for teacher in teachers]
-        return [
-            torch.stack(
-                [
-                    share * item(*pair, labels if item.uses_labels else None, adapter=adapter)
-                    for share, pair, adapter in zip(shares, pairs, adapters, strict=True)
-                ]
-            ).sum()
-            for item, adapters in zip(self.active, self._adapters, strict=True)
-        ]
+        found = []
+        for item, adapters in zip(self.active, self._adapters, strict=True):
+            given, compared = labels if item.uses_labels else None, [(student, student)] if item.alone else pairs
+            losses = [item(*pair, given, adapter=part) for pair, part in zip(compared, adapters, strict=True)]
+            own: Sequence[Tensor | float] = [1.0] if item.alone else shares
+            if self.mixture == "gradient" and not item.alone:
+                read = item.reads - {"classifier"}
+                own = agreed_shares(losses, [tensor for name in sorted(read) for tensor in student.read(name)])
+            found.append(torch.stack([share * loss for share, loss in zip(own, losses, strict=True)]).sum())
+        return found
 
     def _shares(self, teachers: Sequence[Outputs], labels: Tensor) -> list[Tensor | float]:
         count = len(teachers)
-        if count == 1 or self.mixture == "average":
-            return [1 / count] * count
+        if count < 2 or self.mixture != "adaptive":
+            return [1 / count] * count if count else []
         errors = torch.stack([cross_entropy(teacher.logits.detach().float(), labels) for teacher in teachers])
         return list((1 - errors.softmax(0)) / (count - 1))
 

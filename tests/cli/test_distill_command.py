@@ -380,3 +380,23 @@ def test_truth_build_and_rank(tmp_path: Path) -> None:
     bench = ["--archs", out / "archs.txt", "--proxies", "params,macs", "--dataset", "digits", "--workers", 0]
     run("bench", "--space", SPACE, "--truth", truths, *bench, "--seeds", 1, "--draws", 10, "--out", tmp_path / "run")
     assert set(Ranking.load(tmp_path / "run" / "ranking").accuracies) == {"vanilla.parquet", "kd.parquet"}
+
+
+def test_a_transformer_in_a_frame_with_its_exports(tmp_path: Path) -> None:
+    """Invariance: the loss is named with its frame; weights and program give the same logits, without projectors."""
+    words = ["--student", "deit(patch=4):16/2/2/2", "--teacher", "resnet:resnet8", "--teacher-epochs", "1"]
+    more = ["--distillers", "fitnet", "--frame", "n_to_one(segments=2)", "--mixture", "gradient", "--export", "pt,pt2"]
+    run("distill", *words, *more, *COMMON[2:], "--optimizer", "adamw", "--out", tmp_path)
+    about = json.loads((tmp_path / "result.json").read_text())
+    assert [loss["name"] for loss in about["losses"]] == ["n_to_one(segments=2)/fitnet"]
+    assert about["weights"] == {"ce": 1.0, "n_to_one(segments=2)/fitnet": 1.0}
+    assert "n_to_one(segments=2)/fitnet" in pd.read_csv(tmp_path / "log.csv").columns
+    network = spaces.get("deit(patch=4)").build("16/2/2/2", 10, image_shape=(3, 8, 8)).eval()
+    network.load_state_dict(torch.load(tmp_path / "student.pt", weights_only=True))
+    images = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    program = torch.export.load(tmp_path / "student.pt2").module()
+    torch.testing.assert_close(program(images), network(images))
+    with pytest.raises(ProtocolError, match="its own teacher"):
+        run("distill", *words, *COMMON[2:], "--frame", "self", "--out", tmp_path / "own")
+    with pytest.raises(UnknownNameError, match="format of an export"):
+        run("distill", *words, *COMMON[2:], "--export", "onxx", "--out", tmp_path / "none")

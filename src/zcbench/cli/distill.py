@@ -100,8 +100,14 @@ def distill(
         ),
     ] = "teacher",
     mixture: Annotated[
-        str, typer.Option(help="Weights of several teachers in the scenario teacher: average or adaptive.")
+        str, typer.Option(help="Weights of several teachers in the scenario teacher: average, adaptive or gradient.")
     ] = "average",
+    frame: Annotated[
+        str,
+        typer.Option(
+            help="Frame of every loss: ensemble(projectors=3), n_to_one(segments=4) or review; 'none' compares once."
+        ),
+    ] = NONE,
     generations: Annotated[int, typer.Option(min=2, help="Number of networks of 'self' and 'mutual'.")] = 2,
     dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
     recipe: "Recipe",
@@ -172,6 +178,7 @@ def distill(
         losses=losses,
         weights=BALANCED if weights == BALANCED else recipes.read_weights(weights),
         mixture=mixture,
+        frame=None if frame == NONE else frame,
         generations=generations,
         outputs=TeacherOutputs.named(teacher_outputs, data_dir),
     )
