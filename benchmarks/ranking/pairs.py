@@ -1,4 +1,4 @@
-"""Rankings of teacher-student pairs: over all pairs, over the students of one teacher, over the teachers of one student."""
+"""Rankings of teacher-student pairs: over all of them, and over comparisons in which one side is the same."""
 
 from __future__ import annotations
 
