@@ -20,11 +20,14 @@ import numpy as np
 
 from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import RankingError, RegistrationError, unknown
+from zcbench.lazy import Postponed
 from zcbench.registry import Registry
 from zcbench.specification import split_at_commas, split_list
 
 if TYPE_CHECKING:
     import pandas as pd
+else:
+    pd = Postponed("pandas")
 
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*")
 _DIGITS = 12  # sums that differ only by the order of their terms are equal
@@ -96,8 +99,15 @@ def pooled_shares(draws: pd.DataFrame) -> pd.Series:
     Source: arXiv:2502.19657 ("Variation Matters", TMLR 2025), which orders architectures by the stochastic order of
     repeated scores in place of their means. Our deviation: one value for a whole population, without tests.
     """
-    ranks = draws.stack().rank()
-    return (ranks.groupby(level=0).mean() / max(len(ranks), 1)).reindex(draws.index)
+    from scipy import stats  # a list of ensembles needs neither
+
+    values = draws.to_numpy(float)
+    known = np.isfinite(values)
+    ranks = np.zeros_like(values)
+    ranks[known] = stats.rankdata(values[known])
+    count = known.sum(axis=1)
+    means = np.divide(ranks.sum(axis=1), count, out=np.full(len(draws), np.nan), where=count > 0)
+    return pd.Series(means / max(count.sum(), 1), draws.index)
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,8 @@ class Ensemble:
         population = columns[list(self.members)].dropna()
         shares = population.rank() / max(len(population), 1)
         if self.rule == DRAWN:
-            drawn = {name: draws[name].loc[population.index] for name in self.members if name in (draws or {})}
+            given = draws or {}
+            drawn = {name: given[name].loc[population.index] for name in self.members if name in given}
             shares = shares.assign(**{name: pooled_shares(own) for name, own in drawn.items()})
         value = RULES[self.rule](shares)
         return value.round(_DIGITS).reindex(columns.index)

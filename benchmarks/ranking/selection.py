@@ -185,14 +185,16 @@ def select_ensemble(
         )
     training, judging = split_classes(classes[complete], options.seed)
     _check_picks(options.pick_from, len(training), len(judging))
-    shares = values.loc[complete, names].rank() / len(complete)
+    ranks = values.loc[complete, names].rank()
+    shares = ranks / len(complete)
 
     def half(archs: list[str]) -> _Half:
         size = None if options.given is None or sizes is None else sizes.loc[archs, options.given].to_numpy(float)
         targets = (accuracies[name].loc[archs].to_numpy(float) for name in accuracies)
-        terms = shares.loc[archs] if options.method == "libra" else np.log(shares.loc[archs])
         return _Half(
-            {name: terms[name].to_numpy() for name in names},
+            {name: ranks.loc[archs, name].to_numpy() for name in names}
+            if options.method == "libra"
+            else {name: np.log(shares.loc[archs, name].to_numpy()) for name in names},
             [_criterion(target, size, options.pick_from) for target in targets],
         )
 

@@ -84,8 +84,8 @@ def _print_truths(found: "TruthComparison") -> None:
         size, n = rows["size"].iloc[0], rows["n"].max()
         line = f"{number}  {truth}: {n:,} architectures ({rows['subset'].iloc[0]}) of {Path(rows['run'].iloc[0]).name}"
         console.print(f"{line}; best size {size or 'none'}", highlight=False, markup=False, soft_wrap=True)
-        others = known[known["truth"] == truth].drop(columns="truth").to_dict("records")
-        told = "; ".join(str(Reproduction(**one)) for one in others) or "nothing: there is no other table of it here"
+        others = known[known["truth"] == truth].drop(columns="truth").itertuples(index=False)
+        told = "; ".join(str(Reproduction(*one)) for one in others) or "nothing: there is no other table of it here"
         console.print(f"   given all sizes, it agrees with {told}", highlight=False, markup=False, soft_wrap=True)
     for truth, first in found.protocol["repeated truths"].items():
         console.print(f"left out: {truth} has the accuracies of {first}", highlight=False, markup=False)
