@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.published.tables import TABLES, Conditions, PublishedScores
@@ -39,7 +40,7 @@ class PublishedComparison:
     """
 
     table: pd.DataFrame
-    conditions: list[dict[str, object]]
+    conditions: list[dict[str, Any]]
 
 
 class _Run(NamedTuple):
@@ -102,7 +103,7 @@ def compare_published(
         )
     given = [_load(str(run)) for run in dict.fromkeys(runs)]
     rows: list[dict[str, object]] = []
-    conditions: list[dict[str, object]] = []
+    conditions: list[dict[str, Any]] = []
     for run in given:
         for table, scores in here.values():
             found = list(_rows(run, table, scores, given, here, confidence)) if table.space == run.space else []
@@ -161,7 +162,7 @@ def _finite(one: pd.Series, other: pd.Series) -> pd.DataFrame:
 def _interval(x: np.ndarray, y: np.ndarray, rho: float, confidence: float) -> tuple[float, float]:
     if not np.isfinite(rho):
         return np.nan, np.nan
-    ranks = [pd.Series(values).rank().to_numpy(float) for values in (x, y)]
+    ranks = [np.asarray(stats.rankdata(values), float) for values in (x, y)]
     return delta.interval(rho, delta.rho_influences(*ranks), np.arange(len(x)), confidence)
 
 

@@ -66,6 +66,17 @@ class TruthComparison:
         counts = self.table["truth"].nunique(), self.table["family"].nunique()
         return f"{len(self.proxies)} proxies on {counts[0]} truths of {counts[1]} spaces; best {self.by}: {best}"
 
+    def reproduced(self) -> pd.DataFrame:
+        """How far each truth reproduces given all sizes, see `zcbench.benchmarks.truths.reproduced`.
+
+        Returns:
+            One row per other table of a truth: ``truth, kind, other, n, tau, given_all, flexible``. A truth without
+            another table has no row.
+        """
+        known = [own.get("reproduced", {}) for own in self.protocol.get("rankings", {}).values()]
+        rows = [{"truth": truth, **one} for own in known for truth, found in own.items() for one in found]
+        return pd.DataFrame(rows, columns=["truth", "kind", "other", "n", "tau", "given_all", "flexible"])
+
     def figures(self, by: str = "tau_given_all") -> pd.DataFrame:
         """One figure of every proxy, index proxy, one column per truth; NaN where it is undefined or not covered.
 

@@ -16,7 +16,8 @@ from zcbench.errors import RankingError
 def with_ensembles(evidence: Evidence, ensembles: Sequence[Ensemble]) -> Evidence:
     """Evidence with one more column per ensemble.
 
-    The value is the rule applied to the members' means over their seeds. The trials, which only reliability and
+    The value is the rule applied to the members' means over their seeds, or, of ``stochastic_order``, to all of their
+    scores. The trials, which only reliability and
     coverage use, are the rule applied to each seed that all members have; a size is the same in every seed. An
     attempt at the ensemble is one at every member. Its seconds are the sum of the members', an upper bound where they
     share a pass.
@@ -32,7 +33,7 @@ def with_ensembles(evidence: Evidence, ensembles: Sequence[Ensemble]) -> Evidenc
             raise RankingError(
                 f"Two columns are called {item.name!r}, one of them an ensemble. Expected different names; rename one."
             )
-        value = item(evidence.values)
+        value = item(evidence.values, _drawn(item, evidence))
         trials[item.name], tried[item.name] = _per_seed(item, evidence, value), _tried(item, evidence)
         values = values.assign(**{item.name: value})
         about = pd.concat([about, _row(item, evidence, value)])
@@ -41,14 +42,19 @@ def with_ensembles(evidence: Evidence, ensembles: Sequence[Ensemble]) -> Evidenc
 
 def _per_seed(item: Ensemble, evidence: Evidence, value: pd.Series) -> pd.DataFrame:
     """The rule on the scores of each seed alone; the value itself where the members share no seed."""
-    signs = {name: 1.0 if evidence.about.loc[name, "higher_is_better"] else -1.0 for name in item.members}
     fixed = {name: evidence.values[name] for name in item.members if name in SIZES}
-    drawn = {name: signs[name] * evidence.trials[name] for name in item.members if name not in SIZES}
+    drawn = _drawn(item, evidence)
     columns = {
         seed: item(pd.DataFrame(fixed | {name: trial[seed] for name, trial in drawn.items()}))
         for seed in _shared_seeds(item, evidence)
     }
     return pd.DataFrame(columns) if columns else value.to_frame(item.name)
+
+
+def _drawn(item: Ensemble, evidence: Evidence) -> dict[str, pd.DataFrame]:
+    """Oriented scores of the members but the sizes, one column per seed."""
+    signs = {name: 1.0 if evidence.about.loc[name, "higher_is_better"] else -1.0 for name in item.members}
+    return {name: signs[name] * evidence.trials[name] for name in item.members if name not in SIZES}
 
 
 def _tried(item: Ensemble, evidence: Evidence) -> pd.DataFrame:

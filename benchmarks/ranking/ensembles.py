@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -20,11 +20,14 @@ import numpy as np
 
 from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import RankingError, RegistrationError, unknown
+from zcbench.lazy import Postponed
 from zcbench.registry import Registry
 from zcbench.specification import split_at_commas, split_list
 
 if TYPE_CHECKING:
     import pandas as pd
+else:
+    pd = Postponed("pandas")
 
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*")
 _DIGITS = 12  # sums that differ only by the order of their terms are equal
@@ -66,8 +69,45 @@ def rank_sum(shares: pd.DataFrame) -> pd.Series:
     return shares.sum(axis=1)
 
 
-RULES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {"log_rank": log_rank, "rank_sum": rank_sum}
+DRAWN = "stochastic_order"
+"""The rule that reads the score of every seed in place of the mean."""
+
+RULES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "log_rank": log_rank,
+    "rank_sum": rank_sum,
+    DRAWN: rank_sum,  # of the shares of `pooled_shares`
+}
 """Aggregation rules by name; each takes ranks as shares of the population."""
+
+
+def pooled_shares(draws: pd.DataFrame) -> pd.Series:
+    r"""Mean rank of the draws of each architecture among the draws of all, as a share of their number.
+
+    .. math::  s_i = \frac{1}{m k_i} \sum_{s} r_{is}, \qquad
+               s_i = c + \frac{1}{m} \sum_{j \ne i} k_j \hat P(a_i > a_j)
+
+    :math:`r_{is}` is the rank of the score of seed s among all m scores, :math:`k_i` the number of seeds of
+    architecture i. With k seeds each, the order is that of the sum of the probabilities of a higher score than each
+    other architecture has, estimated over all pairs of seeds (the statistic of Mann and Whitney).
+
+    Args:
+        draws: oriented scores, one row per architecture, one column per seed, NaN where there is none.
+
+    Returns:
+        One value per architecture, from 0 to 1; NaN without a draw.
+
+    Source: arXiv:2502.19657 ("Variation Matters", TMLR 2025), which orders architectures by the stochastic order of
+    repeated scores in place of their means. Our deviation: one value for a whole population, without tests.
+    """
+    from scipy import stats  # a list of ensembles needs neither
+
+    values = draws.to_numpy(float)
+    known = np.isfinite(values)
+    ranks = np.zeros_like(values)
+    ranks[known] = stats.rankdata(values[known])
+    count = known.sum(axis=1)
+    means = np.divide(ranks.sum(axis=1), count, out=np.full(len(draws), np.nan), where=count > 0)
+    return pd.Series(means / max(count.sum(), 1), draws.index)
 
 
 @dataclass(frozen=True)
@@ -110,14 +150,21 @@ class Ensemble:
         """The rule and its members, ``log_rank(macs,jacov)``."""
         return f"{self.rule}({','.join(self.members)})"
 
-    def __call__(self, columns: pd.DataFrame) -> pd.Series:
+    def __call__(self, columns: pd.DataFrame, draws: Mapping[str, pd.DataFrame] | None = None) -> pd.Series:
         """Aggregate oriented scores; NaN for an architecture that lacks a member.
 
         Args:
             columns: one row per architecture, one column per member, higher is better, NaN where there is no value.
+            draws: oriented scores of each member, one column per seed, for ``stochastic_order``; a member without
+                has one draw, its value.
         """
         population = columns[list(self.members)].dropna()
-        value = RULES[self.rule](population.rank() / max(len(population), 1))
+        shares = population.rank() / max(len(population), 1)
+        if self.rule == DRAWN:
+            given = draws or {}
+            drawn = {name: given[name].loc[population.index] for name in self.members if name in given}
+            shares = shares.assign(**{name: pooled_shares(own) for name, own in drawn.items()})
+        value = RULES[self.rule](shares)
         return value.round(_DIGITS).reindex(columns.index)
 
 

@@ -1,8 +1,9 @@
-"""Rankings of teacher-student pairs: over all pairs, over the students of one teacher, over the teachers of one student."""
+"""Rankings of teacher-student pairs: over all of them, and over comparisons in which one side is the same."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,8 @@ def pair_table(ranking: Ranking) -> pd.DataFrame:
     space = _space(ranking)
     names = {arch: space.parse(arch) for arch in ranking.scores.index}
     teachers, students = (pd.Series({arch: parts[place] for arch, parts in names.items()}) for place in (0, 1))
-    columns = {**ranking.scores.to_dict("series"), **ranking.sizes.to_dict("series"), **_teacher_sizes(space, ranking)}
+    columns = {str(name): values for frame in (ranking.scores, ranking.sizes) for name, values in frame.items()}
+    columns |= _teacher_sizes(space, ranking)
     rows = []
     for truth, accuracies in ranking.accuracies.items():
         known = ranking.to_frame(str(truth), "all").set_index("proxy")
@@ -74,7 +76,7 @@ def pair_table(ranking: Ranking) -> pd.DataFrame:
                 {
                     "truth": truth,
                     "proxy": name,
-                    **_overall(str(name), scores, accuracies, known),
+                    **_overall(name, scores, accuracies, known),
                     **_within("one_teacher", scores, accuracies, teachers),
                     **_within("one_student", scores, accuracies, students),
                 }
@@ -85,7 +87,7 @@ def pair_table(ranking: Ranking) -> pd.DataFrame:
 
 def _overall(name: str, scores: pd.Series, accuracies: pd.Series, known: pd.DataFrame) -> dict[str, object]:
     if name in known.index:
-        return known.loc[name, ["kind", "n", "tau", "tau_low", "tau_high"]].to_dict()
+        return {column: known.loc[name, column] for column in ("kind", "n", "tau", "tau_low", "tau_high")}
     both = pd.concat([scores, accuracies], axis=1).dropna().to_numpy(float).T
     return {"kind": "size of the teacher", "n": both.shape[1], "tau": kendall(*both), "tau_low": NAN, "tau_high": NAN}
 
@@ -104,7 +106,7 @@ def _teacher_sizes(space: Space, ranking: Ranking) -> Mapping[str, pd.Series]:
     for arch in archs:
         name = space.teacher_of(arch)
         if name not in once:
-            cost = measure(lambda arch=arch: space.teacher(arch, classes, 0, shape), shape)
+            cost = measure(partial(space.teacher, arch, classes, 0, shape), shape)
             once[name] = cost.params, cost.macs
     return {
         f"teacher_{size}": pd.Series([once[space.teacher_of(arch)][place] for arch in archs], archs, float)

@@ -11,11 +11,15 @@ import numpy as np
 import pandas as pd
 
 from zcbench.benchmarks import statistics
+from zcbench.benchmarks.ranking.libra import libra
 from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.errors import RankingError, unknown
 from zcbench.streams import numpy_stream
 
 Members = tuple[str, ...]
+METHODS = {"beam": "log_rank", "libra": "rank_sum"}
+"""Methods of selection, and the rule of their ensembles."""
+
 Criterion = Callable[[statistics.Array], float]
 
 
@@ -31,10 +35,12 @@ class SelectionOptions:
         given: a size, such as ``params``, that is controlled for: the criterion is then the partial tau-b given it.
         pick_from: architectures that a search would score: the criterion is then the expected accuracy of the
             best-scored of as many random ones.
+        method: ``beam``, a beam search for the criterion over ensembles by ``log_rank``, or ``libra``, the three
+            proxies of `zcbench.benchmarks.ranking.libra` by ``rank_sum``, whatever the criterion.
 
     Raises:
         RankingError: a value is out of range, or both ``given`` and ``pick_from`` are there.
-        UnknownNameError: ``given`` is no size.
+        UnknownNameError: ``given`` is no size, or there is no such method.
     """
 
     candidates: tuple[str, ...] | None = None
@@ -43,8 +49,11 @@ class SelectionOptions:
     seed: int = 0
     given: str | None = None
     pick_from: int | None = None
+    method: str = "beam"
 
     def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise unknown("method of a selection", self.method, METHODS)
         if self.given not in (None, *SIZES):
             raise unknown("size", str(self.given), SIZES)
         if self.given is not None and self.pick_from is not None:
@@ -52,6 +61,11 @@ class SelectionOptions:
         for option, value in (("max_members", self.max_members), ("beam", self.beam)):
             if value < 1:
                 raise RankingError(f"{option}={value} was given. Expected a whole number of at least 1, such as 4.")
+
+    @property
+    def rule(self) -> str:
+        """Rule of the ensembles that are chosen from."""
+        return METHODS[self.method]
 
     @property
     def measure(self) -> str:
@@ -82,7 +96,9 @@ class Selection:
 
     @property
     def members(self) -> Members:
-        """Members of the chosen ensemble, in alphabetical order."""
+        """Members of the chosen ensemble, in alphabetical order; of LIBRA in the order of their choice."""
+        if self.options.method == "libra":
+            return tuple(self.trace["members"].iloc[-1])
         return tuple(self.trace["members"].iloc[int(self.trace["mean"].argmax())])
 
     @property
@@ -94,11 +110,13 @@ class Selection:
         """What was chosen from what, and how, for ``selection.json``."""
         how = self.options
         return {
-            "rule": "log_rank",
+            "rule": how.rule,
             "measure": how.measure,
             "criterion": f"mean {how.measure} over {', '.join(self.truths)} on the training half",
             "candidates": list(how.candidates or ()),
-            "search": f"beam search, width {how.beam}, up to {how.max_members} members",
+            "search": "libra"
+            if how.method == "libra"
+            else f"beam search, width {how.beam}, up to {how.max_members} members",
             "split": f"halves of the classes, seed {how.seed}",
             "architectures": {"training": len(self.training), "judging": len(self.judging)},
             "chosen": list(self.members),
@@ -167,17 +185,25 @@ def select_ensemble(
         )
     training, judging = split_classes(classes[complete], options.seed)
     _check_picks(options.pick_from, len(training), len(judging))
-    shares = values.loc[complete, names].rank() / len(complete)
+    ranks = values.loc[complete, names].rank()
+    shares = ranks / len(complete)
 
     def half(archs: list[str]) -> _Half:
         size = None if options.given is None or sizes is None else sizes.loc[archs, options.given].to_numpy(float)
         targets = (accuracies[name].loc[archs].to_numpy(float) for name in accuracies)
         return _Half(
-            {name: np.log(shares.loc[archs, name].to_numpy()) for name in names},
+            {name: ranks.loc[archs, name].to_numpy() for name in names}
+            if options.method == "libra"
+            else {name: np.log(shares.loc[archs, name].to_numpy()) for name in names},
             [_criterion(target, size, options.pick_from) for target in targets],
         )
 
-    best, judge = _beam_search(half(training), options.max_members, options.beam), half(judging)
+    learned, judge = half(training), half(judging)
+    if options.method == "libra":
+        targets = [accuracies[name].loc[training].to_numpy(float) for name in accuracies]
+        best = _growing(libra(learned.columns, targets, _params(sizes, training)), learned)
+    else:
+        best = _beam_search(learned, options.max_members, options.beam)
     columns = ["size", "members", "mean", *accuracies.columns]
     return Selection(
         options=replace(options, candidates=tuple(names)),
@@ -225,6 +251,17 @@ class _Half(NamedTuple):
         score = np.sum([self.columns[name] for name in members], axis=0)
         found = [criterion(score) for criterion in self.criteria]
         return [float(np.mean(found)) if np.isfinite(found).all() else -np.inf, *found]
+
+
+def _params(sizes: pd.DataFrame | None, archs: list[str]) -> statistics.Array:
+    if sizes is None:
+        raise RankingError("LIBRA compares with the parameters, and no sizes were given. Expected sizes=; give them.")
+    return sizes.loc[archs, "params"].to_numpy(float)
+
+
+def _growing(members: Members, half: _Half) -> list[tuple[Members, list[float]]]:
+    """The first member, the first two, and all three, each with its mean and value of each criterion."""
+    return [(members[:size], half(members[:size])) for size in range(1, len(members) + 1)]
 
 
 def _beam_search(training: _Half, max_members: int, beam: int) -> list[tuple[Members, list[float]]]:

@@ -262,7 +262,7 @@ def select_run(
     chosen = chosen if chosen.candidates is not None else replace(chosen, candidates=able)
     found = select_ensemble(whole.scores, whole.accuracies, classes, chosen, whole.sizes)
     known = set(map(str, whole.scores))
-    best = [f"log_rank({','.join(members)})" for members in found.trace["members"] if len(members) > 1]
+    best = [f"{found.options.rule}({','.join(members)})" for members in found.trace["members"] if len(members) > 1]
     ranking = rank_run(
         run,
         truths,

@@ -62,7 +62,8 @@ class Reproduction:
     def __str__(self) -> str:
         """In words, for people."""
         with_what = f"another of {self.other}" if self.kind == "runs" else self.other
-        return f"τ {self.given_all:.2f} with {with_what} ({self.tau:.2f} without the control, n = {self.n:,})"
+        own = "undefined" if np.isnan(self.given_all) else f"{self.given_all:.2f}"
+        return f"τ {own} with {with_what} ({self.tau:.2f} without the control, n = {self.n:,})"
 
 
 def reproduced(

@@ -9,16 +9,20 @@ from importlib.resources import files
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import nn
 
-from zcbench.spaces.base import ImageShape, Space
+from zcbench.spaces.base import ImageShape, Space, SpaceError
 from zcbench.spaces.cost import Cost
 from zcbench.spaces.nasbench101 import cell
 from zcbench.spaces.nasbench101.cell import EDGES, OPERATIONS, VERTICES, Graph, Sources
 from zcbench.spaces.nasbench101.costs import cost
 from zcbench.spaces.nasbench101.network import network
 from zcbench.spaces.registry import space
+
+CELLS = 423_624
+"""Number of cells of the published table."""
 
 _INDEX = files("zcbench.spaces.nasbench101") / "tables" / "cells.parquet"
 
@@ -186,8 +190,23 @@ def _pruned(edges: np.ndarray, operations: list[int]) -> Graph | None:
 
 @cache
 def _rows() -> dict[str, int]:
-    """Every cell with its row; read from the bundled index, whose first column numbers the graphs of the second."""
-    table = pq.read_table(str(_INDEX))
+    """Every cell with its row, from the bundled index.
+
+    Raises:
+        SpaceError: the index is missing, truncated or damaged.
+    """
+    try:
+        found = _read(str(_INDEX))
+    except (OSError, pa.ArrowException, LookupError, ValueError, AttributeError) as error:
+        raise _damaged(str(error)) from error
+    if len(found) != CELLS:
+        raise _damaged(f"it has {len(found):,} cells")
+    return found
+
+
+def _read(path: str) -> dict[str, int]:
+    """Every cell with its row; the first column of the index numbers the graphs of its dictionary."""
+    table = pq.read_table(path)
     graphs = [read_sources(text) for text in table.column("graph").combine_chunks().dictionary.to_pylist()]
     number = table.column("graph").combine_chunks().indices.to_numpy()
     operations = table.column("operations").to_numpy()
@@ -196,6 +215,13 @@ def _rows() -> dict[str, int]:
         cell.write(Graph(graphs[n], labels[code][: len(graphs[n]) - 1])): row
         for row, (n, code) in enumerate(zip(number.tolist(), operations.tolist()))
     }
+
+
+def _damaged(why: str) -> SpaceError:
+    return SpaceError(
+        f"The index of NAS-Bench-101 at {str(_INDEX)!r} cannot be used: {why}. Expected that of {CELLS:,} cells, as "
+        "zcbench has it; install zcbench anew."
+    )
 
 
 def _labels(code: int) -> tuple[int, ...]:

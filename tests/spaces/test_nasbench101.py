@@ -4,13 +4,16 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from zcbench import spaces
 from zcbench.errors import ArchitectureError
+from zcbench.spaces.base import SpaceError
 from zcbench.spaces.measuring import measure
 from zcbench.spaces.nasbench101 import NASBench101
+from zcbench.spaces.nasbench101 import space as space_module
 from zcbench.spaces.nasbench101.cell import enumerate_cells, write
 from zcbench.storage import pickles
 
@@ -131,3 +134,36 @@ def test_the_largest_cell_has_the_most_macs():
     space = spaces.get("nasbench101")
     costs = space.costs(space)
     assert costs["arch"].iloc[int(costs["macs"].argmax())] == space.largest
+
+
+@pytest.mark.parametrize("damage", ["truncated", "shortened", "other columns", "missing"])
+def test_a_damaged_index_is_refused(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed form: a file cut off, one row less, a column that lacks, and no file, each with the reason."""
+    whole, own = Path(str(space_module._INDEX)), tmp_path / "cells.parquet"
+    table = pq.read_table(whole)
+    if damage == "truncated":
+        own.write_bytes(whole.read_bytes()[:500_000])
+    elif damage != "missing":
+        pq.write_table(table.slice(1) if damage == "shortened" else table.drop_columns("operations"), own)
+    monkeypatch.setattr(space_module, "_INDEX", own)
+    space_module._rows.cache_clear()
+    try:
+        with pytest.raises(SpaceError, match="install zcbench anew"):
+            spaces.get("nasbench101").index("output~0")
+    finally:
+        space_module._rows.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("arch", "why"),
+    [
+        ("conv3x3~0|conv3x3~01|conv3x3~012|conv3x3~013|output~4", "it has 10 edges"),
+        ("conv3x3~0|conv3x3~1|conv3x3~2|conv3x3~3|conv3x3~4|conv3x3~5|output~6", "it has 8 vertices"),
+        ("conv3x3~0|conv3x3~0|output~1", "vertex 2 lies on no path"),
+        ("conv5x5~0|output~1", "vertex 1 names 'conv5x5'"),
+    ],
+)
+def test_cells_outside_the_space(arch: str, why: str) -> None:
+    """Closed form: an edge or a vertex too many, a vertex without an end, and a wrong label."""
+    with pytest.raises(ArchitectureError, match=why):
+        spaces.get("nasbench101").index(arch)

@@ -49,6 +49,9 @@ def select(
             "for a search of so many evaluations.",
         ),
     ] = None,
+    method: Annotated[
+        str, typer.Option(help="beam, a search for the criterion; or libra, three proxies that complement each other.")
+    ] = "beam",
     batches: Batches = None,
     beside: Beside = None,
     out: Annotated[
@@ -65,7 +68,8 @@ def select(
     """Select the log-rank ensemble that ranks one half of the architectures best, and evaluate it on the other half.
 
     Halves are of isomorphism classes. The choice maximises the mean Kendall tau over the truths that
-    are given, the partial tau given a size, or the expected accuracy of a search.
+    are given, the partial tau given a size, or the expected accuracy of a search. The method libra takes the best
+    proxy, one of little further information near it, and one whose relation to the parameters is that of the accuracy.
     """
     from zcbench.benchmarks.ranking.selection import SelectionOptions
     from zcbench.benchmarks.ranking.study import select_run
@@ -76,7 +80,7 @@ def select(
         resolve_truths(truth, data_dir),
         batches=split_list(batches or ()),
         beside=split_list(beside or ()),
-        options=SelectionOptions(names, max_members, beam, seed, given, pick_from),
+        options=SelectionOptions(names, max_members, beam, seed, given, pick_from, method),
         draws=draws,
     )
     if out is not None:
@@ -104,6 +108,6 @@ def _print_trace(found: "Selection") -> None:
     console = table_console()
     console.print(table)
     console.print(
-        f"Chosen on {len(found.training):,} architectures: log_rank({','.join(found.members)}), "
+        f"Chosen on {len(found.training):,} architectures: {found.options.rule}({','.join(found.members)}), "
         f"judged on {len(found.judging):,}"
     )

@@ -184,7 +184,7 @@ def published(
     headings = ("name", "n", "ρ", "low", "high", "τ", "our draws", "seeds", "their tables")
     for about in found.conditions:
         rows = found.table[(found.table["run"] == about["run"]) & (found.table["published"] == about["published"])]
-        differ = "; ".join(cast(list[str], about["differences"])) or "nothing that is stated"
+        differ = "; ".join(list(map(str, about["differences"]))) or "nothing that is stated"
         typer.echo(f"{Path(str(about['run'])).name} and {about['published']} ({about['origin']})")
         typer.echo(f"  ours differs in: {differ}")
         figures = ["rho", "low", "high", "tau", "own"]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Option, Typer, echo
@@ -124,7 +125,8 @@ class StrictCommand(TyperCommand):
     def _run(self, ctx: Any) -> Any:
         from zcbench.plugins import load_file
 
-        for file in ctx.params.get("plugin") or ():
+        given = ctx.params.get("plugin") or ()
+        for file in (given,) if isinstance(given, Path) else given:
             load_file(file)
         if ctx.params.get("device"):
             from zcbench.runtime.devices import check_device

@@ -16,7 +16,7 @@ from zcbench.benchmarks.scoring import bundled
 from zcbench.errors import RankingError
 from zcbench.proxies.scoring.cards import cards
 from zcbench.specification import split_list
-from zcbench.workflows.rank import tables
+from zcbench.workflows.rank import tables, with_reproduced
 
 
 class _Scored(NamedTuple):
@@ -57,6 +57,8 @@ def compare_truths(
         options: of the rankings.
         data_dir: where to look for the truths.
 
+    The protocol of every ranking has how far its truths reproduce given all sizes; see `TruthComparison.reproduced`.
+
     Raises:
         RankingError: a truth has fewer than three architectures in common with every run, or a run gets no truth.
         StoreError, ProtocolError, UnknownNameError: as `rank_run`.
@@ -69,16 +71,12 @@ def compare_truths(
     require_figure(by)
     given, scored = tables(truth, data_dir), {str(run): _scored(str(run)) for run in runs}
     chosen = _ensembles(ensembles, scored)
-    rankings = {
-        run: rank_run(
-            run,
-            {name: given[name] for name in own},
-            subsets=("all",) if subset == "all" else None,
-            ensembles=chosen[run],
-            options=options,
-        )
-        for run, own in _assigned(scored, given).items()
-    }
+    rankings = {}
+    for run, own in _assigned(scored, given).items():
+        known = {name: given[name] for name in own}
+        subsets = ("all",) if subset == "all" else None
+        ranking = rank_run(run, known, subsets=subsets, ensembles=chosen[run], options=options)
+        rankings[run] = with_reproduced(ranking, known, data_dir)
     return compare_rankings(rankings, by=by, subset=subset)
 
 

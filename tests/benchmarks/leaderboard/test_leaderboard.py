@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import zcbench_command
 from zcbench.benchmarks import rank_run, truth
 from zcbench.benchmarks.leaderboard import Board, add, verify
 from zcbench.benchmarks.leaderboard.submission import Submission
@@ -90,6 +91,16 @@ def test_from_a_plug_in_to_a_verified_line(tmp_path, stranger):
     assert len(mine.conformance) == 8 and all(check["passed"] for check in mine.conformance)
     assert [(v.passed, v.drawn, v.deviation) for v in verify(board)] == [(True, 12, 0.0)] * 2
     assert all(entry.verified["drawn"] == 12 for entry in Board(board).entries())
+
+
+def test_the_command_takes_the_plug_in(tmp_path, stranger):
+    """Oracle: the entry of the plug-in, added and verified by the commands of the page."""
+    run, board = stranger.score(), tmp_path / "board"
+    add(board, run, [TRUTH], proxies=["l2_norm"])
+    options = ["--plugin", stranger.plugin, "--proxies", stranger.name, "--board", board]
+    assert zcbench_command("leaderboard", "add", run, *options).returncode == 0
+    done = zcbench_command("leaderboard", "verify", stranger.name, "--board", board)
+    assert "1 of 1 entries hold" in done.stdout
 
 
 def test_bad_submissions_are_refused(tmp_path, stranger):

@@ -265,3 +265,37 @@ def test_built_in_ensembles_are_those_of_the_papers():
     }
     assert ENSEMBLES.get("te_nas").formula == "rank_sum(te_nas_ntk,te_nas_regions)"
     assert [name for name in ENSEMBLES if ENSEMBLES.get(name).baseline] == [FREE]
+
+
+def test_stochastic_order_counts_pairs_of_draws() -> None:
+    """Slow reference: for each architecture the share of pairs (own draw, draw of another) in which it is higher."""
+    rng = np.random.default_rng(4)
+    draws = pd.DataFrame(rng.integers(0, 20, (12, 3)).astype(float), [f"a{i}" for i in range(12)])
+    item = Ensemble("one", ensembles.DRAWN, ("jacov",))
+    value = item(draws.mean(axis=1).to_frame("jacov"), {"jacov": draws})
+    wins = {
+        one: sum(
+            (a > b) + 0.5 * (a == b)
+            for other in draws.index
+            if other != one
+            for a in draws.loc[one]
+            for b in draws.loc[other]
+        )
+        for one in draws.index
+    }
+    assert value.rank().tolist() == pd.Series(wins).rank().tolist()
+
+
+def test_stochastic_order_of_single_draws_is_the_rank_sum(scores, truth, sizes) -> None:
+    """Invariance: with one draw each the rule is the sum of ranks; with several it reads the seeds, not the mean."""
+    columns = frame(jacov=[3, 1, 2, 2], loss=[1, 2, 3, 4])
+    assert Ensemble("a", ensembles.DRAWN, ("jacov", "loss"))(columns).equals(
+        Ensemble("a", "rank_sum", ("jacov", "loss"))(columns)
+    )
+    chosen = [named(f"{ensembles.DRAWN}(jacov)", ("jacov",))]
+    found = rank(scores, truth, sizes, facts={"loss": ProxyFacts(False)}, ensembles=chosen).scores
+    drawn = scores[scores["proxy"] == "jacov"].pivot(index="arch", columns="seed", values="value")
+    expected = pd.Series(
+        np.argsort(np.argsort(drawn.to_numpy().ravel())).reshape(drawn.shape).mean(axis=1), drawn.index
+    )
+    assert found[chosen[0].name].corr(expected, method="spearman") == pytest.approx(1)

@@ -183,3 +183,50 @@ def test_a_run_is_judged_on_the_other_half(data_dir):
     rows = ranking.table[ranking.table["subset"] == "judging"]
     assert {f"log_rank({','.join(found.members)})", "log_rank(macs,jacov)"} <= set(rows["proxy"])
     assert rows["n"].max() <= len(found.judging)
+
+
+def test_libra_is_the_three_choices_by_hand() -> None:
+    """Slow reference: the definition, candidate by candidate, with scipy's rho."""
+    from scipy.stats import spearmanr
+
+    from zcbench.benchmarks.ranking.libra import libra
+    from zcbench.benchmarks.statistics import information_gain
+
+    rng = np.random.default_rng(3)
+    size, own = rng.normal(size=(2, 400))
+    accuracy = size + own
+    weights = {"a": (1, 0.9), "b": (1, 0.7), "c": (0.7, 1), "d": (1, 0), "e": (-1, 0)}
+    columns = {name: x * size + y * own + 0.2 * rng.normal(size=400) for name, (x, y) in weights.items()}
+    rho = {name: spearmanr(score, accuracy)[0] for name, score in columns.items()}
+    first = max(rho, key=lambda name: rho[name])
+    near = [name for name in rho if name != first and rho[name] >= rho[first] - 0.1]
+    assert 1 < len(near) < 4
+    second = min(near, key=lambda name: information_gain(columns[name], accuracy, columns[first]))
+    bias = {name: abs(spearmanr(columns[name], size)[0] - spearmanr(accuracy, size)[0]) for name in near}
+    third = min((name for name in near if name != second), key=lambda name: bias[name])
+    assert libra(columns, [accuracy], size) == (first, second, third)
+    assert libra({"a": columns["a"], "e": columns["e"]}, [accuracy], size) == ("a", "e")
+    assert libra({"constant": np.zeros(400)}, [accuracy], size) == ()
+
+
+def test_libra_sees_the_training_half_only() -> None:
+    """Invariance: other accuracies on the judging half leave the choice as it is; its rule is the sum of ranks."""
+    rng = np.random.default_rng(5)
+    archs = [f"a{i:03}" for i in range(200)]
+    size, own = rng.normal(size=(2, 200))
+    noise = {name: size * x + own + rng.normal(size=200) for name, x in (("p", 1), ("q", 0.8), ("r", 1.2), ("s", 0.9))}
+    values, classes = pd.DataFrame(noise, archs), pd.Series(archs, archs)
+    accuracies = pd.DataFrame({"t": size + own}, archs)
+    sizes = pd.DataFrame({"params": size}, archs)
+    options = SelectionOptions(method="libra")
+    found = select_ensemble(values, accuracies, classes, options, sizes)
+    other = accuracies.copy()
+    other.loc[list(found.judging), "t"] *= -1
+    again = select_ensemble(values, other, classes, options, sizes)
+    assert found.members == again.members
+    assert len(found.members) == 3
+    assert found.to_json()["rule"] == "rank_sum"
+    ranks = values[list(found.members)].rank().sum(axis=1)[list(found.judging)]
+    assert found.judged["t"].iloc[-1] == pytest.approx(
+        ranks.corr(accuracies["t"][list(found.judging)], method="kendall")
+    )

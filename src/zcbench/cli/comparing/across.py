@@ -60,8 +60,9 @@ def across(
     found = zcbench.compare_truths(
         split_list(runs), truth, by=by, subset=subset, ensembles=ensembles, options=ranking, data_dir=data_dir
     )
-    more = {"proxies": found.proxies, "stability": found.stability, "held_out": found.held_out}
-    tables = {name: frame.reset_index(drop=name == "held_out").to_dict("records") for name, frame in more.items()}
+    more = {"proxies": found.proxies, "stability": found.stability}
+    tables = {name: frame.reset_index().to_dict("records") for name, frame in more.items()}
+    tables |= {name: frame.to_dict("records") for name, frame in _plain(found).items()}
     if emitted(found.table, by=by, protocol=found.protocol, **tables):
         return
     _print_truths(found)
@@ -71,12 +72,21 @@ def across(
     _print_held_out(found.held_out)
 
 
+def _plain(found: "TruthComparison") -> dict[str, "pd.DataFrame"]:
+    return {"held_out": found.held_out, "reproduced": found.reproduced()}
+
+
 def _print_truths(found: "TruthComparison") -> None:
-    console = table_console()
+    from zcbench.benchmarks.truths.reproduced import Reproduction
+
+    console, known = table_console(), found.reproduced()
     for number, (truth, rows) in enumerate(found.table.groupby("truth", sort=False), 1):
         size, n = rows["size"].iloc[0], rows["n"].max()
         line = f"{number}  {truth}: {n:,} architectures ({rows['subset'].iloc[0]}) of {Path(rows['run'].iloc[0]).name}"
         console.print(f"{line}; best size {size or 'none'}", highlight=False, markup=False, soft_wrap=True)
+        others = known[known["truth"] == truth].drop(columns="truth").itertuples(index=False)
+        told = "; ".join(str(Reproduction(*one)) for one in others) or "nothing: there is no other table of it here"
+        console.print(f"   given all sizes, it agrees with {told}", highlight=False, markup=False, soft_wrap=True)
     for truth, first in found.protocol["repeated truths"].items():
         console.print(f"left out: {truth} has the accuracies of {first}", highlight=False, markup=False)
 
