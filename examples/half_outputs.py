@@ -1,4 +1,4 @@
-"""Teacher outputs stored in half precision and exact ones: accuracy of a student and largest error of an output.
+"""Stored teacher outputs in half precision beside exact ones: accuracy of a student, largest error of an output.
 
     python examples/half_outputs.py [SEEDS]
 

@@ -28,6 +28,7 @@ CHOICES: Mapping[str, str] = {
     "schedule": "one_cycle|cosine|step|constant",
     "augmentation": "none|crop_flip",
     "teacher_augmentation": "none|crop_flip",
+    "teacher_outputs": "memory|float32|float16",
     "precision": "float32|bfloat16|float16",
     "class_weights": "none|balanced|NUMBERS",
     "select": "last|accuracy|loss|METRIC",
