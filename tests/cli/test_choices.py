@@ -5,6 +5,7 @@ from collections import defaultdict
 import pytest
 
 from zcbench.benchmarks.ranking.ensembles import RULES
+from zcbench.benchmarks.ranking.selection import METHODS
 from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.benchmarks.scoring.options import AUTO, DTYPES, LAYOUTS
 from zcbench.benchmarks.training.workers import SETTINGS
@@ -47,6 +48,7 @@ PARAMETERS = {
         ("truth build", "settings", SETTINGS),
         ("search", "rule", tuple(RULES)),
         ("ensembles select", "given", tuple(SIZES)),
+        ("ensembles select", "method", tuple(METHODS)),
         ("evolve-distiller", "sharpness", tuple(SHARPNESS)),
         ("evolve-distiller", "normalisation", tuple(NORMALISATIONS)),
         ("evolve-distiller", "preset", tuple(PRESETS)),
