@@ -50,7 +50,10 @@ def select(
         ),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="beam, a search for the criterion; or libra, three proxies that complement each other.")
+        str,
+        typer.Option(
+            help="How members are chosen: beam, a search for the criterion; or libra, three that complement each other."
+        ),
     ] = "beam",
     batches: Batches = None,
     beside: Beside = None,
