@@ -398,5 +398,3 @@ def test_a_transformer_in_a_frame_with_its_exports(tmp_path: Path) -> None:
     torch.testing.assert_close(program(images), network(images))
     with pytest.raises(ProtocolError, match="its own teacher"):
         run("distill", *words, *COMMON[2:], "--frame", "self", "--out", tmp_path / "own")
-    with pytest.raises(UnknownNameError, match="format of an export"):
-        run("distill", *words, *COMMON[2:], "--export", "onxx", "--out", tmp_path / "none")

@@ -70,8 +70,8 @@ CONVOLVE = {
     "a copy of the weights": (kernel_copy, {}, True),
     "images in two halves": (lambda net, x: torch.cat([net.conv2(half) for half in x.chunk(2)]), {}, True),
     "one image at a time": (lambda net, x: torch.stack([net.conv2(image) for image in x]), {}, True),
-    "unfold, product": (unfolded, CONVOLUTIONS, True),
-    "unfold, linear": (unfolded_linear, CONVOLUTIONS, True),
+    "unfold, product": (unfolded, CONVOLUTIONS | ROWS, True),
+    "unfold, linear": (unfolded_linear, CONVOLUTIONS | ROWS, True),
     "channels-last images": (lambda net, x: net.conv2(x.contiguous(memory_format=torch.channels_last)), {}, False),
 }
 for name, (step, exempt, quick) in CONVOLVE.items():

@@ -109,7 +109,7 @@ def pixels_to_channels(net, x):
 
 
 PAIRS.rewrite("patches: linear", TokenNet, CONVOLUTIONS | ROWS, True, patches=cut_and_linear)
-PAIRS.rewrite("patches: F.unfold", TokenNet, CONVOLUTIONS, True, patches=unfolded)
+PAIRS.rewrite("patches: F.unfold", TokenNet, CONVOLUTIONS | ROWS, True, patches=unfolded)
 PAIRS.rewrite("patches: Tensor.unfold", TokenNet, CONVOLUTIONS | ROWS, True, patches=unfolded_twice)
 PAIRS.rewrite("patches: pixel_unshuffle", TokenNet, quick=True, patches=pixels_to_channels)
 
