@@ -11,7 +11,14 @@ from zcbench.distill.outputs import Outputs
 
 
 def check_classes(student: Outputs, teacher: Outputs) -> None:
-    """Raise `ShapeMismatch` unless the class counts agree, as far as both are known."""
+    """Raise `ShapeMismatch` unless logits have two axes and the class counts agree, as far as both are known."""
+    for outputs in (student, teacher):
+        for name, tensor in outputs.tensors():
+            if name == "logits" and tensor.ndim != 2:
+                raise ShapeMismatch(
+                    f"Given logits of {tensor.dtype} {tuple(tensor.shape)}. Expected (B, N), or (P, N) with the pixels "
+                    f"of a dense task as rows: logits.movedim(1, -1).flatten(0, -2)."
+                )
     own, other = student.shapes.classes, teacher.shapes.classes
     if own is not None and other is not None and own != other:
         raise ShapeMismatch(

@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 #: Description of every output, in the order of the documentation.
 OUTPUTS: dict[str, str] = {
-    "logits": "output of the network, (B, N)",
+    "logits": "output of the network, (B, N), or (B, N, H, W) of a dense task",
     "embedding": "input of the last linear layer, (B, C)",
     "features": "last feature map before global pooling, (B, C, H, W)",
     "stages": "last feature map of each stage, shallow to deep, (B, C_l, H_l, W_l) each",
     "classifier": "weight of the last linear layer, (N, C)",
 }
 
-_AXES = {"logits": 2, "embedding": 2, "features": 4, "stages": 4, "classifier": 2}
+_AXES = {"logits": (2, 4), "embedding": (2,), "features": (4,), "stages": (4,), "classifier": (2,)}
 
 
 class Shapes(NamedTuple):
@@ -163,6 +163,6 @@ def _outputs(values: dict[str, tuple[Tensor, ...]]) -> Outputs:
 
 
 def _check(name: str, tensor: Tensor) -> None:
-    if not isinstance(tensor, Tensor) or not torch.is_floating_point(tensor) or tensor.ndim != _AXES[name]:
+    if not isinstance(tensor, Tensor) or not torch.is_floating_point(tensor) or tensor.ndim not in _AXES[name]:
         given = f"{tensor.dtype} {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else type(tensor).__name__
         raise ShapeMismatch(f"Given {name} of {given}. Expected a floating tensor: {OUTPUTS[name]}.")

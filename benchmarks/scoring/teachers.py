@@ -13,6 +13,7 @@ from zcbench.benchmarks.scoring.catalogue import PREFIX, find
 from zcbench.benchmarks.scoring.checkpoints import load_weights
 from zcbench.benchmarks.scoring.options import LARGEST, OWN
 from zcbench.distill.answers import logits_of
+from zcbench.distill.tasks import CLASSIFICATION, Task
 from zcbench.errors import BatchError, TeacherError, writable
 from zcbench.references import Reference
 from zcbench.spaces import Space, SpaceError
@@ -205,6 +206,7 @@ def build_teacher(
     num_classes: int,
     image_shape: ImageShape,
     student: str | None = None,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """The teacher's network, in training mode, for the students' classes and images.
 
@@ -215,6 +217,7 @@ def build_teacher(
         num_classes: classes N of the students.
         image_shape: ``(C, H, W)`` of their images.
         student: the architecture that it teaches, where the space is one of pairs; the first if None.
+        task: decides about the end of the network.
 
     Raises:
         TeacherError: the function or the checkpoint does not give a network for these classes and images.
@@ -225,17 +228,23 @@ def build_teacher(
         network = space.teacher(pair, num_classes, choice.seed, image_shape, choice.init or init)
     elif choice.file is None:
         home = choice.space or space
-        network = home.build(choice.arch, num_classes, choice.seed, image_shape, choice.init or init)
+        network = task.build(home, choice.arch, num_classes, choice.seed, image_shape, choice.init or init)
     else:
         own = Reference(choice.file, choice.arch), choice.file_sha256
-        network = network_of(*own, "teacher", choice.seed, num_classes, image_shape)
+        network = network_of(*own, "teacher", choice.seed, num_classes, image_shape, task)
     if choice.checkpoint is not None:
         load_weights(network, choice.checkpoint, choice.checkpoint_sha256)
     return network
 
 
 def network_of(
-    function: Reference, sha256: str | None, role: str, seed: int, num_classes: int, image_shape: ImageShape
+    function: Reference,
+    sha256: str | None,
+    role: str,
+    seed: int,
+    num_classes: int,
+    image_shape: ImageShape,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """What a function of the user's makes, in training mode, once it gives logits for these images.
 
@@ -246,6 +255,7 @@ def network_of(
         seed: of that stream.
         num_classes: classes N of the labels.
         image_shape: ``(C, H, W)`` of the images.
+        task: of the labels.
 
     Raises:
         PluginError: there is no such function, or it fails.
@@ -257,11 +267,11 @@ def network_of(
             raise TeacherError(
                 f"The {role}'s function {function} returns {type(network).__name__}. Expected a torch.nn.Module."
             )
-        _check_logits(network, f"{role} {function}", num_classes, image_shape)
+        _check_logits(network, f"{role} {function}", task.logits_shape(num_classes, image_shape), image_shape)
     return network.train()
 
 
-def _check_logits(network: nn.Module, name: str, num_classes: int, image_shape: ImageShape) -> None:
+def _check_logits(network: nn.Module, name: str, expected: tuple[int, ...], image_shape: ImageShape) -> None:
     """Two images through the network in evaluation mode, which leaves it as it was."""
     images = torch.zeros(2, *image_shape)
     try:
@@ -274,8 +284,8 @@ def _check_logits(network: nn.Module, name: str, num_classes: int, image_shape: 
             f"The {name} cannot take the images {image_shape}: {type(error).__name__}: {error}. Expected logits for "
             f"them; let the function build for its keyword image_shape, or bring the images to another size."
         ) from error
-    if tuple(logits.shape) != (2, num_classes):
+    if tuple(logits.shape[1:]) != expected or len(logits) != 2:
         raise TeacherError(
-            f"The {name} returns {tuple(logits.shape)} for 2 images, and the images have {num_classes} classes. "
-            f"Expected logits (2, {num_classes}); let the function build for its keyword num_classes."
+            f"The {name} returns {tuple(logits.shape)} for 2 images, and the images have {expected[0]} classes. "
+            f"Expected logits {(2, *expected)}; let the function build for its keyword num_classes."
         )

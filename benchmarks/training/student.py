@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from torch import nn
 
 from zcbench.benchmarks.training.environment import environment
+from zcbench.benchmarks.training.predictions import predictions
 from zcbench.benchmarks.training.student_choice import Student, read_student
 from zcbench.benchmarks.training.student_job import StudentFiles, StudentJob, Teaching
 from zcbench.benchmarks.training.student_networks import TeacherRecord
@@ -30,12 +32,14 @@ class StudentResult:
     Attributes:
         student: the network, in evaluation mode.
         accuracy: on the test images after the epoch whose weights are kept, in percent.
-        baseline: that of the same architecture trained alone: where it was asked for, the first generation of ``self``,
-            or the student itself without a teacher; None elsewhere.
+        baseline: score of the same architecture trained alone: where it was asked for, the first generation of
+            ``self``, or the student itself without a teacher; None elsewhere.
         folder: with ``result.json``, the student's weights, log and checkpoints.
         training: history, losses and number of steps of the student's training.
         teachers: with their test accuracies.
         alone: the training alone, if it was asked for and is none of the above.
+        predictions: of a segmentation: test images ``(n, H, W, 3)`` from 0 to 1, then the classes ``(n, H, W)`` of the
+            mask and those that each network gives, by title; None for another task.
     """
 
     student: nn.Module = field(repr=False)
@@ -45,11 +49,17 @@ class StudentResult:
     training: TrainingResult = field(repr=False)
     teachers: tuple[TeacherRecord, ...] = ()
     alone: TrainingResult | None = field(default=None, repr=False)
+    predictions: dict[str, np.ndarray] | None = field(default=None, repr=False)
+
+    @property
+    def score(self) -> float:
+        """The metric of the task on the test images: the accuracy, or the mean IoU of a segmentation, in percent."""
+        return self.training.score
 
     @property
     def gain(self) -> float | None:
-        """Accuracy above that of the student trained alone, in percentage points; None without a baseline."""
-        return None if self.baseline is None else self.accuracy - self.baseline
+        """Score above that of the student trained alone, in percentage points; None without a baseline."""
+        return None if self.baseline is None else self.score - self.baseline
 
 
 def train_student(
@@ -122,8 +132,8 @@ def train_student(
         about |= {} if alone is None else {"baseline": _figures(alone)}
         folder.write_json("result.json", plain(about))
         _send(recording, job, result, alone)
-    known = {"self": training.accuracies[:1], "teacher": [] if job.teaching.teachers else [result.accuracy]}
-    figures = [alone.accuracy] if alone else known.get(job.teaching.scenario, [])
+    known = {"self": training.accuracies[:1], "teacher": [] if job.teaching.teachers else [result.score]}
+    figures = [alone.score] if alone else known.get(job.teaching.scenario, [])
     return StudentResult(
         result.network,
         result.accuracy,
@@ -132,7 +142,16 @@ def train_student(
         result,
         tuple(training.teachers),
         alone,
+        predictions(job.data, _networks(result, alone, training)),
     )
+
+
+def _networks(result: TrainingResult, alone: TrainingResult | None, training: StudentTraining) -> dict[str, nn.Module]:
+    """The trained networks by title."""
+    beside = {} if alone is None else {"student alone": alone.network}
+    known = training.teacher_networks.values()
+    teachers = {f"teacher {number}" if len(known) > 1 else "teacher": one for number, one in enumerate(known, 1)}
+    return {**beside, "student": result.network, **teachers}
 
 
 def _export(job: StudentJob, network: nn.Module) -> None:
@@ -190,6 +209,8 @@ def _record(job: StudentJob, training: StudentTraining) -> dict[str, object]:
         "recipe": job.used(job.last_recipe),
         "environment": environment(job.device),
         "data": job.data.description,
+        "task": job.data.task.spec,
+        "metric": {"name": job.data.task.metric, "title": job.data.task.title},
     }
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from zcbench import references, spaces
 from zcbench.benchmarks.scoring.teachers import network_of
 from zcbench.benchmarks.truths.sources import sha256
+from zcbench.distill.tasks import CLASSIFICATION, Task
 from zcbench.errors import ArchitectureError, ProtocolError, writable
 from zcbench.references import Reference
 from zcbench.spaces import Space
@@ -37,8 +38,10 @@ class Student:
         """The architecture, or file and function."""
         return self.arch if self.function is None else f"{writable(self.function.file.name)}:{self.function.name}"
 
-    def build(self, num_classes: int, seed: int, image_shape: ImageShape, init: str) -> nn.Module:
-        """The network, initialised on the stream of ``seed``.
+    def build(
+        self, num_classes: int, seed: int, image_shape: ImageShape, init: str, task: Task = CLASSIFICATION
+    ) -> nn.Module:
+        """The network for a task, initialised on the stream of ``seed``.
 
         Raises:
             ProtocolError: an initialisation scheme for a function, which draws its own weights.
@@ -46,13 +49,13 @@ class Student:
             SpaceError: its space has no network for them.
         """
         if self.function is None:
-            return self.space.build(self.arch, num_classes, seed, image_shape, init)
+            return task.build(self.space, self.arch, num_classes, seed, image_shape, init)
         if init != "default":
             raise ProtocolError(
                 f"Given init={init!r} for the function {self.function}, which draws its own weights. Expected a "
                 f"function alone; leave the initialisation out."
             )
-        return network_of(self.function, None, "student", seed, num_classes, image_shape)
+        return network_of(self.function, None, "student", seed, num_classes, image_shape, task)
 
     def to_dict(self) -> dict[str, object]:
         """Space and architecture, or the function and the fingerprint of its file, ready for JSON."""

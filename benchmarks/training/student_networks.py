@@ -23,13 +23,13 @@ class StudentNetworks:
         """The student, initialised with the recipe's seed plus ``number``."""
         job = self._job
         seed, shape = job.recipe.seed + number, job.data.image_shape
-        return self._apart("student", job.student.build(job.data.num_classes, seed, shape, job.init))
+        return self._apart("student", job.student.build(job.data.num_classes, seed, shape, job.init, job.data.task))
 
     def teacher(self, name: str, checkpoint: Path | None = None) -> nn.Module:
         """The teacher of this name, with the weights of ``checkpoint`` if one is given."""
         job, data = self._job, self._job.data
         choice = self.choice(name, checkpoint)
-        network = build_teacher(choice, job.student.space, job.init, data.num_classes, data.image_shape)
+        network = build_teacher(choice, job.student.space, job.init, data.num_classes, data.image_shape, task=data.task)
         return self._apart(f"teacher {name}", network)
 
     def choice(self, name: str, checkpoint: Path | None) -> TeacherChoice:
@@ -37,7 +37,7 @@ class StudentNetworks:
         return read_teacher(name, self._job.student.space, self._job.recipe.seed, checkpoint=checkpoint)
 
     def record(self, name: str, network: nn.Module, checkpoint: Path | None) -> "TeacherRecord":
-        """Origin, weights and test accuracy of a trained teacher."""
+        """Origin, weights and metric of a trained teacher."""
         job, choice = self._job, self.choice(name, checkpoint)
         origin = TeacherOrigin(
             seed=choice.seed,
@@ -48,8 +48,8 @@ class StudentNetworks:
             weights_sha256=content_sha256(network),
             recipe=job.used(job.teacher_recipe) if choice.checkpoint is None else None,
         )
-        quality = Teacher(network).quality(job.data.to(job.device, job.recipe.layout))
-        return TeacherRecord(name, quality.accuracy, origin)
+        teacher, data = Teacher(network), job.data.to(job.device, job.recipe.layout)
+        return TeacherRecord(name, teacher.score(data), origin, data.task.metric)
 
     def _apart(self, name: str, network: nn.Module) -> nn.Module:
         require_apart([(name, network)], self._built)
@@ -72,13 +72,14 @@ class TeacherOrigin:
 
 @dataclass(frozen=True)
 class TeacherRecord:
-    """A teacher and its accuracy on the test images, in percent; without an origin if it is an assistant."""
+    """A teacher and the metric of the task on the test images, in percent; without an origin if it is an assistant."""
 
     name: str
-    test_accuracy: float
+    score: float
     origin: TeacherOrigin | None = None
+    metric: str = "accuracy"
 
     def to_dict(self) -> dict[str, object]:
         """The record, ready for JSON."""
         origin = {} if self.origin is None else asdict(self.origin)
-        return {"name": self.name, **origin, "test_accuracy": self.test_accuracy}
+        return {"name": self.name, **origin, f"test_{self.metric}": self.score}

@@ -41,6 +41,7 @@ class StudentTraining:
 
     Attributes:
         teachers: the teachers that were used.
+        teacher_networks: their networks by name.
         weights: of the terms, as far as they are given or computed.
         accuracies: test accuracies of the networks that were trained in turn.
     """
@@ -52,6 +53,7 @@ class StudentTraining:
         self._recording = recording or Recording()
         self._networks = StudentNetworks(job)
         self.teachers: list[TeacherRecord] = []
+        self.teacher_networks: dict[str, nn.Module] = {}
         self.weights = job.teaching.given_weights
         self.accuracies: list[float] = []
 
@@ -63,11 +65,11 @@ class StudentTraining:
         ways = {"self": self._born_again, "mutual": self._mutual, "assistant": self._in_a_chain}
         result = ways.get(teaching.scenario, self._under_teachers)()
         for teacher in self.teachers:
-            if teacher.test_accuracy < result.accuracy:
+            if teacher.score < result.score:
                 say(
                     self._console,
-                    f"Warning: the teacher {teacher.name} ({teacher.test_accuracy:.2f} %) is worse than the student "
-                    f"({result.accuracy:.2f} %) on the test images.",
+                    f"Warning: the teacher {teacher.name} ({teacher.score:.2f} %) is worse than the student "
+                    f"({result.score:.2f} %) on the test images.",
                 )
         return result
 
@@ -164,7 +166,9 @@ class StudentTraining:
         assistants = [self._networks.teacher(name) for name in names]
         teacher = self._teacher(0, first)
         result = self._in_turn([*assistants, self._networks.student()], teacher)
-        self.teachers += [TeacherRecord(*pair) for pair in zip(names, self.accuracies)]
+        self.teachers += [
+            TeacherRecord(*pair, metric=self._job.data.task.metric) for pair in zip(names, self.accuracies)
+        ]
         return result
 
     def _in_turn(self, networks: Sequence[nn.Module], teacher: nn.Module | None) -> TrainingResult:
@@ -179,7 +183,7 @@ class StudentTraining:
             device=self._job.device,
             running=lambda number: self._running(names[number]),
         )
-        self.accuracies = [result.accuracy for result in results]
+        self.accuracies = [result.score for result in results]
         return results[-1]
 
     def _teacher(self, number: int, name: str) -> nn.Module:
@@ -193,8 +197,11 @@ class StudentTraining:
             save_weights(network, job.folder / f"{own}.pt")
         record = self._networks.record(name, network, checkpoint)
         self.teachers.append(record)
-        say(self._console, f"Teacher {name}: {record.test_accuracy:.2f} % on the test images.")
-        if near_chance(record.test_accuracy, self._job.data):
+        self.teacher_networks[name] = network
+        task = self._job.data.task
+        what = "" if task.metric == "accuracy" else f" {task.title}"
+        say(self._console, f"Teacher {name}: {record.score:.2f} %{what} on the test images.")
+        if near_chance(record.score, self._job.data):
             say(
                 self._console,
                 f"Warning: the teacher {name} is near chance ({100 / self._job.data.num_classes:.2f} %); check its "

@@ -20,6 +20,7 @@ from zcbench.benchmarks.training.student import train_student
 from zcbench.benchmarks.training.student_choice import Student, read_student
 from zcbench.benchmarks.training.student_job import StudentFiles, Teaching
 from zcbench.distill.errors import DivergedLoss, TrainingStopped
+from zcbench.distill.tasks.reading import recorded
 from zcbench.distill.training.data.images import DataSource, TrainingData
 from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.recipe import Recipe
@@ -58,7 +59,7 @@ class StudentOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class StudentRow(TrainingRow):
-    """One finished student; ``baseline`` is the accuracy of the same one trained alone, if it is known."""
+    """One finished student; ``accuracy`` is the task's metric, ``baseline`` that of the same one alone, if known."""
 
     baseline: float | None = None
 
@@ -70,7 +71,7 @@ class StudentsResult:
     Attributes:
         folder: with ``students.csv``, and a folder of each training.
         table: a row for each training: ``student, seed, status, reason, accuracy, baseline, loss, epochs, seconds,
-            folder``.
+            folder``; the accuracy is the mean IoU of a segmentation.
         statuses: how many trainings have each status.
         fresh: how many were done just now.
     """
@@ -205,7 +206,7 @@ class StudentMaker:
         return StudentRow(
             key,
             "ok",
-            accuracy=result.accuracy,
+            accuracy=result.score,
             loss=training.loss,
             train_accuracy=training.train_accuracy,
             train_loss=training.kept["ce"],
@@ -254,7 +255,12 @@ def _announce(job: StudentsJob, console: Console) -> None:
     reads = frozenset[str]().union(*(loss.reads for loss in teaching.distillers))
     for name, file in zip_longest(teaching.teachers, teaching.checkpoints):
         network = build_teacher(
-            read_teacher(name, space, checkpoint=file), space, init, data.num_classes, data.image_shape
+            read_teacher(name, space, checkpoint=file),
+            space,
+            init,
+            data.num_classes,
+            data.image_shape,
+            task=data.task,
         )
         said = Teacher(network, outputs=teaching.outputs).announced(data, reads, job.recipe)
         console.print(said, highlight=False, soft_wrap=True)
@@ -282,6 +288,7 @@ def _protocol(job: StudentsJob) -> dict[str, object]:
     found = {
         "data": job.data.description,
         "data_sha256": job.data.sha256,
+        **recorded(job.data.task),
         "recipe": {name: value for name, value in job.recipe.to_dict().items() if name != "seed"},
         "init": job.options.get("init", "default"),
         "device": kind_of(job.options.get("device", "cpu")),

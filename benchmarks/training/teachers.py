@@ -19,6 +19,7 @@ from zcbench.benchmarks.scoring.catalogue import (
 )
 from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, read_teacher
 from zcbench.benchmarks.training.environment import environment
+from zcbench.distill.tasks.reading import recorded
 from zcbench.distill.training.course import TrainingResult
 from zcbench.distill.training.data.images import DataSource, TrainingData
 from zcbench.distill.training.data.source import TrainingSource
@@ -105,7 +106,7 @@ def train_teacher(
             folder=folder.path,
             identity=identity,
             sha256=hashlib.sha256((folder.path / WEIGHTS).read_bytes()).hexdigest(),
-            accuracy=result.accuracy,
+            accuracy=result.score,
             loss=result.loss,
             epochs=len(result.history),
             seconds=round(result.seconds, 3),
@@ -127,7 +128,7 @@ def _trained(
     console: Console | None,
 ) -> TrainingResult:
     init, device = where
-    network = build_teacher(choice, space, init, data.num_classes, data.image_shape)
+    network = build_teacher(choice, space, init, data.num_classes, data.image_shape, task=data.task)
     observers = [] if console is None else [StepBar(console, choice.label)]
     with one_thread(), Stop() as stop:
         result = train(
@@ -158,6 +159,7 @@ def _identity(
             "num_classes": data.num_classes,
             "image_shape": data.image_shape,
             "data_sha256": data.sha256,
+            **recorded(data.task),
             "recipe": recipe.to_dict(),
             "device": kind_of(device),
         }

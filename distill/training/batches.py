@@ -68,7 +68,11 @@ class TrainingBatches:
     def at(self, number: int) -> TrainingBatch:
         """The batch of this number, from 0."""
         images, labels, indices, epoch, first = self._order.at(number)
-        images = images if self._crop is None else self._crop(images, epoch, first)
+        if (crop := self._crop) is not None:
+            images = crop(images, epoch, first)
+            labels = self._data.task.cropped(
+                labels, lambda maps, value: crop.maps(maps, epoch, first, torch.tensor([value]))
+            )
         return TrainingBatch(images.contiguous(memory_format=self._memory), labels, indices)
 
     def taught(self, batch: TrainingBatch) -> list[Outputs]:

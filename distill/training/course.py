@@ -67,6 +67,7 @@ class TrainingResult:
         loss: cross-entropy there.
         steps: number of steps.
         epoch: whose weights are kept: the last one, or the best one on the validation images.
+        score: the metric of the task there, in percent: the accuracy, or the mean IoU of a segmentation.
     """
 
     network: nn.Module = field(repr=False)
@@ -75,6 +76,7 @@ class TrainingResult:
     loss: float
     steps: int
     epoch: int
+    score: float
 
     @property
     def kept(self) -> Row:

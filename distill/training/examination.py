@@ -7,8 +7,7 @@ from torch import nn
 from zcbench.datasets.items import Pair
 from zcbench.distill.training.course import Row
 from zcbench.distill.training.data.source import TrainingSource
-from zcbench.distill.training.evaluation import measure
-from zcbench.distill.training.metrics import METRICS, Metric, read_metrics
+from zcbench.distill.training.metrics import METRICS, Metric
 from zcbench.distill.training.recipe import LAST, Recipe
 
 
@@ -23,7 +22,7 @@ class Examination:
         every: epochs between two evaluations.
 
     Raises:
-        UnknownNameError, RecipeError: as `read_metrics`.
+        UnknownNameError, RecipeError: as `Task.metrics`.
     """
 
     def __init__(
@@ -35,11 +34,11 @@ class Examination:
         every: int,
     ) -> None:
         selects = [recipe.select] if recipe.select not in (LAST, "accuracy", "loss") else []
-        named = {item.name: item for item in read_metrics([*metrics, *selects], data.num_classes)}
+        named = {item.name: item for item in data.task.metrics([*metrics, *selects], data.num_classes)}
         self._metrics = [item for item in named.values() if item.name not in ("accuracy", "loss")]
         self._select = None if recipe.select == LAST else {**METRICS, **named}[recipe.select]
         self._sets = {"test": tested} | ({"validation": data.tested} if recipe.validation else {})
-        self._every, self._epochs = every, recipe.epochs
+        self._every, self._epochs, self._task = every, recipe.epochs, data.task
 
     def due(self, epoch: int) -> bool:
         """Whether networks are evaluated after this epoch."""
@@ -49,7 +48,7 @@ class Examination:
         """Loss, accuracy and the other metrics on each set of images, as ``test_loss``."""
         found: Row = {}
         for name, batches in self._sets.items():
-            values = measure(network, batches(), self._metrics)
+            values = self._task.measure(network, batches(), self._metrics)
             found |= {f"{name}_{metric}": values[metric] for metric in ("loss", *values)}
         return found
 

@@ -38,6 +38,7 @@ def training_identity(
     return {
         **{f"recipe {name}": value for name, value in recipe.to_dict().items()},
         "data": data.sha256,
+        "task": data.task.spec,
         "objective": [objective.to_dict() for objective in objectives],
         "teacher": [content_sha256(teacher.network) for teacher in teachers],
         "teacher outputs": [teacher.outputs.dtype if teacher.outputs else "as computed" for teacher in teachers],

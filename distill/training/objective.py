@@ -11,6 +11,7 @@ from zcbench.distill.contract import Distiller, get
 from zcbench.distill.errors import RecipeError, WeightError
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.outputs import Outputs, Shapes
+from zcbench.distill.tasks import CLASSIFICATION, Task
 from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.matching import matched_outputs, matched_shapes
 from zcbench.distill.training.mixing import agreed_shares
@@ -61,6 +62,7 @@ class TrainingObjective(nn.Module):
         self.mixture, self._smoothing = mixture, label_smoothing
         self._class_weights: Tensor | None = None
         self._auxiliary = 0.0
+        self._task: Task = CLASSIFICATION
         self._adapters: list[list[nn.Module | None]] = []
         self.adapters = nn.ModuleList()
 
@@ -94,9 +96,9 @@ class TrainingObjective(nn.Module):
         ]
         self.adapters = nn.ModuleList(module for row in self._adapters for module in row if module is not None)
 
-    def weigh(self, classes: Tensor | None, auxiliary: float) -> None:
-        """Set the weights of the classes in the cross-entropy, ``(N,)``, and that of auxiliary heads next to it."""
-        self._class_weights, self._auxiliary = classes, auxiliary
+    def weigh(self, task: Task, classes: Tensor | None, auxiliary: float) -> None:
+        """Set the task, the weights of the classes in its loss, ``(N,)``, and that of auxiliary heads next to it."""
+        self._task, self._class_weights, self._auxiliary = task, classes, auxiliary
 
     def forward(self, student: Outputs, teachers: Sequence[Outputs], labels: Tensor) -> Tensor:
         """Total, cross-entropy and every loss, without their weights: ``(2 + number of losses,)``.
@@ -116,7 +118,7 @@ class TrainingObjective(nn.Module):
         weights = self._class_weights
         if weights is not None and len(weights) < logits.shape[1]:  # the network has classes without images
             weights = pad(weights, (0, logits.shape[1] - len(weights)), value=1.0)
-        return cross_entropy(logits.float(), labels, weight=weights, label_smoothing=self._smoothing)
+        return self._task.loss(logits, labels, weights, self._smoothing)
 
     def _losses(self, student: Outputs, teachers: Sequence[Outputs], labels: Tensor) -> list[Tensor]:
         shares, pairs = self._shares(teachers, labels), [matched_outputs(student, teacher) for teacher in teachers]
@@ -161,7 +163,7 @@ def class_weights(recipe: Recipe, data: TrainingSource) -> Tensor | None:
     if given == NONE:
         return None
     if given == BALANCED:
-        counts = torch.bincount(data.training_labels().cpu(), minlength=data.num_classes).double()
+        counts = torch.bincount(data.task.classes(data.training_labels().cpu()), minlength=data.num_classes).double()
         weights = (counts.sum() / (data.num_classes * counts)).where(counts > 0, torch.ones(()))
     else:
         weights = torch.tensor(given)

@@ -85,8 +85,10 @@ class StepBar:
         self._progress.advance(self._task)
 
     def epoch(self, row: Row) -> None:
-        """Show losses and accuracies of the epoch."""
+        """Show losses and metrics of the epoch."""
         tested = f", test accuracy {row['test_accuracy']:.2f} %" if "test_accuracy" in row else ""
+        others = (name for name in row if name.startswith("test_") and name not in ("test_accuracy", "test_loss"))
+        tested += "".join(f", test {name.removeprefix('test_')} {row[name]:.4g}" for name in others)
         told = f"epoch {row['epoch']}: loss {row['loss']:.4g}, train accuracy {row['train_accuracy']:.2f} %{tested}"
         self._progress.update(self._task, told=told)
         say(None if self._console.is_terminal else self._console, f"{self._title}: {told}")

@@ -31,6 +31,8 @@ def open_networks(
         BatchError: a network has fewer classes than the labels, or returns no logits.
         DistillError: an output that a distiller reads is missing, or shapes do not fit.
     """
+    for objective in objectives:
+        data.task.check_losses(objective.active)
     reads = frozenset[str]().union(*(objective.reads for objective in objectives))
     memory, probe = LAYOUTS[recipe.layout], data.probe()
     device = probe.device
@@ -39,16 +41,24 @@ def open_networks(
         to_training_mode(student)
     readers = [Reader(student, reads, recipe.precision, probe[:1]) for student in students]
     above = [teacher.reader(reads, recipe.precision, probe[:1]) for teacher in teachers]
-    own, outside = ([_shapes(reader, probe, data.num_classes) for reader in some] for some in (readers, above))
+    own, outside = ([_shapes(reader, probe, data) for reader in some] for some in (readers, above))
     for index, objective in enumerate(objectives):
         objective.adapt(own[index], [*outside, *own[:index], *own[index + 1 :]], recipe.seed)
         objective.to(device).train()
     return readers, above
 
 
-def _shapes(reader: Reader, images: Tensor, num_classes: int) -> Shapes:
+def _shapes(reader: Reader, images: Tensor, data: TrainingSource) -> Shapes:
     with evaluating(reader.network):
-        shapes = reader.without_gradient(images).shapes
+        outputs = reader.without_gradient(images)
+    shapes, num_classes = outputs.shapes, data.num_classes
+    given, expected = outputs.logits.shape[1:], data.task.logits_shape(num_classes, data.image_shape)
+    if len(given) != len(expected) or tuple(given[1:]) != expected[1:]:
+        wanted = ", ".join(map(str, ("B", "classes", *expected[1:])))
+        raise BatchError(
+            f"The network returns {tuple(outputs.logits.shape)} for {len(images)} images, which is none of the task "
+            f"{data.task.name}. Expected logits ({wanted}); take a network of this task, or wrap it."
+        )
     if (shapes.classes or 0) < num_classes:
         raise BatchError(
             f"The labels have {num_classes} classes and a network {shapes.classes}. Expected a network with at least "

@@ -7,7 +7,7 @@ from zcbench.distill.outputs import Outputs
 from zcbench.distill.reading import Reader
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.data.source import TrainingSource
-from zcbench.distill.training.evaluation import Quality, measure
+from zcbench.distill.training.evaluation import Quality
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import state_sha256
 from zcbench.distill.training.stored import CHUNK, SHARED, OutputStore, StoredOutputs, TeacherOutputs
@@ -32,7 +32,7 @@ class Teacher:
         self.network, self.outputs = network.eval(), outputs
         self._most_bytes = most_bytes
         self._kept: tuple[object, Outputs] | None = None
-        self._measured: tuple[object, Quality] | None = None
+        self._measured: tuple[object, dict[str, float]] | None = None
 
     def reader(self, reads: frozenset[str], precision: str, image: Tensor) -> Reader:
         """A reader of these outputs; the network is moved to the device and the layout of ``image``."""
@@ -97,21 +97,24 @@ class Teacher:
 
     def quality(self, data: TrainingSource) -> Quality:
         """Accuracy and loss on the test images, measured once for the same images and weights."""
+        measured = self._measures(data)
+        return Quality(measured["accuracy"], measured["loss"])
+
+    def score(self, data: TrainingSource) -> float:
+        """The metric of the task on the test images, in percent, measured once likewise."""
+        return self._measures(data)[data.task.metric]
+
+    def _measures(self, data: TrainingSource) -> dict[str, float]:
         key = (state_sha256(self.network), data.sha256)
         if self._measured is None or self._measured[0] != key:
             self.network.to(data.probe().device)
-            self._measured = (key, Quality(**measure(self.network, data.tested())))
+            self._measured = (key, data.task.measure(self.network, data.tested()))
         return self._measured[1]
 
 
-def near_chance(accuracy: float, data: TrainingSource) -> bool:
-    """Whether an accuracy on the test images is hardly above that of guessing.
-
-    That is within three standard errors of 100/N %, or within a twentieth of the way from there to 100 %.
-    """
-    chance, images = 100 / data.num_classes, data.test_count
-    error = float((chance * (100 - chance) / images) ** 0.5)
-    return accuracy <= chance + max(3 * error, (100 - chance) / 20)
+def near_chance(score: float, data: TrainingSource) -> bool:
+    """Whether a value of the task's metric on the test images is hardly above that of guessing."""
+    return data.task.near_chance(score, data.num_classes, data.test_count)
 
 
 def chosen(outputs: Outputs, indices: Tensor) -> Outputs:

@@ -67,7 +67,7 @@ class Training:
         self._readers, above = open_networks(students, objectives, teachers, self.data, recipe)
         reads = frozenset[str]().union(*(objective.reads for objective in objectives))
         for objective in objectives:
-            objective.weigh(class_weights(recipe, self.data), recipe.auxiliary)
+            objective.weigh(self.data.task, class_weights(recipe, self.data), recipe.auxiliary)
         self._state = fresh_state(students, objectives, recipe, self.per_epoch, self.device)
         self._batches = TrainingBatches(self.data, teachers, above, reads, recipe)
 
@@ -141,8 +141,9 @@ class Training:
         """Terms, logits of each student, and labels of a batch of the next step."""
         batch = self._batches.at(self.done * self.recipe.accumulation + part)
         outputs = [reader(batch.images) for reader in self._readers]
-        terms = all_terms(self._state.objectives, outputs, self._batches.taught(batch), batch.labels)
-        return terms, [own.logits for own in outputs], batch.labels
+        own, taught, labels = self.data.task.rows(outputs, self._batches.taught(batch), batch.labels)
+        terms = all_terms(self._state.objectives, own, taught, labels)
+        return terms, [student.logits for student in own], labels
 
     def _end_epoch(self, examination: Examination, observers: Sequence[Observer]) -> None:
         state, epoch = self._state, self.done // self.per_epoch
@@ -171,7 +172,8 @@ class Training:
     def _trained(self, index: int) -> TrainingResult:
         history, epoch = self._state.history[index], self._state.finish(index)
         row, network = history[epoch - 1], self.students[index].eval()
-        return TrainingResult(network, history, row["test_accuracy"], row["test_loss"], self.done, epoch)
+        score = row[f"test_{self.data.task.metric}"]
+        return TrainingResult(network, history, row["test_accuracy"], row["test_loss"], self.done, epoch, score)
 
     def _stop(self, file: Path | None) -> None:
         kept = "No checkpoint was asked for."

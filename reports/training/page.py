@@ -4,14 +4,18 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from zcbench.reports.charts import Spec, curves
 from zcbench.reports.pictures import Illustration, Picture, write_page
 from zcbench.reports.rendering import page
 from zcbench.reports.style import FORMATS
 from zcbench.reports.training.curves import NAMES, Row, loss_terms, training_curves
+from zcbench.reports.training.predictions import prediction_figure
 from zcbench.reports.wording import MISSING
 
-_ACCURACIES = {"test_accuracy": "test", "validation_accuracy": "validation", "train_accuracy": "training"}
+_SETS = {"test": "test", "validation": "validation", "train": "training"}
+_ACCURACY = {"name": "accuracy", "title": "accuracy"}  # the metric of files that name none
 
 
 def write_training_report(
@@ -21,6 +25,7 @@ def write_training_report(
     *,
     title: str = "A training",
     alone: Sequence[Row] = (),
+    predictions: Mapping[str, np.ndarray] | None = None,
     formats: Collection[str] = ("svg",),
 ) -> Path:
     """Write the figure and the page of a finished training and return the page.
@@ -31,6 +36,8 @@ def write_training_report(
         folder: as in :func:`zcbench.reports.pictures.write_page`.
         title: name of the training.
         alone: rows of the same student trained alone.
+        predictions: of a segmentation: the images ``(n, H, W, 3)`` from 0 to 1, then classes ``(n, H, W)`` by title,
+            the mask first.
         formats: of the figure.
 
     Raises:
@@ -42,7 +49,16 @@ def write_training_report(
         "Terms of the loss in training mode (left), and accuracies in percent (right).",
         partial(training_curves, history, title, alone),
     )
-    return write_page(folder, formats, [figure], partial(_page, result, history, alone, title, formats))
+    figures = [figure]
+    if predictions is not None:
+        shown = Illustration(
+            "predictions",
+            "Predictions on test images",
+            "The first test images, their masks, and the class that each network gives each pixel.",
+            partial(prediction_figure, predictions, title),
+        )
+        figures = [figure, shown]
+    return write_page(folder, formats, figures, partial(_page, result, history, alone, title, formats))
 
 
 def _page(
@@ -54,8 +70,9 @@ def _page(
     pictures: Sequence[Picture],
 ) -> str:
     """The page as HTML; every text is escaped."""
+    metric = _metric(result)
     rows = _compared(result)
-    sentence = _sentence(rows, alone=bool(alone))
+    sentence = _sentence(rows, metric["title"], alone=bool(alone))
     content = {
         "title": title,
         "sentence": sentence,
@@ -63,25 +80,34 @@ def _page(
         "rows": [(label, _number(accuracy), _number(loss)) for label, accuracy, loss in rows],
         "findings": {"accuracy": sentence, "loss": _losses_found(history)},
         "protocol": result,
-        "pictures": pictures,
+        "metric": metric["title"],
+        "pictures": [picture for picture in pictures if picture.about.stem != "predictions"],
+        "predictions": [picture for picture in pictures if picture.about.stem == "predictions"],
         "formats": [kind for kind in FORMATS if kind in formats],
     }
-    charts = {"accuracy": _accuracies(history, alone), "loss": _losses(history)}
+    charts = {"accuracy": _scores(history, alone, metric), "loss": _losses(history)}
     return page("training.html.j2", content, {"charts": charts}, {})
 
 
 def _compared(result: Mapping[str, object]) -> list[tuple[str, float | None, float | None]]:
-    """Test accuracy and cross-entropy of the student, of the student alone, and of the teachers."""
-    rows = [("student", *_measured(result))]
+    """Metric and cross-entropy of the student, of the student alone, and of the teachers, on test images."""
+    metric = _metric(result)["name"]
+    rows = [("student", *_measured(result, metric))]
     if isinstance(beside := result.get("baseline"), Mapping):
-        rows.append(("student alone", *_measured(beside)))
+        rows.append(("student alone", *_measured(beside, metric)))
     teachers = result.get("teacher_details")
     known = teachers if isinstance(teachers, Sequence) else ()
-    return rows + [(f"teacher {teacher['name']}", _float(teacher["test_accuracy"]), None) for teacher in known]
+    return rows + [(f"teacher {teacher['name']}", _float(teacher[f"test_{metric}"]), None) for teacher in known]
 
 
-def _measured(figures: Mapping[str, object]) -> tuple[float | None, float | None]:
-    accuracy, loss = (figures.get(key) for key in ("test_accuracy", "test_loss"))
+def _metric(result: Mapping[str, object]) -> dict[str, str]:
+    """Name and title of the metric of the task."""
+    named = result.get("metric")
+    return dict(named) if isinstance(named, Mapping) else _ACCURACY
+
+
+def _measured(figures: Mapping[str, object], metric: str) -> tuple[float | None, float | None]:
+    accuracy, loss = (figures.get(key) for key in (f"test_{metric}", "test_loss"))
     return _float(accuracy), _float(loss)
 
 
@@ -89,33 +115,34 @@ def _float(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _sentence(rows: Sequence[tuple[str, float | None, float | None]], *, alone: bool) -> str:
+def _sentence(rows: Sequence[tuple[str, float | None, float | None]], metric: str, *, alone: bool) -> str:
     """What came out, with the difference to the student alone where it was trained."""
     known = {label: accuracy for label, accuracy, _ in rows}
     student, single = known.get("student"), known.get("student alone")
     if student is None:
-        return "The student has no test accuracy."
+        return f"The student has no test {metric}."
     if single is None:
-        return f"The student has a test accuracy of {student:.2f} %."
+        return f"The student has a test {metric} of {student:.2f} %."
     return (
-        f"The student has a test accuracy of {student:.2f} %, alone {single:.2f} %: a difference of "
+        f"The student has a test {metric} of {student:.2f} %, alone {single:.2f} %: a difference of "
         f"{student - single:+.2f} percentage points, of one training each."
     )
 
 
-def _accuracies(history: Sequence[Row], alone: Sequence[Row]) -> Spec:
+def _scores(history: Sequence[Row], alone: Sequence[Row], metric: Mapping[str, str]) -> Spec:
+    name = metric["name"]
     rows = [
-        {"x": row["epoch"], "y": row[key], "line": label}
-        for key, label in _ACCURACIES.items()
+        {"x": row["epoch"], "y": row[f"{split}_{name}"], "line": label}
+        for split, label in _SETS.items()
         for row in history
-        if key in row
+        if f"{split}_{name}" in row
     ]
     rows += [
-        {"x": row["epoch"], "y": row["test_accuracy"], "line": "test, student alone"}
+        {"x": row["epoch"], "y": row[f"test_{name}"], "line": "test, student alone"}
         for row in alone
-        if "test_accuracy" in row
+        if f"test_{name}" in row
     ]
-    return curves(rows, "epoch", "accuracy, %")
+    return curves(rows, "epoch", f"{metric['title']}, %")
 
 
 def _losses(history: Sequence[Row]) -> Spec:

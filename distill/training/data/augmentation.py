@@ -26,21 +26,31 @@ class CropFlip:
 
     def __call__(self, images: Tensor, epoch: int, first: int) -> Tensor:
         """``images``, which take the places ``first`` and on of the epoch, cropped and flipped: ``(B, C, H, W)``."""
-        corners, flips = (draws[first : first + len(images)].to(images.device) for draws in self._drawn(epoch))
-        height, width = images.shape[-2:]
-        rows = corners[:, :1] + torch.arange(height, device=images.device)
-        columns = torch.arange(width, device=images.device).expand(len(images), -1)
-        columns = corners[:, 1:] + torch.where(flips[:, None], width - 1 - columns, columns)
-        places = torch.arange(len(images), device=images.device).view(-1, 1, 1, 1)
-        channels = torch.arange(images.shape[1], device=images.device).view(1, -1, 1, 1)
-        return self._padded(images)[places, channels, rows[:, None, :, None], columns[:, None, None]]
+        return self.maps(images, epoch, first, torch.zeros(images.shape[1]) if self._black is None else self._black)
 
-    def _padded(self, images: Tensor) -> Tensor:
+    def maps(self, maps: Tensor, epoch: int, first: int, outside: Tensor) -> Tensor:
+        """Maps ``(B, C, H, W)`` of the same images, such as masks, cropped and flipped as these.
+
+        Args:
+            maps: of whole or floating numbers.
+            epoch: of the images.
+            first: place of the first image in the epoch.
+            outside: what is padded with, one value per channel.
+        """
+        corners, flips = (draws[first : first + len(maps)].to(maps.device) for draws in self._drawn(epoch))
+        height, width = maps.shape[-2:]
+        rows = corners[:, :1] + torch.arange(height, device=maps.device)
+        columns = torch.arange(width, device=maps.device).expand(len(maps), -1)
+        columns = corners[:, 1:] + torch.where(flips[:, None], width - 1 - columns, columns)
+        places = torch.arange(len(maps), device=maps.device).view(-1, 1, 1, 1)
+        channels = torch.arange(maps.shape[1], device=maps.device).view(1, -1, 1, 1)
+        return self._padded(maps, outside)[places, channels, rows[:, None, :, None], columns[:, None, None]]
+
+    def _padded(self, maps: Tensor, outside: Tensor) -> Tensor:
         if not self._padding:
-            return images
-        level = torch.zeros(images.shape[1]) if self._black is None else self._black
-        level = level.to(images).view(1, -1, 1, 1)
-        return pad(images - level, (self._padding,) * 4) + level
+            return maps
+        level = outside.to(maps).view(1, -1, 1, 1)
+        return pad(maps - level, (self._padding,) * 4) + level
 
     def _drawn(self, epoch: int) -> tuple[Tensor, Tensor]:
         """Upper left corners ``(N, 2)`` and flips ``(N,)`` of an epoch."""

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 from zcbench.datasets import ImageSet, LabelledImages
 from zcbench.datasets.batches import content_sha256
 from zcbench.datasets.items import Pair
-from zcbench.distill.training.data.source import LAYOUTS, TrainingSource, check_finite, check_labels
+from zcbench.distill.tasks import CLASSIFICATION, Task, task_of
+from zcbench.distill.training.data.source import LAYOUTS, TrainingSource, check_finite
 from zcbench.distill.training.data.splitting import drawn
 from zcbench.distill.training.evaluation import chunks
 from zcbench.errors import BatchError
@@ -28,6 +29,7 @@ class TrainingData(LabelledImages, TrainingSource):
         num_classes: classes of the task.
         description: which images these are, for people.
         black: value of a black pixel in each channel, ``(C,)``: what images are padded with before a crop.
+        task: classification if omitted; `Segmentation` for labels that are masks ``(N, H, W)``.
 
     Raises:
         BatchError: a split is empty, images and labels do not fit, a label is out of range, or an image holds NaN or
@@ -39,10 +41,11 @@ class TrainingData(LabelledImages, TrainingSource):
     num_classes: int
     description: str = "images as given"
     black: Tensor | None = None
+    task: Task = CLASSIFICATION
 
     def __post_init__(self) -> None:
-        _check("training", self.images, self.labels, self.num_classes)
-        _check("test", self.test_images, self.test_labels, self.num_classes)
+        _check(self.task, "training", self.images, self.labels, self.num_classes)
+        _check(self.task, "test", self.test_images, self.test_labels, self.num_classes)
         if self.images.shape[1:] != self.test_images.shape[1:]:
             raise BatchError(
                 f"Given training images of shape {tuple(self.images.shape[1:])} and test images of shape "
@@ -63,7 +66,8 @@ class TrainingData(LabelledImages, TrainingSource):
             )
         black = torch.tensor([-mean / std for mean, std in zip(train.mean, train.std)]).expand(3).contiguous()
         description = f"{train.description}; {test.description}; {train.image_shape[1]}x{train.image_shape[2]} pixels"
-        return cls(train.images, train.labels, test.images, test.labels, train.num_classes, description, black)
+        images = train.images, train.labels, test.images, test.labels
+        return cls(*images, train.num_classes, description, black, task_of(train.labels))
 
     @classmethod
     def from_dataset(
@@ -153,7 +157,7 @@ class TrainingData(LabelledImages, TrainingSource):
         Raises:
             RecipeError: a class would have fewer validation images than that, or none left to train on.
         """
-        chosen = drawn(self.labels, self.num_classes, share, seed, least).to(self.images.device)
+        chosen = drawn(*self.task.strata(self.labels, self.num_classes), share, seed, least).to(self.images.device)
         counts = f"{int((~chosen).sum()):,} training and {int(chosen.sum()):,} validation images"
         return TrainingData(
             self.images[~chosen],
@@ -163,12 +167,13 @@ class TrainingData(LabelledImages, TrainingSource):
             self.num_classes,
             f"{counts}, {share:g} of each class held out, seed {seed}, of: {self.description}",
             self.black,
+            self.task,
         )
 
     def first(self, count: int) -> "TrainingData":
         """The first ``count`` images of both splits."""
         train, test = (self.images[:count], self.labels[:count]), (self.test_images[:count], self.test_labels[:count])
-        return TrainingData(*train, *test, self.num_classes, self.description, self.black)
+        return TrainingData(*train, *test, self.num_classes, self.description, self.black, self.task)
 
     @cached_property
     def sha256(self) -> str:
@@ -194,15 +199,6 @@ class TrainingData(LabelledImages, TrainingSource):
 DataSource = TrainingData | object
 
 
-def _check(split: str, images: Tensor, labels: Tensor, num_classes: int) -> None:
-    if images.ndim != 4 or not images.is_floating_point() or labels.shape != images.shape[:1]:
-        raise BatchError(
-            f"Given {split} images of {images.dtype} {tuple(images.shape)} and labels of shape {tuple(labels.shape)}. "
-            f"Expected floating images (N, C, H, W) and N labels."
-        )
-    if len(labels) == 0:
-        raise BatchError(
-            f"The {split} split is empty. Expected at least one image; choose another split or more files."
-        )
-    check_labels(split, labels, num_classes)
+def _check(task: Task, split: str, images: Tensor, labels: Tensor, num_classes: int) -> None:
+    task.check(split, images, labels, num_classes)
     check_finite(split, images)

@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from zcbench import datasets
-from zcbench.datasets import ImageSet
+from zcbench.datasets import ImageSet, dense
 from zcbench.datasets.folder import folder_splits
 from zcbench.datasets.loading import FOLDER, function_of, outside, read_outside
 from zcbench.datasets.own import given_by, image_set, is_arrays
+from zcbench.distill.tasks import CLASSIFICATION
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.data.streaming import StreamedData
@@ -20,7 +21,8 @@ def named_data(name: str, data_dir: str | Path | None = None) -> TrainingSource:
 
     Args:
         name: as `zcbench.datasets.load` takes it: ``cifar10(files=1,side=16)``, a folder of image files, a data set of
-            a plug-in, or ``FILE.py:FUNCTION``, a function that returns anything that `TrainingData.taken` takes.
+            a plug-in; a data set with masks, as `zcbench.datasets.dense.load` takes it; or ``FILE.py:FUNCTION``, a
+            function that returns anything that `TrainingData.taken` takes.
         data_dir: data folder.
 
     Raises:
@@ -30,6 +32,8 @@ def named_data(name: str, data_dir: str | Path | None = None) -> TrainingSource:
         >>> len(named_data("digits(images=64)")), named_data("digits").test_count
         (64, 360)
     """
+    if dense.is_dense(name):
+        return TrainingData.of(*(dense.load(name, split) for split in ("train", "test")))
     if not outside(name):
         return TrainingData.of(*(datasets.load(name, data_dir, split=split) for split in ("train", "test")))
     known, options = read_outside(name)
@@ -43,12 +47,13 @@ def named_data(name: str, data_dir: str | Path | None = None) -> TrainingSource:
 
 
 def kept_data(name: str, data_dir: str | Path | None = None) -> TrainingData:
-    """The same with all images in memory.
+    """The same with all images in memory, for classifiers.
 
     Raises:
+        BatchError: the labels are masks.
         ZcbenchError: the name is not known, or its images cannot be read.
     """
-    found = named_data(name, data_dir)
+    found = named_data(name, data_dir).with_task(CLASSIFICATION)
     if isinstance(found, TrainingData):
         return found
     assert isinstance(found, StreamedData)

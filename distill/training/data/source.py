@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from zcbench.datasets.items import Pair
+from zcbench.distill.tasks import CLASSIFICATION, Task
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import BatchError
 from zcbench.streams import torch_stream
@@ -40,11 +42,13 @@ class TrainingSource(ABC):
         num_classes: classes of the task.
         description: which images these are, for people.
         black: value of a black pixel in each channel, ``(C,)``: what images are padded with before a crop.
+        task: what the labels are, and what depends on it.
     """
 
     num_classes: int
     description: str
     black: Tensor | None
+    task: Task = CLASSIFICATION
 
     @abstractmethod
     def __len__(self) -> int:
@@ -109,6 +113,22 @@ class TrainingSource(ABC):
     def first(self, count: int) -> "TrainingSource":
         """The first ``count`` images of both splits, in memory."""
 
+    def with_task(self, task: Task) -> Self:
+        """The same images for a task with labels of the same form, such as this one with other options.
+
+        Raises:
+            BatchError: the labels are of another task.
+        """
+        if task == self.task:
+            return self
+        if task.axes != self.task.axes:
+            raise BatchError(
+                f"Given the task {task.name!r} and {self.description}, whose labels are of the task "
+                f"{self.task.name!r}. Expected data of one task, such as {task.dataset}; name another data set, or the "
+                f"task of the data."
+            )
+        return replace(self, task=task)  # type: ignore[type-var]
+
     def steps_per_epoch(self, recipe: Recipe) -> int:
         """Steps of an epoch.
 
@@ -160,16 +180,3 @@ def check_finite(split: str, images: Tensor) -> None:
         f"{wrong:,} of {len(images):,} {split} images hold NaN or infinity. Expected finite numbers; mend or leave out "
         f"those images, and look for a division by zero in their normalisation."
     )
-
-
-def check_labels(split: str, labels: Tensor, num_classes: int) -> None:
-    """Refuse labels that are no class indices.
-
-    Raises:
-        BatchError: they are floating, or out of range.
-    """
-    if labels.is_floating_point() or int(labels.min()) < 0 or int(labels.max()) >= num_classes:
-        raise BatchError(
-            f"Given {split} labels of {labels.dtype} from {labels.min().item()} to {labels.max().item()}. Expected "
-            f"class indices from 0 to {num_classes - 1}."
-        )

@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader
 
 from zcbench.datasets.items import IndexedSplit, Pair, as_indexed
 from zcbench.distill.errors import RecipeError
+from zcbench.distill.tasks.classification import check_classes
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.data.loading import LoadedOrder, LoadedSplit
-from zcbench.distill.training.data.source import LAYOUTS, BatchOrder, TrainingSource, check_finite, check_labels
+from zcbench.distill.training.data.source import LAYOUTS, BatchOrder, TrainingSource, check_finite
 from zcbench.distill.training.data.splitting import drawn
 from zcbench.distill.training.recipe import Recipe
 from zcbench.errors import BatchError
@@ -111,7 +112,7 @@ class StreamedData(TrainingSource):
                 raise BatchError(f"The {split.name} split is empty. Expected at least one image; choose another split.")
             images, labels = split.few(1)
             check_finite(split.name, images)
-            check_labels(split.name, labels, self.num_classes)
+            check_classes(split.name, labels, self.num_classes)
             shapes.append(tuple(images.shape[1:]))
         if shapes[0] != shapes[1]:
             raise BatchError(
@@ -216,5 +217,5 @@ class StreamedData(TrainingSource):
     def _placed(self, pair: Pair) -> Pair:
         images, labels = pair
         check_finite("streamed", images)
-        check_labels("streamed", labels, self.num_classes)
+        check_classes("streamed", labels, self.num_classes)
         return images.to(self.place, memory_format=LAYOUTS[self.layout]), labels.to(self.place)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from zcbench.benchmarks.training.student import Student, StudentResult
     from zcbench.benchmarks.training.students import StudentOptions
     from zcbench.distill import Recipe
-    from zcbench.distill.training.data.images import DataSource
+    from zcbench.distill.tasks import Task
+    from zcbench.distill.training.data.source import TrainingSource
 
 NONE = "none"
 
@@ -109,7 +110,21 @@ def distill(
         ),
     ] = NONE,
     generations: Annotated[int, typer.Option(min=2, help="Number of networks of 'self' and 'mutual'.")] = 2,
-    dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
+    task: Annotated[
+        str,
+        typer.Option(
+            help="classification, or segmentation: a head on the architecture gives a class for each pixel, with "
+            "options as in segmentation(head='deeplabv3',stride=4)."
+        ),
+    ] = "classification",
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{recipes.IMAGES} For segmentation: digits_scenes(side=32,digits=3,difficulty=1), "
+            "cityscapes(path='…',side=64) or voc(path='…',side=64).",
+            show_default="cifar10; digits_scenes for segmentation",
+        ),
+    ] = None,
     recipe: "Recipe",
     init: recipes.Init = "default",
     device: recipes.Device = "cpu",
@@ -151,6 +166,7 @@ def distill(
     from zcbench.benchmarks.scoring.catalogue import placed
     from zcbench.benchmarks.scoring.teachers import read_teacher
     from zcbench.benchmarks.training.student import StudentFiles, Teaching, read_student, train_student
+    from zcbench.distill.tasks import read_task
     from zcbench.distill.training.balancing import BALANCED
     from zcbench.distill.training.data.named import named_data
     from zcbench.distill.training.stored import TeacherOutputs
@@ -160,6 +176,8 @@ def distill(
     if threads is not None:
         torch.set_num_threads(threads)
     named = () if metrics == NONE else tuple(split_list(metrics))
+    kind = read_task(task)
+    dataset = dataset or kind.dataset
     everyone = [read_student(text, space) for text in split_readable(student, lambda one: read_student(one, space))]
     who, several = everyone[0], len(everyone) > 1 or seeds is not None or execution.cluster is not None
     _require(several, execution, threads)
@@ -184,6 +202,7 @@ def distill(
     )
     if scenario == "teacher" and not teachers:
         recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
+    data = named_data(dataset, data_dir).with_task(kind)
     if several:
         how: StudentOptions = {
             "teaching": teaching,
@@ -192,11 +211,11 @@ def distill(
             "files": files,
             "baseline": baseline,
         }
-        _train_several(everyone, named_data(dataset, data_dir), out, recipe, seeds or 1, execution, **how)
+        _train_several(everyone, data, out, recipe, seeds or 1, execution, **how)
         return
     result = train_student(
         who,
-        named_data(dataset, data_dir),
+        data,
         out,
         recipe,
         teaching=teaching,
@@ -208,7 +227,7 @@ def distill(
     )
     page = _report(result, out, _title(who.label, scenario, teacher)) if report else None
     if not emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
-        _print(result, recipe, out)
+        _print(result, recipe, kind, out)
     told_report(page, out)
 
 
@@ -228,7 +247,9 @@ def _report(result: "StudentResult", out: Path, title: str) -> Path:
     with phase(error_console(), "Figures and page", str(out / "report")):
         write_curves(history, out, title, alone=alone)
         about = RunFolder(out).read_json("result.json")
-        return write_training_report(about, history, out / "report", title=title, alone=alone)
+        return write_training_report(
+            about, history, out / "report", title=title, alone=alone, predictions=result.predictions
+        )
 
 
 def _require(several: bool, execution: "Execution", threads: int | None) -> None:
@@ -247,7 +268,7 @@ def _require(several: bool, execution: "Execution", threads: int | None) -> None
 
 def _train_several(
     students: "Sequence[Student]",
-    data: "DataSource",
+    data: "TrainingSource",
     out: Path,
     recipe: "Recipe",
     seeds: int,
@@ -267,7 +288,7 @@ def _train_several(
     print_table(names, ([_cell(value) for value in row] for row in result.table[names].to_numpy().tolist()))
     for name, own in result.table[result.table["status"] == "ok"].groupby("student", sort=False)["accuracy"]:
         spread = f" ± {own.std():.2f}" if len(own) > 1 else ""
-        typer.echo(f"{name}: test accuracy {own.mean():.2f}{spread} % over {len(own)} seeds")
+        typer.echo(f"{name}: test {data.task.title} {own.mean():.2f}{spread} % over {len(own)} seeds")
 
 
 def _cell(value: object) -> object:
@@ -276,15 +297,15 @@ def _cell(value: object) -> object:
     return "–" if value is None else value
 
 
-def _print(result: "StudentResult", recipe: "Recipe", out: Path) -> None:
-    """Accuracy and loss of the student, and what it gained where it was trained alone too."""
+def _print(result: "StudentResult", recipe: "Recipe", task: "Task", out: Path) -> None:
+    """Metric and loss of the student, and what it gained where it was trained alone too."""
     chosen = f" (epoch {result.training.epoch}, by {recipe.select})" if recipe.select != "last" else ""
     typer.echo(
-        f"Test accuracy {result.accuracy:.2f} %, loss {result.training.loss:.4f}, after {result.training.steps:,} "
+        f"Test {task.title} {result.score:.2f} %, loss {result.training.loss:.4f}, after {result.training.steps:,} "
         f"steps{chosen}: {out}"
     )
     for name, value in result.training.kept.items():
-        if name.startswith("test_") and name not in ("test_accuracy", "test_loss"):
+        if name.startswith("test_") and name not in ("test_accuracy", "test_loss", f"test_{task.metric}"):
             typer.echo(f"{name.removeprefix('test_')}: {value:.4g}")
     if result.gain is not None:
         typer.echo(f"The student alone: {result.baseline:.2f} %. Difference: {result.gain:+.2f} percentage points.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zcbench import references
-from zcbench.datasets import imagenet16, own
+from zcbench.datasets import dense, imagenet16, own
 from zcbench.datasets.base import ImageSet
 from zcbench.datasets.cifar import CIFAR10, CIFAR100, load_cifar
 from zcbench.datasets.digits import load_digits
@@ -115,8 +115,13 @@ def read_outside(text: str) -> tuple[str, dict[str, Any]]:
     if references.read(text):
         return text, {}
     name, options = read_specification(text, example="folder(path='flowers',side=32)")
+    if dense.is_dense(name):
+        raise BatchError(
+            f"Given {text!r}, whose labels are a class for each pixel. Expected a class for each image; these images "
+            f"are for 'zcbench distill --task segmentation' and zcbench.datasets.dense.load."
+        )
     if name != FOLDER and not own.is_own(name):
-        raise unknown("data set", name, [*names(), FOLDER])
+        raise unknown("data set", name, [*names(), FOLDER, *dense.NAMES])
     for option, value in options.items():
         if name == FOLDER and option not in ("path", *_OPTIONS):
             raise unknown(f"option of the data set {name!r}", option, ("path", *_OPTIONS))

@@ -181,7 +181,9 @@ def _search(folder: Path, content: Json) -> _Told:
 def _training(folder: Path, content: Json) -> _Told:
     student = content["student"]
     taught = f" under {', '.join(map(_label, content['teachers']))}" if content["teachers"] else ""
-    about = f"{student['arch']} of {student['space']}{taught}: {content['test_accuracy']:.2f} %"
+    metric = content.get("metric", {"name": "accuracy", "title": "accuracy"})
+    what = "" if metric["name"] == "accuracy" else f" {metric['title']}"
+    about = f"{student['arch']} of {student['space']}{taught}: {content['test_' + metric['name']]:.2f} %{what}"
     return about, None, {key: content[key] for key in ("student", "scenario", "teachers", "recipe", "data")}
 
 
