@@ -120,7 +120,7 @@ def distill(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help=f"{recipes.IMAGES} For segmentation: digits_scenes(side=32,digits=3,difficulty=1), "
+            help=f"{recipes.IMAGES} For segmentation: digits_scenes(side=32,digits=2,difficulty=1), "
             "cityscapes(path='…',side=64) or voc(path='…',side=64).",
             show_default="cifar10; digits_scenes for segmentation",
         ),
