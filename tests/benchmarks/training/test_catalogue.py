@@ -118,7 +118,7 @@ def test_every_command_takes_it(catalogue: Path, tmp_path: Path, monkeypatch: py
     ]
     assert equal(*(result.student.state_dict() for result in results))
     assert results[0].teachers[0].origin is not None and results[0].teachers[0].origin.recipe is None
-    assert results[0].teachers[0].test_accuracy == kept.accuracy
+    assert results[0].teachers[0].score == kept.accuracy
     assert placed("trained:cell", tmp_path / "data") == "trained:cell"
 
 
