@@ -109,9 +109,6 @@ def test_switches_and_the_report_against_another_search(made, zcbench_command, t
     [
         (["--evaluations", 0], "evaluations=0"),
         (["--validation", 0.01], "0 validation"),
-        (["--algorithm", "evolved"], "evolution, random"),
-        (["--fitness", "ce,ckaa"], "'cka'"),
-        (["--preset", "papers"], "'paper'"),
         (["--student", "resnet9000"], "resnet9000"),
         (["--teacher", "resnet:nothing"], "nothing"),
         (["--tournament", 50], "tournament of 50"),
@@ -126,3 +123,17 @@ def test_bad_input(fails, tmp_path, arguments, message):
     """Contract: one clear message, and no folder of results."""
     assert message in fails(*COMMAND, *HERE, *arguments, "--out", tmp_path / "out")
     assert not (tmp_path / "out" / "distiller.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--algorithm", "evolved", "Expected one of evolution and random."),
+        ("--fitness", "ce,ckaa", "'ckaa'. Expected one, or several with commas, of ce, sharpness and cka."),
+        ("--preset", "papers", "Expected one of paper, small and tiny."),
+    ],
+)
+def test_a_value_that_is_no_choice(fails, tmp_path, option, value, message):
+    """Contract: wrong usage, with all that the option takes, and no folder."""
+    assert message in fails(*COMMAND, option, value, "--out", tmp_path / "out", code=2)
+    assert not (tmp_path / "out").exists()
