@@ -40,7 +40,7 @@ _CONFIG: Spec = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
     },
-    "legend": {"labelColor": "var(--ink)", "titleColor": _SOFT, "orient": "bottom", "labelFontSize": 12},
+    "legend": {"labelColor": "var(--ink)", "titleColor": _SOFT, "orient": "bottom", "labelFontSize": 12, "columns": 3},
     "text": {"color": "var(--ink)", "fontSize": 11},
     "rule": {"color": "var(--ink)"},
 }
