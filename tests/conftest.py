@@ -1,4 +1,6 @@
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of processes that tests start: bits depend on the number of threads
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +27,8 @@ def data_dir() -> Path:
 
 @pytest.fixture(autouse=True)
 def same_draws() -> Iterator[None]:
-    """What a test draws from PyTorch's global stream does not depend on the tests before it in its process."""
+    """What a test draws and its number of threads do not depend on the tests before it in its process."""
+    torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield

@@ -99,7 +99,7 @@ def test_every_command_with_a_space_takes_plugins() -> None:
         names = {parameter.name for parameter in getattr(command, "params", [])}
         with_space += "space" in names
         assert "plugin" in names or "space" not in names, command
-    assert with_space == 6
+    assert with_space == 7
 
 
 def test_ranking_without_the_plugin_of_the_space_names_it(

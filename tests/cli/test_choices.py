@@ -79,6 +79,22 @@ def test_no_choice_is_left_over() -> None:
             ["distill", "--student", "x", "--layout", "auto"],
             "--layout was given 'auto'. Expected one of contiguous and channels_last.",
         ),
+        (
+            ["search", "--proxies", "x", "--minimise", "macs,price"],
+            "--minimise was given 'price'. Expected one, or several with commas, of params, macs, depth, latency and",
+        ),
+        (
+            ["search", "--proxies", "x", "--rule", "logrank"],
+            "--rule was given 'logrank'. Expected one of log_rank, rank_sum and",
+        ),
+        (
+            ["distill", "--student", "x", "--scenario", "tutor"],
+            "--scenario was given 'tutor'. Expected one of teacher, self, mutual and",
+        ),
+        (
+            ["distill", "--export", "tflite"],
+            "--export was given 'tflite'. Expected one, or several with commas, of pt,",
+        ),
     ],
 )
 def test_other_values_are_wrong_usage(arguments: list[str], message: str) -> None:

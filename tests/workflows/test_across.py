@@ -74,6 +74,6 @@ def test_refusals(home):
     both = ["across", home / "a", home / "b"]
     assert "No truth goes to the run" in fails(*both, "--truth", _truths(home, "a-up"))
     assert "in common with every run" in fails("across", home / "a", "--truth", _truths(home, "b-up"))
-    assert "tau_given_all" in fails(*both, "--truth", _truths(home, "a-up", "b-up"), "--by", "rho")
+    assert "tau_given_all" in fails(*both, "--truth", _truths(home, "a-up", "b-up"), "--by", "rho", code=2)
     lacking = fails("across", home / "b", "--truth", _truths(home, "b-up"), "--ensembles", "rank_sum(l2_norm,naswot)")
     assert "which no run has all of" in lacking

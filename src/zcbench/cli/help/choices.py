@@ -79,7 +79,7 @@ class Choices(NamedTuple):
         """Why a value is refused, if it is."""
         if self.others or not isinstance(given, str):
             return None
-        words = [word.strip() for word in given.split(",")] if self.several else [given]
+        words = list(filter(None, map(str.strip, given.split(",")))) if self.several else [given]
         wrong = next((word for word in words if word not in self.values), None)
         if wrong is None:
             return None
