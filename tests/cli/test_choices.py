@@ -92,7 +92,7 @@ def test_no_choice_is_left_over() -> None:
             "--scenario was given 'tutor'. Expected one of teacher, self, mutual and",
         ),
         (
-            ["distill", "--export", "tflite"],
+            ["distill", "--student", "x", "--export", "tflite"],
             "--export was given 'tflite'. Expected one, or several with commas, of pt,",
         ),
     ],
