@@ -307,5 +307,5 @@ def _print(result: "StudentResult", recipe: "Recipe", task: "Task", out: Path) -
     for name, value in result.training.kept.items():
         if name.startswith("test_") and name not in ("test_accuracy", "test_loss", f"test_{task.metric}"):
             typer.echo(f"{name.removeprefix('test_')}: {value:.4g}")
-    if result.gain is not None:
+    if result.gain is not None and (result.teachers or result.alone is not None):
         typer.echo(f"The student alone: {result.baseline:.2f} %. Difference: {result.gain:+.2f} percentage points.")
