@@ -227,7 +227,7 @@ def distill(
     )
     page = _report(result, out, _title(who.label, scenario, teacher)) if report else None
     if not emitted(result.training.history, folder=out, accuracy=result.accuracy, loss=result.training.loss):
-        _print(result, recipe, kind, out)
+        _print(result, recipe, kind, out, taught=scenario != "teacher" or bool(teachers))
     told_report(page, out)
 
 
@@ -297,8 +297,8 @@ def _cell(value: object) -> object:
     return "–" if value is None else value
 
 
-def _print(result: "StudentResult", recipe: "Recipe", task: "Task", out: Path) -> None:
-    """Metric and loss of the student, and what it gained where it was trained alone too."""
+def _print(result: "StudentResult", recipe: "Recipe", task: "Task", out: Path, *, taught: bool) -> None:
+    """Metric and loss of the student, and what a taught one gained where it was trained alone too."""
     chosen = f" (epoch {result.training.epoch}, by {recipe.select})" if recipe.select != "last" else ""
     typer.echo(
         f"Test {task.title} {result.score:.2f} %, loss {result.training.loss:.4f}, after {result.training.steps:,} "
@@ -307,5 +307,5 @@ def _print(result: "StudentResult", recipe: "Recipe", task: "Task", out: Path) -
     for name, value in result.training.kept.items():
         if name.startswith("test_") and name not in ("test_accuracy", "test_loss", f"test_{task.metric}"):
             typer.echo(f"{name.removeprefix('test_')}: {value:.4g}")
-    if result.gain is not None and (result.teachers or result.alone is not None):
+    if result.gain is not None and taught:
         typer.echo(f"The student alone: {result.baseline:.2f} %. Difference: {result.gain:+.2f} percentage points.")
