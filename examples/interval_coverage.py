@@ -23,7 +23,7 @@ from zcbench.benchmarks.ranking.ranking import UNITS
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
 from zcbench.benchmarks.statistics.columns import Column, Population
-from zcbench.benchmarks.statistics.comparison import compare
+from zcbench.benchmarks.statistics.comparison import Comparison
 from zcbench.reports import to_markdown
 
 PROXIES = ("macs", "n_convs", "synflow", "jacov", "naswot", "snip", "meco_opt", "near")
@@ -68,7 +68,7 @@ def derived(sample: pd.DataFrame, units: np.ndarray) -> np.ndarray:
     for name in PROXIES:
         x, y = sample[[name, "accuracy"]].dropna().to_numpy(float).T
         population = Population({}, np.unique(units[sample[name].notna()], return_inverse=True)[1])
-        ends.append(list(compare(Column(x), [Column(y)], population)[0].intervals(0.95).values()))
+        ends.append(list(Comparison(Column(x), Column(y), population).intervals(0.95).values()))
     return np.array(ends).T.reshape(2, 2, -1).swapaxes(0, 1)
 
 

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.published.tables import TABLES, Conditions, PublishedScores
 from zcbench.benchmarks.scoring import bundled
 from zcbench.benchmarks.scoring.protocol import Protocol
 from zcbench.benchmarks.statistics import delta
+from zcbench.benchmarks.statistics.ranks import mean_ranks
 from zcbench.errors import DataError, RankingError
 
 COLUMNS = (
@@ -162,7 +162,7 @@ def _finite(one: pd.Series, other: pd.Series) -> pd.DataFrame:
 def _interval(x: np.ndarray, y: np.ndarray, rho: float, confidence: float) -> tuple[float, float]:
     if not np.isfinite(rho):
         return np.nan, np.nan
-    ranks = [np.asarray(stats.rankdata(values), float) for values in (x, y)]
+    ranks = [mean_ranks(values) for values in (x, y)]
     return delta.interval(rho, delta.rho_influences(*ranks), np.arange(len(x)), confidence)
 
 

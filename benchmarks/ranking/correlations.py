@@ -1,6 +1,7 @@
 """Rank correlations between the proxies of a ranking, by subset, computed where they are read."""
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pandas as pd
@@ -43,8 +44,12 @@ class Correlations(Mapping[str, pd.DataFrame]):
 
 
 def _matrix(values: pd.DataFrame) -> pd.DataFrame:
-    """Tau-b between every two columns, over the architectures that have both."""
-    table = values.corr(method="kendall", min_periods=3)
-    alike = [name for name in values if statistics.constant(values[name].dropna().to_numpy())]
-    table.loc[alike, alike] = np.nan
-    return table
+    """Tau-b between every two columns, over the architectures that have both; NaN where one of them is constant."""
+    columns = values.to_numpy(float).T
+    known = np.isfinite(columns)
+    ranks = [statistics.dense(column) for column in columns]
+    table = np.full((len(columns), len(columns)), np.nan)
+    for one, other in combinations_with_replacement(range(len(columns)), 2):
+        both = known[one] & known[other]
+        table[one, other] = table[other, one] = statistics.kendall_of_ranks(ranks[one][both], ranks[other][both])
+    return pd.DataFrame(table, values.columns, values.columns)

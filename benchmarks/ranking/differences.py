@@ -11,7 +11,8 @@ from zcbench.benchmarks.ranking.result import Ranking
 from zcbench.benchmarks.statistics import delta
 from zcbench.benchmarks.statistics.columns import Column
 from zcbench.benchmarks.statistics.concordance import concordance
-from zcbench.benchmarks.statistics.correlations import NAN, Array, constant
+from zcbench.benchmarks.statistics.correlations import NAN, constant
+from zcbench.benchmarks.statistics.ranks import Array
 from zcbench.errors import ZcbenchError
 
 COLUMNS = ("size", "difference", "low", "high")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zcbench.benchmarks.ranking.sizes import SIZES
+from zcbench.benchmarks.statistics.ranks import mean_ranks
 from zcbench.errors import RankingError, RegistrationError, unknown
 from zcbench.lazy import Postponed
 from zcbench.registry import Registry
@@ -99,12 +100,10 @@ def pooled_shares(draws: pd.DataFrame) -> pd.Series:
     Source: arXiv:2502.19657 ("Variation Matters", TMLR 2025), which orders architectures by the stochastic order of
     repeated scores in place of their means. Our deviation: one value for a whole population, without tests.
     """
-    from scipy import stats  # a list of ensembles needs neither
-
     values = draws.to_numpy(float)
     known = np.isfinite(values)
     ranks = np.zeros_like(values)
-    ranks[known] = stats.rankdata(values[known])
+    ranks[known] = mean_ranks(values[known])
     count = known.sum(axis=1)
     means = np.divide(ranks.sum(axis=1), count, out=np.full(len(draws), np.nan), where=count > 0)
     return pd.Series(means / max(count.sum(), 1), draws.index)

@@ -14,7 +14,7 @@ from zcbench.benchmarks.ranking.options import RankingOptions
 from zcbench.benchmarks.ranking.sizes import CONTROLS, COVERED, SIZES
 from zcbench.benchmarks.scoring.resamples import tau_spread
 from zcbench.benchmarks.statistics.columns import Column, Population
-from zcbench.benchmarks.statistics.comparison import Comparison, compare
+from zcbench.benchmarks.statistics.comparison import Comparison
 
 Row = dict[str, object]
 """One row of the ranking table, by column."""
@@ -112,8 +112,9 @@ class _Members:
         for text, those in alike.items():
             mask = np.frombuffer(text, dtype=bool)
             shared = self._shared(mask, tuple(those))
-            found = compare(Column(self.values[mask, proxy]), shared.accuracies, shared.population)
-            yield from ((t, mask, one) for t, one in zip(those, found))
+            score = Column(self.values[mask, proxy])
+            for t, accuracy in zip(those, shared.accuracies):
+                yield t, mask, Comparison(score, accuracy, shared.population)
 
     def common_tau(self, proxy: int, truth: int, mask: Mask, tau: float) -> dict[str, float]:
         """Tau-b over the common architectures, NaN where one of them has no score, and their number."""

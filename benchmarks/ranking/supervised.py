@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from zcbench.benchmarks.ranking.evidence import Evidence
+from zcbench.benchmarks.statistics.ranks import Array, mean_ranks
 from zcbench.errors import RankingError, unknown
 from zcbench.specification import split_list
 from zcbench.streams import derive, numpy_stream
-
-Array = NDArray[np.float64]
 
 FOLDS = 5
 TRAIN = 200
@@ -145,7 +143,7 @@ def out_of_fold(
         asked, others = fold_of == fold, np.flatnonzero(fold_of != fold)
         stream = numpy_stream("supervised sample", seed, int(fold))
         seen = np.sort(stream.choice(others, min(train, len(others)), replace=False))
-        target = stats.rankdata(accuracy.to_numpy()[seen]) / len(seen)
+        target = mean_ranks(accuracy.to_numpy()[seen]) / len(seen)
         predicted[asked] = LEARNERS[learner](shares[seen], target, shares[asked], derive("learner", seed) % 2**31)
     return pd.Series(predicted, features.index)
 

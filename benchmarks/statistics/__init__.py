@@ -2,13 +2,14 @@
 
 from zcbench.benchmarks.statistics.correlations import (
     NAN,
-    Array,
     constant,
     kendall,
+    kendall_of_ranks,
     pearson,
     spearman,
     weighted_kendall,
 )
+from zcbench.benchmarks.statistics.ranks import Array, dense, mean_ranks
 from zcbench.benchmarks.statistics.seeds import SeedAgreement, agreed, reliability, seed_agreement
 from zcbench.benchmarks.statistics.size_control import (
     equal_count_bins,
@@ -35,12 +36,15 @@ __all__ = [
     "agreed",
     "constant",
     "count",
+    "dense",
     "equal_count_bins",
     "expected_pick",
     "information_gain",
     "kendall",
+    "kendall_of_ranks",
     "kendall_per_bin",
     "kendall_within_bins",
+    "mean_ranks",
     "ndcg",
     "partial",
     "partial_spearman",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zcbench.benchmarks.statistics.correlations import Array
+from zcbench.benchmarks.statistics.ranks import Array
 
 Index = NDArray[np.intp]
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from zcbench.benchmarks.statistics import controls
 from zcbench.benchmarks.statistics.at_size import Windows
-from zcbench.benchmarks.statistics.concordance import Counts
 from zcbench.benchmarks.statistics.controls import Control
-from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall
+from zcbench.benchmarks.statistics.correlations import NAN, constant, kendall_of_ranks
+from zcbench.benchmarks.statistics.ranks import Array, Counts
 from zcbench.benchmarks.statistics.size_control import equal_count_bins, residuals
 
 
@@ -88,7 +88,7 @@ class Population:
     def tau(self, name: str, column: Column) -> float:
         """Tau-b of a size with a column."""
         if (name, column) not in self._taus:
-            self._taus[name, column] = kendall(self.sizes[name].values, column.values)
+            self._taus[name, column] = kendall_of_ranks(self.sizes[name].dense, column.dense)
         return self._taus[name, column]
 
     def rho(self, name: str, column: Column) -> float:

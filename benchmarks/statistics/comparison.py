@@ -4,7 +4,6 @@ Each is that of the function of the same name in this package, but for rounding.
 tau, weighted tau and the interval of tau.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +11,9 @@ import numpy as np
 
 from zcbench.benchmarks.statistics import delta
 from zcbench.benchmarks.statistics.columns import Column, Population, rho
-from zcbench.benchmarks.statistics.concordance import Counts, of_ranks
-from zcbench.benchmarks.statistics.correlations import NAN, pearson
+from zcbench.benchmarks.statistics.concordance import of_ranks
+from zcbench.benchmarks.statistics.correlations import NAN, hyperbolic_weights, pearson, tau_of_sums
+from zcbench.benchmarks.statistics.ranks import Array, Counts
 from zcbench.benchmarks.statistics.size_control import (
     bins_of_gain,
     gain_of_bins,
@@ -36,13 +36,16 @@ class Comparison:
         score: oriented so that higher is better.
         accuracy: in percent.
         population: the architectures.
-        concordance: of each architecture, see `concordance`.
     """
 
     score: Column
     accuracy: Column
     population: Population
-    concordance: Counts
+
+    @cached_property
+    def concordance(self) -> Counts:
+        """Concordance of each architecture, see `zcbench.benchmarks.statistics.concordance`."""
+        return of_ranks(self.score.dense, self.accuracy.dense)
 
     @cached_property
     def undefined(self) -> bool:
@@ -52,7 +55,7 @@ class Comparison:
     @cached_property
     def tau(self) -> float:
         """`kendall`."""
-        return NAN if self.undefined else _tau(self.concordance, self.score.untied, self.accuracy.untied)
+        return NAN if self.undefined else self._tau(np.ones(self.score.values.size))
 
     @cached_property
     def rho(self) -> float:
@@ -64,10 +67,7 @@ class Comparison:
         """`weighted_kendall`: its additive weights make every sum over pairs one over architectures."""
         if self.undefined:
             return NAN
-        n = self.concordance.size
-        weights = np.empty(n)
-        weights[np.lexsort((self.score.values, self.accuracy.values))[::-1]] = 1 / np.arange(1, n + 1)
-        return _tau(*(weights * counts for counts in (self.concordance, self.score.untied, self.accuracy.untied)))
+        return self._tau(hyperbolic_weights(self.score.dense, self.accuracy.dense))
 
     def statistics(self, k: float) -> dict[str, float]:
         """Every statistic of the ranking table but the intervals; ``k`` is the size of the top."""
@@ -121,20 +121,23 @@ class Comparison:
         left = self.population.controls["flexible"].residuals(self.score.ranks)
         return float(1 - np.var(left) / np.var(self.score.ranks))
 
+    def _tau(self, weights: Array) -> float:
+        return tau_of_sums(weights, self.concordance, self.score.untied, self.accuracy.untied)
+
     def _taus(self, size: str) -> tuple[float, float]:
         return self.population.tau(size, self.score), self.population.tau(size, self.accuracy)
 
     def _within_bins(self) -> float:
         if self.undefined:
             return NAN
-        bin_of = self.population.sizes["macs"].bins(number_of_bins(self.concordance.size))
-        return kendall_of_bins(self.score.values, self.accuracy.values, bin_of)
+        bin_of = self.population.sizes["macs"].bins(number_of_bins(self.score.values.size))
+        return kendall_of_bins(self.score.dense, self.accuracy.dense, bin_of)
 
     def _information_gain(self) -> float:
         if self.undefined:
             return NAN
         columns = (self.score, self.accuracy, self.population.sizes["macs"])
-        return gain_of_bins(*(column.bins(bins_of_gain(self.concordance.size)) for column in columns))
+        return gain_of_bins(*(column.bins(bins_of_gain(self.score.values.size)) for column in columns))
 
     def _partials(self) -> dict[str, float]:
         x, y, of = self.score, self.accuracy, self.population
@@ -151,8 +154,8 @@ class Comparison:
         score = Column(control.residuals(self.score.ranks))
         if not (score.values.any() and accuracy.values.any()):
             return NAN, NAN, NAN
-        counts = of_ranks(score.dense, accuracy.dense[None])[0]
-        tau = _tau(counts, score.untied, accuracy.untied)
+        counts = of_ranks(score.dense, accuracy.dense)
+        tau = tau_of_sums(np.ones(counts.size), counts, score.untied, accuracy.untied)
         influences = delta.tau_influences(counts, score.untied, accuracy.untied)
         return tau, *delta.interval(tau, influences, self.population.units, confidence, control.terms)
 
@@ -161,18 +164,3 @@ class Comparison:
             return dict.fromkeys(("regret_at_size", "regret_at_size_random"), NAN)
         own = self.population.windows.regret(self.score.values, self.accuracy.values)
         return {"regret_at_size": own, "regret_at_size_random": self.population.regret_at_random(self.accuracy)}
-
-
-def compare(score: Column, accuracies: Sequence[Column], population: Population) -> list[Comparison]:
-    """Comparisons of one score with several accuracies."""
-    if score.values.size < 3:
-        counts = np.zeros((len(accuracies), score.values.size), dtype=np.int64)
-    else:
-        counts = of_ranks(score.dense, np.stack([column.dense for column in accuracies]))
-    return [Comparison(score, accuracy, population, counts[t]) for t, accuracy in enumerate(accuracies)]
-
-
-def _tau(concordance: np.ndarray, untied_score: np.ndarray, untied_accuracy: np.ndarray) -> float:
-    """Tau-b from the sums over the architectures, in which each pair counts twice."""
-    value = concordance.sum() / 2 / np.sqrt(untied_score.sum() / 2) / np.sqrt(untied_accuracy.sum() / 2)
-    return float(np.clip(value, -1, 1))

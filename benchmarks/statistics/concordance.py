@@ -3,15 +3,10 @@
 Kendall's tau, tau with weighted architectures, and the standard error of tau are sums of it over the architectures.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from zcbench.benchmarks.statistics.correlations import Array
-
-Counts = NDArray[np.int64]
-Narrow = NDArray[np.signedinteger[Any]]
+from zcbench.benchmarks.statistics.ranks import Array, Counts, dense, lower, smaller_before
 
 
 def concordance(score: Array, accuracies: Array) -> Counts:
@@ -35,79 +30,46 @@ def concordance(score: Array, accuracies: Array) -> Counts:
         >>> concordance(np.array([1.0, 2.0, 3.0]), np.array([[1.0], [3.0], [2.0]])).T.tolist()
         [[2, 0, 0]]
     """
-    return of_ranks(_dense(score), np.stack([_dense(column) for column in accuracies.T])).T
+    x = dense(score)
+    return np.stack([of_ranks(x, dense(column)) for column in accuracies.T], axis=1)
 
 
-def of_ranks(x: Counts, ys: Counts) -> Counts:
-    """`concordance` of dense ranks, 0 for the smallest: of one score, shape (n,), and of accuracies, shape (T, n)."""
+def of_ranks(x: Counts, y: Counts) -> Counts:
+    """`concordance` of dense ranks, 0 for the smallest: of one score and one accuracy, shape (n,) both."""
     n, row = x.size, np.arange(x.size)
-    by_x = np.argsort((x * n + n - 1 - ys) * n + row, axis=1)  # of equals, the higher of the other first
-    by_y = np.argsort((ys * n + n - 1 - x) * n + n - 1 - row, axis=1)
-    ranks = np.take_along_axis(_placed(np.broadcast_to(row, ys.shape), by_y), by_x, axis=1)
-    both_lower = _placed(_smaller_before(ranks), by_x)
-    lower, higher = _lower(x), _lower(n - 1 - x)
-    found = 4 * both_lower + higher - lower - 2 * np.stack([_lower(y) for y in ys])
-    for t, y in enumerate(ys):
-        if x.max() < n - 1:
-            found[t] += 2 * _among_equals(x, y)[0]
-        if y.max() < n - 1:
-            found[t] += np.subtract(*_among_equals(y, x))
-    return found
-
-
-def _dense(values: Array) -> Counts:
-    """Rank of each value, 0 for the smallest; equal values share one."""
-    return np.unique(values, return_inverse=True)[1]
-
-
-def _lower(values: Counts) -> Counts:
-    """For each architecture the number of others with a lower value."""
-    sizes = np.bincount(values)
-    return np.asarray((np.cumsum(sizes) - sizes)[values])
+    by_x = np.argsort((x * n + n - 1 - y) * n + row)  # of equals, the higher of the other first
+    by_y = np.argsort((y * n + n - 1 - x) * n + n - 1 - row)
+    at_x = _places(by_x)
+    both_lower = smaller_before(_places(by_y)[by_x])[at_x]
+    found = 4 * both_lower + lower(n - 1 - x) - lower(x) - 2 * lower(y)
+    if x.max() < n - 1:
+        found += 2 * _among_equals(x[by_x], y[by_x])[0][at_x]
+    if y.max() < n - 1:
+        found[by_y] += np.subtract(*_among_equals(y[by_y], x[by_y]))
+    return np.asarray(found)
 
 
 def _among_equals(one: Counts, other: Counts) -> tuple[Counts, Counts]:
-    """For each architecture the others that are equal by one column: how many are lower and higher by the other."""
-    _, pair, sizes = np.unique(one * one.size + other, return_inverse=True, return_counts=True)
-    lower = (np.cumsum(sizes) - sizes)[pair] - _lower(one)
-    return lower, np.bincount(one)[one] - lower - sizes[pair]
+    """For each architecture the others that are equal by one column: how many are lower and higher by the other.
 
-
-def _placed(values: Counts, places: Counts) -> Counts:
-    """The values of each row at their places."""
-    placed = np.empty_like(values)
-    np.put_along_axis(placed, places, values, axis=1)
-    return placed
-
-
-def _smaller_before(ranks: Counts) -> Counts:
-    """For each entry of each row, a permutation of 0 to n - 1, the number of smaller entries before it.
-
-    The entries are divided by their highest bit, then each half by the next one, as in a radix sort, which keeps their
-    order: an entry in the upper half of its group is larger than all of the lower half, and counts those before it.
+    Args:
+        one: in ascending order.
+        other: descending among equals of ``one``.
     """
-    rows, n = ranks.shape
-    kind: type[np.signedinteger[Any]] = np.int32 if rows * n < 2**31 else np.int64
-    first = np.repeat(np.arange(rows, dtype=kind) * n, n)
-    place = np.arange(rows * n, dtype=kind)
-    entry: Narrow = ranks.astype(kind).ravel()
-    count: Narrow = np.zeros(rows * n, dtype=kind)
-    for bit in reversed(range(int(n - 1).bit_length())):
-        half = entry >> bit
-        upper = half & 1
-        start = (half >> 1) << (bit + 1)  # of the group
-        lower = np.cumsum(upper ^ 1, dtype=kind)  # entries of lower halves up to this one, in earlier rows too
-        lower -= upper ^ 1
-        lower.reshape(rows, n)[:] -= lower[::n, None].copy()
-        lower -= start >> 1
-        count += upper * lower
-        goal = np.where(upper, place - lower + (1 << bit), first + start + lower)
-        entry, count = _moved(entry, goal), _moved(count, goal)
-    return np.take_along_axis(count.reshape(rows, n).astype(np.int64), ranks, axis=1)
+    start, end = _runs(np.diff(one) != 0)
+    start_of_both, end_of_both = _runs((np.diff(one) != 0) | (np.diff(other) != 0))
+    return end - end_of_both, start_of_both - start
 
 
-def _moved(values: Narrow, goal: Narrow) -> Narrow:
-    """The values at their new places."""
-    moved = np.empty_like(values)
-    moved[goal] = values
-    return moved
+def _runs(cuts: NDArray[np.bool_]) -> tuple[Counts, Counts]:
+    """Start and end of the run of each entry, where ``cuts`` says between which neighbours one ends."""
+    ends = np.append(np.flatnonzero(cuts) + 1, cuts.size + 1)
+    starts = np.concatenate([[0], ends[:-1]])
+    return np.repeat(starts, ends - starts), np.repeat(ends, ends - starts)
+
+
+def _places(order: Counts) -> Counts:
+    """Place of each architecture in an order."""
+    places = np.empty_like(order)
+    places[order] = np.arange(order.size)
+    return places

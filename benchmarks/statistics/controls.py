@@ -19,7 +19,8 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from zcbench.benchmarks.statistics.correlations import NAN, Array, kendall
+from zcbench.benchmarks.statistics.correlations import NAN, kendall
+from zcbench.benchmarks.statistics.ranks import Array
 
 _DEPENDENT = 1e-9  # of the largest singular value: a term that is a combination of others
 _DIGITS = 6  # of residual ranks: equal ones differ by rounding

@@ -7,10 +7,10 @@ choice among tied scores is replaced by its expected value over all ways to brea
 """
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 
-Array = NDArray[np.float64]
+from zcbench.benchmarks.statistics.concordance import of_ranks
+from zcbench.benchmarks.statistics.ranks import Array, Counts, dense, mean_ranks, smaller_before
+
 NAN = float("nan")
 
 
@@ -34,9 +34,32 @@ def kendall(score: Array, accuracy: Array) -> float:
         >>> round(kendall(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])), 3)
         0.667
 
-    Source: M. G. Kendall, "The treatment of ties in ranking problems", 1945; `scipy.stats.kendalltau`.
+    Source: M. G. Kendall, "The treatment of ties in ranking problems", 1945; equal to `scipy.stats.kendalltau`.
     """
-    return NAN if constant(score, accuracy) else float(stats.kendalltau(score, accuracy, variant="b").statistic)
+    return kendall_of_ranks(dense(score), dense(accuracy))
+
+
+def kendall_of_ranks(x: Counts, y: Counts) -> float:
+    """`kendall` of dense ranks, of which some may be left out.
+
+    In the order by x, and by y among equals, two architectures are in the wrong order by y where they are discordant.
+    """
+    n = x.size
+    if n < 3:
+        return NAN
+    pair = x * (int(y.max()) + 1) + y
+    by_x = np.argsort(pair)
+    by_y = np.argsort(y[by_x] * n + np.arange(n))
+    place = np.empty_like(by_y)
+    place[by_y] = np.arange(n)
+    pairs = n * (n - 1) // 2
+    discordant = pairs - int(smaller_before(place).sum())
+    both = np.diff(np.flatnonzero(np.diff(pair[by_x], prepend=-1, append=-1)))  # sizes of the groups equal by both
+    tied_x, tied_y, tied = (_pairs_within(sizes) for sizes in (np.bincount(x), np.bincount(y), both))
+    if pairs in (tied_x, tied_y):
+        return NAN
+    tau = (pairs - tied_x - tied_y + tied - 2 * discordant) / np.sqrt(pairs - tied_x) / np.sqrt(pairs - tied_y)
+    return float(np.clip(tau, -1, 1))
 
 
 def spearman(score: Array, accuracy: Array) -> float:
@@ -45,20 +68,24 @@ def spearman(score: Array, accuracy: Array) -> float:
     Returns:
         In [-1, 1]; higher is better.
 
-    Source: `scipy.stats.spearmanr`.
+    Source: C. Spearman, "The proof and measurement of association between two things", 1904; equal to
+    `scipy.stats.spearmanr`.
     """
-    return NAN if constant(score, accuracy) else float(stats.spearmanr(score, accuracy).statistic)
+    return pearson(mean_ranks(score), mean_ranks(accuracy))
 
 
 def pearson(score: Array, accuracy: Array) -> float:
-    """Pearson's linear correlation of the values; the only one here that depends on their scale.
+    r"""Pearson's linear correlation of the values; the only one here that depends on their scale.
+
+    .. math::  \frac{(x - \bar x)^\top (y - \bar y)}{\lVert x - \bar x \rVert \, \lVert y - \bar y \rVert}
 
     Returns:
         In [-1, 1]; higher is better.
 
-    Source: `scipy.stats.pearsonr`.
+    Source: K. Pearson, "Notes on regression and inheritance in the case of two parents", 1895; equal to
+    `scipy.stats.pearsonr`.
     """
-    return NAN if constant(score, accuracy) else float(stats.pearsonr(score, accuracy).statistic)
+    return NAN if constant(score, accuracy) else float(np.clip(_direction(score) @ _direction(accuracy), -1, 1))
 
 
 def weighted_kendall(score: Array, accuracy: Array) -> float:
@@ -78,6 +105,37 @@ def weighted_kendall(score: Array, accuracy: Array) -> float:
     """
     if constant(score, accuracy):
         return NAN
-    rank = np.empty(score.size, dtype=np.intp)
-    rank[np.lexsort((score, accuracy))[::-1]] = np.arange(score.size)
-    return float(stats.weightedtau(score, accuracy, rank=rank).statistic)
+    x, y = dense(score), dense(accuracy)
+    untied = [x.size - np.bincount(ranks)[ranks] for ranks in (x, y)]
+    return tau_of_sums(hyperbolic_weights(x, y), of_ranks(x, y), *untied)
+
+
+def hyperbolic_weights(x: Counts, y: Counts) -> Array:
+    """Weight 1/r of each architecture, by the dense ranks of score and accuracy: `weighted_kendall`."""
+    weights = np.empty(x.size)
+    weights[np.lexsort((x, y))[::-1]] = 1 / np.arange(1, x.size + 1)
+    return weights
+
+
+def tau_of_sums(weights: Array, concordance: Counts, untied_score: Counts, untied_accuracy: Counts) -> float:
+    """Tau-b of weighted architectures: a pair counts with the sum of its two weights.
+
+    Args:
+        weights: of each architecture, shape (n,); 1 for tau-b itself.
+        concordance: of each architecture, see `concordance`.
+        untied_score: number of architectures with another score.
+        untied_accuracy: number of architectures with another accuracy.
+    """
+    above, one, other = (float(weights @ counts) / 2 for counts in (concordance, untied_score, untied_accuracy))
+    return float(np.clip(above / np.sqrt(one) / np.sqrt(other), -1, 1))
+
+
+def _pairs_within(sizes: Counts) -> int:
+    """Number of pairs within groups of these sizes."""
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def _direction(values: Array) -> Array:
+    """Values less their mean, of length 1."""
+    centred = values - values.mean()
+    return np.asarray(centred / np.linalg.norm(centred))

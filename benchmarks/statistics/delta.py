@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from zcbench.benchmarks.statistics.concordance import Counts
-from zcbench.benchmarks.statistics.correlations import Array
+from zcbench.benchmarks.statistics.ranks import Array, Counts
 
 
 def tau_influences(concordance: Counts, untied_score: Counts, untied_accuracy: Counts) -> Array:

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
-from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall, pearson
+from zcbench.benchmarks.statistics.correlations import NAN, constant, kendall, kendall_of_ranks, pearson
+from zcbench.benchmarks.statistics.ranks import Array, Counts, dense, mean_ranks
 
 
 def partial(xy: float, xz: float, yz: float) -> float:
@@ -47,7 +48,7 @@ def partial_spearman(x: Array, y: Array, *controls: Array) -> float:
     Returns:
         In [-1, 1]; NaN where the controls order the architectures exactly as x or y does, or x or y is constant.
     """
-    ranks = [stats.rankdata(values) for values in (x, y, *controls)]
+    ranks = [mean_ranks(values) for values in (x, y, *controls)]
     if len(x) < 3:
         return NAN
     design = np.column_stack([np.ones(len(x)), *ranks[2:]])
@@ -96,13 +97,13 @@ def kendall_within_bins(score: Array, accuracy: Array, size: Array, bins: int = 
     """
     if constant(score, accuracy):
         return NAN
-    return kendall_of_bins(score, accuracy, equal_count_bins(size, number_of_bins(size.size, bins)))
+    return kendall_of_bins(dense(score), dense(accuracy), equal_count_bins(size, number_of_bins(size.size, bins)))
 
 
-def kendall_of_bins(score: Array, accuracy: Array, bin_of: NDArray[np.intp]) -> float:
-    """`kendall_within_bins` of the bin of each architecture, for columns that are not constant."""
+def kendall_of_bins(x: Counts, y: Counts, bin_of: NDArray[np.intp]) -> float:
+    """`kendall_within_bins` of dense ranks and the bin of each architecture, for columns that are not constant."""
     members = [bin_of == label for label in np.unique(bin_of)]
-    taus = np.array([kendall(score[own], accuracy[own]) for own in members])
+    taus = np.array([kendall_of_ranks(x[own], y[own]) for own in members])
     pairs = np.array([own.sum() * (own.sum() - 1) for own in members])
     known = np.isfinite(taus)
     return float(np.average(taus[known], weights=pairs[known])) if known.any() else NAN

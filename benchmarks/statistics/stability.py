@@ -1,9 +1,9 @@
 """Agreement of several rankings of the same items, such as the ranks of proxies on several truths."""
 
 import numpy as np
-from scipy import stats
 
-from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall
+from zcbench.benchmarks.statistics.correlations import NAN, constant, kendall
+from zcbench.benchmarks.statistics.ranks import Array, mean_ranks
 
 
 def kendall_w(columns: Array) -> float:
@@ -31,7 +31,7 @@ def kendall_w(columns: Array) -> float:
     n, m = columns.shape
     if m < 2 or constant(*columns.T):
         return NAN
-    ranks = stats.rankdata(columns, axis=0)
+    ranks = np.stack([mean_ranks(column) for column in columns.T], axis=1)
     sizes = [np.unique(column, return_counts=True)[1].astype(float) for column in columns.T]
     ties = sum(float(np.sum(size**3 - size)) for size in sizes)
     above = 12 * np.sum(ranks.sum(axis=1) ** 2) - 3 * m**2 * n * (n + 1) ** 2

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
-from zcbench.benchmarks.statistics.correlations import NAN, Array, constant, kendall
+from zcbench.benchmarks.statistics.correlations import NAN, constant, kendall
+from zcbench.benchmarks.statistics.ranks import Array, dense, lower
 
 
 def ndcg(score: Array, accuracy: Array) -> float:
@@ -69,7 +70,7 @@ def ranks_at_k(score: Array, accuracy: Array, k: float = 10) -> tuple[float, flo
     """
     if constant(score, accuracy):
         return NAN, NAN
-    rank = stats.rankdata(-accuracy, method="min").astype(float)
+    rank = 1.0 + lower(dense(-accuracy))
     sure, tied, picks = _picked(score, count(k, score.size))
     best = _expected_smallest(rank[tied], picks, rank[sure].min(initial=np.inf))
     worst = -_expected_smallest(-rank[tied], picks, (-rank[sure]).min(initial=np.inf))

@@ -13,7 +13,7 @@ from zcbench.benchmarks.statistics import NAN, kendall, partial, reliability
 from zcbench.benchmarks.statistics.agreement import agreement
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval
 from zcbench.benchmarks.statistics.columns import Column, Population
-from zcbench.benchmarks.statistics.comparison import compare
+from zcbench.benchmarks.statistics.comparison import Comparison
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.table import TruthTable
 from zcbench.errors import DataError, RankingError, UnknownNameError
@@ -151,7 +151,6 @@ def _taus(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[float]:
 def _intervals(y: np.ndarray, z: np.ndarray, archs: np.ndarray, draws: int) -> dict[str, float]:
     """Ends of the intervals of tau and of rho."""
     if not draws:
-        found = compare(Column(y), [Column(z)], Population({}, np.arange(len(y))))
-        return found[0].intervals(0.95)
+        return Comparison(Column(y), Column(z), Population({}, np.arange(len(y)))).intervals(0.95)
     ends = [end for part in bootstrap(y[:, None], z[:, None], archs, draws) for end in interval(part)]
     return {name: float(end[0, 0]) for name, end in zip(("tau_low", "tau_high", "rho_low", "rho_high"), ends)}

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from zcbench import spaces
 from zcbench.benchmarks.statistics import controls
 from zcbench.benchmarks.statistics.correlations import NAN, kendall
+from zcbench.benchmarks.statistics.ranks import mean_ranks
 from zcbench.benchmarks.truths.catalogue import PUBLISHED
 from zcbench.benchmarks.truths.lookup import truth
 from zcbench.benchmarks.truths.name import TruthName
@@ -109,8 +109,8 @@ class _Sizes(NamedTuple):
             both = both.iloc[np.sort(chosen)]
         if len(both) < 3:
             return len(both), NAN, NAN, NAN
-        ranks = [stats.rankdata(column) for column in self._of(both.index).to_numpy(float).T]
-        y, z = (stats.rankdata(both[name]) for name in both)
+        ranks = [mean_ranks(column) for column in self._of(both.index).to_numpy(float).T]
+        y, z = (mean_ranks(both[name]) for name in both)
         given = [controls.tau_given_all(y, z, make(ranks)) for make in (controls.linear, controls.flexible)]
         return len(both), kendall(y, z), given[0], given[1]
 

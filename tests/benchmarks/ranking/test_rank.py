@@ -17,7 +17,7 @@ from zcbench.benchmarks.ranking.ranking import COLUMNS, Ranking, rank
 from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.benchmarks.statistics.bootstrap import bootstrap
 from zcbench.benchmarks.statistics.columns import Column, Population
-from zcbench.benchmarks.statistics.comparison import compare
+from zcbench.benchmarks.statistics.comparison import Comparison
 from zcbench.errors import DataError, RankingError, UnknownNameError
 
 N = 60
@@ -190,7 +190,7 @@ def test_every_column_is_its_own_statistic(scores: pd.DataFrame, truths: dict[st
     for unit, units in (("architectures", np.arange(N)), ("classes", np.arange(N) // 3)):
         plain = rank(scores, truths, sizes, clusters=classes, confidence=0.8, unit=unit)
         ends = row(plain, "noisy")[["tau_low", "tau_high", "rho_low", "rho_high"]].astype(float)
-        alone = compare(Column(x), [Column(accuracy)], Population({}, units))[0].intervals(0.8)
+        alone = Comparison(Column(x), Column(accuracy), Population({}, units)).intervals(0.8)
         np.testing.assert_allclose(ends, list(alone.values()))
         assert plain.protocol["ranking"]["interval"] == "delta method"
 

@@ -13,13 +13,13 @@ from zcbench.benchmarks.ranking.sizes import SIZES
 from zcbench.benchmarks.statistics import controls
 from zcbench.benchmarks.statistics.at_size import Windows
 from zcbench.benchmarks.statistics.columns import Column, Population
-from zcbench.benchmarks.statistics.comparison import GIVEN_ALL, Comparison, compare
+from zcbench.benchmarks.statistics.comparison import GIVEN_ALL, Comparison
 
 
 def compared(x: np.ndarray, y: np.ndarray, sizes: np.ndarray) -> Comparison:
     """The comparison of a score with an accuracy; sizes of shape (n, 5)."""
     columns = {name: Column(size) for name, size in zip(SIZES, sizes.T)}
-    return compare(Column(x), [Column(y)], Population(columns, np.arange(len(x))))[0]
+    return Comparison(Column(x), Column(y), Population(columns, np.arange(len(x))))
 
 
 def slow(x: np.ndarray, y: np.ndarray, sizes: np.ndarray, *, products: bool) -> float:

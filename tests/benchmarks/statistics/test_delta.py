@@ -10,7 +10,7 @@ from zcbench.benchmarks.statistics import delta
 from zcbench.benchmarks.statistics.at_size import Windows
 from zcbench.benchmarks.statistics.bootstrap import bootstrap, interval, weighted_correlations
 from zcbench.benchmarks.statistics.columns import Column, Population
-from zcbench.benchmarks.statistics.comparison import Comparison, compare
+from zcbench.benchmarks.statistics.comparison import Comparison
 from zcbench.benchmarks.statistics.concordance import concordance
 
 
@@ -18,7 +18,7 @@ def compared(x: np.ndarray, y: np.ndarray, sizes: dict[str, np.ndarray], units: 
     """The comparison of a score with one accuracy."""
     columns = {name: Column(size) for name, size in sizes.items()}
     population = Population(columns, np.arange(len(x)) if units is None else units)
-    return compare(Column(x), [Column(y)], population)[0]
+    return Comparison(Column(x), Column(y), population)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 57, 300])
@@ -100,7 +100,8 @@ def test_a_comparison_has_the_statistics_of_the_single_functions(n: int, values:
     params, macs = x + rng.integers(0, 2 * values, n), rng.integers(0, values, n) * 1e6
     sizes = {"params": params, "macs": macs, "n_convs": np.floor(macs / 3e6)}
     population = Population({name: Column(size) for name, size in sizes.items()}, np.arange(n))
-    for found, y in zip(compare(Column(x), [Column(y) for y in truths], population), truths):
+    for y in truths:
+        found = Comparison(Column(x), Column(y), population)
         best, worst = statistics.ranks_at_k(x, y, 5)
         tau, rho = statistics.kendall(x, y), statistics.spearman(x, y)
         expected = {
