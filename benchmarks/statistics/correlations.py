@@ -85,7 +85,10 @@ def pearson(score: Array, accuracy: Array) -> float:
     Source: K. Pearson, "Notes on regression and inheritance in the case of two parents", 1895; equal to
     `scipy.stats.pearsonr`.
     """
-    return NAN if constant(score, accuracy) else float(np.clip(_direction(score) @ _direction(accuracy), -1, 1))
+    if constant(score, accuracy):
+        return NAN
+    x, y = _centred(score), _centred(accuracy)
+    return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
 
 
 def weighted_kendall(score: Array, accuracy: Array) -> float:
@@ -135,7 +138,7 @@ def _pairs_within(sizes: Counts) -> int:
     return int((sizes * (sizes - 1) // 2).sum())
 
 
-def _direction(values: Array) -> Array:
-    """Values less their mean, of length 1."""
+def _centred(values: Array) -> Array:
+    """Values less their mean, in units of the largest one, so that no square overflows."""
     centred = values - values.mean()
-    return np.asarray(centred / np.linalg.norm(centred))
+    return np.asarray(centred / np.abs(centred).max())

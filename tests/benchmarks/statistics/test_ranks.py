@@ -40,6 +40,14 @@ def test_correlations_equal_those_of_scipy(n: int, values: int) -> None:
     np.testing.assert_array_equal(statistics.mean_ranks(x), stats.rankdata(x))
 
 
+def test_values_of_any_scale() -> None:
+    """Closed form: a straight line has the correlation 1, and exactly so; the squares of these values overflow."""
+    x = np.array([1.0, 2, 3, 5])
+    assert statistics.pearson(x, x * 1e300) == pytest.approx(1, abs=1e-12)
+    assert statistics.pearson(x, x * -1e-300) == pytest.approx(-1, abs=1e-12)
+    assert statistics.spearman(x, x * 1e300) == 1
+
+
 def test_a_large_population() -> None:
     """Half the concordances of all architectures sum to the numerator of scipy's tau without ties."""
     rng = np.random.default_rng(0)
