@@ -68,7 +68,7 @@ def add(
     home = Board(Path(board))
     names = None if proxies is None else list(proxies)
     submission = submitted(home, scores, names, plugin)
-    goals = _goals(home, submission, truths, data_dir)
+    goals = _goals(home, submission, truths, names, data_dir)
     found = [entry for goal in goals for entry in _entries(home, submission, goal, names, data_dir)]
     for goal in goals:
         home.write(goal)
@@ -77,11 +77,13 @@ def add(
     return found
 
 
-def _goals(home: Board, submission: Submission, truths: Sequence[str], data: Path | None) -> list[Benchmark]:
+def _goals(
+    home: Board, submission: Submission, truths: Sequence[str], proxies: list[str] | None, data: Path | None
+) -> list[Benchmark]:
     """The benchmarks that the scores are for, new ones among them."""
     known = home.benchmarks()
     if truths:
-        return [_goal(known, submission, name, data) for name in truths]
+        return [_goal(known, submission, name, proxies, data) for name in truths]
     found = [benchmark for benchmark in known.values() if _fits(benchmark, submission)]
     if not found:
         raise DataError(
@@ -103,7 +105,9 @@ def _fits(benchmark: Benchmark, submission: Submission) -> bool:
     return False
 
 
-def _goal(known: Mapping[str, Benchmark], submission: Submission, truth: str, data: Path | None) -> Benchmark:
+def _goal(
+    known: Mapping[str, Benchmark], submission: Submission, truth: str, proxies: list[str] | None, data: Path | None
+) -> Benchmark:
     """The benchmark of this name or truth, or a new one."""
     if truth in known:
         known[truth].require(submission.protocol, submission.place)
@@ -112,7 +116,9 @@ def _goal(known: Mapping[str, Benchmark], submission: Submission, truth: str, da
     if there := [one for one in same if _covers(submission, one)]:
         return there[0]
     table, protocol = look_up(truth, data), submission.protocol
-    archs = sorted({*table["arch"]}.intersection(submission.common("arch")), key=spaces.get(protocol.space).index)
+    archs = sorted(
+        {*table["arch"]}.intersection(submission.common("arch", proxies)), key=spaces.get(protocol.space).index
+    )
     ranking = _ranking(submission, truth, archs, data)
     rows = _rows(ranking, truth)
     return Benchmark(
@@ -120,7 +126,7 @@ def _goal(known: Mapping[str, Benchmark], submission: Submission, truth: str, da
         truth=truth,
         group=protocol.space.partition("(")[0],
         archs=WHOLE if _is_whole(archs, protocol.space) else archs,
-        seeds=sorted(map(int, submission.common("seed"))),
+        seeds=sorted(map(int, submission.common("seed", proxies))),
         dataset=_dataset(protocol, data),
         protocol=protocol.to_dict(),
         sizes={name: _statistics(row) for name, row in rows.items() if name in SIZES},

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 from zcbench.benchmarks.leaderboard.board import SUBMISSIONS, Board
 from zcbench.benchmarks.scoring import bundled, cards, packing
 from zcbench.benchmarks.scoring.protocol import Protocol
-from zcbench.errors import ProtocolError
+from zcbench.errors import DataError, ProtocolError
 from zcbench.plugins import load_file
 from zcbench.proxies import REGISTRY
 from zcbench.storage.files import is_folder
@@ -65,11 +66,23 @@ class Submission:
         """One row per attempt."""
         return packing.read(self.file)[1]
 
-    def common(self, column: str) -> list[Any]:
-        """Values of ``column``, arch or seed, that every proxy was scored with."""
-        pairs = self.scores[["proxy", column]].drop_duplicates()
+    def common(self, column: str, proxies: Collection[str] | None = None) -> list[Any]:
+        """Values of ``column``, arch or seed, that each of these proxies was scored with, or all of them.
+
+        Raises:
+            DataError: there is none.
+        """
+        known = {*map(str, self.scores["proxy"].unique())}
+        own = known.intersection(proxies or known) or known
+        pairs = self.scores.loc[self.scores["proxy"].isin(list(own)), ["proxy", column]].drop_duplicates()
         counts = pairs.groupby(column)["proxy"].size()
-        return list(counts.index[counts == self.scores["proxy"].nunique()])
+        if found := list(counts.index[counts == len(own)]):
+            return found
+        least, most = (pairs.groupby("proxy")[column].nunique().agg(one) for one in ("idxmin", "idxmax"))
+        raise DataError(
+            f"{self.place} has no {column} that every proxy was tried on: {least} has other ones than {most}. "
+            "Expected some in common; name proxies that were tried together (--proxies)."
+        )
 
 
 def submitted(home: Board, scores: str | Path, proxies: list[str] | None, plugin: str | Path | None) -> Submission:

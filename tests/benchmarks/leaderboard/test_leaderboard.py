@@ -122,6 +122,18 @@ def test_bad_submissions_are_refused(tmp_path, stranger):
         verify(board, ["l2_norn"])
 
 
+def test_proxies_tried_on_other_architectures(tmp_path, stranger):
+    """Bad input: no architecture was tried with both proxies; each by itself is a benchmark of its architectures."""
+    board, one, other, both = (tmp_path / name for name in ("board", "1.parquet", "2.parquet", "both.parquet"))
+    packing.pack([stranger.score("first", stranger.archs[:4])], one, proxies=["l2_norm"])
+    packing.pack([stranger.score("second", stranger.archs[4:8])], other, proxies=[stranger.name])
+    packing.pack([one, other], both)
+    with pytest.raises(DataError, match="no arch that every proxy was tried on"):
+        add(board, both, [TRUTH], plugin=stranger.plugin)
+    (entry,) = add(board, both, [TRUTH], proxies=["l2_norm"])
+    assert sorted(Board(board).benchmarks()[entry.benchmark].archs) == stranger.archs[:4]
+
+
 def test_forged_numbers_are_refused(tmp_path, stranger):
     """An entry that its scores do not give, and scores that the networks do not give."""
     run, board = stranger.score(), tmp_path / "board"
