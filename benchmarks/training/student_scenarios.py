@@ -204,7 +204,7 @@ class StudentTraining:
         if near_chance(record.score, self._job.data):
             say(
                 self._console,
-                f"Warning: the teacher {name} is near chance ({100 / self._job.data.num_classes:.2f} %); check its "
+                f"Warning: the teacher {name} is near chance ({task.chance(self._job.data.num_classes):.2f} %); check its "
                 f"checkpoint, its classes and how its images were normalised.",
             )
         return network

@@ -4,8 +4,6 @@ A target has the columns of `TARGET`: the class, -1 where nothing is to be found
 four offsets; the centre-ness; and the weight of the place in the loss, 1 / (B max(1, positives of the image)).
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -49,7 +47,7 @@ def _targets(labels: Tensor, which: Tensor, anchors: Tensor) -> Tensor:
     return _stacked(classes, offsets, torch.zeros_like(classes))
 
 
-def of_locations(centres: Tensor, strides: Tensor, limits: Sequence[tuple[float, float]], labels: Tensor) -> Tensor:
+def of_locations(centres: Tensor, strides: Tensor, limits: Tensor, labels: Tensor) -> Tensor:
     r"""Targets ``(B, TARGET, A)`` of locations, as FCOS has them.
 
     A location finds a box in which it lies, at most 1.5 strides from the centre of the box, and whose farthest edge has
@@ -65,7 +63,6 @@ def of_locations(centres: Tensor, strides: Tensor, limits: Sequence[tuple[float,
         labels: boxes ``(B, K, 5)``, the class -1 where there is none.
     """
     there, boxes = labels[..., 0] >= 0, labels[..., 1:]
-    bounds = torch.as_tensor(limits, dtype=torch.float32, device=labels.device)
     if labels.shape[1] == 0:
         which = torch.full((len(labels), len(centres)), NOTHING, device=labels.device)
         return _stacked(which.float(), labels.new_zeros(*which.shape, 4), labels.new_zeros(which.shape))
@@ -73,7 +70,7 @@ def of_locations(centres: Tensor, strides: Tensor, limits: Sequence[tuple[float,
     middle = (boxes[..., :2] + boxes[..., 2:]) / 2
     near = (centres[:, None] - middle[:, None]).abs().amax(-1) <= _RADIUS * strides[:, None]
     far = away.amax(-1)
-    fits = (away.amin(-1) > 0) & near & (far > bounds[:, :1]) & (far <= bounds[:, 1:]) & there[:, None]
+    fits = (away.amin(-1) > 0) & near & (far > limits[:, :1]) & (far <= limits[:, 1:]) & there[:, None]
     size, which = torch.where(fits, areas(boxes)[:, None], torch.inf).min(2)
     which = torch.where(size.isfinite(), which, NOTHING)
     chosen = _chosen(labels, which)

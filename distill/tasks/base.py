@@ -31,6 +31,7 @@ class Task(ABC):
         name: as on the command line.
         metric: what a network is judged by, in percent, higher is better: ``test_METRIC`` in rows and files.
         title: the metric in words.
+        loss_title: the loss with the labels in words.
         dataset: data set where none is named.
         labels: form of the labels; `zcbench.datasets.forms` has those of the data sets.
     """
@@ -39,6 +40,7 @@ class Task(ABC):
     labels: ClassVar[LabelForm]
     metric: ClassVar[str]
     title: ClassVar[str]
+    loss_title: ClassVar[str] = "cross-entropy"
     dataset: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
@@ -166,6 +168,10 @@ class Task(ABC):
         Masks ``(B, H, W)``, or detections ``(B, M, 6)``: class, four edges, score, the class -1 where there is none.
         """
         return None
+
+    def chance(self, num_classes: int) -> float:
+        """Value of the metric that guessing gives, in percent."""
+        return 100 / num_classes
 
     @abstractmethod
     def near_chance(self, score: float, num_classes: int, images: int) -> bool:

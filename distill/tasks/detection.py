@@ -93,6 +93,7 @@ class Detection(Task):
     labels: ClassVar[LabelForm] = BOXES
     metric: ClassVar[str] = "ap"
     title: ClassVar[str] = "average precision"
+    loss_title: ClassVar[str] = "focal and box loss"
     dataset: ClassVar[str] = "digits_scenes"
 
     def __post_init__(self) -> None:
@@ -193,8 +194,7 @@ class Detection(Task):
         return anchors(size, self.levels, self.size, self.scales, self.ratios)
 
     def _limits(self, strides: Tensor) -> Tensor:
-        """Distances to the farthest edge that a location of a level finds; the first level has all below, the last
-        all above."""
+        """Distances to the farthest edge that a location finds; all below on the first level, all above on the last."""
         high = 2 * self.size * strides
         low = torch.where(strides == self.levels[0], 0.0, high / 2)
         return torch.stack([low, high.where(strides != self.levels[-1], torch.inf)], -1)
@@ -326,6 +326,10 @@ class Detection(Task):
         """Detections ``(B, M, 6)``."""
         with evaluating(network):
             return self.detections(logits_of(network(images)).float(), images.shape[1:])
+
+    def chance(self, num_classes: int) -> float:
+        """None: boxes are not guessed."""
+        return 0.0
 
     def near_chance(self, score: float, num_classes: int, images: int) -> bool:
         """Whether it is at most 1 %."""

@@ -4,7 +4,6 @@ import io
 from contextlib import redirect_stdout
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from zcbench.distill.errors import RecipeError
@@ -43,6 +42,7 @@ def average_precision(found: Tensor, labels: Tensor) -> dict[str, float]:
         Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014, arXiv:1405.0312, by ``pycocotools``.
 
     Example:
+        >>> import torch
         >>> boxes = torch.tensor([[[0.0, 2, 2, 8, 8]]])
         >>> average_precision(torch.cat([boxes, torch.full((1, 1, 1), 0.9)], 2), boxes)
         {'ap': 100.0, 'ap50': 100.0}

@@ -41,7 +41,8 @@ def task_of(labels: Tensor) -> Task:
     kinds = [kind for kind in TASKS.values() if kind.labels.axes == labels.ndim]
     if not kinds:
         raise BatchError(
-            f"Given labels {tuple(labels.shape)}. Expected a class for each image, a mask (N, H, W), or boxes (N, K, 5)."
+            f"Given labels {tuple(labels.shape)}. Expected a class for each image, a mask (N, H, W), or boxes (N, K, "
+            f"5)."
         )
     return next((kind for kind in kinds if kind.labels.fits(labels)), kinds[0])()
 

@@ -62,7 +62,7 @@ def _shapes(reader: Reader, images: Tensor, data: TrainingSource) -> Shapes:
     beside = expected[0] - num_classes  # outputs that are no class logits
     if given[0] - beside < num_classes:
         raise BatchError(
-            f"The labels have {num_classes} classes and a network {given[0] - beside}. Expected a network with at least "
-            f"as many classes as the data; build it with num_classes={num_classes}."
+            f"The labels have {num_classes} classes and a network {given[0] - beside}. Expected a network with at "
+            f"least as many classes as the data; build it with num_classes={num_classes}."
         )
     return data.task.shapes(shapes)

@@ -21,8 +21,8 @@ def named_data(name: str, data_dir: str | Path | None = None, labels: str | None
 
     Args:
         name: as `zcbench.datasets.load` takes it: ``cifar10(files=1,side=16)``, a folder of image files, a data set of
-            a plug-in; a data set with masks or boxes, as `zcbench.datasets.dense.load` takes it; or ``FILE.py:FUNCTION``, a
-            function that returns anything that `TrainingData.taken` takes.
+            a plug-in; a data set with masks or boxes, as `zcbench.datasets.dense.load` takes it; or
+            ``FILE.py:FUNCTION``, a function that returns anything that `TrainingData.taken` takes.
         data_dir: data folder.
         labels: name of the form of the labels, where a data set has several: ``mask`` or ``boxes``.
 

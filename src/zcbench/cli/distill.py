@@ -247,8 +247,8 @@ def _report(result: "StudentResult", out: Path, title: str) -> Path:
 
     history, alone = result.training.history, result.alone.history if result.alone else ()
     with phase(error_console(), "Figures and page", str(out / "report")):
-        write_curves(history, out, title, alone=alone)
         about = RunFolder(out).read_json("result.json")
+        write_curves(history, out, title, alone=alone, loss=str(about["label_loss"]))
         return write_training_report(
             about, history, out / "report", title=title, alone=alone, predictions=result.predictions
         )

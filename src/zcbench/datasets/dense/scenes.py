@@ -71,7 +71,8 @@ def load_scenes(split: str = "train", labels: str = MASK.name, **options: int) -
     A digit has a side of one to two thirds of the image's (bilinear), a place and a colour, all drawn uniformly; later
     digits cover earlier ones. A pixel belongs to a digit where its ink is at least half of the full ink, and else to
     the background. The box of a digit is the smallest around its pixels that no later digit covers; a digit of which
-    less than a quarter is left has none. Image number i is a pure function of split, options and i, whatever the number of images.
+    less than a quarter is left has none. Image number i is a pure function of split, options and i, whatever the number
+    of images.
 
     Args:
         split: ``train`` or ``test``: test scenes have digits of other writers, and cuts of other parts of the
@@ -98,14 +99,14 @@ def load_scenes(split: str = "train", labels: str = MASK.name, **options: int) -
     count = scenes.images if split == "train" else scenes.test_images
     digits = load_digits(split)
     made = [_scene(scenes, split, number, digits) for number in range(count)]
-    pixels = torch.stack([image for image, *_ in made])
+    images, masks, inked = zip(*made)
     boxed = labels == BOXES.name
-    found = padded([_boxes(*parts) for _, *parts in made]) if boxed else torch.stack([mask for _, mask, _ in made])
+    found = padded([_boxes(*parts) for parts in zip(masks, inked)]) if boxed else torch.stack(masks)
     about = f"side {scenes.side}, up to {scenes.digits} digits, difficulty {scenes.difficulty}, seed {scenes.seed}"
     return ImageSet(
         name="digits_scenes",
         split=split,
-        pixels=pixels,
+        pixels=torch.stack(images),
         labels=found,
         num_classes=CLASSES - boxed,  # the background has no box
         mean=(0.5, 0.5, 0.5),
