@@ -69,9 +69,9 @@ class Towers(nn.Module):
 
     Those of ``fcos`` have group normalisation (Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection",
     ICCV 2019, arXiv:1904.01355, with the centre-ness on the tower of the boxes); those of ``retinanet`` (Lin et al.,
-    arXiv:1708.02002) have none. The weights of the last layers are normal with standard deviation .01, and the biases of
-    the class logits begin at -log(99), a probability of .01. Those of the others are normal with variance 2 / fan-in
-    (arXiv:1502.01852): the papers' .01 is for 256 channels, and the maps of narrower towers would vanish.
+    arXiv:1708.02002) have none. The weights of the last layers are normal with standard deviation .01, and the biases
+    of the class logits begin at -log(99), a probability of .01. The weights of the others are normal with variance
+    2 / fan-in (arXiv:1502.01852): the .01 of the papers is for 256 channels, and narrower towers would vanish.
     """
 
     def __init__(self, head: DetectionHead, num_classes: int) -> None:

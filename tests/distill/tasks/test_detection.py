@@ -67,7 +67,7 @@ def test_perfect_outputs(task: Detection) -> None:
             targets = task.targets(labels, SHAPE)
             classes = torch.arange(CLASSES).view(1, -1, 1) == targets[:, :1]
             offsets = targets[:, 1:5] if task.head == "retinanet" else targets[:, 1:5].clamp_min(1e-9).log()
-            return torch.cat([40.0 * classes - 20, offsets, 20 * targets[:, 5:6]], 1)[:, : CLASSES + task._extra]
+            return torch.cat([40.0 * classes - 20, offsets, targets[:, 5:6].logit(1e-6)], 1)[:, : CLASSES + task._extra]
 
     labels = torch.full((3, 2, 5), -1.0)
     labels[0, 0], labels[1] = torch.tensor([1.0, 2, 2, 10, 12]), torch.tensor([[3.0, 0, 0, 7, 7], [0, 9, 8, 16, 15]])
