@@ -50,8 +50,8 @@ class Detection(Task):
     Losses of ``stages`` read the levels of the pyramid, those of ``features`` the finest one.
 
     Attributes:
-        head: ``retinanet`` (anchors; Lin et al., arXiv:1708.02002) or ``fcos`` (anchor-free; Tian et al.,
-            arXiv:1904.01355), on a feature pyramid over a backbone of a space.
+        head: ``fcos`` (anchor-free; Tian et al., arXiv:1904.01355) or ``retinanet`` (anchors; Lin et al.,
+            arXiv:1708.02002), on a feature pyramid over a backbone of a space.
         levels: strides of the levels of the pyramid, each twice the one before; (8, 16, 32, 64, 128) in the papers.
         width: channels of levels and towers; 256 in the papers.
         depth: convolutions of a tower; 4 in the papers.
@@ -71,11 +71,13 @@ class Detection(Task):
         SpaceError: a number is out of range.
 
     Example:
-        >>> Detection().logits_shape(10, (3, 32, 32))  # 9 anchors at 64 + 16 + 4 positions
+        >>> Detection().logits_shape(10, (3, 32, 32))  # 64 + 16 + 4 locations
+        (15, 84)
+        >>> Detection("retinanet").logits_shape(10, (3, 32, 32))  # 9 anchors at each
         (14, 756)
     """
 
-    head: str = "retinanet"
+    head: str = "fcos"
     levels: tuple[int, ...] = (4, 8, 16)
     width: int = 32
     depth: int = 2

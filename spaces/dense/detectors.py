@@ -20,7 +20,7 @@ from zcbench.spaces.options import positive
 from zcbench.streams import seeded
 
 #: Outputs of an anchor beside its class logits: four offsets, and for ``fcos`` the centre-ness.
-EXTRA = {"retinanet": 4, "fcos": 5}
+EXTRA = {"fcos": 5, "retinanet": 4}
 _PRIOR = 0.01  # probability of each class before training
 
 
@@ -29,12 +29,12 @@ class DetectionHead:
     """A feature pyramid and the towers on it.
 
     Attributes:
-        name: ``retinanet`` (anchors) or ``fcos`` (one location at each position).
+        name: ``fcos`` (one location at each position) or ``retinanet`` (anchors).
         levels: strides of the pyramid's levels, each twice the one before. Those that the backbone does not have are
             made by convolutions of stride 2.
         width: channels of the levels and towers; 256 in the papers.
         depth: convolutions of a tower; 4 in the papers.
-        anchors: at each position; 1 for ``fcos``.
+        anchors: at each position; 1 for ``fcos``, 9 in the paper of ``retinanet``.
         beyond: what the first level beyond the backbone is made of: ``pyramid``, its last level, or ``backbone``, the
             last map of the backbone.
 
@@ -43,11 +43,11 @@ class DetectionHead:
         SpaceError: a number is out of range.
     """
 
-    name: str = "retinanet"
+    name: str = "fcos"
     levels: Sequence[int] = (4, 8, 16)
     width: int = 32
     depth: int = 2
-    anchors: int = 9
+    anchors: int = 1
     beyond: str = PYRAMID
 
     def __post_init__(self) -> None:
@@ -160,7 +160,7 @@ def build_detector(
     Args:
         space: of the backbone.
         arch: the backbone.
-        head: a RetinaNet for small images if omitted.
+        head: an FCOS for small images if omitted.
         num_classes: N of the outputs ``(B, N + 4 or 5, A)``, one column for each anchor.
         seed: which draw of the weights.
         image_shape: ``(channels, height, width)``.
@@ -172,7 +172,7 @@ def build_detector(
 
     Example:
         >>> from zcbench import spaces
-        >>> network = build_detector(spaces.get("resnet"), "resnet20", DetectionHead("fcos", anchors=1), num_classes=10)
+        >>> network = build_detector(spaces.get("resnet"), "resnet20", DetectionHead(), num_classes=10)
         >>> network.eval()(torch.zeros(1, 3, 32, 32)).shape  # 8·8 + 4·4 + 2·2 locations
         torch.Size([1, 15, 84])
     """

@@ -98,7 +98,7 @@ def test_levels_of_every_backbone(space: str, arch: str, stages: int, name: str)
 
 def test_columns_are_in_the_order_of_the_anchors() -> None:
     """By construction: a tower whose last layer gives each anchor its number and reads the position."""
-    own = DetectionHead(levels=(4,), width=1, depth=1, anchors=2)
+    own = DetectionHead("retinanet", levels=(4,), width=1, depth=1, anchors=2)
     towers = Towers(own, num_classes=3)
     nn.init.zeros_(towers.logits.weight)
     towers.logits.bias.data = torch.tensor([0.0, 1, 2, 10, 11, 12])  # anchor, then class

@@ -25,7 +25,7 @@ from zcbench.spaces.listing import SpaceError
 
 SIDE, CLASSES = 16, 4
 SHAPE = (3, SIDE, SIDE)
-TASK = Detection(levels=(4, 8), width=8, depth=1, scales=1)
+TASK = Detection("retinanet", levels=(4, 8), width=8, depth=1, scales=1)
 FCOS = replace(TASK, head="fcos")
 RECIPE = Recipe(epochs=2, batch_size=8, augmentation="crop_flip", lr=0.01)
 
@@ -227,7 +227,7 @@ def test_resumed_bit_for_bit(tmp_path: Path, head: str) -> None:
     ],
 )
 def test_every_option_has_an_effect(option: dict[str, object]) -> None:
-    """Invariance, broken: another value changes the network, the loss, or what is found; its name is in the spec."""
+    """Invariance, broken: another value changes the network, the loss, or what is found; the spec keeps it."""
 
     def figures(task: Detection) -> tuple[object, ...]:
         own = network(task=task)
@@ -238,7 +238,7 @@ def test_every_option_has_an_effect(option: dict[str, object]) -> None:
 
     task = replace(TASK, **option)
     assert figures(task) != figures(TASK) and figures(task) == figures(task)
-    assert read_task(task.spec) == task and next(iter(option)) in task.spec
+    assert read_task(task.spec) == task
 
 
 def test_class_weights_and_recipes() -> None:
