@@ -26,7 +26,7 @@ class Reader:
     maps itself.
 
     Args:
-        network: gives logits ``(B, N)`` for images, or ``(B, N, H, W)`` of a dense task, where
+        network: gives logits ``(B, N)`` for images, or ``(B, N, H, W)`` or ``(B, C, A)`` of a dense task, where
             `zcbench.distill.answers.answer` finds them.
         reads: names of `OUTPUTS`.
         precision: ``float32``, or the type of autocast.

@@ -17,8 +17,8 @@ from zcbench.distill.errors import RecipeError
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.distill.tasks import assignment
 from zcbench.distill.tasks.base import Task
-from zcbench.distill.tasks.boxes import decode, suppressed
 from zcbench.distill.tasks.detection_losses import box_loss, focal_loss
+from zcbench.distill.tasks.places import Places, best_boxes
 from zcbench.distill.tasks.precision import average_precision, require_pycocotools
 from zcbench.distill.training.data.augmentation import Cut
 from zcbench.distill.training.metrics import Metric
@@ -27,7 +27,6 @@ from zcbench.hooks.modes import evaluating
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.dense import EXTRA, DetectionHead, build_detector
-from zcbench.spaces.dense.anchors import anchors, level_sizes, locations
 from zcbench.spaces.listing import SpaceError
 from zcbench.spaces.options import positive
 
@@ -35,8 +34,6 @@ AP = Metric("ap", lambda found, labels: average_precision(found, labels)["ap"])
 """COCO average precision of detections ``(N, M, 6)`` and labels ``(N, K, 5)``, in percent."""
 AP50 = Metric("ap50", lambda found, labels: average_precision(found, labels)["ap50"])
 """That at an IoU of .5."""
-
-_CANDIDATES, _MOST = 1000, 300  # of a level before suppression, and of an image behind it
 
 
 @dataclass(frozen=True)
@@ -99,21 +96,26 @@ class Detection(Task):
     dataset: ClassVar[str] = "digits_scenes"
 
     def __post_init__(self) -> None:
+        DetectionHead(self.head, self.levels, self.width, self.depth, 1, self.beyond)
         positive("size", self.size)
         positive("scales", self.scales)
         ratios = tuple(self.ratios) if isinstance(self.ratios, list | tuple) else ()
         if not ratios or not all(isinstance(ratio, int | float) and ratio > 0 for ratio in ratios):
             raise SpaceError(f"Given: ratios={self.ratios!r}. Expected: numbers above 0, such as (.5, 1, 2).")
         object.__setattr__(self, "ratios", tuple(map(float, ratios)))
-        object.__setattr__(self, "levels", tuple(self._head.levels))
+        object.__setattr__(self, "levels", tuple(self.levels))
         for name, most in (("alpha", 1.0), ("gamma", 100.0), ("box", 1e6), ("score", 1.0), ("overlap", 1.0)):
-            if not 0 <= getattr(self, name) <= most:
-                raise SpaceError(f"Given: {name}={getattr(self, name)!r}. Expected: a number from 0 to {most:g}.")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+                raise SpaceError(f"Given: {name}={value!r}. Expected: a number from 0 to {most:g}.")
 
     @property
     def _head(self) -> DetectionHead:
-        count = 1 if self.head == "fcos" else self.scales * len(tuple(self.ratios))
-        return DetectionHead(self.head, self.levels, self.width, self.depth, count, self.beyond)
+        return DetectionHead(self.head, self.levels, self.width, self.depth, self._places.each, self.beyond)
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self.head, self.levels, self.size, self.scales, self.ratios)
 
     @cached_property
     def _extra(self) -> int:
@@ -128,12 +130,7 @@ class Detection(Task):
 
     def logits_shape(self, num_classes: int, image_shape: ImageShape) -> tuple[int, ...]:
         """Class logits and offsets of each anchor."""
-        return (num_classes + self._extra, sum(self._counts(image_shape[1:])))
-
-    def _counts(self, size: Sequence[int]) -> list[int]:
-        """Anchors of each level."""
-        sizes = level_sizes((size[0], size[1]), self.levels)
-        return [height * width * self._head.anchors for height, width in sizes]
+        return (num_classes + self._extra, sum(self._places.counts(_size(image_shape))))
 
     def check(self, split: str, images: Tensor, labels: Tensor, num_classes: int) -> None:
         """Refuse all but boxes inside their images, each with a class; an image may have no box."""
@@ -186,20 +183,7 @@ class Detection(Task):
 
     def targets(self, labels: Tensor, image_shape: ImageShape) -> Tensor:
         """What each anchor is to find, ``(B, 7, A)``, see `zcbench.distill.tasks.assignment`."""
-        size = (image_shape[1], image_shape[2])
-        if self.head == "retinanet":
-            return assignment.of_anchors(self._anchors(size).to(labels), labels)
-        centres, strides = (values.to(labels) for values in locations(size, self.levels))
-        return assignment.of_locations(centres, strides, self._limits(strides), labels)
-
-    def _anchors(self, size: tuple[int, int]) -> Tensor:
-        return anchors(size, self.levels, self.size, self.scales, self.ratios)
-
-    def _limits(self, strides: Tensor) -> Tensor:
-        """Distances to the farthest edge that a location finds; all below on the first level, all above on the last."""
-        high = 2 * self.size * strides
-        low = torch.where(strides == self.levels[0], 0.0, high / 2)
-        return torch.stack([low, high.where(strides != self.levels[-1], torch.inf)], -1)
+        return self._places.targets(labels, _size(image_shape))
 
     def rows(
         self, students: Sequence[Outputs], teachers: Sequence[Outputs], labels: Tensor
@@ -287,41 +271,19 @@ class Detection(Task):
     def detections(self, outputs: Tensor, image_shape: ImageShape) -> Tensor:
         """Detections ``(B, M, 6)`` of the outputs: class, four edges in pixels, score; the class -1 for none.
 
-        Of each level the best 1,000 pairs of anchor and class with a score of at least ``score`` are decoded; boxes of
-        one class with an IoU above ``overlap`` with a better one are left out; 300 are kept.
+        Those of `zcbench.distill.tasks.places.best_boxes`.
 
         Args:
             outputs: ``(B, N + 4 or 5, A)``.
             image_shape: ``(C, H, W)`` of the images.
         """
-        boxes = self._decoded(outputs, (image_shape[1], image_shape[2]))
-        scores = outputs[:, : -self._extra].sigmoid()
+        columns = outputs.shape[1] - self._extra
+        boxes = self._places.boxes(outputs[:, columns : columns + 4], _size(image_shape))
+        scores = outputs[:, :columns].sigmoid()
         if self._extra > 4:
             scores = (scores * outputs[:, -1:].sigmoid()).sqrt()
-        return _padded([self._best(*image, image_shape) for image in zip(boxes, scores)], 6)
-
-    def _decoded(self, outputs: Tensor, size: tuple[int, int]) -> Tensor:
-        """Boxes ``(B, A, 4)``."""
-        offsets = outputs.movedim(1, 2)[..., -self._extra :][..., :4]
-        if self.head == "retinanet":
-            return decode(self._anchors(size).to(outputs), offsets)
-        centres, strides = (values.to(outputs) for values in locations(size, self.levels))
-        away = offsets.clamp_max(8).exp() * strides[:, None]
-        return torch.cat([centres - away[..., :2], centres + away[..., 2:]], -1)
-
-    def _best(self, boxes: Tensor, scores: Tensor, image_shape: ImageShape) -> Tensor:
-        """Detections ``(M, 6)`` of boxes ``(A, 4)`` and scores ``(N, A)`` of one image."""
-        high = boxes.new_tensor([image_shape[2], image_shape[1]]).repeat(2)
-        boxes, parts = torch.minimum(boxes.clamp_min(0), high), list[Tensor]()
-        counts = self._counts(image_shape[1:])
-        for own, places in zip(scores.split(counts, 1), boxes.split(counts)):
-            best, which = own.flatten().sort(descending=True, stable=True)
-            kept = int((best[:_CANDIDATES] >= self.score).sum())
-            which = which[:kept]
-            columns = ((which // own.shape[1]).to(boxes)[:, None], places[which % own.shape[1]], best[:kept, None])
-            parts.append(torch.cat(columns, 1))
-        found = torch.cat(parts)
-        return found[suppressed(found[:, 1:5], found[:, 5], found[:, 0], self.overlap)[:_MOST]]
+        counts = self._places.counts(_size(image_shape))
+        return _padded([best_boxes(*image, counts, self.score, self.overlap) for image in zip(boxes, scores)], 6)
 
     @torch.no_grad()
     def predicted(self, network: nn.Module, images: Tensor) -> Tensor:
@@ -349,6 +311,11 @@ def _check_inside(split: str, labels: Tensor, width: int, height: int) -> None:
             f"The {split} image {image} of {width}x{height} pixels has a box with the edges {edges}. Expected left, "
             f"top, right and bottom edge inside the image, left below right and top below bottom."
         )
+
+
+def _size(image_shape: ImageShape) -> tuple[int, int]:
+    """Height and width."""
+    return image_shape[1], image_shape[2]
 
 
 def _by_anchor(values: Tensor, kept: Tensor) -> Tensor:

@@ -72,13 +72,12 @@ def anchors(
         >>> anchors((4, 4), (4,), size=2, scales=1, ratios=(1.0, 4.0)).tolist()
         [[-2.0, -2.0, 6.0, 6.0], [0.0, -6.0, 4.0, 10.0]]
     """
-    centres, strides = locations(image_size, levels)
-    shapes = {
-        level: torch.tensor(
-            [(side / ratio**0.5, side * ratio**0.5) for ratio in ratios for side in anchor_sides(level, size, scales)]
-        )
-        for level in levels
-    }
-    own = torch.stack([shapes[int(stride)] for stride in strides.tolist()])  # (L, a, 2)
-    middle = centres[:, None]
+    centres, _ = locations(image_size, levels)
+    parts = list[Tensor]()
+    for level, (height, width) in zip(levels, level_sizes(image_size, levels)):
+        sides = [
+            (side / ratio**0.5, side * ratio**0.5) for ratio in ratios for side in anchor_sides(level, size, scales)
+        ]
+        parts.append(torch.tensor(sides).expand(height * width, -1, -1))
+    own, middle = torch.cat(parts), centres[:, None]
     return torch.cat([middle - own / 2, middle + own / 2], -1).view(-1, 4)
