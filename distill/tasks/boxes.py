@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,15 +55,24 @@ def suppressed(boxes: Tensor, scores: Tensor, classes: Tensor, overlap: float) -
         classes: ``(M,)``.
         overlap: a box is left out if its IoU with a better box of its class that is kept is larger.
     """
-    order = scores.argsort(descending=True, stable=True)
-    clash = box_iou(boxes[order], boxes[order]) > overlap
-    clash &= classes[order][:, None] == classes[order]
-    rows = clash.cpu()
-    kept = torch.ones(len(order), dtype=torch.bool)
-    for place in range(len(order)):
+    kept = list[Tensor]()
+    for label in classes.unique():
+        own = (classes == label).nonzero().flatten()
+        own = own[scores[own].argsort(descending=True, stable=True)]
+        kept.append(own[torch.from_numpy(_unsuppressed(boxes[own], overlap)).to(own.device)])
+    places = torch.cat(kept) if kept else torch.zeros(0, dtype=torch.int64, device=boxes.device)
+    places = places.sort().values
+    return places[scores[places].argsort(descending=True, stable=True)]
+
+
+def _unsuppressed(boxes: Tensor, overlap: float) -> np.ndarray:
+    """Whether each box is kept, of boxes of one class, best first."""
+    clash = (box_iou(boxes, boxes) > overlap).cpu().numpy()
+    kept = np.ones(len(boxes), dtype=bool)
+    for place in range(len(boxes)):
         if kept[place]:
-            kept[place + 1 :] &= ~rows[place, place + 1 :]
-    return order[kept.to(order.device)]
+            kept[place + 1 :] &= ~clash[place, place + 1 :]
+    return kept
 
 
 def _centred(boxes: Tensor) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,7 @@ class Detection(Task):
         alpha: weight of the places that find a box in the focal loss; 1 - alpha that of the others.
         gamma: exponent of the focal loss.
         box: weight of the loss of boxes.
-        score: least score of a detection.
+        score: least probability of the class of a detection.
         overlap: largest IoU of two detections of one class.
 
     Raises:
@@ -279,11 +279,11 @@ class Detection(Task):
         """
         columns = outputs.shape[1] - self._extra
         boxes = self._places.boxes(outputs[:, columns : columns + 4], _size(image_shape))
-        scores = outputs[:, :columns].sigmoid()
-        if self._extra > 4:
-            scores = (scores * outputs[:, -1:].sigmoid()).sqrt()
+        likely = outputs[:, :columns].sigmoid()
+        scores = (likely * outputs[:, -1:].sigmoid()).sqrt() if self._extra > 4 else likely
+        scores = scores.where(likely >= self.score, -1.0)
         counts = self._places.counts(_size(image_shape))
-        return _padded([best_boxes(*image, counts, self.score, self.overlap) for image in zip(boxes, scores)], 6)
+        return _padded([best_boxes(*image, counts, self.overlap) for image in zip(boxes, scores)], 6)
 
     @torch.no_grad()
     def predicted(self, network: nn.Module, images: Tensor) -> Tensor:

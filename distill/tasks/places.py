@@ -69,23 +69,22 @@ class Places:
         return torch.stack([low, high.where(strides != self.levels[-1], torch.inf)], -1)
 
 
-def best_boxes(boxes: Tensor, scores: Tensor, counts: Sequence[int], least: float, overlap: float) -> Tensor:
+def best_boxes(boxes: Tensor, scores: Tensor, counts: Sequence[int], overlap: float) -> Tensor:
     """Detections ``(M, 6)`` of one image: class, four edges, score, the best first.
 
-    Of each level the best 1,000 pairs of place and class with a score of at least ``least``; of these, boxes of one
-    class with an IoU above ``overlap`` with a better one are left out, and 300 are kept.
+    Of each level the best 1,000 pairs of place and class; of these, boxes of one class with an IoU above ``overlap``
+    with a better one are left out, and 300 are kept.
 
     Args:
         boxes: ``(A, 4)``.
-        scores: ``(N, A)``.
+        scores: ``(N, A)``; below 0 where there is no detection.
         counts: places of each level.
-        least: least score.
         overlap: largest IoU.
     """
     parts = list[Tensor]()
     for own, places in zip(scores.split(list(counts), 1), boxes.split(list(counts))):
         best, which = own.flatten().sort(descending=True, stable=True)
-        kept = int((best[:_CANDIDATES] >= least).sum())
+        kept = int((best[:_CANDIDATES] >= 0).sum())
         label, place = which[:kept] // own.shape[1], which[:kept] % own.shape[1]
         parts.append(torch.cat([label.to(boxes)[:, None], places[place], best[:kept, None]], 1))
     found = torch.cat(parts)
