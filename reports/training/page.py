@@ -17,7 +17,7 @@ from zcbench.reports.wording import MISSING
 _SETS = {"test": "test", "validation": "validation", "train": "training"}
 _SHOWN = {
     "mask": "The first test images, their masks, and the class that each network gives each pixel.",
-    "boxes": "The first test images, their boxes, and those that each network gives with a score of at least .3, with "
+    "boxes": "The first test images, their boxes, and those that each network gives with a score of at least .5, with "
     "their classes.",
 }
 _ACCURACY = {"name": "accuracy", "title": "accuracy"}  # the metric of files that name none

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from zcbench.reports.style import panels, styled
 
 _IGNORED = 255
-_SCORE = 0.3
+_SCORE = 0.5
 _COLOURS = colormaps["tab20"].colors  # type: ignore[attr-defined]
 
 
@@ -23,7 +23,7 @@ def prediction_figure(
     Args:
         predictions: images ``(n, H, W, 3)`` from 0 to 1 first, then classes ``(n, H, W)`` by title: the class 0 is
             black, 255, which does not count, white; or ``boxes`` ``(n, K, 5)``, class and four edges, -1 for none, and
-            detections ``(n, M, 6)`` by title, with a score, of which those of at least .3 are drawn.
+            detections ``(n, M, 6)`` by title, with a score, of which those of at least .5 are drawn.
         title: name of the training.
         ax: axes to draw on, row by row; axes of a new figure if None.
 
