@@ -6,6 +6,7 @@ four offsets; the centre-ness; and the weight of the place in the loss, 1 / (B m
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from zcbench.distill.tasks.boxes import areas, box_iou, encode
 
@@ -27,23 +28,17 @@ def of_anchors(anchors: Tensor, labels: Tensor) -> Tensor:
         anchors: ``(A, 4)``.
         labels: boxes ``(B, K, 5)``, the class -1 where there is none.
     """
+    labels = pad(labels, (0, 0, 0, 1), value=-1.0)  # one that is not there, for images without any
     there, boxes = labels[..., 0] >= 0, labels[..., 1:]
-    if labels.shape[1] == 0:
-        return _targets(labels, anchors.new_full((len(labels), len(anchors)), NOTHING).long(), anchors)
     overlap = box_iou(anchors.expand(len(labels), -1, -1), boxes).masked_fill(~there[:, None], -1.0)  # (B, A, K)
     best, which = overlap.max(2)
     own = torch.where(best >= _POSITIVE, which, torch.where(best < _NEGATIVE, NOTHING, IGNORED))
     most = overlap.amax(1, keepdim=True)
     closest = (overlap == most) & (most > 0)
     own = torch.where(closest.any(2), closest.long().argmax(2), own)
-    return _targets(labels, own, anchors)
-
-
-def _targets(labels: Tensor, which: Tensor, anchors: Tensor) -> Tensor:
-    found = which >= 0
-    chosen = _chosen(labels, which)
+    found, chosen = own >= 0, _chosen(labels, own)
     offsets = encode(anchors, torch.where(found[..., None], chosen[..., 1:], anchors))
-    classes = torch.where(found, chosen[..., 0], which.to(chosen))
+    classes = torch.where(found, chosen[..., 0], own.to(chosen))
     return _stacked(classes, offsets, torch.zeros_like(classes))
 
 
@@ -62,10 +57,8 @@ def of_locations(centres: Tensor, strides: Tensor, limits: Tensor, labels: Tenso
         limits: of each location's level in pixels, above the first and up to the second, ``(A, 2)``.
         labels: boxes ``(B, K, 5)``, the class -1 where there is none.
     """
+    labels = pad(labels, (0, 0, 0, 1), value=-1.0)  # one that is not there, for images without any
     there, boxes = labels[..., 0] >= 0, labels[..., 1:]
-    if labels.shape[1] == 0:
-        which = torch.full((len(labels), len(centres)), NOTHING, device=labels.device)
-        return _stacked(which.float(), labels.new_zeros(*which.shape, 4), labels.new_zeros(which.shape))
     away = _distances(centres[:, None], boxes[:, None])  # (B, A, K, 4)
     middle = (boxes[..., :2] + boxes[..., 2:]) / 2
     near = (centres[:, None] - middle[:, None]).abs().amax(-1) <= _RADIUS * strides[:, None]
@@ -88,12 +81,11 @@ def _distances(centres: Tensor, boxes: Tensor) -> Tensor:
 
 def _chosen(labels: Tensor, which: Tensor) -> Tensor:
     """The boxes ``(B, A, 5)`` at these places; the first where there is none."""
-    if labels.shape[1] == 0:
-        return labels.new_zeros(*which.shape, 5)
     return labels.gather(1, which.clamp_min(0)[..., None].expand(-1, -1, 5))
 
 
 def _stacked(classes: Tensor, offsets: Tensor, centred: Tensor) -> Tensor:
+    """Targets of classes and centre-ness ``(B, A)`` and offsets ``(B, A, 4)``."""
     positives = (classes >= 0).sum(1, keepdim=True).clamp_min(1)
     weight = (1 / (len(classes) * positives)).expand_as(classes)
     return torch.cat([classes[:, None], offsets.movedim(2, 1), torch.stack([centred, weight], 1)], 1)
