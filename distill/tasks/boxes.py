@@ -19,8 +19,8 @@ def box_iou(one: Tensor, other: Tensor) -> Tensor:
     """Intersection over union of each pair, ``(…, M, K)``, of boxes ``(…, M, 4)`` and ``(…, K, 4)``; 0 without area.
 
     Example:
-        >>> box_iou(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]])).item()  # 2 / 6
-        0.3333333432674408
+        >>> box_iou(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]]))  # 2 / 6
+        tensor([[0.3333]])
     """
     first, second = one[..., :, None, :], other[..., None, :, :]
     low, high = torch.maximum(first[..., :2], second[..., :2]), torch.minimum(first[..., 2:], second[..., 2:])

@@ -44,8 +44,9 @@ def average_precision(found: Tensor, labels: Tensor) -> dict[str, float]:
     Example:
         >>> import torch
         >>> boxes = torch.tensor([[[0.0, 2, 2, 8, 8]]])
-        >>> average_precision(torch.cat([boxes, torch.full((1, 1, 1), 0.9)], 2), boxes)
-        {'ap': 100.0, 'ap50': 100.0}
+        >>> found = average_precision(torch.cat([boxes, torch.full((1, 1, 1), 0.9)], 2), boxes)
+        >>> round(found["ap"], 6), round(found["ap50"], 6)
+        (100.0, 100.0)
     """
     require_pycocotools()
     from pycocotools.coco import COCO
