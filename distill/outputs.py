@@ -19,7 +19,7 @@ OUTPUTS: dict[str, str] = {
     "classifier": "weight of the last linear layer, (N, C)",
 }
 
-_AXES = {"logits": (2, 4), "embedding": (2,), "features": (4,), "stages": (4,), "classifier": (2,)}
+_AXES = {"logits": (2, 3, 4), "embedding": (2,), "features": (4,), "stages": (4,), "classifier": (2,)}
 
 
 class Shapes(NamedTuple):

@@ -26,7 +26,7 @@ class Reader:
     maps itself.
 
     Args:
-        network: gives logits ``(B, N)`` for images, or ``(B, N, H, W)`` of a dense task, where
+        network: gives logits ``(B, N)`` for images, or ``(B, N, H, W)`` or ``(B, C, A)`` of a dense task, where
             `zcbench.distill.answers.answer` finds them.
         reads: names of `OUTPUTS`.
         precision: ``float32``, or the type of autocast.
@@ -53,7 +53,7 @@ class Reader:
         with self._recorder(given), self._stages or nullcontext(), self._autocast:
             found = answer(self.network(given))
         logits = found.logits
-        if logits.ndim not in (2, 4) or len(logits) != len(images):
+        if logits.ndim not in (2, 3, 4) or len(logits) != len(images):
             raise BatchError(
                 f"The network returns {tuple(logits.shape)} for {len(images)} images. Expected logits "
                 f"({len(images)}, classes); wrap the network so that it returns them."

@@ -1,6 +1,7 @@
-"""Distillation of a segmentation network on digits over photographs: a table of mean IoU with intervals.
+"""Distillation of a segmentation or detection network on digits over photographs: a table with intervals.
 
     python examples/segmentation_table.py --out runs/segmentation
+    python examples/segmentation_table.py --task detection --out runs/detection
 
 The teacher is trained once; each loss and the student alone are trained with the same seeds, which decide about
 initialisation and order. A finished training is not repeated. Intervals are Student's t at 95 %, of the difference to
@@ -37,7 +38,8 @@ def main() -> None:
     parser.add_argument("--teacher-epochs", type=int, default=16)
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     given = parser.parse_args()
-    data = named_data(given.dataset).with_task(read_task(given.task))
+    task = read_task(given.task)
+    data = named_data(given.dataset, labels=task.labels.name).with_task(task)
     console, files = Console(stderr=True), StudentFiles(evaluate_every=1000)
     recipe = Recipe(epochs=given.epochs, batch_size=32, optimizer="adamw", lr=5e-3)
 
@@ -46,7 +48,7 @@ def main() -> None:
         if not (folder / "result.json").is_file():
             who = read_student(arch, "resnet")
             train_student(who, data, folder, own, teaching=teaching, files=files, console=console)
-        return float(json.loads((folder / "result.json").read_text())["test_miou"])
+        return float(json.loads((folder / "result.json").read_text())[f"test_{task.metric}"])
 
     teacher = score("teacher", given.teacher, Recipe(**{**vars(recipe), "epochs": given.teacher_epochs, "seed": 100}))
     found: dict[str, list[float]] = {loss: [] for loss in given.losses}
@@ -58,8 +60,8 @@ def main() -> None:
                 checkpoints = [given.out / "teacher" / "student.pt"]
                 taught = Teaching(teachers=[given.teacher], checkpoints=checkpoints, losses=[loss], weights=weights)
             found[loss].append(score(f"{loss}-{seed}", given.student, Recipe(**{**vars(recipe), "seed": seed}), taught))
-    print(f"Teacher {given.teacher}: mean IoU {teacher:.2f} %.\n")
-    print("| loss | mean IoU, % | difference to alone |\n|---|---|---|")
+    print(f"Teacher {given.teacher}: {task.title} {teacher:.2f} %.\n")
+    print(f"| loss | {task.title}, % | difference to alone |\n|---|---|---|")
     for loss, values in found.items():
         gains = np.array(values) - np.array(found["alone"])
         half = stats.t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else np.nan

@@ -267,11 +267,14 @@ def network_of(
             raise TeacherError(
                 f"The {role}'s function {function} returns {type(network).__name__}. Expected a torch.nn.Module."
             )
-        _check_logits(network, f"{role} {function}", task.logits_shape(num_classes, image_shape), image_shape)
+        shape = task.logits_shape(num_classes, image_shape)
+        _check_logits(network, f"{role} {function}", num_classes, shape, image_shape)
     return network.train()
 
 
-def _check_logits(network: nn.Module, name: str, expected: tuple[int, ...], image_shape: ImageShape) -> None:
+def _check_logits(
+    network: nn.Module, name: str, num_classes: int, expected: tuple[int, ...], image_shape: ImageShape
+) -> None:
     """Two images through the network in evaluation mode, which leaves it as it was."""
     images = torch.zeros(2, *image_shape)
     try:
@@ -286,6 +289,6 @@ def _check_logits(network: nn.Module, name: str, expected: tuple[int, ...], imag
         ) from error
     if tuple(logits.shape[1:]) != expected or len(logits) != 2:
         raise TeacherError(
-            f"The {name} returns {tuple(logits.shape)} for 2 images, and the images have {expected[0]} classes. "
+            f"The {name} returns {tuple(logits.shape)} for 2 images, and the images have {num_classes} classes. "
             f"Expected logits {(2, *expected)}; let the function build for its keyword num_classes."
         )

@@ -39,7 +39,7 @@ class StudentResult:
         teachers: with their test accuracies.
         alone: the training alone, if it was asked for and is none of the above.
         predictions: of a segmentation: test images ``(n, H, W, 3)`` from 0 to 1, then the classes ``(n, H, W)`` of the
-            mask and those that each network gives, by title; None for another task.
+            mask and those that each network gives, by title; of a detection likewise boxes; None for another task.
     """
 
     student: nn.Module = field(repr=False)
@@ -211,6 +211,7 @@ def _record(job: StudentJob, training: StudentTraining) -> dict[str, object]:
         "data": job.data.description,
         "task": job.data.task.spec,
         "metric": {"name": job.data.task.metric, "title": job.data.task.title},
+        "label_loss": job.data.task.loss_title,
     }
 
 

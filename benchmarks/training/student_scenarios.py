@@ -202,9 +202,10 @@ class StudentTraining:
         what = "" if task.metric == "accuracy" else f" {task.title}"
         say(self._console, f"Teacher {name}: {record.score:.2f} %{what} on the test images.")
         if near_chance(record.score, self._job.data):
+            chance = task.chance(self._job.data.num_classes)
             say(
                 self._console,
-                f"Warning: the teacher {name} is near chance ({100 / self._job.data.num_classes:.2f} %); check its "
+                f"Warning: the teacher {name} is near chance ({chance:.2f} %); check its "
                 f"checkpoint, its classes and how its images were normalised.",
             )
         return network

@@ -1,15 +1,17 @@
 """What a training asks of a task: its networks, its loss, its metric, and how its labels are read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import ClassVar
 
 from torch import Tensor, nn
 
+from zcbench.datasets.forms import LabelForm
 from zcbench.datasets.items import Pair
 from zcbench.distill.contract import Distiller
-from zcbench.distill.outputs import Outputs
+from zcbench.distill.outputs import Outputs, Shapes
+from zcbench.distill.training.data.augmentation import Cut
 from zcbench.distill.training.metrics import Metric
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
@@ -29,14 +31,16 @@ class Task(ABC):
         name: as on the command line.
         metric: what a network is judged by, in percent, higher is better: ``test_METRIC`` in rows and files.
         title: the metric in words.
+        loss_title: the loss with the labels in words.
         dataset: data set where none is named.
-        axes: of the labels of all images, the first of which are the images.
+        labels: form of the labels; `zcbench.datasets.forms` has those of the data sets.
     """
 
     name: ClassVar[str]
-    axes: ClassVar[int]
+    labels: ClassVar[LabelForm]
     metric: ClassVar[str]
     title: ClassVar[str]
+    loss_title: ClassVar[str] = "cross-entropy"
     dataset: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
@@ -85,26 +89,49 @@ class Task(ABC):
 
     @abstractmethod
     def classes(self, labels: Tensor) -> Tensor:
-        """The class of every prediction that counts, ``(P,)``, ``int64``."""
+        """The class of every label that counts, ``(P,)``, ``int64``."""
 
     @abstractmethod
     def strata(self, labels: Tensor, num_classes: int) -> tuple[Tensor, int]:
         """A stratum for each image, ``(N,)``, and the number of strata; the same share of each is held out."""
 
     @abstractmethod
-    def cropped(self, labels: Tensor, crop: Callable[[Tensor, float], Tensor]) -> Tensor:
+    def cropped(self, labels: Tensor, cut: Cut, size: tuple[int, int]) -> Tensor:
         """Labels of augmented images.
 
         Args:
             labels: of the images before.
-            crop: applies the crops and flips of the images to maps ``(B, C, H, W)``, with a value for what is outside.
+            cut: the crops and flips of the images, which it applies to maps or boxes.
+            size: height and width of the images.
         """
+
+    def targets(self, labels: Tensor, image_shape: ImageShape) -> Tensor:
+        """What `rows` takes as the labels of a batch of images ``(C, H, W)``: the labels."""
+        return labels
 
     @abstractmethod
     def rows(
         self, students: Sequence[Outputs], teachers: Sequence[Outputs], labels: Tensor
     ) -> tuple[Sequence[Outputs], Sequence[Outputs], Tensor]:
-        """Outputs with logits ``(P, N)``, and the class of each row ``(P,)``: what losses are computed from."""
+        """Outputs with logits ``(P, N)``, and the class of each row ``(P,)``: what losses are computed from.
+
+        Args:
+            students: their outputs for a batch.
+            teachers: likewise.
+            labels: of `targets`.
+        """
+
+    def compared(self, outputs: Outputs, labels: Tensor) -> tuple[Outputs, Tensor]:
+        """What distillation losses read of the outputs and labels of `rows`: these."""
+        return outputs, labels
+
+    def shapes(self, shapes: Shapes) -> Shapes:
+        """Shapes of `compared` outputs, of those of a network."""
+        return shapes
+
+    def judged(self, logits: Tensor, labels: Tensor) -> Pair:
+        """Logits and classes whose agreement is the training accuracy, of those of `rows`: all."""
+        return logits, labels
 
     @abstractmethod
     def loss(self, logits: Tensor, labels: Tensor, weight: Tensor | None, smoothing: float) -> Tensor:
@@ -136,8 +163,15 @@ class Task(ABC):
         """
 
     def predicted(self, network: nn.Module, images: Tensor) -> Tensor | None:
-        """Class of each pixel, ``(B, H, W)``, in evaluation mode; None where a task has one for each image."""
+        """Labels that a network gives, in evaluation mode; None where a task has one class for each image.
+
+        Masks ``(B, H, W)``, or detections ``(B, M, 6)``: class, four edges, score, the class -1 where there is none.
+        """
         return None
+
+    def chance(self, num_classes: int) -> float:
+        """Value of the metric that guessing gives, in percent."""
+        return 100 / num_classes
 
     @abstractmethod
     def near_chance(self, score: float, num_classes: int, images: int) -> bool:

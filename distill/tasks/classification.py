@@ -1,16 +1,18 @@
 """Classification: one class for each image."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from zcbench.datasets.forms import CLASS, LabelForm
 from zcbench.datasets.items import Pair
 from zcbench.distill.contract import Distiller
 from zcbench.distill.outputs import Outputs
 from zcbench.distill.tasks.base import Task
+from zcbench.distill.training.data.augmentation import Cut
 from zcbench.distill.training.evaluation import measure
 from zcbench.distill.training.metrics import Metric, read_metrics
 from zcbench.errors import BatchError
@@ -28,7 +30,7 @@ class Classification(Task):
     """
 
     name: ClassVar[str] = "classification"
-    axes: ClassVar[int] = 1
+    labels: ClassVar[LabelForm] = CLASS
     metric: ClassVar[str] = "accuracy"
     title: ClassVar[str] = "accuracy"
     dataset: ClassVar[str] = "cifar10"
@@ -67,7 +69,7 @@ class Classification(Task):
         """The classes."""
         return labels, num_classes
 
-    def cropped(self, labels: Tensor, crop: Callable[[Tensor, float], Tensor]) -> Tensor:
+    def cropped(self, labels: Tensor, cut: Cut, size: tuple[int, int]) -> Tensor:
         """The labels: a crop of an image has its class."""
         return labels
 

@@ -33,15 +33,18 @@ def read_task(text: str) -> Task:
 
 
 def task_of(labels: Tensor) -> Task:
-    """The first task whose labels have as many axes: classes ``(N,)``, masks ``(N, H, W)``.
+    """The first task with labels of this form: classes ``(N,)``, masks ``(N, H, W)``, floating boxes ``(N, K, 5)``.
 
     Raises:
         BatchError: no task has such labels.
     """
-    kind = next((kind for kind in TASKS.values() if kind.axes == labels.ndim), None)
-    if kind is None:
-        raise BatchError(f"Given labels {tuple(labels.shape)}. Expected a class for each image, or a mask (N, H, W).")
-    return kind()
+    kinds = [kind for kind in TASKS.values() if kind.labels.axes == labels.ndim]
+    if not kinds:
+        raise BatchError(
+            f"Given labels {tuple(labels.shape)}. Expected a class for each image, a mask (N, H, W), or boxes (N, K, "
+            f"5)."
+        )
+    return next((kind for kind in kinds if kind.labels.fits(labels)), kinds[0])()
 
 
 def recorded(task: Task) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Semantic segmentation: one class for each pixel."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,12 +9,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zcbench.datasets.dense.layouts import IGNORED
+from zcbench.datasets.forms import MASK, LabelForm
 from zcbench.datasets.items import Pair
 from zcbench.distill.answers import logits_of
 from zcbench.distill.contract import Distiller
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.outputs import Outputs
 from zcbench.distill.tasks.base import Task
+from zcbench.distill.training.data.augmentation import Cut
 from zcbench.distill.training.metrics import Metric
 from zcbench.errors import BatchError, unknown
 from zcbench.hooks.modes import evaluating
@@ -82,7 +84,7 @@ class Segmentation(Task):
     auxiliary: bool = False
 
     name: ClassVar[str] = "segmentation"
-    axes: ClassVar[int] = 3
+    labels: ClassVar[LabelForm] = MASK
     metric: ClassVar[str] = "miou"
     title: ClassVar[str] = "mean IoU"
     dataset: ClassVar[str] = "digits_scenes"
@@ -146,9 +148,9 @@ class Segmentation(Task):
         """One stratum: a share of all images is held out."""
         return torch.zeros(len(labels), dtype=torch.int64), 1
 
-    def cropped(self, labels: Tensor, crop: Callable[[Tensor, float], Tensor]) -> Tensor:
+    def cropped(self, labels: Tensor, cut: Cut, size: tuple[int, int]) -> Tensor:
         """Masks with the crops and flips of their images; what is outside does not count."""
-        return crop(labels[:, None], IGNORED)[:, 0]
+        return cut.maps(labels[:, None], torch.tensor([float(IGNORED)]))[:, 0]
 
     def rows(
         self, students: Sequence[Outputs], teachers: Sequence[Outputs], labels: Tensor

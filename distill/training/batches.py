@@ -20,7 +20,7 @@ _CHUNK = 256
 
 
 class TrainingBatch(NamedTuple):
-    """Inputs of one batch: images, their labels, and their places in the training data."""
+    """Inputs of one batch: images, targets of their labels, and their places in the training data."""
 
     images: Tensor
     labels: Tensor
@@ -70,9 +70,9 @@ class TrainingBatches:
         images, labels, indices, epoch, first = self._order.at(number)
         if (crop := self._crop) is not None:
             images = crop(images, epoch, first)
-            labels = self._data.task.cropped(
-                labels, lambda maps, value: crop.maps(maps, epoch, first, torch.tensor([value]))
-            )
+            size = (images.shape[2], images.shape[3])
+            labels = self._data.task.cropped(labels, crop.cut(epoch, first, len(images)), size)
+        labels = self._data.task.targets(labels, tuple(images.shape[1:]))
         return TrainingBatch(images.contiguous(memory_format=self._memory), labels, indices)
 
     def taught(self, batch: TrainingBatch) -> list[Outputs]:

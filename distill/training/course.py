@@ -64,10 +64,11 @@ class TrainingResult:
             where validation images are held out. The rate is that of the last step; losses and training accuracy are
             means over the epoch, in training mode; accuracies are in percent.
         accuracy: on the test images after the epoch whose weights are kept, in percent.
-        loss: cross-entropy there.
+        loss: cross-entropy there, or the loss of another task.
         steps: number of steps.
         epoch: whose weights are kept: the last one, or the best one on the validation images.
-        score: the metric of the task there, in percent: the accuracy, or the mean IoU of a segmentation.
+        score: the metric of the task there, in percent: the accuracy, the mean IoU of a segmentation, or the average
+            precision of a detection.
     """
 
     network: nn.Module = field(repr=False)

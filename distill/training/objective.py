@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import pad
 
 from zcbench.distill.contract import Distiller, get
 from zcbench.distill.errors import RecipeError, WeightError
@@ -121,7 +121,10 @@ class TrainingObjective(nn.Module):
         return self._task.loss(logits, labels, weights, self._smoothing)
 
     def _losses(self, student: Outputs, teachers: Sequence[Outputs], labels: Tensor) -> list[Tensor]:
-        shares, pairs = self._shares(teachers, labels), [matched_outputs(student, teacher) for teacher in teachers]
+        shares = self._shares(teachers, labels)
+        seen = [self._task.compared(outputs, labels) for outputs in (student, *teachers)]
+        (student, labels), *others = seen
+        pairs = [matched_outputs(student, teacher) for teacher, _ in others]
         found = []
         for item, adapters in zip(self.active, self._adapters, strict=True):
             given, compared = labels if item.uses_labels else None, [(student, student)] if item.alone else pairs
@@ -137,7 +140,7 @@ class TrainingObjective(nn.Module):
         count = len(teachers)
         if count < 2 or self.mixture != "adaptive":
             return [1 / count] * count if count else []
-        errors = torch.stack([cross_entropy(teacher.logits.detach().float(), labels) for teacher in teachers])
+        errors = torch.stack([self._task.loss(teacher.logits.detach(), labels, None, 0.0) for teacher in teachers])
         return list((1 - errors.softmax(0)) / (count - 1))
 
 

@@ -59,9 +59,10 @@ def _shapes(reader: Reader, images: Tensor, data: TrainingSource) -> Shapes:
             f"The network returns {tuple(outputs.logits.shape)} for {len(images)} images, which is none of the task "
             f"{data.task.name}. Expected logits ({wanted}); take a network of this task, or wrap it."
         )
-    if (shapes.classes or 0) < num_classes:
+    beside = expected[0] - num_classes  # outputs that are no class logits
+    if given[0] - beside < num_classes:
         raise BatchError(
-            f"The labels have {num_classes} classes and a network {shapes.classes}. Expected a network with at least "
-            f"as many classes as the data; build it with num_classes={num_classes}."
+            f"The labels have {num_classes} classes and a network {given[0] - beside}. Expected a network with at "
+            f"least as many classes as the data; build it with num_classes={num_classes}."
         )
-    return shapes
+    return data.task.shapes(shapes)

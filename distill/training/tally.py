@@ -100,7 +100,7 @@ class Tally:
     def means(self, student: int) -> dict[str, float]:
         """Mean of every term of a student over the epoch, and its accuracy in percent, in training mode."""
         losses = dict(zip(self._terms, (self._sums[student] / self._per_epoch).tolist()))
-        return losses | {"train_accuracy": 100 * int(self._hits[student]) / self._images}
+        return losses | {"train_accuracy": 100 * int(self._hits[student]) / max(1, self._images)}
 
     def state(self) -> TallyState:
         """What `restore` takes."""

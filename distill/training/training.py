@@ -143,7 +143,8 @@ class Training:
         outputs = [reader(batch.images) for reader in self._readers]
         own, taught, labels = self.data.task.rows(outputs, self._batches.taught(batch), batch.labels)
         terms = all_terms(self._state.objectives, own, taught, labels)
-        return terms, [student.logits for student in own], labels
+        judged = [self.data.task.judged(student.logits, labels) for student in own]
+        return terms, [logits for logits, _ in judged], judged[0][1]
 
     def _end_epoch(self, examination: Examination, observers: Sequence[Observer]) -> None:
         state, epoch = self._state, self.done // self.per_epoch

@@ -13,6 +13,7 @@ Row = Mapping[str, float]
 
 _COLOURS = (*PALETTE, "#000000")
 _PLACES = ("epoch", "step", "lr", "seconds", "train_accuracy")
+CROSS_ENTROPY = "cross-entropy"
 NAMES = {
     "loss": "total",
     "ce": "cross-entropy",
@@ -26,7 +27,11 @@ _ACCURACIES = {"train_accuracy": "training", "test_accuracy": "test", "validatio
 
 @styled
 def training_curves(
-    history: Sequence[Row], title: str = "", alone: Sequence[Row] = (), ax: Iterable[Axes] | None = None
+    history: Sequence[Row],
+    title: str = "",
+    alone: Sequence[Row] = (),
+    ax: Iterable[Axes] | None = None,
+    loss: str = CROSS_ENTROPY,
 ) -> list[Axes]:
     """Every loss term (logarithmic where all are above zero) and the accuracies against the epoch.
 
@@ -35,6 +40,7 @@ def training_curves(
         title: name of the training.
         alone: rows of the same student trained alone; their test accuracy is drawn too.
         ax: axes to draw on, two; axes of a new figure if None.
+        loss: what the loss with the labels is called.
 
     Returns:
         The axes of the losses and of the accuracies.
@@ -45,7 +51,7 @@ def training_curves(
     names = _quantities(history)
     terms = loss_terms(history)
     for name, colour in zip(terms, _COLOURS * len(terms)):
-        _line(losses, history, name, NAMES.get(name, name), colour)
+        _line(losses, history, name, term(name, loss), colour)
     if all(row[name] > 0 for row in history for name in terms if name in row):
         losses.set_yscale("log")
         losses.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -55,11 +61,19 @@ def training_curves(
             _line(accuracies, history, name, label, colour)
     if alone:
         _line(accuracies, alone, "test_accuracy", "test, trained alone", _COLOURS[-1])
-    for axis, label in ((losses, "loss (cross-entropy in nats)"), (accuracies, "accuracy in %")):
+    for axis, label in (
+        (losses, f"loss ({loss}{' in nats' if loss == CROSS_ENTROPY else ''})"),
+        (accuracies, "accuracy in %"),
+    ):
         axis.set(xlabel="epoch", ylabel=label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend()
     return sheet.axes
+
+
+def term(name: str, loss: str = CROSS_ENTROPY) -> str:
+    """Name of a term in figures, where the loss with the labels is called ``loss``."""
+    return NAMES.get(name, name).replace(CROSS_ENTROPY, loss)
 
 
 def loss_terms(history: Sequence[Row]) -> list[str]:
@@ -77,9 +91,10 @@ def write_curves(
     title: str = "",
     formats: Sequence[str] = ("png", "svg"),
     alone: Sequence[Row] = (),
+    loss: str = CROSS_ENTROPY,
 ) -> list[Path]:
     """Write the curves as ``curves.png`` and so on."""
-    figure, files = figure_of(training_curves(history, title, alone)), []
+    figure, files = figure_of(training_curves(history, title, alone, loss=loss)), []
     for kind in formats:
         files.append(Path(folder) / f"curves.{kind}")
         with replaced(files[-1]) as draft:

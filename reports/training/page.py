@@ -10,11 +10,16 @@ from zcbench.reports.charts import Spec, curves
 from zcbench.reports.pictures import Illustration, Picture, write_page
 from zcbench.reports.rendering import page
 from zcbench.reports.style import FORMATS
-from zcbench.reports.training.curves import NAMES, Row, loss_terms, training_curves
+from zcbench.reports.training.curves import CROSS_ENTROPY, Row, loss_terms, term, training_curves
 from zcbench.reports.training.predictions import prediction_figure
 from zcbench.reports.wording import MISSING
 
 _SETS = {"test": "test", "validation": "validation", "train": "training"}
+_SHOWN = {
+    "mask": "The first test images, their masks, and the class that each network gives each pixel.",
+    "boxes": "The first test images, their boxes, and those that each network gives with a score of at least .5, with "
+    "their classes.",
+}
 _ACCURACY = {"name": "accuracy", "title": "accuracy"}  # the metric of files that name none
 
 
@@ -37,7 +42,7 @@ def write_training_report(
         title: name of the training.
         alone: rows of the same student trained alone.
         predictions: of a segmentation: the images ``(n, H, W, 3)`` from 0 to 1, then classes ``(n, H, W)`` by title,
-            the mask first.
+            the mask first; of a detection the images, ``boxes`` ``(n, K, 5)`` and detections ``(n, M, 6)`` by title.
         formats: of the figure.
 
     Raises:
@@ -47,14 +52,14 @@ def write_training_report(
         "curves",
         "Losses and accuracies by epoch",
         "Terms of the loss in training mode (left), and accuracies in percent (right).",
-        partial(training_curves, history, title, alone),
+        partial(training_curves, history, title, alone, loss=_label_loss(result)),
     )
     figures = [figure]
     if predictions is not None:
         shown = Illustration(
             "predictions",
             "Predictions on test images",
-            "The first test images, their masks, and the class that each network gives each pixel.",
+            _SHOWN["boxes" if "boxes" in predictions else "mask"],
             partial(prediction_figure, predictions, title),
         )
         figures = [figure, shown]
@@ -81,11 +86,12 @@ def _page(
         "findings": {"accuracy": sentence, "loss": _losses_found(history)},
         "protocol": result,
         "metric": metric["title"],
+        "loss": _label_loss(result),
         "pictures": [picture for picture in pictures if picture.about.stem != "predictions"],
         "predictions": [picture for picture in pictures if picture.about.stem == "predictions"],
         "formats": [kind for kind in FORMATS if kind in formats],
     }
-    charts = {"accuracy": _scores(history, alone, metric), "loss": _losses(history)}
+    charts = {"accuracy": _scores(history, alone, metric), "loss": _losses(history, _label_loss(result))}
     return page("training.html.j2", content, {"charts": charts}, {})
 
 
@@ -104,6 +110,11 @@ def _metric(result: Mapping[str, object]) -> dict[str, str]:
     """Name and title of the metric of the task."""
     named = result.get("metric")
     return dict(named) if isinstance(named, Mapping) else _ACCURACY
+
+
+def _label_loss(result: Mapping[str, object]) -> str:
+    """Name of the loss with the labels; cross-entropy in files that name none."""
+    return str(result.get("label_loss", CROSS_ENTROPY))
 
 
 def _measured(figures: Mapping[str, object], metric: str) -> tuple[float | None, float | None]:
@@ -145,10 +156,10 @@ def _scores(history: Sequence[Row], alone: Sequence[Row], metric: Mapping[str, s
     return curves(rows, "epoch", f"{metric['title']}, %")
 
 
-def _losses(history: Sequence[Row]) -> Spec:
+def _losses(history: Sequence[Row], loss: str) -> Spec:
     terms = loss_terms(history)
     rows = [
-        {"x": row["epoch"], "y": row[name], "line": NAMES.get(name, name)}
+        {"x": row["epoch"], "y": row[name], "line": term(name, loss)}
         for name in terms
         for row in history
         if name in row

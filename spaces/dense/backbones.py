@@ -49,6 +49,17 @@ def is_stage(name: str) -> bool:
     return bool(_STAGE.fullmatch(name))
 
 
+def strides_of(backbone: nn.Sequential) -> dict[str, int]:
+    """Output stride of each stage of a backbone, by its name."""
+    found, reached = {}, 1
+    for name, layer in backbone.named_children():
+        for block in layer if isinstance(layer, nn.Sequential) else (layer,):
+            reached *= max([1, *(_stride(part) for part in block.modules())])
+        if is_stage(name):
+            found[name] = reached
+    return found
+
+
 def _dilate(backbone: nn.Sequential, stride: int) -> None:
     reached = dilation = 1
     for block in _blocks(backbone):

@@ -29,7 +29,8 @@ class TrainingData(LabelledImages, TrainingSource):
         num_classes: classes of the task.
         description: which images these are, for people.
         black: value of a black pixel in each channel, ``(C,)``: what images are padded with before a crop.
-        task: classification if omitted; `Segmentation` for labels that are masks ``(N, H, W)``.
+        task: classification if omitted; `Segmentation` for labels that are masks ``(N, H, W)``, `Detection` for boxes
+            ``(N, K, 5)``.
 
     Raises:
         BatchError: a split is empty, images and labels do not fit, a label is out of range, or an image holds NaN or

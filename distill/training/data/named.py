@@ -16,14 +16,15 @@ from zcbench.errors import BatchError
 from zcbench.storage.files import data_folder
 
 
-def named_data(name: str, data_dir: str | Path | None = None) -> TrainingSource:
+def named_data(name: str, data_dir: str | Path | None = None, labels: str | None = None) -> TrainingSource:
     """Training and test images of a data set by name.
 
     Args:
         name: as `zcbench.datasets.load` takes it: ``cifar10(files=1,side=16)``, a folder of image files, a data set of
-            a plug-in; a data set with masks, as `zcbench.datasets.dense.load` takes it; or ``FILE.py:FUNCTION``, a
-            function that returns anything that `TrainingData.taken` takes.
+            a plug-in; a data set with masks or boxes, as `zcbench.datasets.dense.load` takes it; or
+            ``FILE.py:FUNCTION``, a function that returns anything that `TrainingData.taken` takes.
         data_dir: data folder.
+        labels: name of the form of the labels, where a data set has several: ``mask`` or ``boxes``.
 
     Raises:
         ZcbenchError: the name is not known, or its images cannot be read.
@@ -33,7 +34,8 @@ def named_data(name: str, data_dir: str | Path | None = None) -> TrainingSource:
         (64, 360)
     """
     if dense.is_dense(name):
-        return TrainingData.of(*(dense.load(name, split) for split in ("train", "test")))
+        form = labels if labels in dense.forms(name) else None
+        return TrainingData.of(*(dense.load(name, split, form) for split in ("train", "test")))
     if not outside(name):
         return TrainingData.of(*(datasets.load(name, data_dir, split=split) for split in ("train", "test")))
     known, options = read_outside(name)
@@ -50,7 +52,7 @@ def kept_data(name: str, data_dir: str | Path | None = None) -> TrainingData:
     """The same with all images in memory, for classifiers.
 
     Raises:
-        BatchError: the labels are masks.
+        BatchError: the labels are masks or boxes.
         ZcbenchError: the name is not known, or its images cannot be read.
     """
     found = named_data(name, data_dir).with_task(CLASSIFICATION)

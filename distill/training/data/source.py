@@ -121,7 +121,7 @@ class TrainingSource(ABC):
         """
         if task == self.task:
             return self
-        if task.axes != self.task.axes:
+        if task.labels != self.task.labels:
             raise BatchError(
                 f"Given the task {task.name!r} and {self.description}, whose labels are of the task "
                 f"{self.task.name!r}. Expected data of one task, such as {task.dataset}; name another data set, or the "

@@ -113,16 +113,18 @@ def distill(
     task: Annotated[
         str,
         typer.Option(
-            help="classification, or segmentation: a head on the architecture gives a class for each pixel, with "
-            "options as in segmentation(head='deeplabv3',stride=4)."
+            help="classification; segmentation: a head on the architecture gives a class for each pixel; or detection: "
+            "boxes with a class each. With options as in segmentation(head='deeplabv3',stride=4) or "
+            "detection(head='fcos',levels=(4,8,16))."
         ),
     ] = "classification",
     dataset: Annotated[
         str | None,
         typer.Option(
             help=f"{recipes.IMAGES} For segmentation: digits_scenes(side=32,digits=2,difficulty=1), "
-            "cityscapes(path='…',side=64) or voc(path='…',side=64).",
-            show_default="cifar10; digits_scenes for segmentation",
+            "cityscapes(path='…',side=64) or voc(path='…',side=64). For detection: digits_scenes, voc or "
+            "coco(path='…',side=64).",
+            show_default="cifar10; digits_scenes for segmentation and detection",
         ),
     ] = None,
     recipe: "Recipe",
@@ -202,7 +204,7 @@ def distill(
     )
     if scenario == "teacher" and not teachers:
         recipes.refuse_without_teacher(distillers, weights, "name one with --teacher")
-    data = named_data(dataset, data_dir).with_task(kind)
+    data = named_data(dataset, data_dir, kind.labels.name).with_task(kind)
     if several:
         how: StudentOptions = {
             "teaching": teaching,
@@ -245,8 +247,8 @@ def _report(result: "StudentResult", out: Path, title: str) -> Path:
 
     history, alone = result.training.history, result.alone.history if result.alone else ()
     with phase(error_console(), "Figures and page", str(out / "report")):
-        write_curves(history, out, title, alone=alone)
         about = RunFolder(out).read_json("result.json")
+        write_curves(history, out, title, alone=alone, loss=str(about["label_loss"]))
         return write_training_report(
             about, history, out / "report", title=title, alone=alone, predictions=result.predictions
         )

@@ -117,8 +117,8 @@ def read_outside(text: str) -> tuple[str, dict[str, Any]]:
     name, options = read_specification(text, example="folder(path='flowers',side=32)")
     if dense.is_dense(name):
         raise BatchError(
-            f"Given {text!r}, whose labels are a class for each pixel. Expected a class for each image; these images "
-            f"are for 'zcbench distill --task segmentation' and zcbench.datasets.dense.load."
+            f"Given {text!r}, whose labels are masks or boxes. Expected a class for each image; these images are for "
+            f"'zcbench distill --task segmentation' or detection, and for zcbench.datasets.dense.load."
         )
     if name != FOLDER and not own.is_own(name):
         raise unknown("data set", name, [*names(), FOLDER, *dense.NAMES])

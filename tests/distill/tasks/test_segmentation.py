@@ -124,7 +124,7 @@ def test_masks_follow_their_images() -> None:
     masks = torch.randint(0, 7, (6, SIDE, SIDE), dtype=torch.uint8)
     crop = CropFlip(6, 3, torch.tensor([255.0]), seed=2)
     images = crop(masks[:, None].float(), 1, 0)
-    moved = TASK.cropped(masks, lambda maps, value: crop.maps(maps, 1, 0, torch.tensor([value])))
+    moved = TASK.cropped(masks, crop.cut(1, 0, len(masks)), (SIDE, SIDE))
     assert torch.equal(images[:, 0].to(torch.uint8), moved) and bool((moved == 255).any())
     assert moved.dtype == torch.uint8 and not torch.equal(moved, masks)
 

@@ -1,4 +1,4 @@
-"""Folders of images with masks in the layouts of Cityscapes and of Pascal VOC."""
+"""Folders of images with masks or boxes: masks in the layouts of Cityscapes and of Pascal VOC are read here."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ CITYSCAPES = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 
 VOC_CLASSES = 21
 
 _MOST_BYTES = 4 << 30
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+#: Of the pixels of ImageNet, by which images of all layouts are normalised.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HOW = {
     "cityscapes": "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png and gtFine/SPLIT/CITY/*_gtFine_labelIds.png, with SPLIT "
     "train and val",
@@ -113,15 +114,16 @@ def load_layout(
     count = images if split == "train" else test_images
     files = pairs.files[:count]
     size = None if side is None else (side * pairs.shape[0], side * pairs.shape[1])
-    pixels, masks = _stacked(_read(image, mask, pairs, size) for image, mask in _affordable(files, size))
+    require_memory(files[0][0], len(files), size)
+    pixels, masks = stacked(_read(image, mask, pairs, size) for image, mask in files)
     return ImageSet(
         name=name,
         split=split,
         pixels=pixels,
-        labels=masks,
+        labels=torch.stack(masks),
         num_classes=pairs.classes,
-        mean=_MEAN,
-        std=_STD,
+        mean=MEAN,
+        std=STD,
         description=f"{name} {root.name} {split} ({len(files):,} images of {pairs.classes} classes)",
     )
 
@@ -135,35 +137,43 @@ def _require(there: bool, name: str, root: Path, what: str) -> None:
         raise DataError(f"{str(root)!r} has {what}. Expected the layout of {name}: {_HOW[name]}.{hint}")
 
 
-def _affordable(files: list[tuple[Path, Path]], size: tuple[int, int] | None) -> list[tuple[Path, Path]]:
-    """The files, once their images fit into the memory."""
-    height, width = size or _pixels(files[0][0], "RGB").shape[:2]
-    if 4 * height * width * len(files) > _MOST_BYTES // 4:  # they become float32
+def require_memory(first: Path, count: int, size: tuple[int, int] | None) -> None:
+    """Refuse more images of this size, or of that of the first one, than fit into the memory.
+
+    Raises:
+        DataError: they do not.
+    """
+    height, width = size or read_pixels(first, "RGB").shape[:2]
+    if 4 * height * width * count > _MOST_BYTES // 4:  # they become float32
         raise DataError(
-            f"{len(files):,} images of {width}x{height} pixels were asked for at once. Expected at most 4 GiB; bring "
+            f"{count:,} images of {width}x{height} pixels were asked for at once. Expected at most 4 GiB; bring "
             f"them to a smaller side, or take fewer, as in voc(path='…',side=64,images=1000)."
         )
-    return files
 
 
-def _stacked(pairs: Iterable[tuple[Tensor, Tensor, Path]]) -> tuple[Tensor, Tensor]:
-    images, masks = list[Tensor](), list[Tensor]()
-    for image, mask, path in pairs:
+def stacked(pairs: Iterable[tuple[Tensor, Tensor, Path]]) -> tuple[Tensor, list[Tensor]]:
+    """Images ``(N, 3, H, W)``, and the labels of each, of images with labels and paths.
+
+    Raises:
+        DataError: two images have different sizes.
+    """
+    images, labels = list[Tensor](), list[Tensor]()
+    for image, label, path in pairs:
         if images and image.shape != images[0].shape:
             raise DataError(
                 f"{str(path)!r} has {image.shape[2]}x{image.shape[1]} pixels, and the first image {images[0].shape[2]}x"
                 f"{images[0].shape[1]}. Expected one size; bring them to one with side=, as in voc(path='…',side=64)."
             )
         images.append(image)
-        masks.append(mask)
-    return torch.stack(images), torch.stack(masks)
+        labels.append(label)
+    return torch.stack(images), labels
 
 
 def _read(image: Path, mask: Path, pairs: Pairs, size: tuple[int, int] | None) -> tuple[Tensor, Tensor, Path]:
     """Pixels and classes of one image, and its path."""
     if not mask.is_file():
         raise DataError(f"The image {str(image)!r} has no mask. Expected {str(mask)!r}; add it, or remove the image.")
-    pixels, ids = _pixels(image, "RGB"), _pixels(mask, None)
+    pixels, ids = read_pixels(image, "RGB"), read_pixels(mask, None)
     if ids.ndim != 2 or ids.shape != pixels.shape[:2]:
         raise DataError(
             f"The mask {str(mask)!r} has the shape {ids.shape}, and its image {pixels.shape}. Expected one id for each "
@@ -177,8 +187,8 @@ def _read(image: Path, mask: Path, pairs: Pairs, size: tuple[int, int] | None) -
             f"for pixels that are ignored."
         )
     classes = np.concatenate([pairs.table, np.full(256 - known, IGNORED, np.uint8)])[ids]
-    found = _sized(torch.from_numpy(pixels.copy()).permute(2, 0, 1), size, smooth=True)
-    labels = _sized(torch.from_numpy(classes)[None], size, smooth=False)[0]
+    found = sized(torch.from_numpy(pixels.copy()).permute(2, 0, 1), size, smooth=True)
+    labels = sized(torch.from_numpy(classes)[None], size, smooth=False)[0]
     if bool((labels == IGNORED).all()):
         raise DataError(
             f"The mask {str(mask)!r} has no labelled pixel. Expected at least one of the {pairs.classes} classes; "
@@ -187,7 +197,12 @@ def _read(image: Path, mask: Path, pairs: Pairs, size: tuple[int, int] | None) -
     return found, labels, image
 
 
-def _pixels(path: Path, mode: str | None) -> np.ndarray:
+def read_pixels(path: Path, mode: str | None) -> np.ndarray:
+    """Pixels of an image file, ``(H, W, 3)`` in the mode ``RGB``, or as the file has them.
+
+    Raises:
+        DataError: it is no image.
+    """
     from PIL import Image  # takes a while to import
 
     try:
@@ -200,7 +215,7 @@ def _pixels(path: Path, mode: str | None) -> np.ndarray:
         ) from error
 
 
-def _sized(values: Tensor, size: tuple[int, int] | None, *, smooth: bool) -> Tensor:
+def sized(values: Tensor, size: tuple[int, int] | None, *, smooth: bool) -> Tensor:
     """``uint8`` values ``(C, H, W)`` at another size."""
     if size is None or tuple(values.shape[1:]) == size:
         return values
