@@ -70,7 +70,7 @@ def ranks_at_k(score: Array, accuracy: Array, k: float = 10) -> tuple[float, flo
     """
     if constant(score, accuracy):
         return NAN, NAN
-    rank = 1.0 + lower(dense(-accuracy))
+    rank = 1 + lower(dense(-accuracy)).astype(np.float64)
     sure, tied, picks = _picked(score, count(k, score.size))
     best = _expected_smallest(rank[tied], picks, rank[sure].min(initial=np.inf))
     worst = -_expected_smallest(-rank[tied], picks, (-rank[sure]).min(initial=np.inf))

@@ -110,7 +110,7 @@ class _Sizes(NamedTuple):
         if len(both) < 3:
             return len(both), NAN, NAN, NAN
         ranks = [mean_ranks(column) for column in self._of(both.index).to_numpy(float).T]
-        y, z = (mean_ranks(both[name]) for name in both)
+        y, z = (mean_ranks(both[name].to_numpy(float)) for name in both)
         given = [controls.tau_given_all(y, z, make(ranks)) for make in (controls.linear, controls.flexible)]
         return len(both), kendall(y, z), given[0], given[1]
 
