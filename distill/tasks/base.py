@@ -74,8 +74,8 @@ class Task(ABC):
             SpaceError: this task has none.
         """
         raise SpaceError(
-            f"Given: the task {self.name!r} for architectures of {space.name}. Expected: classification or segmentation, "
-            f"whose networks are a space."
+            f"Given: the task {self.name!r} for architectures of {space.name}. Expected: classification or "
+            f"segmentation, whose networks are a space."
         )
 
     @abstractmethod

@@ -129,7 +129,9 @@ class _Conducted:
             untrained = evaluation.maker.untrained
             shapes, self._teacher = untrained.shapes, evaluation.maker.teacher_quality()
         self._ranking = None if known is None else cache(RankingValue(untrained, known))
-        self._space = DistillerSpace(GenomeDomain(pair=shapes, mixed=job.data.task == CLASSIFICATION), settings.shrinkage)
+        self._space = DistillerSpace(
+            GenomeDomain(pair=shapes, mixed=job.data.task == CLASSIFICATION), settings.shrinkage
+        )
         self._distinct = Deduplicated(self._space, self._signature)
         self._algorithm = self._proposing()
         self._trace = SearchTrace[Genome]()

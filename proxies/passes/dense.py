@@ -15,7 +15,7 @@ NO_BACKBONE = (
 
 
 class DenseRecorder:
-    """Within the block, keeps the maps that a `DenseNetwork` returns: those that distillation losses read in a training.
+    """Within the block, keeps the maps that a `DenseNetwork` returns: those that losses read in a training.
 
     Args:
         network: its method ``maps`` is wrapped.
@@ -57,5 +57,5 @@ def recorder_of(network: nn.Module) -> DenseRecorder | None:
 
 
 def no_backbone() -> dict[str, Failure]:
-    """The failures of ``features`` and ``stages`` for a network with a class for each position and no known backbone."""
+    """The failures of ``features`` and ``stages`` where a class is given for each position by no known backbone."""
     return dict.fromkeys(("features", "stages"), missing(NO_BACKBONE))

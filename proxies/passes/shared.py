@@ -168,8 +168,8 @@ def _values(inputs: PassInputs, records: Records, returned: object, output: Tens
     logits = cast(Tensor, returned)
     classifier, weights = classifier_of(logits), list(records.recorder.weights)
     matrices = None if records.activations is None else records.activations.values()
-    stages = records.stages.stages if isinstance(records.stages, StageRecorder) else None
-    stages = records.stages if isinstance(records.stages, Failure) else stages
+    known = records.stages
+    stages = known.stages if isinstance(known, StageRecorder) else known if isinstance(known, Failure) else None
     values: Values = class_signals(inputs.batch, output.detach(), classifier) | {
         "output": output.detach(),
         "relu_codes": _NOT_WANTED if records.codes is None else records.codes.values(logits),
