@@ -184,7 +184,7 @@ def _values(inputs: PassInputs, records: Records, returned: object, output: Tens
     }
     if isinstance(records.stages, DenseRecorder):
         values |= records.stages.values
-    elif output.ndim == 4:
+    elif output.ndim == 4 and inputs.batch.by_pixel:
         values |= no_backbone()
     if inputs.wanted & LOSS_BACKWARD:
         attempt(values, LOSS_BACKWARD, lambda: _loss_backward(inputs, records, output, weights, classifier))

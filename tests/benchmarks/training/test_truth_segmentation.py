@@ -17,7 +17,7 @@ from zcbench.distill.tasks import read_task
 from zcbench.distill.training.data.named import named_data
 from zcbench.errors import BatchError, ZcbenchError
 from zcbench.runtime.execution import Execution
-from zcbench.spaces.dense import DenseNetwork
+from zcbench.spaces.dense import DenseNetwork, build_dense
 
 DATA = "digits_scenes(side=16,images=48,test_images=8,digits=1)"
 BUILD = (
@@ -96,6 +96,16 @@ def test_conditions_of_dense_networks() -> None:
     assert isinstance(teacher, DenseNetwork) and len(teacher.head) == 4
     with pytest.raises(BatchError, match="image_size"):
         prepare(Setup(space=space, dataset=DATA, image_size=16, teacher="none"))
+
+
+def test_a_network_of_ones_own() -> None:
+    """Independent path: the same proxies of `zcbench.score` on the batch with masks that the name stands for."""
+    network = build_dense(spaces.get("resnet"), "1-1-1@8-8-8-8", num_classes=11, image_shape=(3, 16, 16))
+    found = zcbench.score_network(network, Setup(dataset=DATA, batch_size=4), "snip,naswot,epe_nas")
+    assert [one.status for one in found.scores] == ["ok", "ok", "not_applicable"]
+    batch = prepare(Setup(space="dense", dataset=DATA, batch_size=4, teacher="none")).batch
+    expected = zcbench.score(network, batch, ["snip", "naswot"])
+    assert {one.proxy: one.value for one in found.scores[:2]} == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(
