@@ -284,13 +284,7 @@ class Signals:
 
     @property
     def rows(self) -> Pair:
-        """Logits and labels with a row for each prediction, ``(P, N)`` and ``(P,)``, as in the training of the task.
-
-        A row is an image of a classification, and a labelled pixel of a segmentation. It needs ``logits``.
-
-        Raises:
-            NotApplicable: the output is no logits of classes.
-        """
+        """Logits ``(P, N)`` and labels ``(P,)``: a row for each image, or each labelled pixel of a segmentation."""
         if not self.by_pixel:
             return cast(Tensor, self.read("logits")), cast(Tensor, self._value("labels"))
         output, labels = cast(Tensor, self._value("output")), self._batch.labels.reshape(-1)
