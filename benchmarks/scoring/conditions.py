@@ -12,6 +12,7 @@ from zcbench.benchmarks.scoring.options import AUTO, LARGEST, NO_TEACHER, Networ
 from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, read_teacher
 from zcbench.datasets import Batch, dense
 from zcbench.datasets.dense.layouts import IGNORED as UNLABELLED
+from zcbench.datasets.forms import MASK
 from zcbench.errors import BatchError, TeacherError, unknown
 from zcbench.proxies import Loss, Output, Proxy, resolve
 from zcbench.proxies.signals.objective import IGNORED, Objective, Task
@@ -149,7 +150,7 @@ def _masked(setup: Setup, name: str) -> Batch:
             f"Given image_size={setup.image_size} for {name!r}. Expected the side among the options of a data set with "
             f"masks, as in digits_scenes(side=24)."
         )
-    batch = datasets.batch(dense.load(name), setup.batch_size, setup.batch_seed)
+    batch = datasets.batch(dense.load(name, "train", MASK.name), setup.batch_size, setup.batch_seed)
     labels = batch.labels.long()
     return replace(batch, labels=labels.masked_fill(labels == UNLABELLED, IGNORED))
 
