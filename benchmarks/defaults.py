@@ -18,7 +18,8 @@ from zcbench.benchmarks.scoring.options import LARGEST, NO_TEACHER, Sample, Setu
 from zcbench.benchmarks.truths.lookup import Names, named_truths, truth
 from zcbench.benchmarks.truths.name import SETTINGS
 from zcbench.errors import RankingError, UnknownNameError
-from zcbench.spaces.registry import has_networks
+from zcbench.spaces import Space
+from zcbench.spaces.registry import DENSE, has_networks
 from zcbench.storage.files import data_folder
 
 #: Names of truths, or tables of accuracies by name.
@@ -27,6 +28,7 @@ Truths = Names | Mapping[str, pd.DataFrame]
 EMBEDDED = "nasbench201/cifar10-16"
 IMAGES = "cifar10(files=1,side=16)"  # that the bundled accuracies were trained on
 INSTEAD = "digits(side=16)"
+SCENES = "digits_scenes"  # of dense networks
 NASBENCH201 = "nasbench201"
 
 
@@ -70,9 +72,15 @@ def complete(setup: Setup, sample: Sample, named: Truths | None, seeds: int | No
         return _own(setup, sample, named, seeds)
     given = _read(named or f"{NASBENCH201}/cifar10")
     space = setup.space or (NASBENCH201 if named is None else _space(given, setup.data_dir))
-    filled = replace(setup, space=space, dataset=setup.dataset or "cifar10", teacher=setup.teacher or LARGEST)
+    filled = replace(setup, space=space, dataset=setup.dataset or _dataset(space), teacher=setup.teacher or LARGEST)
     chosen = replace(sample, archs="1000" if sample.archs is None else sample.archs, subset=sample.subset or "all")
     return Study(filled, given, chosen, 3 if seeds is None else seeds)
+
+
+def _dataset(space: str | Space) -> str:
+    """Images for the networks of a space: with masks for dense networks."""
+    name = space if isinstance(space, str) else space.name
+    return SCENES if name.partition("(")[0] == DENSE else "cifar10"
 
 
 def own(setup: Setup) -> bool:

@@ -74,7 +74,7 @@ def space_bars(table: pd.DataFrame) -> Figure:
     return bars(table, f"{title}\n{setting}")
 
 
-def bars(table: pd.DataFrame, title: str, most: int = 16) -> Figure:
+def bars(table: pd.DataFrame, title: str, most: int = 16, given: str = "the number of parameters") -> Figure:
     """Tau of the best rows and of the sizes as bars with intervals, and partial tau given parameters as marks."""
     best = table.sort_values("tau", ascending=False).index[:most]
     shown = table.loc[table.index.isin(best) | (table["kind"] == "baseline")].sort_values("tau")
@@ -88,9 +88,7 @@ def bars(table: pd.DataFrame, title: str, most: int = 16) -> Figure:
     sizes = table[table["kind"] == "baseline"]
     axes.axvline(sizes["tau"].max(), color=ORANGE, linewidth=0.8, linestyle="--")
     axes.set_yticks(places, shown.index)
-    axes.set_xlabel(
-        "Kendall's τ with accuracy: bar, with its 95 % interval. Dot: partial τ given the number of parameters"
-    )
+    axes.set_xlabel(f"Kendall's τ with accuracy: bar, with its 95 % interval. Dot: partial τ given {given}")
     axes.set_title(title, loc="left", fontsize=8.5)
     legend(axes, {"proxy": BLUE, "ensemble of proxies": GREEN, "size": ORANGE})
     return figure
@@ -122,6 +120,20 @@ def distilled() -> Figure:
         "No score ranks distilled students better than parameters by more than chance\n"
         "64 ResNets of S0, accuracy on CIFAR-100 under a ResNet-110",
     )
+
+
+def segmentation() -> Figure:
+    """Tau with the mean IoU under a teacher, and partial tau given all sizes, from the table of the page."""
+    table = next(iter(tables(RESULTS / "segmentation.md", "under the teacher τ")))
+    table = table.apply(lambda column: column.str.replace("−", "-").str.replace("`", ""))
+    taus = table["under the teacher τ"].str.extract(r"(\S+) \[(\S+), (\S+)\]").astype(float)
+    found = pd.DataFrame(dict(zip(("tau", "tau_low", "tau_high"), (taus[column] for column in taus))))
+    partial = table["given all sizes"].str.extract(r"(\S+) \[")[0]
+    found["tau_given_params"] = pd.to_numeric(partial, errors="coerce")
+    sizes = ("params", "macs", "width", "depth", "n_convs")
+    found["kind"] = ["baseline" if name in sizes else "proxy" for name in table["proxy"]]
+    title = "No score ranks distilled segmentation students better than the number of parameters"
+    return bars(found.set_axis(table["proxy"]), f"{title}\n24 backbones, mean IoU under a teacher", given="all sizes")
 
 
 def distillers() -> Figure:
@@ -230,6 +242,7 @@ DRAWN: dict[str, tuple[str, Callable[[], Figure]]] = {
     "nasbench201": ("nasbench201.overview.svg", whole_space),
     "nasbench201-proxies": ("nasbench201-proxies.overview.svg", sample),
     "kd": ("kd.overview.svg", distilled),
+    "segmentation": ("segmentation.overview.svg", segmentation),
     "distillers": ("distillers.gains.svg", distillers),
     "zoo": ("zoo.scores.svg", zoo),
 }

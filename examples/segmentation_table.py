@@ -32,8 +32,15 @@ def main() -> None:
     parser.add_argument("--task", default="segmentation")
     parser.add_argument("--teacher", default="1-1-1@16-32-64-128")
     parser.add_argument("--student", default="resnet8")
-    parser.add_argument("--losses", nargs="+", default=LOSSES)
+    parser.add_argument(
+        "--losses",
+        nargs="+",
+        default=LOSSES,
+        help="names, or LABEL=LOSS, where LOSS may be the distiller.json of 'zcbench evolve-distiller'",
+    )
     parser.add_argument("--weight", type=float, default=1.0, help="of each loss beside the cross-entropy")
+    parser.add_argument("--lr", type=float, default=5e-3)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--teacher-epochs", type=int, default=16)
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
@@ -41,7 +48,7 @@ def main() -> None:
     task = read_task(given.task)
     data = named_data(given.dataset, labels=task.labels.name).with_task(task)
     console, files = Console(stderr=True), StudentFiles(evaluate_every=1000)
-    recipe = Recipe(epochs=given.epochs, batch_size=32, optimizer="adamw", lr=5e-3)
+    recipe = Recipe(epochs=given.epochs, batch_size=given.batch_size, optimizer="adamw", lr=given.lr)
 
     def score(name: str, arch: str, own: Recipe, teaching: Teaching | None = None) -> float:
         folder = given.out / name
@@ -51,15 +58,17 @@ def main() -> None:
         return float(json.loads((folder / "result.json").read_text())[f"test_{task.metric}"])
 
     teacher = score("teacher", given.teacher, Recipe(**{**vars(recipe), "epochs": given.teacher_epochs, "seed": 100}))
-    found: dict[str, list[float]] = {loss: [] for loss in given.losses}
+    losses = dict(read_loss(text) for text in given.losses)
+    found: dict[str, list[float]] = {label: [] for label in losses}
     for seed in given.seeds:
-        for loss in given.losses:
+        for label, loss in losses.items():
             taught = None
-            if loss != "alone":
+            if label != "alone":
                 weights = {"ce": 1.0, loss: given.weight}
                 checkpoints = [given.out / "teacher" / "student.pt"]
                 taught = Teaching(teachers=[given.teacher], checkpoints=checkpoints, losses=[loss], weights=weights)
-            found[loss].append(score(f"{loss}-{seed}", given.student, Recipe(**{**vars(recipe), "seed": seed}), taught))
+            own = Recipe(**{**vars(recipe), "seed": seed})
+            found[label].append(score(f"{label}-{seed}", given.student, own, taught))
     print(f"Teacher {given.teacher}: {task.title} {teacher:.2f} %.\n")
     print(f"| loss | {task.title}, % | difference to alone |\n|---|---|---|")
     for loss, values in found.items():
@@ -69,6 +78,14 @@ def main() -> None:
             "" if loss == "alone" else f"{gains.mean():+.2f} ({gains.mean() - half:+.2f} to {gains.mean() + half:+.2f})"
         )
         print(f"| {loss} | {np.mean(values):.2f} | {told} |")
+
+
+def read_loss(text: str) -> tuple[str, str]:
+    """Label and loss of ``NAME``, ``LABEL=LOSS`` or ``LABEL=FILE.json``."""
+    label, _, loss = text.partition("=")
+    if not loss or "(" in label:
+        return text, text
+    return label, str(json.loads(Path(loss).read_text())["best"]["distiller"]) if loss.endswith(".json") else loss
 
 
 if __name__ == "__main__":

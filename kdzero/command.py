@@ -67,7 +67,10 @@ def evolve_distiller(
     teacher_epochs: Annotated[int, typer.Option(min=1, help=recipes.TEACHER_EPOCHS)] = 10,
     teacher_seed: Annotated[int, typer.Option(help="Seed of the teacher's training.")] = 1000,
     teacher_outputs: recipes.TeacherOutputs = "memory",
-    dataset: Annotated[str, typer.Option(help=recipes.IMAGES)] = "cifar10",
+    task: Annotated[str, typer.Option(help="classification, or segmentation with its options.")] = "classification",
+    dataset: Annotated[
+        str | None, typer.Option(help=recipes.IMAGES, show_default="cifar10; digits_scenes for segmentation")
+    ] = None,
     validation: Annotated[
         float, typer.Option(help="Share of the training images used as validation images; no test image is used.")
     ] = 0.2,
@@ -147,6 +150,7 @@ def evolve_distiller(
     command continues a search that was stopped or killed.
     """
     from zcbench.benchmarks.training.student import read_student
+    from zcbench.distill.tasks import read_task
     from zcbench.distill.training.data.named import kept_data
     from zcbench.distill.training.stored import TeacherOutputs
     from zcbench.errors import ProtocolError, unknown
@@ -175,9 +179,10 @@ def evolve_distiller(
         raise ProtocolError(
             f"Given the student {student!r}. Expected an architecture of a space, such as resnet:resnet8."
         )
-    images, out = kept_data(dataset, data_dir), out or time_named("evolve-distiller")
+    kind, out = read_task(task), out or time_named("evolve-distiller")
+    images = kept_data(dataset or kind.dataset, data_dir, kind)
     job = CandidateJob(
-        space=who.space,
+        space=kind.space(who.space),
         arch=who.arch,
         data=held_out(images, validation, recipe.seed),
         recipe=recipe,
@@ -186,7 +191,7 @@ def evolve_distiller(
         rejection=Rejection() if rejection else None,
         init=init,
         device=device,
-        dataset=dataset,
+        dataset=dataset or kind.dataset,
         outputs=TeacherOutputs.named(teacher_outputs, data_dir),
         teacher_recipe=replace(recipe, epochs=teacher_epochs, seed=teacher_seed, warmup=None),
     )

@@ -9,9 +9,12 @@ import inspect
 from functools import cache
 
 import torch
+from torch import Tensor
 
 from zcbench import distill
 from zcbench.distill import BadLoss, Distiller, MissingOutput, Outputs, ShapeMismatch, TooFewImages
+from zcbench.distill.errors import RecipeError
+from zcbench.distill.tasks import Segmentation
 from zcbench.proxies.scoring.contract import REGISTRY, Proxy
 from zcbench.proxies.signals.errors import BadReturn, NotApplicable
 from zcbench.proxies.signals.signals import Signals
@@ -37,21 +40,31 @@ class Recast:
     def __call__(self, signals: Signals) -> float:
         """The score: minus the loss of the student under the teacher, so that higher is better.
 
+        The logits of a segmentation are compared pixel by pixel, as in its training.
+
         Raises:
             NotApplicable: a network lacks an output, shapes do not fit, or the batch is too small.
             BadReturn: the loss is no scalar.
         """
-        labels = signals.labels if self.distiller.uses_labels else None
         try:
+            if signals.by_pixel:
+                Segmentation().check_losses([self.distiller])
+            labels = self._labels(signals) if self.distiller.uses_labels else None
             with torch.no_grad():
                 return -self.distiller(self._outputs(signals), self._outputs(signals.teacher), labels).item()
-        except (MissingOutput, ShapeMismatch, TooFewImages) as error:
+        except (MissingOutput, RecipeError, ShapeMismatch, TooFewImages) as error:
             raise NotApplicable(str(error)) from error
         except BadLoss as error:
             raise BadReturn(str(error)) from error
 
+    def _labels(self, signals: Signals) -> Tensor:
+        return signals.rows[1] if "logits" in self.distiller.reads else signals.labels
+
     def _outputs(self, signals: Signals) -> Outputs:
-        return Outputs(**{name: getattr(signals, name) for name in self.distiller.reads}, memory=signals.memory)
+        values = {name: getattr(signals, name) for name in self.distiller.reads - {"logits"}}
+        if "logits" in self.distiller.reads:
+            values["logits"] = signals.rows[0]
+        return Outputs(**values, memory=signals.memory)
 
 
 @cache

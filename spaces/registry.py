@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: Name of the space of networks of one's own, which is not registered.
 NETWORKS = "networks"
 
+#: Name of the spaces of dense networks, which is not registered: each is made of another space.
+DENSE = "dense"
+
 
 def _builtins() -> None:
     import_package("zcbench.spaces")
@@ -52,8 +55,10 @@ def get(name: str, **options: object) -> Space:
     """The space called ``name``, of the size that ``options`` say.
 
     Args:
-        name: a registered name, a whole specification such as ``"nasbench201(channels=4,cells=1)"``, or
-            ``FILE.py:NAME`` for a mapping of networks of one's own, see `zcbench.spaces.Networks`.
+        name: a registered name, a whole specification such as ``"nasbench201(channels=4,cells=1)"``;
+            ``"dense(backbone='resnet')"`` for its networks with a head of segmentation, see
+            `zcbench.spaces.dense.Dense`; or ``FILE.py:NAME`` for a mapping of networks of one's own, see
+            `zcbench.spaces.Networks`.
         options: keyword arguments of the space; they go before those of a specification.
 
     Raises:
@@ -74,12 +79,18 @@ def get(name: str, **options: object) -> Space:
     except SpecificationError as error:
         raise SpaceError(str(error)) from None
     options = written | options
-    factory = SPACES.get(name)
+    factory = _dense() if name == DENSE else SPACES.get(name)
     known = inspect.signature(factory).parameters
     for option in options:
         if option not in known:
             raise unknown(f"option of the space {name!r}", option, known)
     return factory(**options)
+
+
+def _dense() -> Callable[..., Space]:
+    from zcbench.spaces.dense.space import Dense  # imports PyTorch, which a list of spaces does without
+
+    return Dense
 
 
 def has_networks(given: object) -> TypeGuard["Networks"]:

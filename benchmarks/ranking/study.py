@@ -23,6 +23,7 @@ from zcbench.benchmarks.scoring.resamples import pool, seeds_of
 from zcbench.errors import RankingError, UnknownNameError, unknown
 from zcbench.proxies.scoring.cards import ProxyCard, card, cards
 from zcbench.spaces import Space
+from zcbench.spaces.registry import DENSE
 
 UNSTATED = "user"  # space of a truth from a file that names none
 
@@ -101,7 +102,7 @@ def space_of(protocol: Protocol, run: str, description: Mapping[str, Any]) -> Sp
         from zcbench.spaces.networks import KnownNetworks, NetworkCard  # import PyTorch
 
         return KnownNetworks(cards, {name: NetworkCard.from_json(card) for name, card in cards.items()})
-    if protocol.space.partition("(")[0] not in spaces.SPACES:
+    if protocol.space.partition("(")[0] not in (*spaces.SPACES.names(), DENSE):
         used = [request.get("plugins") or () for request in requests if isinstance(request, Mapping)]
         files = dict.fromkeys(f"--plugin {file}" for plugins in used for file in plugins)
         raise UnknownNameError(

@@ -10,10 +10,12 @@ from torch import nn
 from zcbench import datasets, references, spaces
 from zcbench.benchmarks.scoring.options import AUTO, LARGEST, NO_TEACHER, NetworkOptions, Setup, faster_layout
 from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, read_teacher
-from zcbench.datasets import Batch
+from zcbench.datasets import Batch, dense
+from zcbench.datasets.dense.layouts import IGNORED as UNLABELLED
+from zcbench.datasets.forms import MASK
 from zcbench.errors import BatchError, TeacherError, unknown
 from zcbench.proxies import Loss, Output, Proxy, resolve
-from zcbench.proxies.signals.objective import Objective, Task
+from zcbench.proxies.signals.objective import IGNORED, Objective, Task
 from zcbench.spaces import Networks, Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.initialisation import INITIALISATIONS
@@ -135,8 +137,22 @@ def named(given: object) -> Any:
 def _batch(setup: Setup) -> Batch:
     if isinstance(setup.dataset, Batch):
         return setup.dataset
+    if setup.dataset and dense.is_dense(setup.dataset):
+        return _masked(setup, setup.dataset)
     images = datasets.load(setup.dataset or "cifar10", setup.data_dir, image_size=setup.image_size)
     return datasets.batch(images, setup.batch_size, setup.batch_seed)
+
+
+def _masked(setup: Setup, name: str) -> Batch:
+    """A batch with masks, as the loss of each position takes them."""
+    if setup.image_size is not None:
+        raise BatchError(
+            f"Given image_size={setup.image_size} for {name!r}. Expected the side among the options of a data set with "
+            f"masks, as in digits_scenes(side=24)."
+        )
+    batch = datasets.batch(dense.load(name, "train", MASK.name), setup.batch_size, setup.batch_seed)
+    labels = batch.labels.long()
+    return replace(batch, labels=labels.masked_fill(labels == UNLABELLED, IGNORED))
 
 
 def fitted(batch: Batch, outputs: Mapping[str, tuple[int, ...]], loss: Loss) -> Batch:

@@ -71,7 +71,8 @@ class BatchOptions(NetworkOptions):
 
     Attributes:
         dataset: images of the batch: cifar10, cifar100, digits or noise; 'cifar10(files=2)' takes the first two
-            training files only, whatever else is there.
+            training files only, whatever else is there; digits_scenes(side=24), with masks, for networks of a
+            segmentation.
         batch_size: images in the batch.
         batch_seed: seed that chooses the images.
         image_size: side length to bring images to.

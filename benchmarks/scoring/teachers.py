@@ -18,6 +18,7 @@ from zcbench.errors import BatchError, TeacherError, writable
 from zcbench.references import Reference
 from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.dense import Dense
 from zcbench.storage.mirror import local
 from zcbench.streams import seeded
 
@@ -212,7 +213,8 @@ def build_teacher(
 
     Args:
         choice: which.
-        space: the space of the students, where its architecture is from unless it says otherwise.
+        space: the space of the students, where its architecture is from unless it says otherwise; dense students have
+            a teacher with their head.
         init: initialisation scheme of the students, which is its own unless it says otherwise.
         num_classes: classes N of the students.
         image_shape: ``(C, H, W)`` of their images.
@@ -228,6 +230,7 @@ def build_teacher(
         network = space.teacher(pair, num_classes, choice.seed, image_shape, choice.init or init)
     elif choice.file is None:
         home = choice.space or space
+        home = space.like(home) if isinstance(space, Dense) else home
         network = task.build(home, choice.arch, num_classes, choice.seed, image_shape, choice.init or init)
     else:
         own = Reference(choice.file, choice.arch), choice.file_sha256

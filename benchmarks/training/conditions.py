@@ -12,6 +12,7 @@ from zcbench.benchmarks.scoring.teachers import TeacherChoice, read_teacher
 from zcbench.benchmarks.training.options import TruthSetup
 from zcbench.benchmarks.training.protocol import sample_in
 from zcbench.distill.errors import RecipeError
+from zcbench.distill.tasks import read_task
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.data.named import kept_data
 from zcbench.distill.training.recipe import Recipe
@@ -86,11 +87,13 @@ def prepare(setup: TruthSetup, recipe: Recipe, *, kd: bool = True) -> TruthCondi
                 f"add kd to the settings, or leave the {option} out."
             )
     space = spaces.get(setup.space)
-    data = kept_data(setup.dataset, setup.data_dir)
+    task = read_task(setup.task)
+    dataset = setup.dataset or task.dataset
+    data, space = kept_data(dataset, setup.data_dir, task), task.space(space)
     return TruthConditions(
         space,
         data,
-        setup.label or dataset_label(setup.dataset, data.image_shape[1]),
+        setup.label or dataset_label(dataset, data.image_shape[1]),
         recipe,
         _kd(setup, recipe, space) if kd else None,
         setup.init,

@@ -31,7 +31,7 @@ class TrainingRow:
         key: what it is of.
         status: ``ok``, or why there is no result.
         reason: of a failure.
-        accuracy: on the test images, percent.
+        accuracy: on the test images, percent; of a segmentation the mean IoU.
         loss: cross-entropy on the test images, nats.
         train_accuracy: on the training images, percent.
         train_loss: cross-entropy of the last epoch, nats.

@@ -11,9 +11,11 @@ class TruthSetup:
 
     Attributes:
         space: architecture space, with options as in nasbench201(channels=4,cells=1).
+        task: classification, or segmentation: the architectures are backbones of networks that give a class for each
+            pixel, with options as in segmentation(head='pspnet'), and the accuracy is the mean IoU in percent.
         dataset: images: cifar10, cifar100, imagenet16-120 or digits, with options as in cifar10(files=1,side=16); a
-            folder, as folder(path='flowers',side=32), or a function that returns PyTorch data sets. Accuracies are on
-            the test split.
+            folder, as folder(path='flowers',side=32), or a function that returns PyTorch data sets; for segmentation
+            as in digits_scenes(side=24). Accuracies are on the test split.
         label: what the table calls the data set.
         distillers: distillation losses with hyperparameters, separated by commas, as kd(temperature=2),at.
         weights: weights of the cross-entropy and of the losses, as ce=.1,kd=.9.
@@ -32,7 +34,8 @@ class TruthSetup:
     """
 
     space: str = "nasbench201"
-    dataset: str = "cifar10"
+    task: str = "classification"
+    dataset: str | None = None
     label: str | None = None
     distillers: tuple[str, ...] | None = None
     weights: Mapping[str, float] | None = None

@@ -11,6 +11,7 @@ import torch
 import zcbench
 from zcbench.benchmarks.scoring.teachers import TeacherChoice
 from zcbench.benchmarks.training.workers import TruthJob
+from zcbench.distill.tasks.reading import recorded
 from zcbench.runtime.devices import kind_of
 from zcbench.storage.run_folder import Json, RunFolder, plain
 
@@ -34,6 +35,7 @@ class TruthProtocol:
         teacher: of the setting ``kd``: architecture, space, seed, fingerprints of its files, recipe; and its accuracy,
             in a packed truth.
         plugins: fingerprints of the files that define distillers, by name, if there are any.
+        task: of the labels; None for classification.
     """
 
     space: str
@@ -46,6 +48,7 @@ class TruthProtocol:
     distillation: dict[str, float] | None
     teacher: Json | None
     plugins: dict[str, str] | None
+    task: str | None = None
 
     @classmethod
     def of(cls, job: TruthJob, dataset: str) -> Self:
@@ -61,6 +64,7 @@ class TruthProtocol:
             distillation=None if job.teacher is None else dict(job.weights),
             teacher=None if job.teacher is None else _teacher(job.teacher, job),
             plugins={Path(plugin).name: sha256 for plugin, sha256 in job.plugins} or None,
+            **recorded(job.data.task),
         )
 
     @classmethod
@@ -70,10 +74,10 @@ class TruthProtocol:
         return cls(**known)
 
     def to_json(self) -> Json:
-        """As the file has it: plug-ins are named where there are any."""
+        """As the file has it: plug-ins and a task are named where there are any."""
         content = dict(vars(self))
-        plugins = content.pop("plugins")
-        return plain(({"plugins": plugins} if plugins else {}) | content)
+        named = {name: value for name in ("plugins", "task") if (value := content.pop(name))}
+        return plain(named | content)
 
 
 def _teacher(choice: TeacherChoice, job: TruthJob) -> Json:

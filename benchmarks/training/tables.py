@@ -10,6 +10,7 @@ from zcbench.benchmarks.training.protocol import TruthProtocol
 from zcbench.benchmarks.training.workers import VANILLA
 from zcbench.benchmarks.truths.packed import by_setting
 from zcbench.benchmarks.truths.table import TruthTable
+from zcbench.distill.tasks import read_task
 from zcbench.storage.run_folder import Json
 
 GAIN = "gain"
@@ -43,6 +44,7 @@ def _card(setting: str, rows: pd.DataFrame, about: TruthProtocol) -> Json:
         "aggregation": "single runs" if setting != GAIN else "kd minus vanilla of the same seed",
         "source": "zcbench truth build",
         "licence": "Apache-2.0",
+        **({} if about.task is None else {"task": about.task, "metric": read_task(about.task).title}),
         "networks": about.space,
         "images": about.data,
         "recipe": ", ".join(f"{name}={value}" for name, value in about.recipe.items()),

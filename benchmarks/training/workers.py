@@ -109,7 +109,7 @@ class TruthMaker:
         return TrainingRow(
             key,
             "ok",
-            accuracy=result.accuracy,
+            accuracy=result.score,
             loss=result.loss,
             train_accuracy=result.train_accuracy,
             train_loss=kept["ce"],
@@ -157,8 +157,8 @@ class TruthMaker:
     def teacher_measured(self, key: Key) -> TrainingRow:
         """The row of a teacher that comes with a checkpoint: what it reaches on the test images."""
         start = perf_counter()
-        quality = self._teacher.quality(self._data)
-        return TrainingRow(key, "ok", accuracy=quality.accuracy, loss=quality.loss, seconds=_since(start))
+        score, quality = self._teacher.score(self._data), self._teacher.quality(self._data)
+        return TrainingRow(key, "ok", accuracy=score, loss=quality.loss, seconds=_since(start))
 
     def announced(self, reads: frozenset[str]) -> str:
         """A sentence on the stored outputs of the teacher, which need not be trained yet."""
@@ -175,7 +175,8 @@ class TruthMaker:
     def _build_teacher(self) -> nn.Module:
         job = self._job
         assert job.teacher is not None
-        return build_teacher(job.teacher, job.space, job.init, job.data.num_classes, job.data.image_shape)
+        given = job.data.num_classes, job.data.image_shape
+        return build_teacher(job.teacher, job.space, job.init, *given, task=job.data.task)
 
 
 def prepare(job: TruthJob) -> TruthMaker:

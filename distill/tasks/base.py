@@ -13,7 +13,7 @@ from zcbench.distill.contract import Distiller
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.distill.training.data.augmentation import Cut
 from zcbench.distill.training.metrics import Metric
-from zcbench.spaces import Space
+from zcbench.spaces import Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.specification import write_specification
 
@@ -66,6 +66,17 @@ class Task(ABC):
         Raises:
             SpaceError: the space has no network for this task or these images.
         """
+
+    def space(self, space: Space) -> Space:
+        """The networks of this task as a space, for truths and searches: those of a space of classifiers, changed.
+
+        Raises:
+            SpaceError: this task has none.
+        """
+        raise SpaceError(
+            f"Given: the task {self.name!r} for architectures of {space.name}. Expected: classification or "
+            f"segmentation, whose networks are a space."
+        )
 
     @abstractmethod
     def logits_shape(self, num_classes: int, image_shape: ImageShape) -> tuple[int, ...]:

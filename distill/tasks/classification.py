@@ -41,6 +41,10 @@ class Classification(Task):
         """The network of the space."""
         return space.build(arch, num_classes, seed, image_shape, init)
 
+    def space(self, space: Space) -> Space:
+        """The space itself."""
+        return space
+
     def logits_shape(self, num_classes: int, image_shape: ImageShape) -> tuple[int, ...]:
         """One logit for each class."""
         return (num_classes,)

@@ -22,7 +22,7 @@ from zcbench.errors import BatchError, unknown
 from zcbench.hooks.modes import evaluating
 from zcbench.spaces import Space
 from zcbench.spaces.base import ImageShape
-from zcbench.spaces.dense import Head, build_dense
+from zcbench.spaces.dense import Dense, Head, build_dense
 from zcbench.spaces.dense.heads import RATES
 
 
@@ -99,8 +99,14 @@ class Segmentation(Task):
     def build(
         self, space: Space, arch: str, num_classes: int, seed: int, image_shape: ImageShape, init: str
     ) -> nn.Module:
-        """The backbone of the space, with the head."""
+        """The backbone of the space, with the head; a network of `zcbench.spaces.dense.Dense` as it is."""
+        if isinstance(space, Dense):
+            return space.build(arch, num_classes, seed, image_shape, init)
         return build_dense(space, arch, self._head, num_classes, seed, image_shape, init)
+
+    def space(self, space: Space) -> Dense:
+        """The networks of a space of classifiers, with the head."""
+        return Dense(space, *vars(self._head).values())
 
     def logits_shape(self, num_classes: int, image_shape: ImageShape) -> tuple[int, ...]:
         """One logit for each class and pixel."""

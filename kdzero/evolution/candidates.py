@@ -22,6 +22,7 @@ from zcbench.distill.errors import (
     TrainingStopped,
 )
 from zcbench.distill.outputs import OUTPUTS, Outputs
+from zcbench.distill.tasks import CLASSIFICATION
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.objective import CE
 from zcbench.distill.training.recipe import Recipe
@@ -70,7 +71,7 @@ class CandidateJob:
     """What all candidates of a search have in common; sent once to each worker.
 
     Attributes:
-        space: of the student.
+        space: of the student; of a segmentation that of the dense networks, as `Task.space` gives it.
         arch: the student.
         data: training images, and validation images in the place of test images.
         recipe: of a candidate; its seed names the student's initialisation too, so that candidates differ in the
@@ -136,7 +137,8 @@ class CandidateJob:
 
     def build_teacher(self) -> nn.Module:
         """The teacher with its weights, in evaluation mode."""
-        network = build_teacher(self.teacher, self.space, self.init, self.data.num_classes, self.data.image_shape)
+        given = self.data.num_classes, self.data.image_shape
+        network = build_teacher(self.teacher, self.space, self.init, *given, task=self.data.task)
         if self.teacher_file is not None:
             load_weights(network, self.teacher_file)
         return network.eval()
@@ -176,7 +178,7 @@ class CandidateMaker:
 
     def teacher_quality(self) -> Metrics:
         """The teacher on the validation images, measured against itself."""
-        return measure(self._validation, self._validation, self._data.test_labels)
+        return self._terms(self._validation)
 
     def announced(self) -> str:
         """A sentence on the stored outputs of the teacher: those that a genome can read."""
@@ -212,10 +214,18 @@ class CandidateMaker:
     def _measured(self, network: nn.Module, found: CandidateRow) -> CandidateRow:
         """The row with the terms of the trained student."""
         own = _outputs(network, self._in_place_of_training)
-        terms = measure(own, self._validation, self._data.test_labels)
+        terms = self._terms(own)
         wrong = [f"{name} is {value}" for name, value in terms._asdict().items() if not math.isfinite(value)]
         found = replace(found, terms={name: finite(value) for name, value in terms._asdict().items()})
         return replace(found, status=NOT_FINITE, reason=", ".join(wrong)) if wrong else found
+
+    def _terms(self, student: Outputs) -> Metrics:
+        """The terms of a student on the validation images; the accuracy is the metric of the task."""
+        task = self._data.task
+        (one,), (other,), labels = task.rows([student], [self._validation], self._data.test_labels)
+        terms = measure(one, other, labels)
+        own = task.metrics([task.metric], self._data.num_classes) if task != CLASSIFICATION else []
+        return terms._replace(accuracy=own[0](one.logits, labels)) if own else terms
 
     def _recording(self, genome: Genome | None) -> Recording:
         """Cross-entropy plus the genome's loss, both with weight 1: equation 3 of the paper."""
@@ -255,6 +265,7 @@ def finite(value: float) -> float | None:
 
 def _outputs(network: nn.Module, data: TrainingData) -> Outputs:
     """What the terms read, for all training images of ``data``, in evaluation mode; in float32, as accuracies are."""
-    outputs = Teacher(network).remembered(data, READS, "float32")
-    assert outputs is not None, "logits and embeddings are small"
-    return outputs
+    teacher, dense = Teacher(network), data.task != CLASSIFICATION
+    outputs = teacher.remembered(data, frozenset({"logits", "features"}) if dense else READS, "float32")
+    assert outputs is not None, "the outputs for the validation images are small"
+    return outputs.replace(embedding=outputs.features.mean((2, 3))) if dense else outputs

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from zcbench.distill.tasks.reading import recorded
 from zcbench.kdzero.evolution.candidates import CandidateJob
 from zcbench.search.algorithms.loop import SearchError
 from zcbench.storage.run_folder import Json, RunFolder
@@ -34,6 +35,7 @@ def describe(job: CandidateJob) -> Json:
         "dataset": job.dataset,
         "data": job.data.description,
         "data_sha256": job.data.sha256,
+        **recorded(job.data.task),
         "recipe": job.recipe.to_dict(),
         "share": job.share,
         "steps": {"of a candidate": job.limit, "of the whole recipe": job.steps},

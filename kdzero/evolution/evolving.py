@@ -13,6 +13,7 @@ from rich.console import Console
 from zcbench.benchmarks.training.log import FILE as LOG
 from zcbench.benchmarks.training.log import Key, TrainingLog
 from zcbench.benchmarks.training.workers import TEACHER, TruthJob, TruthMaker
+from zcbench.distill.tasks import CLASSIFICATION
 from zcbench.distill.training.recipe import Recipe
 from zcbench.kdzero.evolution import analysis, document
 from zcbench.kdzero.evolution.candidates import CandidateJob, CandidateRow, finite
@@ -128,7 +129,9 @@ class _Conducted:
             untrained = evaluation.maker.untrained
             shapes, self._teacher = untrained.shapes, evaluation.maker.teacher_quality()
         self._ranking = None if known is None else cache(RankingValue(untrained, known))
-        self._space = DistillerSpace(GenomeDomain(pair=shapes), settings.shrinkage)
+        self._space = DistillerSpace(
+            GenomeDomain(pair=shapes, mixed=job.data.task == CLASSIFICATION), settings.shrinkage
+        )
         self._distinct = Deduplicated(self._space, self._signature)
         self._algorithm = self._proposing()
         self._trace = SearchTrace[Genome]()

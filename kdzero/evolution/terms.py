@@ -25,9 +25,10 @@ class Metrics(NamedTuple):
         sharpness: mean difference of log-sum-exp, student minus teacher, nats.
         sharpness_absolute: its absolute value.
         sharpness_second_order: the difference by variances of the logits, student minus teacher, nats.
-        cka: centred kernel alignment of the embeddings, from 0 to 1; higher is better.
-        accuracy: of the student, percent; logged, and no part of the fitness.
-        agreement: percent of images for which student and teacher name the same class; likewise.
+        cka: centred kernel alignment of the embeddings, from 0 to 1; higher is better. Of a segmentation an embedding
+            is the mean of the backbone's last map over its positions, and all other terms are means over the pixels.
+        accuracy: of the student, percent, the mean IoU of a segmentation; logged, and no part of the fitness.
+        agreement: percent of images, or pixels, for which student and teacher name the same class; likewise.
     """
 
     ce: float
@@ -48,9 +49,9 @@ def measure(student: Outputs, teacher: Outputs, labels: Tensor) -> Metrics:
                \frac{\langle K^S, K^T \rangle_F}{\lVert K^S \rVert_F \lVert K^T \rVert_F}
 
     Args:
-        student: ``logits`` ``(B, N)`` and ``embedding`` ``(B, C)``, in evaluation mode.
+        student: ``logits`` ``(P, N)`` of P images or pixels and ``embedding`` ``(B, C)``, in evaluation mode.
         teacher: the same outputs for the same images; the width may differ.
-        labels: ``(B,)``.
+        labels: ``(P,)``.
 
     Returns:
         One number each. Cross-entropy and the gap are minimised, CKA is maximised.

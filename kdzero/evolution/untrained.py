@@ -44,7 +44,7 @@ class Untrained:
     def __init__(self, student: nn.Module, teacher: nn.Module, data: TrainingData, seed: int) -> None:
         chosen = torch.randperm(len(data), generator=torch_stream("own value", seed))[:PROXY_IMAGES]
         self._images, self._labels = data.images[chosen], data.labels[chosen]
-        self._seed, self._classes, self._image_shape = seed, data.num_classes, data.image_shape
+        self._seed, self._classes, self._image_shape, self._task = seed, data.num_classes, data.image_shape, data.task
         self._network = student.to(self._images.device)
         self._student, self._teacher = self.outputs(student), self.outputs(teacher)
 
@@ -100,8 +100,8 @@ class Untrained:
         try:
             adapter = distiller.projectors(student.shapes, self._teacher.shapes, self._seed)
             moved = None if adapter is None else adapter.to(self._labels.device)
-            labels = self._labels if distiller.uses_labels else None
-            return distiller(student, self._teacher, labels, adapter=moved)
+            (own,), (other,), rows = self._task.rows([student], [self._teacher], self._labels)
+            return distiller(own, other, rows if distiller.uses_labels else None, adapter=moved)
         except ZcbenchError:
             return None
 

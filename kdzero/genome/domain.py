@@ -44,6 +44,8 @@ class GenomeDomain:
         temperatures: some of `TEMPERATURES`.
         calibrations: names of `CALIBRATIONS`.
         pair: shapes of student and teacher; only genomes that fit them are in the space.
+        mixed: whether a calibration, which reads the logits, may weigh maps or embeddings; in a segmentation the logits
+            are rows of pixels, and it may not.
 
     Raises:
         GenomeError: an operation or part that is not known, a probability that is negative or not finite, or nothing
@@ -60,10 +62,12 @@ class GenomeDomain:
         temperatures: Iterable[float] = TEMPERATURES,
         calibrations: Iterable[str] = tuple(CALIBRATIONS),
         pair: tuple[Shapes, Shapes] | None = None,
+        *,
+        mixed: bool = True,
     ) -> None:
         named = (inputs, transforms, distances, map(number, weights), map(number, temperatures), calibrations)
         allowed = {part: tuple(names) for part, names in zip(PARTS, named, strict=True)}
-        self.pair = pair
+        self.pair, self.mixed = pair, mixed
         self.probabilities = _checked(allowed, probabilities or {})
         self._ways: dict[tuple[Shape, int], int] = {}
         if not len(self):
@@ -100,12 +104,13 @@ class GenomeDomain:
             for part, shares in self.probabilities.items()
         }
         rest = {part: shares for part, shares in probabilities.items() if part not in merged}
-        return GenomeDomain(merged | rest, pair=self.pair)
+        return GenomeDomain(merged | rest, pair=self.pair, mixed=self.mixed)
 
     def __len__(self) -> int:
         """Number of genomes with a positive probability."""
-        others = np.prod([len(self._possible(part)) for part in ("weight", "temperature", "calibration")])
-        return int(others) * sum(self._completions(shape, 3) for shape in self._inputs().values())
+        others = len(self._possible("weight")) * len(self._possible("temperature"))
+        ways = {name: self._completions(shape, 3) for name, shape in self._inputs().items()}
+        return others * sum(count * len(self._calibrations(name)) for name, count in ways.items())
 
     def __contains__(self, genome: object) -> bool:
         if not isinstance(genome, Genome) or not self.fits(genome):
@@ -121,7 +126,9 @@ class GenomeDomain:
     def fits(self, genome: Genome) -> bool:
         """Whether a genome can be computed between the pair."""
         shape = input_shape(genome.input, self.pair)
-        return shape is not None and not trouble(genome.transforms, genome.distance, shape)
+        if shape is None or genome.calibration not in self._allowed(genome.input):
+            return False
+        return not trouble(genome.transforms, genome.distance, shape)
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """A genome drawn part by part, each by its probabilities among the operations that leave a way to the end."""
@@ -134,7 +141,8 @@ class GenomeDomain:
             chosen.append(self._draw("transform", list(open_), rng))
             shape = open_[chosen[-1]]
         chosen.append(self._draw("distance", [d for d in self._possible("distance") if compares(d, shape)], rng))
-        chosen += [self._draw(part, self._possible(part), rng) for part in ("weight", "temperature", "calibration")]
+        chosen += [self._draw(part, self._possible(part), rng) for part in ("weight", "temperature")]
+        chosen.append(self._draw("calibration", self._calibrations(chosen[0]), rng))
         return _of_genes(chosen)
 
     def mutate(self, candidate: Genome, rng: np.random.Generator) -> Genome:
@@ -177,12 +185,22 @@ class GenomeDomain:
 
     def _made(self, genes: Sequence[str]) -> Genome | None:
         shape = input_shape(genes[0], self.pair)
-        fits = shape is not None and not trouble(genes[1:4], genes[4], shape)
+        fits = shape is not None and genes[7] in self._allowed(genes[0]) and not trouble(genes[1:4], genes[4], shape)
         return _of_genes(genes) if fits else None
 
     def _inputs(self) -> dict[str, Shape]:
-        shapes = {name: input_shape(name, self.pair) for name in self._possible("input")}
+        able = [name for name in self._possible("input") if self._calibrations(name)]
+        shapes = {name: input_shape(name, self.pair) for name in able}
         return {name: shape for name, shape in shapes.items() if shape is not None}
+
+    def _allowed(self, input: str) -> tuple[str, ...]:
+        """Calibrations that an input may have."""
+        reads = {name: CALIBRATIONS[name].reads - {input} for name in CALIBRATIONS}
+        return tuple(name for name, others in reads.items() if self.mixed or not others)
+
+    def _calibrations(self, input: str) -> list[str]:
+        allowed = self._allowed(input)
+        return [name for name in self._possible("calibration") if name in allowed]
 
     def _possible(self, part: str) -> list[str]:
         return [name for name, share in self.probabilities[part].items() if share > 0]

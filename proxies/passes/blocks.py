@@ -22,7 +22,7 @@ def blocks(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     stream = torch_stream("blocks", seed, device=batch.images.device)
     images, cut = normal_inputs(batch.images, len(batch.images), stream), _Cut()
     lookups = Lookups(images, lambda found: standard_normal(found.shape, found, stream))
-    handles = [module.register_forward_hook(cut) for module in block_modules(network, images)]
+    handles = [module.register_forward_hook(cut) for module in block_modules(network, images, by_pixel=batch.by_pixel)]
     try:
         with Recorder(named_state(network), images, lookups=lookups):
             network(images)

@@ -22,7 +22,7 @@ from zcbench.streams import seed_everything
 def responses(network: nn.Module, batch: Minibatch, seed: int) -> Values:
     """Correlations of the images at every ReLU, in a forward pass and a backward pass of the mean loss."""
     with same_buffers(network):
-        blocks = block_modules(network, batch.images)
+        blocks = block_modules(network, batch.images, by_pixel=batch.by_pixel)
     seed_everything("passes", seed)  # the search for blocks may have drawn numbers
     if not blocks:
         return {"responses": missing("No block outputs a feature map.")}

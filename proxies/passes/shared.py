@@ -20,6 +20,7 @@ from zcbench.hooks.weights import Weight, named_state
 from zcbench.proxies.passes.activations import ActivationRecorder
 from zcbench.proxies.passes.attentions import AttentionRecorder
 from zcbench.proxies.passes.codes import ReluCodes
+from zcbench.proxies.passes.dense import DenseRecorder, no_backbone, recorder_of
 from zcbench.proxies.passes.logits import NO_CLASSIFIER, check_logits, class_signals, of_classes
 from zcbench.proxies.passes.saliency import Saliency
 from zcbench.proxies.passes.twice import Twice
@@ -53,7 +54,7 @@ def shared_signals(inputs: PassInputs) -> Values:
     Raises:
         BatchError: the network does not return logits, or a label is out of their range.
     """
-    records = Records(inputs, _stage_recorder(inputs) if "stages" in inputs.wanted else None)
+    records = Records(inputs, recorder_of(inputs.network) or _stage_recorder(inputs))
     seed_everything("passes", inputs.seed)  # the search for blocks may have drawn numbers
     try:
         with plain_attention():
@@ -67,7 +68,9 @@ def shared_signals(inputs: PassInputs) -> Values:
     return values
 
 
-def _stage_recorder(inputs: PassInputs) -> StageRecorder | Failure:
+def _stage_recorder(inputs: PassInputs) -> StageRecorder | Failure | None:
+    if "stages" not in inputs.wanted:
+        return None
     try:
         return StageRecorder(inputs.network, inputs.batch.images)
     except (ScoreTimeout, BatchError):
@@ -83,10 +86,10 @@ class Records:
 
     Args:
         inputs: of the pass.
-        stages: records the stages; None if they are not wanted.
+        stages: records the stages, and of a dense network the features; None if they are not wanted.
     """
 
-    def __init__(self, inputs: PassInputs, stages: StageRecorder | Failure | None) -> None:
+    def __init__(self, inputs: PassInputs, stages: StageRecorder | DenseRecorder | Failure | None) -> None:
         self._inputs, self.stages = inputs, stages
         self._jacobian = "input_jacobian" in inputs.wanted
         self._graph = self._jacobian or bool(inputs.wanted & LOSS_BACKWARD)
@@ -139,7 +142,7 @@ class Records:
         )
 
     def _run(self) -> object:
-        stages = self.stages if isinstance(self.stages, StageRecorder) else nullcontext()
+        stages = self.stages if isinstance(self.stages, StageRecorder | DenseRecorder) else nullcontext()
         with torch.set_grad_enabled(self._graph), self.recorder, stages:
             return self._inputs.network(self._given)
 
@@ -165,7 +168,8 @@ def _values(inputs: PassInputs, records: Records, returned: object, output: Tens
     logits = cast(Tensor, returned)
     classifier, weights = classifier_of(logits), list(records.recorder.weights)
     matrices = None if records.activations is None else records.activations.values()
-    stages = records.stages.stages if isinstance(records.stages, StageRecorder) else records.stages
+    known = records.stages
+    stages = known.stages if isinstance(known, StageRecorder) else known if isinstance(known, Failure) else None
     values: Values = class_signals(inputs.batch, output.detach(), classifier) | {
         "output": output.detach(),
         "relu_codes": _NOT_WANTED if records.codes is None else records.codes.values(logits),
@@ -178,6 +182,10 @@ def _values(inputs: PassInputs, records: Records, returned: object, output: Tens
         "embedding": missing(NO_CLASSIFIER) if classifier is None else classifier.embedding.detach(),
         "parameters": {weight.name: weight.tensor.detach() for weight in weights},
     }
+    if isinstance(records.stages, DenseRecorder):
+        values |= records.stages.values
+    elif output.ndim == 4 and inputs.batch.by_pixel:
+        values |= no_backbone()
     if inputs.wanted & LOSS_BACKWARD:
         attempt(values, LOSS_BACKWARD, lambda: _loss_backward(inputs, records, output, weights, classifier))
     if "input_jacobian" in inputs.wanted:

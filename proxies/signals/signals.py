@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zcbench.datasets.inputs import Given, tensors_of
 from zcbench.errors import BatchError
 from zcbench.proxies.signals.errors import SingularScore, UndeclaredSignal
-from zcbench.proxies.signals.objective import Objective
+from zcbench.proxies.signals.objective import IGNORED, Objective, Task
 from zcbench.proxies.signals.read_only import read_only
 from zcbench.proxies.signals.signal import Signal
 
@@ -36,6 +36,11 @@ class Minibatch(NamedTuple):
     images: Given
     labels: Tensor
     objective: Objective = Objective()
+
+    @property
+    def by_pixel(self) -> bool:
+        """Whether the labels are a class for each pixel, ``(B, H, W)``."""
+        return self.labels.ndim == 3 and not self.labels.is_floating_point()
 
     def part(self, which: slice) -> "Minibatch":
         """Some of the examples."""
@@ -276,6 +281,21 @@ class Signals:
     def num_classes(self) -> int:
         """Number of classes N, the width of the logits."""
         return cast(int, self._value("num_classes"))
+
+    @property
+    def rows(self) -> Pair:
+        """Logits ``(P, N)`` and labels ``(P,)``: a row for each image, or each labelled pixel of a segmentation."""
+        if not self.by_pixel:
+            return cast(Tensor, self.read("logits")), cast(Tensor, self._value("labels"))
+        output, labels = cast(Tensor, self._value("output")), self._batch.labels.reshape(-1)
+        kept = labels != IGNORED
+        return output.movedim(1, -1).flatten(0, -2)[kept], labels[kept]
+
+    @property
+    def by_pixel(self) -> bool:
+        """Whether the output is logits ``(B, N, H, W)`` of a class for each pixel."""
+        output = self._values.get("output")
+        return isinstance(output, Tensor) and output.ndim == 4 and self._batch.objective.task(output) is Task.POSITIONS
 
     @staticmethod
     def log_abs_det(matrix: Tensor) -> float:

@@ -11,3 +11,4 @@ from zcbench.spaces.dense.network import DenseNetwork as DenseNetwork
 from zcbench.spaces.dense.network import Head as Head
 from zcbench.spaces.dense.network import build_dense as build_dense
 from zcbench.spaces.dense.pyramid import FeaturePyramid as FeaturePyramid
+from zcbench.spaces.dense.space import Dense as Dense

@@ -1,5 +1,6 @@
 """Networks for segmentation: published parameter counts, dilation in place of strides, and what is refused."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -122,3 +123,36 @@ def test_refusals() -> None:
         Head(stride=0)
     with pytest.raises(SpaceError, match="rates"):
         Head("deeplabv3", rates=())
+
+
+def test_a_space_of_dense_networks() -> None:
+    """By construction: strings, order and draws of the backbones; weights of `build_dense`; sizes of the built."""
+    space, own = spaces.get("dense(backbone='s0',head='pspnet',stride=4)"), spaces.get("s0")
+    assert spaces.get(space.spec) == space and space.spec == "dense(backbone='s0',head='pspnet',stride=4)"
+    assert list(space) == list(own) and len(space) == 64 and space.index("313") == own.index("313")
+    rng = (np.random.default_rng(2) for _ in range(2))
+    assert space.sample(next(rng), 5) == own.sample(next(rng), 5)
+    assert sorted(space.neighbours("111")) == sorted(own.neighbours("111"))
+    built = space.build("131", 5, 3, (3, 16, 16))
+    same = build_dense(own, "131", Head("pspnet", stride=4), 5, 3, (3, 16, 16))
+    assert all(torch.equal(a, b) for a, b in zip(built.parameters(), same.parameters(), strict=True))
+    assert {layer.p for layer in built.modules() if isinstance(layer, nn.Dropout)} == {0.0}
+    assert space.params("131", 5, (3, 16, 16)) == params(same)
+    assert space.like(spaces.get("resnet")).spec == "dense(backbone='resnet',head='pspnet',stride=4)"
+
+
+def test_multiply_accumulates_of_a_dense_network() -> None:
+    """By hand: those of the backbone without its classifier, and of the two convolutions of an FCN head."""
+    space, own = spaces.get("dense(backbone='s0')"), spaces.get("s0")
+    backbone = own.macs("111", 10, (3, 16, 16)) - 64 * 10
+    head = 4 * 4 * (9 * 64 * 16 + 16 * 7)
+    assert space.macs("111", 7, (3, 16, 16)) == backbone + head
+
+
+@pytest.mark.parametrize(
+    "text", ["dense(backbone='dense')", "dense(backbone='s0',stride=0)", "dense(backbone='s0',head='u')"]
+)
+def test_spaces_that_are_none(text: str) -> None:
+    """By definition: no backbones of dense networks, and the options of a head."""
+    with pytest.raises((SpaceError, UnknownNameError)):
+        spaces.get(text)

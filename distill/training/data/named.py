@@ -8,7 +8,7 @@ from zcbench.datasets import ImageSet, dense
 from zcbench.datasets.folder import folder_splits
 from zcbench.datasets.loading import FOLDER, function_of, outside, read_outside
 from zcbench.datasets.own import given_by, image_set, is_arrays
-from zcbench.distill.tasks import CLASSIFICATION
+from zcbench.distill.tasks import CLASSIFICATION, Task
 from zcbench.distill.training.data.images import TrainingData
 from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.data.streaming import StreamedData
@@ -48,14 +48,19 @@ def named_data(name: str, data_dir: str | Path | None = None, labels: str | None
     return _of(known, *given_by(function_of(known), known, options, data_folder(data_dir)))
 
 
-def kept_data(name: str, data_dir: str | Path | None = None) -> TrainingData:
-    """The same with all images in memory, for classifiers.
+def kept_data(name: str, data_dir: str | Path | None = None, task: Task = CLASSIFICATION) -> TrainingData:
+    """The same with all images in memory.
+
+    Args:
+        name: as of `named_data`.
+        data_dir: data folder.
+        task: of the labels.
 
     Raises:
-        BatchError: the labels are masks or boxes.
+        BatchError: the labels are of another task.
         ZcbenchError: the name is not known, or its images cannot be read.
     """
-    found = named_data(name, data_dir).with_task(CLASSIFICATION)
+    found = named_data(name, data_dir, task.labels.name).with_task(task)
     if isinstance(found, TrainingData):
         return found
     assert isinstance(found, StreamedData)

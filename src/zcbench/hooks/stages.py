@@ -94,7 +94,7 @@ def channels_second(output: object) -> Tensor | None:
     return output.movedim(-1, 1) if trace.channels == 3 else output
 
 
-def block_modules(network: nn.Module, images: Given) -> list[nn.Module]:
+def block_modules(network: nn.Module, images: Given, *, by_pixel: bool = False) -> list[nn.Module]:
     """The blocks of a network that output a feature map, from the outside in.
 
     Lists, Sequentials that hold composite modules, and modules that output no feature map are unfolded. A module
@@ -103,10 +103,15 @@ def block_modules(network: nn.Module, images: Given) -> list[nn.Module]:
     squeeze-and-excitation, is no block, and neither is the classifier. For NAS-Bench-201: the stem, every cell, and
     both residual blocks.
 
+    Args:
+        network: it is called in evaluation mode.
+        images: a few images.
+        by_pixel: whether the network gives logits of a class for each pixel, so that its last layer is a classifier.
+
     Raises:
         Unrecorded: a layer is called outside every block.
     """
-    return _blocks(network, _probe(network, images), tokens=False)
+    return _blocks(network, _probe(network, images, by_pixel=by_pixel), tokens=False)
 
 
 class _Probe(NamedTuple):
@@ -127,11 +132,12 @@ class _Probe(NamedTuple):
     unknown: set[nn.Module]
 
 
-def _probe(network: nn.Module, images: Given) -> _Probe:
+def _probe(network: nn.Module, images: Given, *, by_pixel: bool = False) -> _Probe:
     """Look at one pass of two images in evaluation mode."""
     found = _Probe(set(), set(), set(), set(), [], set(), set())
     stack: list[nn.Module] = []
     gates: dict[nn.Module, int] = {}
+    depths: dict[nn.Module, int] = {}
     heads: dict[nn.Module, int] = {}
     latest = 0
 
@@ -150,6 +156,7 @@ def _probe(network: nn.Module, images: Given) -> _Probe:
         trace = trace_of(output)
         if isinstance(output, Tensor) and trace is not None and channels_second(output) is not None:
             one = sides(output, trace) == [1] if output.ndim == 3 else output[0, 0].numel() == 1
+            depths[module] = trace.depth
             if trace.last is not None and one:
                 gates[module] = trace.order
             else:
@@ -177,6 +184,8 @@ def _probe(network: nn.Module, images: Given) -> _Probe:
     end = trace_of(logits)
     if end is not None and end.head is not None:  # the classifier is no block
         found.maps.difference_update(module for module, number in heads.items() if number == end.head.number)
+    if by_pixel and end is not None:  # nor is that of a class for each pixel, which all weights lead to
+        found.maps.difference_update(module for module, depth in depths.items() if depth == end.depth)
     found.maps.difference_update(module for module, order in gates.items() if order < latest)
     return found
 

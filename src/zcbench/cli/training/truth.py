@@ -52,6 +52,7 @@ def _group() -> None:
     setup=Record(
         "zcbench.benchmarks.training.options:TruthSetup",
         options={
+            "dataset": typer.Option(show_default="cifar10; digits_scenes for segmentation"),
             "label": typer.Option(show_default="its name, and the side given"),
             "distillers": typer.Option(show_default=recipes.DISTILLERS),
             "weights": typer.Option(parser=recipes.read_weights, metavar="<str>", show_default=recipes.WEIGHTS),
@@ -93,6 +94,7 @@ def build(
     """
     from zcbench.benchmarks.training.building import build_truth
     from zcbench.benchmarks.training.conditions import choose_students, prepare
+    from zcbench.distill.tasks import read_task
 
     kinds, out = split_list(settings), out or time_named("truth")
     conditions = prepare(setup, recipe, kd="kd" in kinds)
@@ -104,7 +106,7 @@ def build(
         settings=kinds,
         seeds=range(seeds),
         execution=replace(execution, console=error_console()),
-        notes={"architectures": origin, "data set": setup.dataset},
+        notes={"architectures": origin, "data set": setup.dataset or read_task(setup.task).dataset},
     )
     _print(result)
     if result.tables:
