@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zcbench.benchmarks.ranking.sizes import SIZES
-from zcbench.benchmarks.statistics.ranks import mean_ranks
 from zcbench.errors import RankingError, RegistrationError, unknown
 from zcbench.lazy import Postponed
 from zcbench.registry import Registry
@@ -100,6 +99,8 @@ def pooled_shares(draws: pd.DataFrame) -> pd.Series:
     Source: arXiv:2502.19657 ("Variation Matters", TMLR 2025), which orders architectures by the stochastic order of
     repeated scores in place of their means. Our deviation: one value for a whole population, without tests.
     """
+    from zcbench.benchmarks.statistics.ranks import mean_ranks  # a list of ensembles needs neither pandas nor scipy
+
     values = draws.to_numpy(float)
     known = np.isfinite(values)
     ranks = np.zeros_like(values)

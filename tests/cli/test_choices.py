@@ -114,7 +114,7 @@ OWN = {
     *("out", "seed", "seeds", "archs", "proxies", "truth", "dataset", "batch_size", "image_size", "teacher", "student"),
     *("device", "scores", "timeout", "repeats", "threads", "subset", "algorithm", "preset", "evaluations", "step"),
     *("distillers", "weights", "label", "validation", "teacher_seed", "teacher_checkpoint", "space", "plugin", "title"),
-    *("layout", "warmup", "run", "runs", "name", "names", "first", "second"),
+    *("layout", "warmup", "run", "runs", "name", "names", "first", "second", "task"),
 }
 
 
