@@ -202,10 +202,20 @@ def points(rows: Sequence[Mapping[str, object]], x: str, y: str, kinds: Mapping[
 
 
 def differences(rows: Sequence[Mapping[str, object]], x: str) -> Spec:
-    """Points on one line for each name, with a line at 0: rows have ``name``, ``x``, ``text`` and ``group``."""
+    """Points on one line for each name, with a line at 0: rows have ``name``, ``x``, ``text`` and ``group``.
+
+    Groups have six colours, and from the seventh on another shape.
+    """
     groups = list(dict.fromkeys(str(row["group"]) for row in rows))
     y = {"field": "name", "type": "nominal", "sort": None, "axis": {"title": None, "labelLimit": 190, "grid": True}}
     colours = {"domain": groups, "range": [f"var(--line-{i % 6})" for i in range(len(groups))]}
+    shapes = {"domain": groups, "range": [_SHAPES[i // 6 % len(_SHAPES)] for i in range(len(groups))]}
+    group = {
+        "field": "group",
+        "type": "nominal",
+        "title": None,
+        "legend": {"columns": 2, "columnPadding": 4, "labelFontSize": 11},
+    }
     return chart(
         height=19 * len({row["name"] for row in rows}) + 4,
         data={"values": list(rows)},
@@ -216,7 +226,8 @@ def differences(rows: Sequence[Mapping[str, object]], x: str) -> Spec:
                 "encoding": {
                     "y": y,
                     "x": {"field": "x", "type": "quantitative", "title": x, "scale": {"zero": False}},
-                    "color": {"field": "group", "type": "nominal", "title": None, "scale": colours},
+                    "color": {**group, "scale": colours},
+                    "shape": {**group, "scale": shapes},
                     "tooltip": _tooltip(("name", "name"), ("benchmark", "benchmark"), ("text", x)),
                 },
             },
