@@ -10,6 +10,7 @@ from torch import nn
 
 import zcbench
 from zcbench import spaces
+from zcbench.benchmarks.published.tables import TABLES
 from zcbench.errors import ArchitectureError
 from zcbench.spaces.measuring import measure
 from zcbench.spaces.transnas.network import Cell, Step
@@ -54,6 +55,37 @@ def test_strings_of_the_published_tables(data_dir: Path) -> None:
     assert set(MACRO) - {arch for arch, _ in blocks} == {"64-113444-basic"}
     best = {name: zcbench.truth(name, data_dir)["accuracy"].max() for name in NAMES}
     assert best == pytest.approx(NAMES, abs=5e-3)
+
+
+@pytest.mark.data
+def test_sizes_of_the_published_scores(data_dir: Path) -> None:
+    """Published numbers: parameters and FLOPs of all 2,128 live cells, with 63 classes and images of 256x256.
+
+    That suite's FLOPs are MACs, two for each output of a normalisation, one for each of a ReLU, and those of the
+    average pooling of 512 maps.
+    """
+    (table,) = (one.load(data_dir) for one in TABLES if one.space == MICRO.name)
+    assert table is not None and len(table) == 2128
+    costs = MICRO.costs(table.index, 63, SHAPE)
+    np.testing.assert_array_equal(costs["params"] / 1e6, table["params"])
+    flops = costs["macs"] + [passed(MICRO.parse(arch)) for arch in table.index] + 512 * (8 + 1) ** 2
+    np.testing.assert_array_equal(flops / 1e6, table["macs"])
+
+
+def passed(operations: tuple[str, ...]) -> int:
+    """Twice the outputs of normalisations and once those of ReLUs, of stem and cells, for an image of 256x256."""
+    outputs, inputs, channels, side = 32 * 128**2 + 64 * 64**2, 32 * 128**2, 64, 64
+    for doubled in (True, False, True, False, True):
+        for first in (True, False):
+            own = (2 * channels, side // 2) if doubled and first else (channels, side)
+            for (source, _), operation in zip(((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)), operations):
+                given = (channels, side) if source == 0 else own
+                if operation in "23" or (
+                    operation == "1" and given != own
+                ):  # a convolution, or a skip that changes the shape
+                    outputs, inputs = outputs + own[0] * own[1] ** 2, inputs + given[0] * given[1] ** 2
+            channels, side = own
+    return 2 * outputs + inputs
 
 
 NAMES = {
