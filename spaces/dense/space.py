@@ -45,7 +45,7 @@ class Dense(Space):
     Example:
         >>> found = Dense("s0", head="pspnet")
         >>> found.spec, len(found), found.params("111", num_classes=11, image_shape=(3, 16, 16))
-        ("dense(backbone='s0',head='pspnet')", 64, 99899)
+        ("dense(backbone='s0',head='pspnet')", 64, 100267)
     """
 
     name = DENSE
