@@ -102,7 +102,8 @@ def space_of(protocol: Protocol, run: str, description: Mapping[str, Any]) -> Sp
         from zcbench.spaces.networks import KnownNetworks, NetworkCard  # import PyTorch
 
         return KnownNetworks(cards, {name: NetworkCard.from_json(card) for name, card in cards.items()})
-    if protocol.space.partition("(")[0] not in (*spaces.SPACES.names(), DENSE):
+    name = protocol.space.partition("(")[0]
+    if name != DENSE and name not in spaces.SPACES:
         used = [request.get("plugins") or () for request in requests if isinstance(request, Mapping)]
         files = dict.fromkeys(f"--plugin {file}" for plugins in used for file in plugins)
         raise UnknownNameError(
