@@ -7,7 +7,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 from unittest.mock import patch
 
-from zcbench.cli import main
+from typer.testing import CliRunner
+
+from zcbench.cli import app, main
 
 
 class Result(NamedTuple):
@@ -36,3 +38,12 @@ def fails(*arguments: object, code: int = 1, **environment: str) -> str:
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     return " ".join(result.stderr.split())
+
+
+def distilled(*words: object) -> str:
+    """Output of ``zcbench distill WORDS``; its errors are raised."""
+    result = CliRunner().invoke(app, ["distill", *map(str, words)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
+from tests.command import distilled as run
 from zcbench import spaces
-from zcbench.cli import app
 from zcbench.distill.errors import RecipeError
 from zcbench.distill.tasks import read_task
 from zcbench.distill.training.export import onnx_logits
@@ -23,14 +22,6 @@ DATA = "digits_scenes(side=16,images=24,test_images=8)"
 RECIPE = ("--optimizer", "adamw", "--batch-size", "8")
 COMMON = ("--task", TASK, "--dataset", DATA, "--student", "resnet:resnet8", *RECIPE)
 TAUGHT = (*COMMON, "--teacher", "resnet:resnet14", "--distillers", "kd,cwd", "--epochs", "2")
-
-
-def run(*words: object) -> str:
-    result = CliRunner().invoke(app, ["distill", *map(str, words)], catch_exceptions=True)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def test_student_beside_alone_and_teacher(tmp_path: Path) -> None:

@@ -9,23 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from zcbench.cli import app
+from tests.command import distilled as run
 from zcbench.distill.errors import RecipeError
 from zcbench.errors import BatchError, TeacherError
 
 DATA = "digits_scenes(side=16,images=24,test_images=8)"
 COMMON = ("--task", "segmentation", "--dataset", DATA, "--student", "resnet:resnet8", "--batch-size", "8")
 TAUGHT = (*COMMON, "--teacher", "resnet:resnet14", "--distillers", "kd,cwd", "--epochs", "2")
-
-
-def run(*words: object) -> str:
-    result = CliRunner().invoke(app, ["distill", *map(str, words)], catch_exceptions=True)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def test_student_beside_alone_and_teacher(tmp_path: Path) -> None:
