@@ -1,7 +1,6 @@
 """Rank correlations between the proxies of a ranking, by subset, computed where they are read."""
 
 from collections.abc import Collection, Iterator, Mapping
-from itertools import combinations_with_replacement
 
 import numpy as np
 import pandas as pd
@@ -49,7 +48,8 @@ def _matrix(values: pd.DataFrame) -> pd.DataFrame:
     known = np.isfinite(columns)
     ranks = [statistics.dense(column) for column in columns]
     table = np.full((len(columns), len(columns)), np.nan)
-    for one, other in combinations_with_replacement(range(len(columns)), 2):
-        both = known[one] & known[other]
-        table[one, other] = table[other, one] = statistics.kendall_of_ranks(ranks[one][both], ranks[other][both])
+    for one in range(len(columns)):
+        both = known[one] & known[one:]
+        pairs = [(ranks[one][own], ranks[one + ahead][own]) for ahead, own in enumerate(both)]
+        table[one, one:] = table[one:, one] = statistics.kendalls_of_ranks(pairs)
     return pd.DataFrame(table, values.columns, values.columns)

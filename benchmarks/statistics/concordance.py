@@ -6,7 +6,7 @@ Kendall's tau, tau with weighted architectures, and the standard error of tau ar
 import numpy as np
 from numpy.typing import NDArray
 
-from zcbench.benchmarks.statistics.ranks import Array, Counts, dense, lower, smaller_before
+from zcbench.benchmarks.statistics.ranks import Array, Counts, dense, inverse, lower, smaller_before
 
 
 def concordance(score: Array, accuracies: Array) -> Counts:
@@ -39,8 +39,8 @@ def of_ranks(x: Counts, y: Counts) -> Counts:
     n, row = x.size, np.arange(x.size)
     by_x = np.argsort((x * n + n - 1 - y) * n + row)  # of equals, the higher of the other first
     by_y = np.argsort((y * n + n - 1 - x) * n + n - 1 - row)
-    at_x = _places(by_x)
-    both_lower = smaller_before(_places(by_y)[by_x])[at_x]
+    at_x = inverse(by_x)
+    both_lower = smaller_before(inverse(by_y)[None, by_x])[0][at_x]
     found = 4 * both_lower + lower(n - 1 - x) - lower(x) - 2 * lower(y)
     if x.max() < n - 1:
         found += 2 * _among_equals(x[by_x], y[by_x])[0][at_x]
@@ -66,10 +66,3 @@ def _runs(cuts: NDArray[np.bool_]) -> tuple[Counts, Counts]:
     ends = np.append(np.flatnonzero(cuts) + 1, cuts.size + 1)
     starts = np.concatenate([[0], ends[:-1]])
     return np.repeat(starts, ends - starts), np.repeat(ends, ends - starts)
-
-
-def _places(order: Counts) -> Counts:
-    """Place of each architecture in an order."""
-    places = np.empty_like(order)
-    places[order] = np.arange(order.size)
-    return places

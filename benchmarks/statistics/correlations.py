@@ -6,10 +6,20 @@ architectures, or a constant column) is NaN, never zero. No statistic depends on
 choice among tied scores is replaced by its expected value over all ways to break the tie.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from zcbench.benchmarks.statistics.concordance import of_ranks
-from zcbench.benchmarks.statistics.ranks import Array, Counts, dense, mean_ranks, smaller_before
+from zcbench.benchmarks.statistics.ranks import (
+    Array,
+    Counts,
+    dense,
+    inverse,
+    is_permutation,
+    mean_ranks,
+    smaller_before,
+)
 
 NAN = float("nan")
 
@@ -40,25 +50,42 @@ def kendall(score: Array, accuracy: Array) -> float:
 
 
 def kendall_of_ranks(x: Counts, y: Counts) -> float:
-    """`kendall` of dense ranks, of which some may be left out.
+    """`kendall` of dense ranks, of which some may be left out."""
+    return float(kendalls_of_ranks([(x, y)])[0])
+
+
+def kendalls_of_ranks(pairs: Sequence[tuple[Counts, Counts]]) -> Array:
+    """`kendall_of_ranks` of several pairs at once, which need not be of the same length.
 
     In the order by x, and by y among equals, two architectures are in the wrong order by y where they are discordant.
     """
+    places = np.tile(np.arange(max(1, *(x.size for x, _ in pairs))), (len(pairs), 1))
+    for own, (x, y) in zip(places, pairs, strict=True):
+        own[: x.size] = _place_by_y(x, y)
+    before = smaller_before(places)
+    return np.array([_tau(x, y, int(own[: x.size].sum())) for own, (x, y) in zip(before, pairs, strict=True)])
+
+
+def _place_by_y(x: Counts, y: Counts) -> Counts:
+    """Place by y, and by the order itself among equals, of each architecture in the order by x and y."""
+    in_order = y[inverse(x) if is_permutation(x) else np.argsort(_both(x, y))]
+    return in_order if is_permutation(y) else inverse(np.argsort(in_order * y.size + np.arange(y.size)))
+
+
+def _both(x: Counts, y: Counts) -> Counts:
+    """Numbers in the order by x, and by y among equals."""
+    return np.asarray(x * (int(y.max(initial=0)) + 1) + y)
+
+
+def _tau(x: Counts, y: Counts, concordant: int) -> float:
+    """Tau-b from the pairs whose order by x, and by y among equals, is that by y."""
     n = x.size
-    if n < 3:
-        return NAN
-    pair = x * (int(y.max()) + 1) + y
-    by_x = np.argsort(pair)
-    by_y = np.argsort(y[by_x] * n + np.arange(n))
-    place = np.empty_like(by_y)
-    place[by_y] = np.arange(n)
     pairs = n * (n - 1) // 2
-    discordant = pairs - int(smaller_before(place).sum())
-    both = np.diff(np.flatnonzero(np.diff(pair[by_x], prepend=-1, append=-1)))  # sizes of the groups equal by both
-    tied_x, tied_y, tied = (_pairs_within(sizes) for sizes in (np.bincount(x), np.bincount(y), both))
-    if pairs in (tied_x, tied_y):
+    tied_x, tied_y = (_pairs_within(np.bincount(ranks)) for ranks in (x, y))
+    if n < 3 or pairs in (tied_x, tied_y):
         return NAN
-    tau = (pairs - tied_x - tied_y + tied - 2 * discordant) / np.sqrt(pairs - tied_x) / np.sqrt(pairs - tied_y)
+    tied = _pairs_within(np.unique(_both(x, y), return_counts=True)[1]) if tied_x and tied_y else 0
+    tau = (2 * concordant - pairs - tied_x - tied_y + tied) / np.sqrt(pairs - tied_x) / np.sqrt(pairs - tied_y)
     return float(np.clip(tau, -1, 1))
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from zcbench.benchmarks.statistics.correlations import NAN, constant, kendall, kendall_of_ranks, pearson
+from zcbench.benchmarks.statistics.correlations import NAN, constant, kendall, kendalls_of_ranks, pearson
 from zcbench.benchmarks.statistics.ranks import Array, Counts, dense, mean_ranks
 
 
@@ -103,7 +103,7 @@ def kendall_within_bins(score: Array, accuracy: Array, size: Array, bins: int = 
 def kendall_of_bins(x: Counts, y: Counts, bin_of: NDArray[np.intp]) -> float:
     """`kendall_within_bins` of dense ranks and the bin of each architecture, for columns that are not constant."""
     members = [bin_of == label for label in np.unique(bin_of)]
-    taus = np.array([kendall_of_ranks(x[own], y[own]) for own in members])
+    taus = kendalls_of_ranks([(x[own], y[own]) for own in members])
     pairs = np.array([own.sum() * (own.sum() - 1) for own in members])
     known = np.isfinite(taus)
     return float(np.average(taus[known], weights=pairs[known])) if known.any() else NAN

@@ -1,17 +1,22 @@
 """The loss of a genome: equation 1 of KD-Zero."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from zcbench.distill.losses.geometry import at_one_size
 from zcbench.distill.outputs import Outputs
+from zcbench.kdzero.genome.errors import UnfitGenome
 from zcbench.kdzero.genome.operations import Transform
 from zcbench.kdzero.genome.tables import CALIBRATIONS, DISTANCES, TRANSFORMS
 
 if TYPE_CHECKING:
     from zcbench.kdzero.genome.genome import Genome
+
+LARGEST = 1 << 26
+"""Numbers that a transform may make of fewer; a matrix between the pixels of a batch soon has more."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class GenomeLoss:
 
     Raises:
         TooFewImages: one image, where the genome compares images.
+        UnfitGenome: a transform gives more than `LARGEST` numbers, as a matrix between all pixels of a batch.
 
     Note:
         The paper gives names and the form of the loss; what each operation computes is said where it is defined. As in
@@ -72,5 +78,10 @@ def _transformed(genome: "Genome", tensor: Tensor) -> Tensor:
     transforms: list[Transform] = [TRANSFORMS[name] for name in genome.transforms]
     tensor = tensor / genome.temperature
     for place, transform in enumerate(transforms):
+        if prod(size := transform.gives(tuple(tensor.shape))) > max(LARGEST, tensor.numel()):
+            raise UnfitGenome(
+                f"The transform {transform.name!r} of {genome.formula} gives a matrix of {size} numbers. Expected at "
+                f"most {LARGEST:,}; take a smaller batch, or the input 'features', with a row for each image."
+            )
         tensor = transform(tensor, place)
     return tensor

@@ -9,14 +9,25 @@ from scipy import stats
 
 from zcbench.benchmarks import statistics
 from zcbench.benchmarks.statistics.concordance import concordance
+from zcbench.benchmarks.statistics.correlations import kendalls_of_ranks
 from zcbench.benchmarks.statistics.ranks import smaller_before
 
 
 @pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 33, 300, 1000])
 def test_smaller_entries_before(n: int) -> None:
     """Oracle: each pair is compared. The sizes lie below, at and above those of one block."""
-    entries = np.random.default_rng(n).permutation(n)
-    assert smaller_before(entries).tolist() == [int(np.sum(entries[:i] < entries[i])) for i in range(n)]
+    several = np.random.default_rng(n).permuted(np.tile(np.arange(n), (3, 1)), axis=1)
+    expected = [[int(np.sum(entries[:i] < entries[i])) for i in range(n)] for entries in several]
+    assert smaller_before(several).tolist() == expected
+
+
+def test_pairs_of_several_lengths_at_once() -> None:
+    """Oracle: each pair alone, by scipy; of the ranks most are left out; a constant and two values have no tau."""
+    rng = np.random.default_rng(0)
+    pairs = [(rng.integers(0, n, n) * 7, rng.integers(0, n // 2 + 1, n) * 5) for n in (2, 3, 40, 700)]
+    pairs.append((np.zeros(9, dtype=int), np.arange(9)))
+    expected = [np.nan, *(stats.kendalltau(*pair).statistic for pair in pairs[1:])]
+    np.testing.assert_allclose(kendalls_of_ranks(pairs), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("n", [3, 50, 4000])

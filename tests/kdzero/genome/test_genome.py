@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,16 @@ def test_unfit_pairs_are_refused(text: str, student: dict[str, object], message:
         return
     with pytest.raises(GenomeError, match=message):
         Genome.parse(text).require_fit(shapes(**student), shapes())
+
+
+def test_a_matrix_between_all_pixels_is_refused() -> None:
+    """By definition: of 9,000 pixels the matrix would have 81 million numbers, above 2^26, and of 4,000 16 million."""
+    genome = Genome.parse("l2(mm(no(softmax_C(logits))))")
+    loss = genome.distiller
+    for pixels, refused in ((9_000, True), (4_000, False)):
+        student, teacher = (Outputs(logits=torch.randn(pixels, 3)) for _ in range(2))
+        with pytest.raises(UnfitGenome, match="67,108,864") if refused else nullcontext():
+            assert loss(student, teacher) > 0
 
 
 def test_a_genome_that_fits_computes(pair: Pair) -> None:
