@@ -2,19 +2,22 @@
 
     python examples/distillers_table.py OUT --ranking RUN [--students resnet:resnet8 ...] [--seeds 3] [--workers 2]
     python examples/distillers_table.py OUT --extra evolved=runs/evolved/distiller.json --single kd dist --seeds 5
+    python examples/distillers_table.py OUT --extra "review=--distillers pkd --frame review" --single --random-pairs 0
     python examples/distillers_table.py OUT --ablate runs/evolved/distiller.json --single --random-pairs 0
     python examples/distillers_table.py OUT --strength 2 --no-diswot
 
 The teacher, a ResNet-20 unless told otherwise, is trained first, then every student under it with every distiller and
 seed, each by ``zcbench distill`` in a folder of OUT; a second call makes only what is missing. Losses have the weights
 that balance their gradients with that of the cross-entropy in the first step, except in the row "kd, .1 and .9", and
-those of --extra and --ablate, files of evolved distillers, which have weight 1; --ablate puts one part of such a
+those of --extra and --ablate, which have weight 1: files of evolved distillers, or, for --extra, any options of
+``zcbench distill``, such as a frame, a scenario or other teachers; --ablate puts one part of such a
 distiller at a time back to the plainest. Beside single distillers there are pairs: the two that RUN ranks first, by tau
 and by tau given parameters, and pairs drawn at random from those of the table. With --strength each single distiller is
 trained once more with so many times its balanced weight, and a second table compares every pair with its two members.
 """
 
 import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
@@ -78,7 +81,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("--ranking", help=f"run or packed scores, ranked by {RANKED_BY}")
     parser.add_argument("--single", nargs="*", default=SINGLE, help="distillers that are trained by themselves")
-    parser.add_argument("--extra", action="append", default=[], metavar="LABEL=FILE", help="an evolved distiller")
+    parser.add_argument(
+        "--extra", action="append", default=[], metavar="LABEL=FILE|OPTIONS", help="an evolved distiller, or options"
+    )
     parser.add_argument("--ablate", help="an evolved distiller, whose parts are left out in turn", metavar="FILE")
     parser.add_argument("--teacher", default="resnet:resnet20")
     parser.add_argument("--diswot", action=argparse.BooleanOptionalAction, default=True, help="the rows of DisWOT")
@@ -103,7 +108,7 @@ def _rows(given: argparse.Namespace) -> list[Row]:
     if given.ranking is not None:
         by = {column: f"top:2@{given.ranking}:{column}:{RANKED_BY}" for column in ("tau", "given_params")}
         rows += [_balanced(f"top 2 by {column}", distillers) for column, distillers in by.items()]
-    rows += [Row(label, ("--distillers", file)) for label, file in (text.split("=", 1) for text in given.extra)]
+    rows += [_extra(*text.split("=", 1)) for text in given.extra]
     if given.ablate is not None:
         found = read_distiller(given.ablate)
         changed = {"whole": found} | ablations(found)
@@ -111,6 +116,10 @@ def _rows(given: argparse.Namespace) -> list[Row]:
     pairs = list(combinations(given.single, 2))
     drawn = np.random.default_rng(0).choice(len(pairs), min(len(pairs), given.random_pairs), replace=False)
     return rows + [_balanced(f"random: {', '.join(pairs[i])}", ",".join(pairs[i])) for i in drawn]
+
+
+def _extra(label: str, text: str) -> Row:
+    return Row(label, tuple(shlex.split(text)) if text.startswith("--") else ("--distillers", text))
 
 
 def _balanced(label: str, distillers: str) -> Row:
