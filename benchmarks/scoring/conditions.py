@@ -13,11 +13,13 @@ from zcbench.benchmarks.scoring.teachers import TeacherChoice, build_teacher, re
 from zcbench.datasets import Batch, dense
 from zcbench.datasets.dense.layouts import IGNORED as UNLABELLED
 from zcbench.datasets.forms import MASK
+from zcbench.distill import tasks
 from zcbench.errors import BatchError, TeacherError, unknown
 from zcbench.proxies import Loss, Output, Proxy, resolve
 from zcbench.proxies.signals.objective import IGNORED, Objective, Task
 from zcbench.spaces import Networks, Space, SpaceError
 from zcbench.spaces.base import ImageShape
+from zcbench.spaces.dense import Dense
 from zcbench.spaces.initialisation import INITIALISATIONS
 from zcbench.spaces.networks import Example
 
@@ -85,7 +87,16 @@ class Conditions(NetworkOptions):
         """
         if self.teacher is None:
             return None
-        return build_teacher(self.teacher, self.space, self.init, self.num_classes, self.image_shape, student)
+        given = (self.init, self.num_classes, self.image_shape, student, self._task)
+        return build_teacher(self.teacher, self.space, *given)
+
+    @property
+    def _task(self) -> tasks.Task:
+        """What the end of a teacher of a file, or of another space, is for."""
+        if isinstance(self.loss.function, tasks.Criterion):
+            return self.loss.function.task
+        masks = not isinstance(self.space, Dense) and MASK.fits(self.batch.labels)
+        return tasks.Segmentation() if masks else tasks.CLASSIFICATION
 
 
 def prepare(setup: Setup, proxies: Iterable[str | Proxy] = ()) -> Conditions:
@@ -106,8 +117,11 @@ def prepare(setup: Setup, proxies: Iterable[str | Proxy] = ()) -> Conditions:
         PluginError: the file of ``output`` or ``loss`` cannot be read.
         SpaceError: networks of one's own that do not take the images, or have different numbers of classes.
     """
-    space, batch = find_space(setup), _batch(setup)
-    output, loss = Output.of(named(setup.output)), Loss.of(named(setup.loss))
+    task = _task(setup.loss)
+    space, batch, output = find_space(setup), _batch(setup, task), Output.of(named(setup.output))
+    if task and isinstance(batch.images, torch.Tensor):
+        task.check("training", batch.images, batch.labels, batch.num_classes)
+    loss = Loss(task.criterion(batch.image_shape)) if task else Loss.of(named(setup.loss))
     if isinstance(space, Networks):
         space = space.on(Example(batch.images[:1], output))
         batch = fitted(batch, {name: space.card(name, batch.image_shape).outputs for name in space}, loss)
@@ -134,23 +148,32 @@ def named(given: object) -> Any:
     return references.load(given) if isinstance(given, str) and references.read(given) else given
 
 
-def _batch(setup: Setup) -> Batch:
+def _task(loss: object) -> tasks.Task | None:
+    """The task whose loss is named, as ``detection``; None for another loss."""
+    known = isinstance(loss, str) and loss.partition("(")[0] in tasks.TASKS
+    return tasks.read_task(str(loss)) if known else None
+
+
+def _batch(setup: Setup, task: tasks.Task | None) -> Batch:
     if isinstance(setup.dataset, Batch):
         return setup.dataset
     if setup.dataset and dense.is_dense(setup.dataset):
-        return _masked(setup, setup.dataset)
+        return _dense(setup, setup.dataset, task)
     images = datasets.load(setup.dataset or "cifar10", setup.data_dir, image_size=setup.image_size)
     return datasets.batch(images, setup.batch_size, setup.batch_seed)
 
 
-def _masked(setup: Setup, name: str) -> Batch:
-    """A batch with masks, as the loss of each position takes them."""
+def _dense(setup: Setup, name: str, task: tasks.Task | None) -> Batch:
+    """A batch with the labels of a task, or with masks as the loss of each position takes them."""
     if setup.image_size is not None:
         raise BatchError(
             f"Given image_size={setup.image_size} for {name!r}. Expected the side among the options of a data set with "
-            f"masks, as in digits_scenes(side=24)."
+            f"masks or boxes, as in digits_scenes(side=24)."
         )
-    batch = datasets.batch(dense.load(name, "train", MASK.name), setup.batch_size, setup.batch_seed)
+    form = task.labels if task else MASK
+    batch = datasets.batch(dense.load(name, "train", form.name), setup.batch_size, setup.batch_seed)
+    if task:
+        return batch
     labels = batch.labels.long()
     return replace(batch, labels=labels.masked_fill(labels == UNLABELLED, IGNORED))
 

@@ -101,8 +101,8 @@ class Setup(BatchOptions):
             your own.
         output: function that takes the output out of what a network returns, FILE.py:FUNCTION; a tensor, its logits or
             the first of a tuple without one.
-        loss: loss whose gradients proxies read: cross_entropy, binary_cross_entropy, mse, or FILE.py:FUNCTION; that of
-            the labels without one.
+        loss: loss whose gradients proxies read: cross_entropy, binary_cross_entropy, mse, FILE.py:FUNCTION, or that of
+            a task, such as detection, with its options; that of the labels without one.
         data_dir: folder with images and accuracies.
     """
 

@@ -6,6 +6,7 @@
 """
 
 from zcbench.distill.tasks.base import TASKS as TASKS
+from zcbench.distill.tasks.base import Criterion as Criterion
 from zcbench.distill.tasks.base import Task as Task
 from zcbench.distill.tasks.classification import CLASSIFICATION as CLASSIFICATION
 from zcbench.distill.tasks.classification import Classification as Classification

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -155,6 +155,17 @@ class Task(ABC):
             smoothing: share of the label that is spread over all classes.
         """
 
+    def criterion(self, image_shape: ImageShape) -> "Criterion":
+        """The loss of what a network returns and the labels of a data set, for images of this shape.
+
+        Example:
+            >>> from zcbench.distill.tasks import read_task
+            >>> loss = read_task("segmentation").criterion((3, 2, 2))
+            >>> round(loss(torch.zeros(1, 4, 2, 2), torch.tensor([[[0, 1], [2, 255]]], dtype=torch.uint8)).item(), 3)
+            1.386
+        """
+        return Criterion(self, image_shape)
+
     @abstractmethod
     def metrics(self, given: Sequence[str | Metric], num_classes: int) -> list[Metric]:
         """Metrics by name or as objects, beyond those that are always computed.
@@ -187,3 +198,31 @@ class Task(ABC):
     @abstractmethod
     def near_chance(self, score: float, num_classes: int, images: int) -> bool:
         """Whether a value of the metric, on so many images, is hardly above that of guessing."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """Loss of a task as a function of output and labels, a scalar, such as ``loss`` of `zcbench.score` takes.
+
+    Attributes:
+        task: whose loss it is, without class weights and smoothing.
+        image_shape: ``(C, H, W)`` of the images.
+    """
+
+    task: Task
+    image_shape: ImageShape
+
+    @property
+    def label(self) -> str:
+        """The task with its options."""
+        return self.task.spec
+
+    def __call__(self, output: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch.
+
+        Raises:
+            BatchError: the output has another shape than the task's.
+        """
+        targets = self.task.targets(labels, self.image_shape)
+        (rows,), _, classes = self.task.rows([Outputs(logits=output)], [], targets)
+        return self.task.loss(rows.logits, classes, None, 0.0)

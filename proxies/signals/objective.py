@@ -89,7 +89,8 @@ class Loss:
         """Name of the loss; None for the one that follows the labels."""
         if self.function is None or isinstance(self.function, str):
             return self.function
-        return getattr(self.function, "__qualname__", type(self.function).__name__)
+        given = getattr(self.function, "label", None) or getattr(self.function, "__qualname__", None)
+        return str(given or type(self.function).__name__)
 
     @property
     def sha256(self) -> str | None:

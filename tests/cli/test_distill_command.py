@@ -128,7 +128,12 @@ def loss_file(folder: Path, name: str, factor: float = 0.001, sign: str = "") ->
 
 
 @pytest.mark.parametrize(
-    ("change", "scenario"), [("constant", "teacher"), ("formula", "mutual"), ("comment", "teacher")]
+    ("change", "scenario"),
+    [
+        pytest.param("constant", "teacher", marks=pytest.mark.long),
+        ("formula", "mutual"),
+        ("comment", "teacher"),
+    ],
 )
 def test_an_edited_loss_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, scenario: str) -> None:
     """Bad input: the folder keeps its loss, finished or not; in a fresh folder the new one is trained and recorded."""

@@ -58,11 +58,12 @@ def test_rows_are_in_the_order_of_fingerprints(space: NASBench101) -> None:
 
 
 @pytest.mark.data
-def test_published_parameters(space: NASBench101, data_dir: Path) -> None:
-    """Published numbers: parameters of 3,000 cells drawn at random; all 423,624 were compared once."""
+@pytest.mark.parametrize("cells", [500, pytest.param(10_000, marks=pytest.mark.long)])
+def test_published_parameters(space: NASBench101, data_dir: Path, cells: int) -> None:
+    """Published numbers: parameters of cells drawn at random; all 423,624 were compared once."""
     with gzip.open(data_dir / "sources" / "nasbench101" / "params.pkl.gz") as stream:
         published = (1e6 * pickles.loads(stream.read())["params"]).round().astype(int)
-    rows = np.random.default_rng(1).choice(len(space), size=3000, replace=False)
+    rows = np.random.default_rng(1).choice(len(space), size=cells, replace=False)
     found = space.costs(space[int(row)] for row in rows)["params"]
     assert found.tolist() == published[rows].tolist()
 
