@@ -45,10 +45,11 @@ class Windows:
         """Windows of relative width ``tolerance`` around each size."""
         order = np.argsort(size, kind="stable")
         sizes = size[order]
-        first = np.searchsorted(sizes, sizes * (1 - tolerance) * (1 - _SLACK), "left")
-        last = np.searchsorted(sizes, sizes * (1 + tolerance) * (1 + _SLACK), "right")
-        ends, count = np.unique(np.stack([first, last]), axis=1, return_counts=True)
-        return cls(order, ends[0], ends[1], count / size.size)
+        ends = [sizes * (1 - tolerance) * (1 - _SLACK), sizes * (1 + tolerance) * (1 + _SLACK)]
+        first = np.searchsorted(sizes, np.minimum(*ends), "left")
+        last = np.searchsorted(sizes, np.maximum(*ends), "right")  # also where a size is below 0
+        windows, count = np.unique(np.stack([first, last]), axis=1, return_counts=True)
+        return cls(order, *windows, count / size.size)
 
     def best(self, accuracy: Array) -> Array:
         """Highest accuracy in each window, shape (w,)."""
