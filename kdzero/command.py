@@ -271,12 +271,15 @@ def _print(content: "DistillerContent") -> None:
 
 def _references(content: "DistillerContent") -> Table:
     """Terms on the validation images of the best, of the student trained alone, and of the teacher."""
+    from zcbench.kdzero.content import judged_by
+
     table = Table(box=SIMPLE)
     known = content["references"]
     best = next(row for row in content["history"] if row["formula"] == content["best"]["formula"])
     names = ("ce", "sharpness", "cka", "accuracy", "agreement")
-    for heading in ("on validation images", *names):
-        table.add_column(heading, justify="right" if heading in names else "left")
+    table.add_column("on validation images")
+    for name in names:
+        table.add_column(judged_by(content) if name == "accuracy" else name, justify="right")
     rows = {
         "student under the best": best["terms"],
         "student alone": known["student alone"].get("terms"),

@@ -71,6 +71,7 @@ class _Pair(TypedDict):
     student: _Network
     teacher: _Network
     dataset: str
+    task: NotRequired[str]
 
 
 class DistillerContent(TypedDict):
@@ -90,3 +91,12 @@ class DistillerContent(TypedDict):
 
 
 Curves = Mapping[str, list[_Point]]
+
+
+def judged_by(content: DistillerContent) -> str:
+    """Title of the figure ``accuracy`` of a candidate: the accuracy, or the metric of the task."""
+    if (task := content["protocol"].get("task")) is None:
+        return "accuracy"
+    from zcbench.distill.tasks import read_task  # which imports torch
+
+    return read_task(task).title

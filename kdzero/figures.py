@@ -6,8 +6,9 @@ from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
-from zcbench.kdzero.content import Curves, DistillerContent, Shares, Weights
+from zcbench.kdzero.content import Curves, DistillerContent, Shares, Weights, judged_by
 from zcbench.reports.pictures import Illustration
 from zcbench.reports.style import GREY, ORANGE, PALETTE, label_at_right, panels, styled
 
@@ -136,6 +137,7 @@ def terms_scatter(content: DistillerContent, ax: Iterable[Axes] | None = None) -
     form = {"exact": "sharpness", "absolute": "sharpness_absolute", "second_order": "sharpness_second_order"}
     gap = form[content["search"]["fitness"]["sharpness"]]
     pairs = (("ce", gap), ("ce", "cka"), ("cka", "accuracy"))
+    names = {**_NAMES, "accuracy": f"validation {judged_by(content)} in %"}
     sheet = panels(len(pairs), 3, (2.1, 2.0), margins=(0.7, 0.2, 0.2, 0.45), side=0.75, footer=0.05, ax=ax)
     for axis, (x, y) in zip(sheet.axes, pairs):
         points = np.array([[terms[x], terms[y]] for _, terms in rows])
@@ -144,9 +146,10 @@ def terms_scatter(content: DistillerContent, ax: Iterable[Axes] | None = None) -
         axis.plot(*best, "*", color=ORANGE, markersize=11)
         if alone:
             axis.plot(alone[x], alone[y], "s", markerfacecolor="none", color=ORANGE, markersize=5)
-        axis.set(xlabel=_NAMES[x], ylabel=_NAMES[y])
+        axis.set(xlabel=names[x], ylabel=names[y])
         _near(axis, points)
-    sheet.colour_bar(drawn, "rank by\nfitness", 0.2, 0.8)
+    bar = sheet.colour_bar(drawn, "rank by\nfitness", 0.2, 0.8)
+    bar.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     return sheet.axes
 
 
@@ -156,7 +159,6 @@ _NAMES = {
     "sharpness_absolute": "sharpness gap, absolute",
     "sharpness_second_order": "sharpness gap, second order",
     "cka": "CKA with the teacher",
-    "accuracy": "validation accuracy in %",
 }
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from zcbench.kdzero.content import Curves, DistillerContent, Terms
+from zcbench.kdzero.content import Curves, DistillerContent, Terms, judged_by
 from zcbench.kdzero.figures import illustrations
 from zcbench.reports.charts import Spec, points
 from zcbench.reports.charts import curves as lines
@@ -60,7 +60,8 @@ def distiller_page(
                 ("student alone", _cells(None, known["student alone"].get("terms"))),
                 ("teacher", _cells(None, known["teacher"])),
             ],
-            "terms": _TERMS,
+            "judged_by": judged_by(content),
+            "terms": [judged_by(content) if name == "accuracy" else name for name in _TERMS],
             "failures": [row for row in history if row["status"] != "ok"],
             "sentence": _sentence(content),
             "findings": _findings(content, curves),
@@ -81,9 +82,10 @@ def _sentence(content: DistillerContent) -> str:
     found = f"The best of {len(content['history']):,} candidates has the fitness {_number(best['fitness'])}."
     if not terms or not alone or "accuracy" not in terms or "accuracy" not in alone:
         return found
+    own, other = terms["accuracy"], alone["accuracy"]
     return (
-        f"{found} Validation accuracy of the student: {terms['accuracy']:.2f} % under it, {alone['accuracy']:.2f} % "
-        f"alone, a difference of {terms['accuracy'] - alone['accuracy']:+.2f} percentage points in shortened trainings."
+        f"{found} Validation {judged_by(content)} of the student: {own:.2f} % under it, {other:.2f} % alone, a "
+        f"difference of {own - other:+.2f} percentage points in shortened trainings."
     )
 
 
@@ -93,7 +95,7 @@ def _findings(content: DistillerContent, curves: Curves) -> dict[str, str]:
     measured = sum(row["terms"] is not None for row in content["history"])
     return {
         "curve": f"Best fitness by the number of candidates evaluated: {'; '.join(ends) or 'no value'}.",
-        "points": f"Cross-entropy and validation accuracy of {measured} candidates. {_sentence(content)}",
+        "points": f"Cross-entropy and validation {judged_by(content)} of {measured} candidates. {_sentence(content)}",
     }
 
 
@@ -113,7 +115,7 @@ def _points(content: DistillerContent) -> Spec:
         if row["terms"]
     ]
     rows += [_point("student alone", "student alone", alone)] if alone else []
-    return points(rows, "cross-entropy, nats", "validation accuracy, %", _KINDS)
+    return points(rows, "cross-entropy, nats", f"validation {judged_by(content)}, %", _KINDS)
 
 
 _KINDS = {"candidate": "var(--soft)", "best": "var(--baseline)", "student alone": "var(--proxy)"}

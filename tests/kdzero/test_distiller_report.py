@@ -84,3 +84,12 @@ def test_a_search_without_shrinkage_or_failures(tmp_path):
     page = write_distiller_report(whole, CURVES, tmp_path, formats=["png"])
     assert not (tmp_path / "figures" / "shrinkage.png").exists()
     assert "trained to the end" in page.read_text()
+
+
+def test_a_task_names_its_metric():
+    """By definition: what candidates of a segmentation are judged by is the mean IoU."""
+    found = content()
+    found["protocol"]["task"] = "segmentation"
+    page = distiller_page(found, CURVES)
+    assert "alidation mean IoU" in page and "alidation accuracy" not in page
+    assert "alidation accuracy" in distiller_page(content(), CURVES)

@@ -46,6 +46,7 @@ def test_a_search(tmp_path: Path) -> None:
     """Independent path: the cross-entropy per pixel of the student alone, trained once more."""
     result = CliRunner().invoke(app, [*SEARCH, "--out", str(tmp_path)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
+    assert "mean IoU" in result.output and "accuracy" not in result.output
     found = json.loads((tmp_path / "distiller.json").read_text())
     assert found["protocol"]["task"] == "segmentation(width=8)"
     assert found["protocol"]["student"]["space"] == "dense(backbone='resnet',width=8)"
