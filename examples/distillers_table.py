@@ -128,7 +128,7 @@ def _balanced(label: str, distillers: str) -> Row:
 
 def _student(given: argparse.Namespace, student: str, row: Row, seed: int) -> dict[str, Any]:
     weights = ["--teacher-checkpoint", str(given.out / "teacher" / "student.pt")]
-    taught = [] if row.label == ALONE else ["--teacher", given.teacher, *weights]
+    taught = [] if "--teacher" in row.options else ["--teacher", given.teacher, *weights]
     recipe = ["--dataset", given.dataset, "--epochs", str(given.epochs), "--augmentation", "none", "--seed", str(seed)]
     options = row.options
     if row.of is not None:

@@ -49,7 +49,7 @@ class Windows:
         first = np.searchsorted(sizes, np.minimum(*ends), "left")
         last = np.searchsorted(sizes, np.maximum(*ends), "right")  # also where a size is below 0
         windows, count = np.unique(np.stack([first, last]), axis=1, return_counts=True)
-        return cls(order, *windows, count / size.size)
+        return cls(order, windows[0], windows[1], count / size.size)
 
     def best(self, accuracy: Array) -> Array:
         """Highest accuracy in each window, shape (w,)."""
