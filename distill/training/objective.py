@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 from zcbench.distill.contract import Distiller, get
 from zcbench.distill.errors import RecipeError, WeightError
 from zcbench.distill.frames.learned import LearnedPairing, look_ahead
+from zcbench.distill.frames.reading import framed
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.distill.tasks import CLASSIFICATION, Task
@@ -246,8 +247,12 @@ def checked_weights(distillers: Sequence[str], given: Mapping[str, float]) -> di
 
 
 def _full_name(name: str) -> str:
-    """The name that the distiller of this specification has: ``kd(temperature=2)`` is ``kd(temperature=2.0)``."""
+    """The name that the loss of this specification has: ``kd(temperature=2)`` is ``kd(temperature=2.0)``.
+
+    ``ensemble/pkd`` is ``ensemble(projectors=3)/pkd``.
+    """
+    frame, within, loss = name.partition("/")
     try:
-        return name if name == CE else get(name).name
+        return name if name == CE else framed(frame, loss).name if within else get(name).name
     except ZcbenchError:
         return name

@@ -1,6 +1,9 @@
 """Learned pairs of layers (L2T-ww): weights by hand, the gradient of the look-ahead, and what it must not touch."""
 
 import copy
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
@@ -16,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from zcbench import distill, spaces
 from zcbench.benchmarks.training.student import Teaching
 from zcbench.distill import Outputs, Recipe, Teacher, framed, train
-from zcbench.distill.errors import HyperparameterError, RecipeError, ShapeMismatch, TrainingStopped
+from zcbench.distill.errors import HyperparameterError, RecipeError, ShapeMismatch, TrainingStopped, WeightError
 from zcbench.distill.frames.learned import LearnedPairing, look_ahead
 from zcbench.distill.reading import Reader
 from zcbench.distill.training.loop import train_together
@@ -25,6 +28,8 @@ from zcbench.distill.training.training import Training
 from zcbench.streams import torch_stream
 
 from .conftest import make_outputs
+from .tasks import test_detection as detection
+from .tasks import test_segmentation as segmentation
 from .training.conftest import RECIPE, make_data, same, weights
 from .training.test_resuming import after
 
@@ -221,8 +226,7 @@ def test_a_training_takes_the_gradient_after_its_step() -> None:
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-8)
 
 
-@pytest.mark.parametrize("steps", [1, 4, 7])
-@pytest.mark.parametrize("inner", ["fitnet", GENOME])
+@pytest.mark.parametrize(("inner", "steps"), [("fitnet", 1), ("fitnet", 7), (GENOME, 4)])
 def test_resumed_to_the_same_bits(tmp_path: Path, inner: str, steps: int) -> None:
     """Invariance: a stop and a start again, with what the meta-networks and their optimizer have learned."""
     whole = _train("l2t(every=2,rate=0.2)", inner)
@@ -232,6 +236,33 @@ def test_resumed_to_the_same_bits(tmp_path: Path, inner: str, steps: int) -> Non
     optimizer = next(value for key, value in state.items() if key.endswith("_extra_state"))
     assert bool(optimizer["state"]) == (steps > 1)
     rest = _train("l2t(every=2,rate=0.2)", inner, checkpoint=tmp_path / "state")
+    assert same(whole[0], rest[0]) and whole[1] == rest[1]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tests.distill.test_l2t import _train
+
+class Kill:
+    def start(self, steps, done, history): self.left = 7
+    def step(self):
+        self.left -= 1
+        if not self.left: os.kill(os.getpid(), 9)
+    def epoch(self, row): pass
+    def finish(self): pass
+
+_train("l2t(every=2,rate=0.2)", "fitnet", checkpoint=Path(sys.argv[1]), checkpoint_every=3, observers=[Kill()])
+"""
+
+
+def test_killed_and_resumed_to_the_same_bits(tmp_path: Path) -> None:
+    """Invariance: as above after SIGKILL in step 7, with a checkpoint of step 6."""
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n{KILLED}"
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "state")])
+    assert ended.returncode == -signal.SIGKILL
+    rest = _train("l2t(every=2,rate=0.2)", "fitnet", checkpoint=tmp_path / "state", checkpoint_every=3)
+    whole = _train("l2t(every=2,rate=0.2)", "fitnet")
     assert same(whole[0], rest[0]) and whole[1] == rest[1]
 
 
@@ -270,6 +301,14 @@ def test_several_teachers_students_and_losses() -> None:
     first, second = _networks()
     results = train_together([first, second], make_data(), recipe, distillers=losses)
     assert all(each.loss > 0 for each in results)
+
+
+@pytest.mark.parametrize("task", [segmentation, detection], ids=["segmentation", "detection"])
+def test_dense_tasks(task: Any) -> None:
+    """Contract: the maps of the backbones of two dense networks, and the loss of their task."""
+    loss = framed(EAGER, "fitnet")
+    result = train(task.network(0), task.network(1), task.data(), replace(task.RECIPE, epochs=1), distillers=[loss])
+    assert result.history[-1][loss.name] > 0
 
 
 def test_a_gradient_that_is_not_finite_is_left_out() -> None:
@@ -338,4 +377,8 @@ def test_name() -> None:
     """Round trip: the specification names every hyperparameter; a teaching frames every loss."""
     assert framed("l2t(rate=0)", "pkd").name == "l2t(steps=1,every=10,rate=0.0)/pkd"
     teaching = Teaching(teachers=["resnet:resnet8"], losses=["pkd"], frame="l2t")
-    assert teaching.used_weights({}) == {"ce": 1.0, "l2t(steps=1,every=10,rate=0.001)/pkd": 1.0}
+    name = "l2t(steps=1,every=10,rate=0.001)/pkd"
+    assert teaching.used_weights({}) == {"ce": 1.0, name: 1.0}
+    assert teaching.used_weights({"l2t/pkd": 0.1}) == teaching.used_weights({name: 0.1}) == {"ce": 1.0, name: 0.1}
+    with pytest.raises(WeightError, match="which is no term"):
+        teaching.used_weights({"l2t/pk": 0.1})
