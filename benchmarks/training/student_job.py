@@ -77,8 +77,8 @@ class Teaching:
         if self.frame is not None and read_frame(self.frame).alone:
             raise ProtocolError(
                 f"Given: the frame {self.frame!r}, in which a student is its own teacher. Expected a frame between "
-                f"student and teacher: ensemble, n_to_one or review. In Python: zcbench.distill.train(student, None, "
-                f"data, distillers=[framed({self.frame!r}, 'kd')])."
+                f"student and teacher: ensemble, l2t, n_to_one or review. In Python: zcbench.distill.train(student, "
+                f"None, data, distillers=[framed({self.frame!r}, 'kd')])."
             )
         TrainingObjective(self.distillers, self.given_weights)  # refuses unknown names and wrong weights
 

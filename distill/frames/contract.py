@@ -1,7 +1,7 @@
 """What a frame is, and a distiller in a frame."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
@@ -33,6 +33,10 @@ class Pairing(nn.Module):
     def pairs(self, student: Outputs, teacher: Outputs) -> list[Pair]:
         """What is compared."""
         raise NotImplementedError
+
+    def losses(self, pairs: Sequence[Pair], loss: Callable[[Outputs, Outputs], Tensor]) -> list[Tensor]:
+        """The terms of the sum: the loss of each pair with its weight."""
+        return [weight * loss(one, other) for weight, one, other in pairs]
 
     def extra(self, pairs: Sequence[Pair], labels: Tensor | None) -> Tensor | None:
         """A further term of the frame's own; None if it has none."""
@@ -103,7 +107,7 @@ class FramedDistiller(Distiller):
             pairs = adapter.pairs(student, teacher)
             extra = adapter.extra(pairs, labels)
         given = labels if self.inner.uses_labels else None
-        losses = [weight * self.inner(one, other, given, adapter=AsIs()) for weight, one, other in pairs]
+        losses = adapter.losses(pairs, lambda one, other: self.inner(one, other, given, adapter=AsIs()))
         return total(losses if extra is None else [*losses, extra])
 
     @property

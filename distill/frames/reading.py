@@ -1,11 +1,13 @@
 """Frames by name, and losses in them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import fields
 
 from zcbench.distill.errors import HyperparameterError
 from zcbench.distill.frames.contract import Frame, FramedDistiller
 from zcbench.distill.frames.ensemble import Ensemble
+from zcbench.distill.frames.l2t import L2T
 from zcbench.distill.frames.n_to_one import NToOne
 from zcbench.distill.frames.online import Online
 from zcbench.distill.frames.own import Self
@@ -15,7 +17,9 @@ from zcbench.errors import unknown
 from zcbench.specification import SpecificationError, read_specification
 
 #: Frames by name.
-FRAMES: dict[str, Callable[..., Frame]] = {kind.name: kind for kind in (Ensemble, NToOne, Online, ReviewFrame, Self)}
+FRAMES: dict[str, Callable[..., Frame]] = {
+    kind.name: kind for kind in (Ensemble, L2T, NToOne, Online, ReviewFrame, Self)
+}
 
 
 def read_frame(spec: str | Frame) -> Frame:
@@ -23,7 +27,8 @@ def read_frame(spec: str | Frame) -> Frame:
 
     Raises:
         UnknownNameError: no frame has this name, or it has no such hyperparameter.
-        HyperparameterError: a value is no whole number of at least 1, or the specification cannot be read.
+        HyperparameterError: a value is no whole number of at least 1, or no finite number of at least 0 where the
+            hyperparameter is one with decimals, or the specification cannot be read.
     """
     if isinstance(spec, Frame):
         return spec
@@ -33,22 +38,31 @@ def read_frame(spec: str | Frame) -> Frame:
         raise HyperparameterError(str(error)) from None
     if name not in FRAMES:
         raise unknown("frame", name, FRAMES)
-    known = [item.name for item in fields(FRAMES[name])]  # type: ignore[arg-type]
-    for option, value in values.items():
+    known = {item.name: item.default for item in fields(FRAMES[name])}  # type: ignore[arg-type]
+    for option in values:
         if option not in known:
             raise unknown(f"hyperparameter of the frame {name!r}", option, known)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise HyperparameterError(
-                f"Given {option}={value!r} of the frame {name!r}. Expected a whole number from 1."
-            )
-    return FRAMES[name](**values)
+    return FRAMES[name](**{option: _checked(name, option, value, known[option]) for option, value in values.items()})
+
+
+def _checked(frame: str, option: str, value: object, default: object) -> int | float:
+    """The value of a hyperparameter, in the type of its default."""
+    expected = "a whole number from 1"
+    if isinstance(default, float):
+        expected = "a finite number from 0"
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+            return float(value)
+    elif isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise HyperparameterError(f"Given {option}={value!r} of the frame {frame!r}. Expected {expected}.")
 
 
 def framed(frame: str | Frame, loss: Loss) -> FramedDistiller:
     """A loss in a frame, named ``FRAME/LOSS``.
 
     Args:
-        frame: a frame, or its specification: ``ensemble``, ``n_to_one``, ``online``, ``review`` or ``self``.
+        frame: a frame, or its specification: ``ensemble``, ``l2t``, ``n_to_one``, ``online``, ``review``
+            or ``self``.
         loss: a distiller by name, specification or as an object, or a plain function.
 
     Raises:

@@ -1,7 +1,7 @@
 """The objective of a training: a weighted sum of cross-entropy and distillation losses."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,8 @@ from torch.nn.functional import pad
 
 from zcbench.distill.contract import Distiller, get
 from zcbench.distill.errors import RecipeError, WeightError
+from zcbench.distill.frames.learned import LearnedPairing, look_ahead
+from zcbench.distill.frames.reading import framed
 from zcbench.distill.functions import Loss, as_distillers
 from zcbench.distill.outputs import Outputs, Shapes
 from zcbench.distill.tasks import CLASSIFICATION, Task
@@ -17,12 +19,17 @@ from zcbench.distill.training.matching import matched_outputs, matched_shapes
 from zcbench.distill.training.mixing import agreed_shares
 from zcbench.distill.training.recipe import BALANCED, NONE, Recipe
 from zcbench.errors import ZcbenchError, nearest, unknown
+from zcbench.streams import seeded
 
 CE = "ce"
 
 #: Weights of several teachers: equal, by the cross-entropy of each with the labels of the batch, or such that the mean
 #: gradient is shortest.
 MIXTURES = ("average", "adaptive", "gradient")
+
+
+#: Outputs of a student, those of its teachers, and labels.
+Given = tuple[Outputs, Sequence[Outputs], Tensor]
 
 
 class TrainingObjective(nn.Module):
@@ -61,7 +68,7 @@ class TrainingObjective(nn.Module):
         self.weights = checked_weights([item.name for item in self.distillers], weights or {})
         self.mixture, self._smoothing = mixture, label_smoothing
         self._class_weights: Tensor | None = None
-        self._auxiliary = 0.0
+        self._auxiliary, self._seed = 0.0, 0
         self._task: Task = CLASSIFICATION
         self._adapters: list[list[nn.Module | None]] = []
         self.adapters = nn.ModuleList()
@@ -91,6 +98,7 @@ class TrainingObjective(nn.Module):
         Where the numbers of stages differ, some of the larger number are left out, see `matched_stages`.
         """
         pairs, own = [matched_shapes(student, teacher) for teacher in teachers], [(student, student)]
+        self._seed = seed
         self._adapters = [
             [item.projectors(*pair, seed) for pair in (own if item.alone else pairs)] for item in self.active
         ]
@@ -113,6 +121,38 @@ class TrainingObjective(nn.Module):
         for head in student.auxiliary:
             total = total + self.weights[CE] * self._auxiliary * self._cross_entropy(head, labels)
         return torch.stack([total, *terms])
+
+    def learn(self, student: nn.Module, read: Callable[[], Given], rate: float, step: int) -> None:
+        """Train what the frames of the losses learn by a look-ahead, where one is due after this step.
+
+        The student, its buffers and the global random generators are left as they are.
+
+        Args:
+            student: whose objective this is.
+            read: runs it on the batch of the step and returns what `forward` takes.
+            rate: learning rate of the step.
+            step: its number, from 1.
+
+        Raises:
+            RecipeError: a function of the student or of a loss has no second derivative.
+        """
+        for place, (item, adapters) in enumerate(zip(self.active, self._adapters, strict=True), 2):
+            due = [part for part in adapters if isinstance(part, LearnedPairing) and step % part.every == 0]
+            if not due:
+                continue
+
+            def transfer(place: int = place, weight: float = self.weights[item.name]) -> Tensor:
+                return weight * self(*read())[place]
+
+            def label() -> Tensor:
+                own, _, labels = read()
+                return self._cross_entropy(own.logits, labels)
+
+            meta = nn.ModuleList(part.meta for part in due)
+            with seeded("look-ahead", self._seed, item.name, step):
+                found = iter(look_ahead([student, self], meta, transfer, label, due[0].steps, rate))
+            for part in due:
+                part.learn([next(found) for _ in part.meta.parameters()])
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         weights = self._class_weights
@@ -207,8 +247,12 @@ def checked_weights(distillers: Sequence[str], given: Mapping[str, float]) -> di
 
 
 def _full_name(name: str) -> str:
-    """The name that the distiller of this specification has: ``kd(temperature=2)`` is ``kd(temperature=2.0)``."""
+    """The name that the loss of this specification has: ``kd(temperature=2)`` is ``kd(temperature=2.0)``.
+
+    ``ensemble/pkd`` is ``ensemble(projectors=3)/pkd``.
+    """
+    frame, within, loss = name.partition("/")
     try:
-        return name if name == CE else get(name).name
+        return name if name == CE else framed(frame, loss).name if within else get(name).name
     except ZcbenchError:
         return name

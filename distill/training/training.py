@@ -3,21 +3,22 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from zcbench.distill.errors import DivergedLoss, RecipeError, TrainingStopped
+from zcbench.distill.outputs import Outputs
 from zcbench.distill.training import checkpoint as checkpoints
-from zcbench.distill.training.batches import TrainingBatches
+from zcbench.distill.training.batches import TrainingBatch, TrainingBatches
 from zcbench.distill.training.course import Observer, Row, TrainingResult
 from zcbench.distill.training.data.source import TrainingSource
 from zcbench.distill.training.examination import Examination
 from zcbench.distill.training.identity import initial_identity, training_identity
 from zcbench.distill.training.metrics import Metric
-from zcbench.distill.training.objective import TrainingObjective, all_terms, class_weights
+from zcbench.distill.training.objective import Given, TrainingObjective, all_terms, class_weights
 from zcbench.distill.training.opening import open_networks
 from zcbench.distill.training.recipe import Recipe
 from zcbench.distill.training.sharing import require_usable
@@ -25,6 +26,9 @@ from zcbench.distill.training.state import fresh_state
 from zcbench.distill.training.tally import Forward, joined
 from zcbench.distill.training.teaching import Teacher
 from zcbench.streams import seeded
+
+#: A batch, and the outputs of the teachers and of the students for it.
+_Read = tuple[TrainingBatch, Sequence[Outputs], Sequence[Outputs]]
 
 
 class Training:
@@ -123,28 +127,42 @@ class Training:
         state.optimizer.zero_grad(set_to_none=True)
         found = []
         for part in range(parts):
-            terms, logits, labels = self._forward(part)
+            batch, taught, outputs = self._read(part)
+            terms, logits, labels = self._judged(batch, taught, outputs)
             torch.autograd.backward(state.scaler.scale(terms[:, 0].sum() / parts))
             found.append((terms.detach(), [own.detach() for own in logits], labels))
         state.update(self.recipe.clip)
         state.done, self._rate = state.done + 1, float(state.optimizer.param_groups[0]["lr"])
         if state.done < self.total:
             state.schedule.step()
+        for index, objective in enumerate(state.objectives):
+            again = partial(self._again, index, batch, taught, outputs)
+            objective.learn(self.students[index], again, self._rate, state.done)
         with self._explaining():
             state.tally.add(state.done, *joined(found))
 
     def terms(self) -> Tensor:
         """Terms of the next step, one row for each student: total, cross-entropy, and every loss."""
-        return self._forward()[0]
+        return self._judged(*self._read())[0]
 
-    def _forward(self, part: int = 0) -> Forward:
-        """Terms, logits of each student, and labels of a batch of the next step."""
+    def _read(self, part: int = 0) -> _Read:
+        """A batch of the next step, and the outputs of the teachers and of the students for it."""
         batch = self._batches.at(self.done * self.recipe.accumulation + part)
         outputs = [reader(batch.images) for reader in self._readers]
-        own, taught, labels = self.data.task.rows(outputs, self._batches.taught(batch), batch.labels)
+        return batch, self._batches.taught(batch), outputs
+
+    def _judged(self, batch: TrainingBatch, taught: Sequence[Outputs], outputs: Sequence[Outputs]) -> Forward:
+        """Terms, logits of each student, and labels."""
+        own, taught, labels = self.data.task.rows(outputs, taught, batch.labels)
         terms = all_terms(self._state.objectives, own, taught, labels)
         judged = [self.data.task.judged(student.logits, labels) for student in own]
         return terms, [logits for logits, _ in judged], judged[0][1]
+
+    def _again(self, index: int, batch: TrainingBatch, taught: Sequence[Outputs], outputs: Sequence[Outputs]) -> Given:
+        """What the objective of a student takes, of its weights as they are now; the other outputs are given."""
+        outputs = [*outputs[:index], self._readers[index](batch.images), *outputs[index + 1 :]]
+        own, taught, labels = self.data.task.rows(outputs, taught, batch.labels)
+        return own[index], [*taught, *own[:index], *own[index + 1 :]], labels
 
     def _end_epoch(self, examination: Examination, observers: Sequence[Observer]) -> None:
         state, epoch = self._state, self.done // self.per_epoch

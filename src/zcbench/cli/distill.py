@@ -106,7 +106,8 @@ def distill(
     frame: Annotated[
         str,
         typer.Option(
-            help="Frame of every loss: ensemble(projectors=3), n_to_one(segments=4) or review; 'none' compares once."
+            help="Frame of every loss: ensemble(projectors=3), l2t(steps=1,every=10,rate=0.001), n_to_one(segments=4) "
+            "or review; 'none' compares once."
         ),
     ] = NONE,
     generations: Annotated[int, typer.Option(min=2, help="Number of networks of 'self' and 'mutual'.")] = 2,

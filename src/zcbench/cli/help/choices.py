@@ -35,7 +35,7 @@ CHOICES: Mapping[str, str] = {
     "select": "last|accuracy|loss|METRIC",
     "scenario": "teacher|self|mutual|assistant",
     "mixture": "average|adaptive|gradient",
-    "frame": "none|ensemble|n_to_one|review|FRAME(…)",
+    "frame": "none|ensemble|l2t|n_to_one|review|FRAME(…)",
     "export": "pt|pt2|onnx,…",
     "settings": "vanilla|kd,…",
     "way": "stratified|uniform",
