@@ -16,7 +16,7 @@ from zcbench.datasets.forms import MASK
 from zcbench.distill import tasks
 from zcbench.errors import BatchError, TeacherError, unknown
 from zcbench.proxies import Loss, Output, Proxy, resolve
-from zcbench.proxies.signals.objective import IGNORED, Objective, Task
+from zcbench.proxies.signals.objective import IGNORED, LOSSES, Objective, Task
 from zcbench.spaces import Networks, Space, SpaceError
 from zcbench.spaces.base import ImageShape
 from zcbench.spaces.dense import Dense
@@ -110,7 +110,7 @@ def prepare(setup: Setup, proxies: Iterable[str | Proxy] = ()) -> Conditions:
         proxies: what will be scored; a space too large for a largest teacher needs none where none is compared with.
 
     Raises:
-        UnknownNameError: a space, data set or initialisation that is not known.
+        UnknownNameError: a space, data set, loss or initialisation that is not known.
         TeacherError: the teacher cannot be found.
         DataError: the images are not here.
         BatchError: more images than there are, or fewer than two; or labels that do not fit networks of one's own.
@@ -149,9 +149,16 @@ def named(given: object) -> Any:
 
 
 def _task(loss: object) -> tasks.Task | None:
-    """The task whose loss is named, as ``detection``; None for another loss."""
-    known = isinstance(loss, str) and loss.partition("(")[0] in tasks.TASKS
-    return tasks.read_task(str(loss)) if known else None
+    """The task whose loss is named, as ``detection``; None for another loss.
+
+    Raises:
+        UnknownNameError: a text names neither a task, nor another loss, nor a function of a file.
+    """
+    if not isinstance(loss, str) or loss in LOSSES or references.read(loss):
+        return None
+    if (name := loss.partition("(")[0]) not in tasks.TASKS:
+        raise unknown("loss", name, (*LOSSES, *tasks.TASKS))
+    return tasks.read_task(loss)
 
 
 def _batch(setup: Setup, task: tasks.Task | None) -> Batch:

@@ -11,7 +11,7 @@ from zcbench.datasets import Batch
 from zcbench.distill import Outputs
 from zcbench.distill.losses.at import at
 from zcbench.distill.tasks import read_task
-from zcbench.errors import BatchError
+from zcbench.errors import BatchError, UnknownNameError
 from zcbench.spaces import get
 from zcbench.spaces.dense import DenseNetwork
 from zcbench.workflows.scoring import NetworkScores, score_network
@@ -114,3 +114,9 @@ def test_labels_and_outputs_of_another_task(file: Path, given: dict[str, str], m
     """Bad input: classes where boxes are expected, and a network with another head."""
     with pytest.raises(BatchError, match=message):
         score_network(f"{file}:detector", Setup(batch_size=8, **given), "snip")
+
+
+def test_an_unknown_loss(file: Path) -> None:
+    """Bad input: losses and tasks are named alike."""
+    with pytest.raises(UnknownNameError, match="detection"):
+        score_network(f"{file}:detector", Setup(dataset=DATA, loss="detect"), "snip")
