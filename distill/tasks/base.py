@@ -159,6 +159,7 @@ class Task(ABC):
         """The loss of what a network returns and the labels of a data set, for images of this shape.
 
         Example:
+            >>> import torch
             >>> from zcbench.distill.tasks import read_task
             >>> loss = read_task("segmentation").criterion((3, 2, 2))
             >>> round(loss(torch.zeros(1, 4, 2, 2), torch.tensor([[[0, 1], [2, 255]]], dtype=torch.uint8)).item(), 3)
