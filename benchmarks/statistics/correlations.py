@@ -22,6 +22,7 @@ from zcbench.benchmarks.statistics.ranks import (
 )
 
 NAN = float("nan")
+_ENTRIES = 1 << 16  # of the pairs that are counted at once: with more they do not fit into the caches
 
 
 def constant(*columns: Array) -> bool:
@@ -59,7 +60,13 @@ def kendalls_of_ranks(pairs: Sequence[tuple[Counts, Counts]]) -> Array:
 
     In the order by x, and by y among equals, two architectures are in the wrong order by y where they are discordant.
     """
-    places = np.tile(np.arange(max(1, *(x.size for x, _ in pairs))), (len(pairs), 1))
+    longest = max(1, *(x.size for x, _ in pairs))
+    together = max(1, _ENTRIES // longest)
+    return np.concatenate([_kendalls(pairs[i : i + together], longest) for i in range(0, len(pairs), together)])
+
+
+def _kendalls(pairs: Sequence[tuple[Counts, Counts]], longest: int) -> Array:
+    places = np.tile(np.arange(longest), (len(pairs), 1))
     for own, (x, y) in zip(places, pairs, strict=True):
         own[: x.size] = _place_by_y(x, y)
     before = smaller_before(places)
