@@ -93,10 +93,11 @@ class Conditions(NetworkOptions):
     @property
     def _task(self) -> tasks.Task:
         """What the end of a teacher of a file, or of another space, is for."""
+        if isinstance(self.space, Dense):  # which gives its own head
+            return tasks.CLASSIFICATION
         if isinstance(self.loss.function, tasks.Criterion):
             return self.loss.function.task
-        masks = not isinstance(self.space, Dense) and MASK.fits(self.batch.labels)
-        return tasks.Segmentation() if masks else tasks.CLASSIFICATION
+        return tasks.Segmentation() if MASK.fits(self.batch.labels) else tasks.CLASSIFICATION
 
 
 def prepare(setup: Setup, proxies: Iterable[str | Proxy] = ()) -> Conditions:

@@ -116,6 +116,15 @@ def test_labels_and_outputs_of_another_task(file: Path, given: dict[str, str], m
         score_network(f"{file}:detector", Setup(batch_size=8, **given), "snip")
 
 
+def test_a_teacher_of_dense_students_has_their_head() -> None:
+    """Invariance: the loss that is named is the one that follows the masks, and the teacher stays the same."""
+    given = {"space": "dense(backbone='resnet',width=8)", "teacher": "resnet:1-1-1@8-8-16-32"}
+    setups = (Setup(dataset=DATA, batch_size=8, loss=loss, **given) for loss in (None, "segmentation"))
+    teachers = [prepare(setup, ["kd:kd"]).build_teacher() for setup in setups]
+    named, followed = (teacher.state_dict() for teacher in teachers if teacher is not None)
+    assert named.keys() == followed.keys() and all(torch.equal(named[name], followed[name]) for name in named)
+
+
 def test_an_unknown_loss(file: Path) -> None:
     """Bad input: losses and tasks are named alike."""
     with pytest.raises(UnknownNameError, match="detection"):
