@@ -19,7 +19,6 @@ from zcbench.proxies import Loss, Output, Proxy, resolve
 from zcbench.proxies.signals.objective import IGNORED, LOSSES, Objective, Task
 from zcbench.spaces import Networks, Space, SpaceError
 from zcbench.spaces.base import ImageShape
-from zcbench.spaces.dense import Dense
 from zcbench.spaces.initialisation import INITIALISATIONS
 from zcbench.spaces.networks import Example
 
@@ -93,8 +92,6 @@ class Conditions(NetworkOptions):
     @property
     def _task(self) -> tasks.Task:
         """What the end of a teacher of a file, or of another space, is for."""
-        if isinstance(self.space, Dense):  # which gives its own head
-            return tasks.CLASSIFICATION
         if isinstance(self.loss.function, tasks.Criterion):
             return self.loss.function.task
         return tasks.Segmentation() if MASK.fits(self.batch.labels) else tasks.CLASSIFICATION

@@ -116,9 +116,10 @@ def test_labels_and_outputs_of_another_task(file: Path, given: dict[str, str], m
         score_network(f"{file}:detector", Setup(batch_size=8, **given), "snip")
 
 
-def test_a_teacher_of_dense_students_has_their_head() -> None:
+@pytest.mark.parametrize("teacher", ["resnet:1-1-1@8-8-16-32", "FILE:segmenting_teacher"])
+def test_a_teacher_of_dense_students(file: Path, teacher: str) -> None:
     """Invariance: the loss that is named is the one that follows the masks, and the teacher stays the same."""
-    given = {"space": "dense(backbone='resnet',width=8)", "teacher": "resnet:1-1-1@8-8-16-32"}
+    given = {"space": "dense(backbone='resnet',width=8)", "teacher": teacher.replace("FILE", str(file))}
     setups = (Setup(dataset=DATA, batch_size=8, loss=loss, **given) for loss in (None, "segmentation"))
     teachers = [prepare(setup, ["kd:kd"]).build_teacher() for setup in setups]
     named, followed = (teacher.state_dict() for teacher in teachers if teacher is not None)
