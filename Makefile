@@ -11,6 +11,9 @@ SOURCES := setup.cfg setup.py pyproject.toml constraints.txt README.md \
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
+# Types and the documentation are checked beside each other.
+MAKEFLAGS += --jobs=2
+
 .PHONY: demo pipeline test test-long test-minimum lint types docs picture index benchmark gpu-check clean
 
 # Builds a wheel and installs it, so that the tests run on the files that users install.
@@ -58,7 +61,7 @@ picture:
 # Runs all checks, all tests but the long ones, and the examples of the docstrings.
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST)
-	cd build && $(BIN)/pytest -c ../pyproject.toml --rootdir . --pyargs zcbench --doctest-modules -q
+	cd build && $(BIN)/pytest -c ../pyproject.toml --rootdir . --pyargs zcbench --doctest-modules -q -n 2
 
 # Runs the tests that take minutes: the full fuzzing and the larger property tests.
 test-long: $(VENV)/tested

@@ -1,15 +1,13 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of processes that tests start: bits depend on the number of threads
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from zcbench import distill, proxies, spaces
-from zcbench.benchmarks.ranking.ensembles import ENSEMBLES
+from .processes import as_before
 
 torch.set_num_threads(1)
 
@@ -37,15 +35,5 @@ def same_draws() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def registries_as_before() -> Iterator[None]:
     """What a module's tests register is forgotten after them: one process runs many modules, in any order."""
-    registries = (proxies.REGISTRY, distill.REGISTRY, spaces.SPACES, ENSEMBLES)
-    for registry in registries:
-        registry.names()  # the built-in ones register themselves on the first look
-    before = [(registry, dict(registry._items)) for registry in registries]
-    plugins = {name for name in sys.modules if name.startswith("zcbench_plugin_")}
-    yield
-    for registry, items in before:
-        registry._items.clear()
-        registry._items.update(items)
-    for name in [name for name in sys.modules if name.startswith("zcbench_plugin_")]:
-        if name not in plugins:
-            del sys.modules[name]
+    with as_before():
+        yield

@@ -1,8 +1,6 @@
 """Plug-in files on the command line: what they define is known everywhere, and what they do wrong is one sentence."""
 
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from zcbench.plugins import PluginError, load_file
 from zcbench.streams import numpy_stream
 
 from .command import fails, zcbench_command
+from .processes import as_before
 
 PLUGIN = '''
 from zcbench import proxy, spaces
@@ -107,7 +106,7 @@ def test_ranking_without_the_plugin_of_the_space_names_it(
 ) -> None:
     """By construction: the file of the run, its name alone for a packed one; with the plug-in there is a ranking."""
     words = [*commands(home, tmp_path / "run")["bench"], "--space", "own_space", "--plugin", home / "own.py"]
-    assert zcbench_command(*words).returncode == 0
+    assert zcbench_command(*words, "--workers", 0).returncode == 0
     pack([tmp_path / "run"], tmp_path / "scores.parquet")
     for place, file in (("run", home / "own.py"), ("scores.parquet", "own.py")):
         rank = ["rank", tmp_path / place, "--truth", home / "truth.csv", "--draws", 5]
@@ -122,25 +121,27 @@ def test_ranking_without_the_plugin_of_the_space_names_it(
 def test_an_edited_space_is_refused_under_the_old_scores(home: Path, tmp_path: Path) -> None:
     """By construction: networks of another width are refused by name; a comment or another folder changes nothing."""
     plugin, run = tmp_path / "edited.py", tmp_path / "run"
-    bench = [*commands(home, run)["bench"], "--space", "own_space", "--plugin", plugin]
+    text = PLUGIN.replace("own_space", "edited").replace("less_is_more", "edited_proxy")
+    own = ["--space", "edited", "--proxies", "params,edited_proxy", "--plugin", plugin]
+    bench = [*commands(home, run)["bench"], *own, "--workers", 0]
     rank = ["rank", run, "--truth", home / "truth.csv", "--plugin", plugin, "--draws", 5]
 
     def call(words: list[object]) -> str:
-        command = [sys.executable, "-m", "zcbench", *map(str, words)]
-        return " ".join(subprocess.run(command, capture_output=True, text=True, check=False).stderr.split())
+        with as_before():  # as in a new process, which may load another version of the file
+            return " ".join(zcbench_command(*words).stderr.split())
 
-    plugin.write_text(PLUGIN)
+    plugin.write_text(text)
     assert "Error" not in call(bench)
     protocol, scores, _ = load_run(run)
     assert protocol.space_sha256 == protocol.teacher_space_sha256 is not None
 
-    plugin.write_text(PLUGIN.replace("(channels, 1)", "(2 * channels, 1)"))
+    plugin.write_text(text.replace("(channels, 1)", "(2 * channels, 1)"))
     for refused in (bench, rank):
-        assert f"the space own_space(channels=4) was edited after the scores in {run} were made" in call(refused)
+        assert f"the space edited(channels=4) was edited after the scores in {run} were made" in call(refused)
     assert "Error" not in call([*bench, "--out", tmp_path / "other"])
     assert load_run(tmp_path / "other")[0].space_sha256 != protocol.space_sha256
 
-    plugin.write_text(PLUGIN.replace("class Own", "# a comment\nclass Own"))
+    plugin.write_text(text.replace("class Own", "# a comment\nclass Own"))
     assert "Error" not in call(bench) and load_run(run)[0] == protocol
     pd.testing.assert_frame_equal(load_run(run)[1], scores)
 
@@ -148,7 +149,7 @@ def test_an_edited_space_is_refused_under_the_old_scores(home: Path, tmp_path: P
 def test_scores_of_before_spaces_had_fingerprints(home: Path, tmp_path: Path) -> None:
     """By construction: a store without them is read, and takes those of now."""
     run, words = tmp_path / "run", commands(home, tmp_path / "run")["bench"]
-    words = [*words, "--space", "own_space", "--plugin", home / "own.py"]
+    words = [*words, "--workers", 0, "--space", "own_space", "--plugin", home / "own.py"]
     assert zcbench_command(*words).returncode == 0
     now = load_run(run)[0]
     before = replace(now, space_sha256=None, teacher_space_sha256=None).to_json()
@@ -162,7 +163,7 @@ def test_scores_of_before_spaces_had_fingerprints(home: Path, tmp_path: Path) ->
 
 def test_directions_are_those_of_the_registry_or_of_the_run(home: Path, tmp_path: Path) -> None:
     """Closed form: minus the parameters, lower is better: tau 1 from the run, a packed file, and with the plug-in."""
-    words = [*commands(home, tmp_path / "run")["bench"], "--space", "nasbench201(channels=4,cells=1)"]
+    words = [*commands(home, tmp_path / "run")["bench"], "--workers", 0, "--space", "nasbench201(channels=4,cells=1)"]
     assert zcbench_command(*words, "--plugin", home / "own.py").returncode == 0
     pack([tmp_path / "run"], tmp_path / "scores.parquet")
     truths = {"mine": pd.read_csv(home / "truth.csv")}
@@ -258,6 +259,6 @@ def test_a_proxy_that_ends_the_process(home: Path, tmp_path: Path, workers: int)
 def test_a_teacher_function_that_ends_the_process(home: Path, tmp_path: Path) -> None:
     """By construction: sys.exit in FILE.py:FUNCTION is the error of that teacher."""
     (tmp_path / "teacher.py").write_text("def build():\n    raise SystemExit(2)\n")
-    words = [*commands(home, tmp_path / "run")["bench"], "--space", "nasbench201(channels=4,cells=1)"]
+    words = [*commands(home, tmp_path / "run")["bench"], "--workers", 0, "--space", "nasbench201(channels=4,cells=1)"]
     options = ["--proxies", "kd:kd", "--plugin", home / "own.py", "--teacher", f"{tmp_path / 'teacher.py'}:build"]
     assert "fails: SystemExit: 2" in fails(*words, *options)

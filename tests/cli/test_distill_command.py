@@ -1,10 +1,7 @@
 """``zcbench distill`` and ``zcbench truth build`` from the command line."""
 
 import json
-import os
 import platform
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,9 @@ from zcbench.errors import ArchitectureError, ProtocolError, RankingError, Unkno
 from zcbench.plugins import load_file
 from zcbench.streams import seeded
 
+from ..command import Result, zcbench_command
+from ..processes import as_before
+
 SPACE = "nasbench201(channels=2,cells=1)"
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
 COMMON = ["--space", SPACE, "--dataset", "digits(images=96,test_images=50)", "--epochs", "1", "--batch-size", "32"]
@@ -44,12 +44,10 @@ def distilled(out: Path, *words: object) -> dict[str, object]:
     return dict(json.loads((out / "result.json").read_text()))
 
 
-def anew(out: Path, *words: object) -> "subprocess.CompletedProcess[str]":
-    """The same command in a process of its own, which finds the modules beside the plug-in."""
-    command = [sys.executable, "-m", "zcbench", "distill", "--student", CELL, "--out", out, *COMMON, *words]
-    where = os.pathsep.join([str(out.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": where, "COLUMNS": "400"}
-    return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
+def anew(out: Path, *words: object) -> Result:
+    """The same command as a new process runs it, which has loaded no plug-in."""
+    with as_before():
+        return zcbench_command("distill", "--student", CELL, "--out", out, *COMMON, *words)
 
 
 def test_distill(tmp_path: Path) -> None:
@@ -142,8 +140,9 @@ def test_an_edited_loss_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file = loss_file(tmp_path, name)
     teacher = ("--teacher", CELL) if scenario == "teacher" else ()
     words = ("--scenario", scenario, *teacher, "--distillers", name, "--plugin", file)
-    first = distilled(tmp_path / "run", *words)
-    assert distilled(tmp_path / "run", *words) == first
+    with as_before():
+        first = distilled(tmp_path / "run", *words)
+        assert distilled(tmp_path / "run", *words) == first
     if change == "comment":
         file.write_text(file.read_text() + "# another version\n")
     else:

@@ -269,10 +269,3 @@ def test_a_loss_without_gradient_is_a_score_and_no_training_loss(batch, teacher)
     student, other = (distill.Outputs(logits=network(batch[0])) for network in (build(CELLS[0]), teacher))
     with pytest.raises(distill.BadLoss, match="without gradient"):
         item(student, other)
-
-
-@pytest.mark.parametrize("name", KD)
-def test_every_recast_keeps_the_contract(name):
-    """The checks of ``zcbench proxies check``."""
-    failed = [finding for finding in proxies.check(proxies.get(name)) if not finding.passed]
-    assert not failed

@@ -164,10 +164,10 @@ def test_too_few_complete_architectures(evidence):
 def test_coverage_is_of_what_the_truth_knows(data_dir):
     """By construction: a truth that knows half of the scored architectures leaves all proxies to choose from."""
     truth = zcbench.truth("nasbench201/cifar10", data_dir)
-    scored = set(bundled.scores("nasbench201")[1]["arch"])
+    scored = set(bundled.scores("nasbench201-1000")[1]["arch"])
     half = truth[truth["arch"].isin(sorted(scored)[::2])]
-    found, _ = select_run("nasbench201", {"half": half}, options=SelectionOptions(max_members=1), draws=1)
-    assert {"snip", "macs", "az_progressivity"} <= set(found.options.candidates or ())
+    found, _ = select_run("nasbench201-1000", {"half": half}, options=SelectionOptions(max_members=1), draws=1)
+    assert {"snip", "macs", "fisher"} <= set(found.options.candidates or ())
 
 
 @pytest.mark.data
@@ -176,7 +176,7 @@ def test_a_run_is_judged_on_the_other_half(data_dir):
     truths = {name: zcbench.truth(f"nasbench201/{name}", data_dir) for name in ("cifar10", "cifar100")}
     names = ("macs", "jacov", "synflow")
     found, ranking = select_run(
-        "nasbench201", truths, options=SelectionOptions(candidates=names, max_members=2), draws=1
+        "nasbench201-1000", truths, options=SelectionOptions(candidates=names, max_members=2), draws=1
     )
     assert set(found.training).isdisjoint(found.judging)
     assert set(ranking.subsets) == {"training", "judging"}

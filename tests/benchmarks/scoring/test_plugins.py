@@ -4,16 +4,21 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from zcbench import datasets, spaces
 from zcbench.benchmarks.scoring import packing
+from zcbench.benchmarks.scoring.conditions import Conditions
 from zcbench.benchmarks.scoring.folder import describe_run, load_run
 from zcbench.benchmarks.scoring.resamples import pool
+from zcbench.benchmarks.scoring.run import score_run
 from zcbench.benchmarks.scoring.store import Store
-from zcbench.errors import ProtocolError
+from zcbench.errors import ProtocolError, ZcbenchError
+from zcbench.runtime.execution import Execution
+
+from ...processes import as_before
 
 MINE = """
 import zcbench
@@ -23,39 +28,26 @@ def mine(signals):
     "Mine."
     return VALUE
 """
-SCRIPT = """
-import sys
-from zcbench import datasets, spaces
-from zcbench.benchmarks.scoring.conditions import Conditions
-from zcbench.benchmarks.scoring.run import score_run
-from zcbench.runtime.execution import Execution
-from zcbench.errors import ZcbenchError
-
-if __name__ == "__main__":
-    out, plugin, number, workers, seed = sys.argv[1:]
-    space = spaces.get("nasbench201(channels=4,cells=1)")
-    batch = datasets.batch(datasets.load("digits"), 8, seed=int(seed))
-    archs = space.subset("live")[::3000][: int(number)]
-    try:
-        how = Execution(workers=int(workers), plugins=[plugin])
-        result = score_run(Conditions(space, batch), archs, ["mine", "snip"], [0], out, execution=how)
-        print(result.statuses, result.fresh)
-    except ZcbenchError as error:
-        print(f"{type(error).__name__}: {error}")
-"""
 
 
 @pytest.fixture
 def scored(tmp_path):
-    """Scores with a plug-in as it is now, in a process of its own, and gives what that prints."""
-    (tmp_path / "script.py").write_text(SCRIPT)
+    """Scores with a plug-in as it is now, as a new process does, and gives the outcome in words."""
 
     def start(value: str, version: int = 1, number: int = 1, workers: int = 0, out: str = "run", seed: int = 0) -> str:
         plugin = tmp_path / "mine.py"
         plugin.write_text(MINE.replace("VALUE", value).replace("VERSION", str(version)))
-        command = [sys.executable, "script.py", out, plugin, str(number), str(workers), str(seed)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True)
-        return done.stdout.strip()
+        space = spaces.get("nasbench201(channels=4,cells=1)")
+        batch = datasets.batch(datasets.load("digits"), 8, seed=seed)
+        archs, how = space.subset("live")[::3000][:number], Execution(workers=workers, plugins=[plugin])
+        try:
+            with as_before():
+                result = score_run(
+                    Conditions(space, batch), archs, ["mine", "snip"], [0], tmp_path / out, execution=how
+                )
+            return f"{result.statuses} {result.fresh}"
+        except ZcbenchError as error:
+            return f"{type(error).__name__}: {error}"
 
     return start
 
