@@ -11,7 +11,7 @@ from zcbench.benchmarks.statistics import controls
 from zcbench.benchmarks.statistics.at_size import Windows
 from zcbench.benchmarks.statistics.controls import Control
 from zcbench.benchmarks.statistics.correlations import NAN, constant, kendall_of_ranks
-from zcbench.benchmarks.statistics.ranks import Array, Counts
+from zcbench.benchmarks.statistics.ranks import Array, Counts, equals, mean_ranks_of
 from zcbench.benchmarks.statistics.size_control import equal_count_bins, residuals
 
 
@@ -39,8 +39,7 @@ class Column:
     @cached_property
     def ranks(self) -> Array:
         """Ranks from 1, equal values at their mean rank."""
-        place, sizes = self._equals
-        return np.asarray((np.cumsum(sizes) - (sizes - 1) / 2)[place])
+        return mean_ranks_of(*self._equals)
 
     @cached_property
     def centred(self) -> Array:
@@ -56,9 +55,7 @@ class Column:
 
     @cached_property
     def _equals(self) -> tuple[Counts, Counts]:
-        """Place of each value among the distinct ones, and how often each of those occurs."""
-        _, place, sizes = np.unique(self.values, return_inverse=True, return_counts=True)
-        return place, sizes
+        return equals(self.values)
 
     def bins(self, bins: int) -> NDArray[np.intp]:
         """Bin of each value, as `equal_count_bins` gives it."""

@@ -17,10 +17,21 @@ def dense(values: Array) -> Counts:
     return np.unique(values, return_inverse=True)[1]
 
 
+def equals(values: Array) -> tuple[Counts, Counts]:
+    """Dense rank of each value, and how often each of the distinct values occurs."""
+    _, ranks, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    return ranks, sizes
+
+
 def lower(ranks: Counts) -> Counts:
     """For each entry of dense ranks the number of entries with a lower one."""
     sizes = np.bincount(ranks)
     return np.asarray((np.cumsum(sizes) - sizes)[ranks])
+
+
+def mean_ranks_of(ranks: Counts, sizes: Counts) -> Array:
+    """Ranks from 1, equal values at their mean rank, of what `equals` gives."""
+    return np.asarray((np.cumsum(sizes) - (sizes - 1) / 2)[ranks])
 
 
 def mean_ranks(values: Array) -> Array:
@@ -30,8 +41,7 @@ def mean_ranks(values: Array) -> Array:
         >>> mean_ranks(np.array([0.5, 2.0, 0.5, 1.0])).tolist()
         [1.5, 4.0, 1.5, 3.0]
     """
-    _, place, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(sizes) - (sizes - 1) / 2)[place])
+    return mean_ranks_of(*equals(values))
 
 
 def is_permutation(ranks: Counts) -> bool:

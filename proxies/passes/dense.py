@@ -1,5 +1,6 @@
 """The backbone's maps of a network for a dense task, recorded in a pass."""
 
+from collections.abc import Set
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ NO_BACKBONE = (
     "The network gives a class for each position, and which of its maps are the backbone's is not known. Make it a "
     "zcbench.spaces.dense.DenseNetwork, whose method maps names them."
 )
+_SIGNALS = frozenset({"features", "stages"})
 
 
 class DenseRecorder:
@@ -19,19 +21,22 @@ class DenseRecorder:
 
     Args:
         network: its method ``maps`` is wrapped.
+        wanted: signals; others than ``features`` and ``stages`` do not matter.
     """
 
-    def __init__(self, network: DenseNetwork) -> None:
-        self._network = network
-        self._found: DenseMaps | None = None
+    def __init__(self, network: DenseNetwork, wanted: Set[str]) -> None:
+        self._network, self._wanted = network, wanted & _SIGNALS
+        self._found: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         maps = self._network.maps
 
         def recorded(images: Tensor) -> DenseMaps:
             found = maps(images)
-            stages = tuple(stage.detach().clone() for stage in found.stages)  # later functions may overwrite them
-            self._found = found._replace(features=found.features.detach().clone(), stages=stages)
+            if "features" in self._wanted:
+                self._found["features"] = found.features.detach().clone()  # later functions may overwrite it
+            if "stages" in self._wanted:
+                self._found["stages"] = tuple(stage.detach().clone() for stage in found.stages)
             return found
 
         self._own = vars(self._network).get("maps")
@@ -45,17 +50,15 @@ class DenseRecorder:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The signals ``features`` and ``stages``; failures where ``maps`` was not called."""
-        if self._found is None:
-            return no_backbone()
-        return {"features": self._found.features, "stages": self._found.stages}
+        """Those of the signals that are wanted; failures where ``maps`` was not called."""
+        return {**dict.fromkeys(self._wanted, missing(NO_BACKBONE)), **self._found}
 
 
-def recorder_of(network: nn.Module) -> DenseRecorder | None:
-    """What records the backbone's maps; None for other networks."""
-    return DenseRecorder(network) if isinstance(network, DenseNetwork) else None
+def recorder_of(network: nn.Module, wanted: Set[str]) -> DenseRecorder | None:
+    """What records the wanted maps of a backbone; None for other networks."""
+    return DenseRecorder(network, wanted) if isinstance(network, DenseNetwork) else None
 
 
 def no_backbone() -> dict[str, Failure]:
     """The failures of ``features`` and ``stages`` where a class is given for each position by no known backbone."""
-    return dict.fromkeys(("features", "stages"), missing(NO_BACKBONE))
+    return dict.fromkeys(_SIGNALS, missing(NO_BACKBONE))

@@ -54,7 +54,7 @@ def shared_signals(inputs: PassInputs) -> Values:
     Raises:
         BatchError: the network does not return logits, or a label is out of their range.
     """
-    records = Records(inputs, recorder_of(inputs.network) or _stage_recorder(inputs))
+    records = Records(inputs, recorder_of(inputs.network, inputs.wanted) or _stage_recorder(inputs))
     seed_everything("passes", inputs.seed)  # the search for blocks may have drawn numbers
     try:
         with plain_attention():
