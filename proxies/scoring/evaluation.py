@@ -222,8 +222,9 @@ def evaluate(
     isolation = Isolation(network, student.network if student is not None and teaches else None, checked.images)
     with exclusive(), borrowed(network, read):
         signals, scores = fresh_signals(), []
+        everything = list(signals.tensors())
         for item in chosen:
-            shared = list(signals.view(item.reads).tensors())
+            shared = everything if item.is_own else list(signals.view(item.reads).tensors())
             before = _written(shared, item)
             scores.append(_score(item, signals, isolation, seed, timeout))
             if _written(shared, item) != before:
@@ -233,6 +234,7 @@ def evaluate(
                 if student is not None:
                     student.forget()
                 signals = fresh_signals()
+                everything = list(signals.tensors())
         return scores
 
 

@@ -33,8 +33,10 @@ def on_network(network: nn.Module, batch: Minibatch) -> Minibatch:
             hides its layers; or the network has other names for its inputs.
     """
     modules = modules_of(network)
-    for module in modules:
+    for module in {type(module): module for module in modules}.values():
         _refuse_module(module)
+    if any("_orig_mod" in module._modules for module in modules):
+        raise BatchError("Given a compiled module. Give the module it was made from, its ._orig_mod.")
     parameters = [p for module in modules for p in module._parameters.values() if p is not None]
     buffers = [b for module in modules for b in module._buffers.values() if b is not None]
     _refuse_state(network, [*parameters, *buffers])
@@ -68,7 +70,7 @@ def _is_exported(module: torch.fx.GraphModule) -> bool:
 
 
 def _refuse_module(module: nn.Module) -> None:
-    """Refuse a module that hides its layers."""
+    """Refuse a module of a kind that hides its layers."""
     if isinstance(module, torch.jit.ScriptModule):
         raise BatchError(
             f"{type(module).__name__} is TorchScript, which hides its layers. Give the module it was made from."
@@ -78,8 +80,6 @@ def _refuse_module(module: nn.Module) -> None:
             f"{type(module).__name__} comes from torch.export, which fixes its mode and hides its layers. Give the "
             f"module it was made from."
         )
-    if hasattr(module, "_orig_mod"):
-        raise BatchError("Given a compiled module. Give the module it was made from, its ._orig_mod.")
     if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise BatchError(f"{type(module).__name__} copies its network. Give the network itself, its .module.")
 

@@ -43,7 +43,8 @@ def test_lists(name: str, yardstick: float, benchmark) -> None:
     assert spent < 0.5 * yardstick
 
 
-def test_a_ranking_of_the_whole_space(yardstick: float, benchmark) -> None:
+@pytest.mark.data
+def test_a_ranking_of_the_whole_space(data_dir, yardstick: float, benchmark) -> None:
     """One truth: at most three times the yardstick."""
     words = ["-m", "zcbench", "rank", "nasbench201", "--truth", CIFAR[1]]
     spent = benchmark.pedantic(seconds, args=(words,), rounds=1)
@@ -51,7 +52,8 @@ def test_a_ranking_of_the_whole_space(yardstick: float, benchmark) -> None:
     assert spent < 3 * yardstick
 
 
-def test_three_truths_on_three_subsets(yardstick: float, tmp_path, benchmark) -> None:
+@pytest.mark.data
+def test_three_truths_on_three_subsets(data_dir, yardstick: float, tmp_path, benchmark) -> None:
     """All subsets of the space are ranked where the ranking is kept: at most nine times the yardstick."""
     words = ["-m", "zcbench", "rank", "nasbench201", "--truth", ",".join(CIFAR), "--out", str(tmp_path / "ranking")]
     spent = benchmark.pedantic(seconds, args=(words, 1), rounds=1)

@@ -3,18 +3,26 @@
 make benchmark
 """
 
-from time import perf_counter
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter, process_time
 
+import pytest
 import torch
+import torch.nn.functional as F
 
 from zcbench import spaces
 from zcbench.benchmarks.scoring.bundled import load
 from zcbench.proxies import TeacherSignals, evaluate
+from zcbench.runtime.memory import keep_freed
 from zcbench.streams import numpy_stream
+
+from .test_shared_pass import ARCHS, COUNTS, FIRST_ORDER, plain
 
 NETWORKS = 6
 ROUNDS = 3
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+SIXTEEN = [*COUNTS, *(name for name in FIRST_ORDER if not name.startswith("diswot"))]
 
 
 def test_layouts(benchmark):
@@ -45,3 +53,41 @@ def test_layouts(benchmark):
     mean = benchmark.pedantic(rounds, rounds=1)
     print("\n" + ", ".join(f"{name} {value:.2f} s a network" for name, value in mean.items()))
     assert mean["channels_last"] < mean["contiguous"]
+
+
+def bare(network, batch) -> None:
+    """The passes of the sixteen proxies but synflow's: forward, gradients by all weights, gradient by the images."""
+    network.train()
+    images = batch[0].clone().requires_grad_()
+    output = network(images)
+    torch.autograd.grad(F.cross_entropy(output, batch[1]), list(network.parameters()), retain_graph=True)
+    torch.autograd.grad(output.sum(), images)
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_sixteen_proxies(name, benchmark):
+    """In each layout at most 1.4 times the bare passes; ratios to a plain contiguous pass are printed."""
+    torch.set_num_threads(1)
+    keep_freed()
+    space, batch = spaces.get("nasbench201"), (torch.randn(64, 3, 32, 32), torch.randint(10, (64,)))
+    works: dict[str, Callable[[], object]] = {}
+    for layout, form in LAYOUTS.items():
+        network = space.build(ARCHS[name], seed=0).to(memory_format=form)
+        given = network, (batch[0].contiguous(memory_format=form), batch[1])
+        works |= {f"{layout}, plain": partial(plain, *given), f"{layout}, bare": partial(bare, *given)}
+        works[f"{layout}, scored"] = partial(evaluate, *given, SIXTEEN)
+
+    def least() -> dict[str, float]:
+        best = dict.fromkeys(works, float("inf"))
+        for _ in range(ROUNDS):
+            for what, work in works.items():
+                start = process_time()
+                work()
+                best[what] = min(best[what], process_time() - start)
+        return best
+
+    seconds = benchmark.pedantic(least, rounds=1)
+    unit = seconds["contiguous, plain"]
+    print(f"\n{name}: " + ", ".join(f"{what} {value / unit:.2f}" for what, value in seconds.items()))
+    for layout in LAYOUTS:
+        assert seconds[f"{layout}, scored"] <= 1.4 * seconds[f"{layout}, bare"]

@@ -9,7 +9,15 @@ from torch import nn
 
 def modules_of(network: nn.Module) -> list[nn.Module]:
     """Every module of a network once, itself first, in the order of ``network.modules()``."""
-    return [module for _, module in named_modules_of(network)]
+    found: dict[nn.Module, None] = {}
+    waiting = [network]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found[module] = None
+            if module._modules:
+                waiting += [part for part in reversed(module._modules.values()) if part is not None]
+    return list(found)
 
 
 def named_modules_of(network: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -23,9 +31,10 @@ def named_modules_of(network: nn.Module) -> list[tuple[str, nn.Module]]:
         path, module = waiting.pop()
         if module not in found:
             found[module] = path
-            before = f"{path}." if path else ""
-            parts = reversed(module._modules.items())
-            waiting += [(before + name, part) for name, part in parts if part is not None]
+            if module._modules:
+                before = f"{path}." if path else ""
+                parts = reversed(module._modules.items())
+                waiting += [(before + name, part) for name, part in parts if part is not None]
     return [(path, module) for module, path in found.items()]
 
 
@@ -66,8 +75,7 @@ def _in_mode(network: nn.Module, mode: bool) -> Iterator[None]:
         yield
     finally:
         for module, flag in zip(modules, flags):
-            if module.training is not flag:
-                module.training = flag
+            _set_flag(module, flag)
 
 
 def _set_mode(network: nn.Module, modules: list[nn.Module], mode: bool) -> None:
@@ -76,5 +84,13 @@ def _set_mode(network: nn.Module, modules: list[nn.Module], mode: bool) -> None:
         network.train(mode)
         return
     for module in modules:
-        if module.training is not mode:
+        _set_flag(module, mode)
+
+
+def _set_flag(module: nn.Module, mode: bool) -> None:
+    """Set ``module.training``; PyTorch's own way to set an attribute looks first whether it is a parameter."""
+    if module.training is not mode:
+        if type(module).__setattr__ is nn.Module.__setattr__:
+            object.__setattr__(module, "training", mode)
+        else:
             module.training = mode

@@ -17,12 +17,14 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
-from filelock import FileLock, Timeout
-
 from zcbench.errors import ChecksumError, DataError
+from zcbench.lazy import Postponed
 
 if TYPE_CHECKING:
+    import filelock
     import requests
+else:
+    filelock = Postponed("filelock")
 
 #: Answers that may be better a moment later.
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
@@ -308,10 +310,10 @@ class _Attempts:
 def _alone(goal: Path, advice: str) -> Iterator[None]:
     """One process at a time downloads to ``goal``; the lock file is removed."""
     goal.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(goal.with_name(f".{goal.name}.lock"))
+    lock = filelock.FileLock(goal.with_name(f".{goal.name}.lock"))
     try:
         lock.acquire(timeout=0)
-    except Timeout:
+    except filelock.Timeout:
         raise DataError(
             f"Another process downloads to {str(goal)!r} now. Expected one at a time; wait for it. {advice}".rstrip()
         ) from None

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
-
-import filelock
+from typing import TYPE_CHECKING, Any
 
 from zcbench.errors import ProtocolError, StoreError, ZcbenchError, writable
+from zcbench.lazy import Postponed
 from zcbench.storage.files import replaced
 from zcbench.storage.mounts import mount_of
+
+if TYPE_CHECKING:
+    import filelock
+else:
+    filelock = Postponed("filelock")
 
 #: Content of a JSON file: an object by name.
 Json = dict[str, Any]
