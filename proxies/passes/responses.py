@@ -45,7 +45,7 @@ def responses(network: nn.Module, batch: Minibatch, seed: int) -> Values:
 class _Relus(Calling):
     """Gives every ReLU an input of its own, whose gradient is what passes through this ReLU.
 
-    The recorder announces a ReLU and then calls the function.
+    The recorder announces a ReLU and then calls the function. One that it finds by its values is announced too late.
     """
 
     def __init__(self, size: int) -> None:
@@ -58,7 +58,7 @@ class _Relus(Calling):
     def announce(self, x: Tensor, images: Images | None, rectified: bool) -> None:
         """A ReLU is about to be called; other units are left out."""
         if rectified:
-            self._unknown = self._unknown or images is None
+            self._unknown = self._unknown or images is None or self._announced is not None
             self._announced = images
 
     def leave(self, module: nn.Module, inputs: object, output: object) -> None:
@@ -69,7 +69,7 @@ class _Relus(Calling):
         """Call an announced ReLU with a copy of its input; one that writes to its input writes to it all the same."""
         images, self._announced = self._announced, None
         if images is None or not rectifies(func, args, kwargs):
-            self._unknown = self._unknown or images is not None  # a product with a comparison
+            self._unknown = self._unknown or images is not None  # written as other functions
             return func(*args, **kwargs)
         given: Tensor = argument(0, "input", args, kwargs)
         own = given.clone()
@@ -80,10 +80,8 @@ class _Relus(Calling):
 
     def values(self) -> list[Response] | Failure:
         """The responses, in the order of the calls."""
-        if self._unknown:
-            return missing(
-                "A ReLU does not keep the images apart, is written as a product with a comparison, or has no gradient."
-            )
+        if self._unknown or self._announced is not None:
+            return missing("A ReLU does not keep the images apart, is written as other functions, or has no gradient.")
         return self._found or missing("No ReLU is called in the forward pass.")
 
     def _record(self, own: Tensor, images: Images) -> None:

@@ -133,7 +133,9 @@ class Records:
             self._given,
             calls=None if self.saliency is None else self.saliency.record,
             functions=FunctionCallbacks(
-                self._unit, None if self.attentions is None else self.attentions.record, self._biased
+                None if self.codes is None and self.units is None else self._unit,
+                None if self.attentions is None else self.attentions.record,
+                self._biased,
             ),
             layers=None if self.activations is None else self.activations.record,
             through=(Twice() if "hessian_gradient" in wanted else Written()).call,

@@ -25,6 +25,11 @@ class OwnRelu(torch.autograd.Function):
         return gradient * (x > 0)
 
 
+def set_entries(x: Tensor) -> Tensor:
+    x[x < 0] = 0
+    return x
+
+
 RELUS = {
     "in place": lambda net, x: F.relu_(x),
     "method, in place": lambda net, x: x.relu_(),
@@ -36,11 +41,45 @@ RELUS = {
     "where": lambda net, x: torch.where(x > 0, x, torch.zeros((), dtype=x.dtype)),
     "product with the mask": lambda net, x: x * (x > 0),
     "leaky of slope 0": lambda net, x: F.leaky_relu(x, 0.0),
+    "prelu of slope 0": lambda net, x: F.prelu(x, torch.zeros(1)),
+    "elu of 0": lambda net, x: F.elu(x, alpha=0.0),
+    "half of sum and absolute value": lambda net, x: (x + x.abs()) / 2,
+    "less the negative part": lambda net, x: x - x.clamp(max=0),
+    "minus the smaller of -x": lambda net, x: -torch.minimum(-x, torch.zeros_like(x)),
+    "largest of a stack": lambda net, x: torch.stack([x, torch.zeros_like(x)]).max(0).values,
+    "larger of two": lambda net, x: torch.max(x, torch.zeros_like(x)),
+    "product with 1 less the mask": lambda net, x: x * (1 - (x < 0).float()),
+    "product with the inverse mask": lambda net, x: x * ~(x < 0),
+    "product by lerp": lambda net, x: torch.lerp(torch.zeros_like(x), x, (x > 0).float()),
+    "product by einsum": lambda net, x: torch.einsum("bchw,bchw->bchw", x, (x > 0).float()),
+    "entries set": lambda net, x: set_entries(x),
+    "entries of a copy set": lambda net, x: set_entries(x.clone()),
+    "entries put": lambda net, x: x.index_put((x < 0,), torch.zeros(())),
     "aten": lambda net, x: torch.ops.aten.relu(x),
     "autograd function": lambda net, x: OwnRelu.apply(x),
 }
 for name, relu in RELUS.items():
     PAIRS.rewrite(f"relu: {name}", ConvNet, quick=True, activate=relu)
+
+
+class LeakyNet(ConvNet):
+    """With leaky ReLUs."""
+
+    def activate(self, x):
+        return F.leaky_relu(x, 0.1)
+
+
+LEAKY = {
+    "where": lambda net, x: torch.where(x > 0, x, 0.1 * x),
+    "where by method": lambda net, x: x.where(x > 0, 0.1 * x),
+    "larger of two": lambda net, x: torch.max(x, 0.1 * x),
+    "maximum": lambda net, x: torch.maximum(0.1 * x, x),
+    "largest of a stack": lambda net, x: torch.stack([x, 0.1 * x]).max(0)[0],
+    "prelu": lambda net, x: F.prelu(x, torch.full((1,), 0.1)),
+    "rrelu": lambda net, x: F.rrelu(x, 0.1, 0.1),
+}
+for name, relu in LEAKY.items():
+    PAIRS.rewrite(f"leaky: {name}", LeakyNet, quick=True, activate=relu)
 
 
 class Relu6Net(ConvNet):
@@ -115,12 +154,9 @@ def expanded(net, x):
     return torch.mul(x, gate.expand_as(x))
 
 
-PRODUCT = because("a product with the gate is a product", "macs", "az_complexity")
 PAIRS.rewrite("gate: in place", ConvNet, gate=lambda net, x: x.clone().mul_(net.excite(x).view(len(x), -1, 1, 1)))
 PAIRS.rewrite("gate: expand_as", ConvNet, quick=True, gate=expanded)
-PAIRS.rewrite(
-    "gate: einsum", ConvNet, PRODUCT, True, gate=lambda net, x: torch.einsum("bchw,bc->bchw", x, net.excite(x))
-)
+PAIRS.rewrite("gate: einsum", ConvNet, quick=True, gate=lambda net, x: torch.einsum("bchw,bc->bchw", x, net.excite(x)))
 PAIRS.rewrite(
     "gate: all in place",
     ConvNet,

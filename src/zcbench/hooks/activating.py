@@ -10,17 +10,21 @@ from zcbench.hooks.functions import (
     ACTIVATIONS,
     BELOW,
     MASKED,
+    MAXIMA,
     RECTIFIERS,
     Args,
     Function,
     Kwargs,
     argument,
+    functions,
     is_zero,
     rectifies,
 )
 from zcbench.hooks.record import Handler, Record
 
 _OUTPUTS = (Tensor, tuple, list)
+#: Functions that choose between two tensors, of which one may be a multiple of the other.
+_CHOICES: frozenset[Function] = functions(torch.where, Tensor.where)
 #: Attribute of a comparison with 0: the compared tensor, and whether the comparison is with a bound from above.
 MASK = "_zcbench_mask"
 
@@ -34,14 +38,27 @@ def _activate(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obj
         before = getattr(args[0], "shape", None) if args and func in axes.MOVES else None
         record.follow(func, args, kwargs, result, before)
     if rectified or func in ACTIVATIONS:
+        record.spend(args, kwargs, result)
         record.tell_layers(result)
+    else:
+        record.watch(args, kwargs, result, sloped=func in MAXIMA)
     return result
+
+
+def _extreme(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    """Call ``max`` or ``min``, which of two tensors is the larger or smaller entry by entry."""
+    other = argument(1, "other", args, kwargs)
+    if isinstance(other, Tensor) and "out" not in kwargs:
+        with record:
+            return _ENTRYWISE[func](argument(0, "input", args, kwargs), other)
+    return _activate(record, func, args, kwargs)
 
 
 def _compare(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     """Call a comparison, and note one with 0."""
     result = record.call(func, args, kwargs)
     record.follow(func, args, kwargs, result, None)
+    record.watch(args, kwargs, result)
     if len(args) == 2 and isinstance(args[0], Tensor) and is_zero(args[1]) and isinstance(result, Tensor):
         result.__dict__[MASK] = (args[0], func in ABOVE)
     return result
@@ -55,7 +72,10 @@ def _mask(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     result = record.call(func, args, kwargs)
     record.follow(func, args, kwargs, result, None)
     if source is not None:
+        record.spend(args, kwargs, result)
         record.tell_layers(result)
+    else:
+        record.watch(args, kwargs, result, sloped=func in _CHOICES)
     return result
 
 
@@ -76,8 +96,13 @@ def _rectified(func: Function, args: Args) -> Tensor | None:
     return source if kept_part is source and is_zero(other) else None
 
 
+_ENTRYWISE: dict[Function, Function] = {
+    **dict.fromkeys((torch.max, Tensor.max), torch.maximum),
+    **dict.fromkeys((torch.min, Tensor.min), torch.minimum),
+}
 HANDLERS: dict[Function, Handler] = {
     **dict.fromkeys(ABOVE | BELOW, _compare),
     **dict.fromkeys(MASKED, _mask),
     **dict.fromkeys(ACTIVATIONS | RECTIFIERS, _activate),
+    **dict.fromkeys(_ENTRYWISE, _extreme),
 }

@@ -1,11 +1,13 @@
 """Handler of einsum, a product of tensors with named axes."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from zcbench.hooks.axes import Images
 from zcbench.hooks.functions import Args, Function, Kwargs
-from zcbench.hooks.products import einsum_axes
+from zcbench.hooks.products import einsum_axes, entrywise
 from zcbench.hooks.record import Handler, Record
 from zcbench.hooks.trace import Trace, trace_of
 from zcbench.hooks.weighing import weight_origin
@@ -26,10 +28,14 @@ def _einsum(record: Record, func: Function, args: Args, kwargs: Kwargs) -> objec
     origin = None if place is None else weight_origin(record, operands[place])
     if origin is None or place is None:
         result = record.call(func, args, kwargs)
-        if None not in traced and len(operands) == 2:
+        if None not in traced and len(operands) == 2 and not entrywise(labels, written):
             record.attend(result, *operands, places=_placed_images(labels[data], traced[data], written))
         else:
-            _place(record, result, operands[data], labels[data], written, None, func, layer=False)
+            others = [
+                (part, trace) for part, trace in zip(operands[data + 1 :], traced[data + 1 :]) if trace is not None
+            ]
+            _place(record, result, operands[data], labels[data], written, None, func, others=others)
+            record.watch(tuple(operands), {}, result)
         return result
     given, fresh = operands[place], [label for label in labels[place] if label not in labels[data]]
     outputs = torch.Size([given.shape[labels[place].index(label)] for label in fresh]).numel()
@@ -50,7 +56,9 @@ def _place(
     written: str,
     channel: int | None,
     func: Function,
-    layer: bool,
+    *,
+    layer: bool = False,
+    others: Sequence[tuple[Tensor, Trace]] = (),
 ) -> None:
     """Give the result of an einsum its axes."""
     trace = trace_of(source)
@@ -58,7 +66,7 @@ def _place(
     if channel is None and not layer and trace.channels is not None and labels[trace.channels] in written:
         channel = written.index(labels[trace.channels])
     new = record.trace(result, _placed_images(labels, trace, written), channel)
-    record.settle(new, result, [(source, trace)], func, layer)
+    record.settle(new, result, [(source, trace), *others], func, layer)
 
 
 def _placed_images(labels: str, trace: Trace | None, written: str) -> Images | None:

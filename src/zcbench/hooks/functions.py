@@ -56,7 +56,10 @@ LAST_NORMS: frozenset[Function] = frozenset({F.layer_norm, F.rms_norm, torch.lay
 NORMS = CHANNEL_NORMS | LAST_NORMS
 
 _RELUS: frozenset[Function] = frozenset(
-    {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.leaky_relu, F.leaky_relu_}
+    {
+        *(F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.leaky_relu, F.leaky_relu_),
+        *(F.prelu, torch.prelu, Tensor.prelu, F.rrelu, F.rrelu_, torch.rrelu, torch.rrelu_),  # leaky with other slopes
+    }
 )
 _CLIPPED: dict[Function, str] = {
     **dict.fromkeys((F.hardtanh, F.hardtanh_), "min_val"),
@@ -65,9 +68,9 @@ _CLIPPED: dict[Function, str] = {
     **dict.fromkeys((torch.clamp_min, torch.clamp_min_, Tensor.clamp_min, Tensor.clamp_min_), "min"),
     **dict.fromkeys((F.threshold, F.threshold_, torch.threshold), "threshold"),  # type: ignore[attr-defined]
 }
-_MAXIMA: frozenset[Function] = frozenset(
-    {torch.maximum, torch.max, torch.fmax, Tensor.maximum, Tensor.max, Tensor.fmax}
-)
+#: Exponential units, which are a ReLU where ``alpha`` is 0.
+_LINEAR_UNITS: frozenset[Function] = frozenset({F.elu, F.elu_})
+MAXIMA: frozenset[Function] = frozenset({torch.maximum, torch.max, torch.fmax, Tensor.maximum, Tensor.max, Tensor.fmax})
 ACTIVATIONS: frozenset[Function] = _RELUS | {
     *(F.gelu, F.silu, F.mish, F.elu, F.selu, F.celu, F.prelu, F.rrelu, F.softplus, F.hardswish, F.hardsigmoid),
     *(F.hardtanh, F.logsigmoid, F.softsign, F.tanhshrink, torch.tanh, Tensor.tanh, torch.sigmoid, Tensor.sigmoid),
@@ -122,14 +125,16 @@ def rectifies(func: Function, args: Args, kwargs: Kwargs) -> bool:
         return True
     if func in _CLIPPED:
         return is_zero(argument(1, _CLIPPED[func], args, kwargs, -1.0))
-    if func in _MAXIMA and len(args) + len(kwargs) == 2:
+    if func in _LINEAR_UNITS:
+        return is_zero(argument(1, "alpha", args, kwargs, 1.0))
+    if func in MAXIMA and len(args) + len(kwargs) == 2:
         other = argument(1, "other", args, kwargs)
         return isinstance(other, Tensor) and is_zero(other)
     return False
 
 
 #: Functions that are a ReLU with some arguments.
-RECTIFIERS: frozenset[Function] = _RELUS | frozenset(_CLIPPED) | _MAXIMA
+RECTIFIERS: frozenset[Function] = _RELUS | frozenset(_CLIPPED) | _LINEAR_UNITS | MAXIMA
 
 
 def _body(function: Function) -> Function:

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zcbench.hooks.functions import CHANNEL_NORMS, LAST_NORMS, SOFTMAXES, Args, Function, Kwargs, argument
+from zcbench.hooks.activating import MASK
+from zcbench.hooks.functions import CHANNEL_NORMS, LAST_NORMS, SOFTMAXES, Args, Function, Kwargs, argument, is_zero
 from zcbench.hooks.record import Handler, Record
 from zcbench.hooks.trace import trace_of
 
@@ -89,9 +90,13 @@ def attention_weights(
 
 
 def _write(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
-    """Call a function that writes a tensor into another."""
-    result = record.call(func, args, kwargs)
+    """Call a function that writes a tensor into another; ``x[x < 0] = 0`` is a ReLU."""
     target, value = args[0], args[-1]
+    source, above = (args[1].__dict__.get(MASK) if isinstance(args[1], Tensor) else None) or (None, False)
+    rectified = func is Tensor.__setitem__ and source is target and not above and is_zero(value)
+    if rectified:
+        record.tell_units(target, rectified=True)
+    result = record.call(func, args, kwargs)
     trace, own = trace_of(value), trace_of(target)
     if trace is not None:
         axis = own or trace
@@ -99,6 +104,12 @@ def _write(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object
         images = axis.images and axis.images._replace(axis=axis.images.axis + shift)
         new = record.trace(target, images, None if axis.channels is None else axis.channels + shift)
         record.settle(new, target, [(value, trace)] + ([(target, own)] if own else []), func)
+    elif rectified and own is not None:
+        record.settle(record.trace(target, own.images, own.channels), target, [(target, own)], func)
+    if rectified:
+        record.tell_layers(target)
+    else:
+        record.watch(args, kwargs, target)
     return result
 
 

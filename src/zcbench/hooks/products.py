@@ -1,5 +1,7 @@
 """Axes of matrix products and of other functions of two tensors."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -46,3 +48,12 @@ def einsum_axes(equation: str) -> tuple[list[str], str]:
     labels = given.split(",")
     joined = "".join(labels)
     return labels, written if arrow else "".join(sorted(label for label in set(joined) if joined.count(label) == 1))
+
+
+def entrywise(labels: Sequence[str], written: str) -> bool:
+    """Whether an einsum adds nothing up and one operand has all axes of the result: a product entry by entry.
+
+    >>> entrywise(["bchw", "bc"], "bchw"), entrywise(["bi", "bj"], "bij"), entrywise(["bi", "ij"], "bj")
+    (True, False, False)
+    """
+    return set("".join(labels)) == set(written) and any(set(label) == set(written) for label in labels)

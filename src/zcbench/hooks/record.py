@@ -14,7 +14,8 @@ from zcbench.hooks.axes import Images
 from zcbench.hooks.flow import Flow, tensors_in
 from zcbench.hooks.functions import Args, Caller, Function, Kwargs, argument, call
 from zcbench.hooks.products import channel_axis, kept
-from zcbench.hooks.trace import KEY, Call, Head, Trace, trace_of
+from zcbench.hooks.rectifying import rectified, roots_of
+from zcbench.hooks.trace import KEY, Call, Head, Trace, trace_of, traced
 from zcbench.hooks.weights import Weight
 
 #: Called after a weight was applied; may return another tensor that the network continues with.
@@ -92,6 +93,7 @@ class Record(Flow, TorchFunctionMode):
         self.call, self.roles = through, roles
         self._calls, self._layers = calls, layers
         self._functions = functions or FunctionCallbacks()
+        self.watches = self._functions.units is not None or layers is not None
         self._replace, self.lookups = replace, lookups
 
     def stand_in(self, entry: Weight, given: Tensor) -> Tensor:
@@ -175,6 +177,27 @@ class Record(Flow, TorchFunctionMode):
         trace = None if units is None else trace_of(source)
         if units is not None and trace is not None and isinstance(source, Tensor):
             units(source, trace.images, rectified)
+
+    def watch(self, args: Args, kwargs: Kwargs, result: object, *, sloped: bool = False) -> None:
+        """Record a ReLU where a result of other functions is one by its values; ``sloped`` a leaky one too."""
+        if not self.watches:
+            return
+        sources = traced(args, kwargs)
+        roots, spent = roots_of(sources), tuple(one for _, before in sources for one in before.spent)
+        for output, trace in traced((result,), {}):
+            root = rectified(output, roots, spent, sloped=sloped)
+            if root is None:
+                trace.roots, trace.spent = roots, spent
+                continue
+            trace.spent = tuple(one for one, _ in roots)
+            self.tell_units(root, rectified=True)
+            self.tell_layers(output)
+
+    def spend(self, args: Args, kwargs: Kwargs, result: object) -> None:
+        """Note that a result is a ReLU that was recorded: what is made of it is no further ReLU of its roots."""
+        trace = trace_of(result)
+        if self.watches and trace is not None:
+            trace.spent = tuple(one for one, _ in roots_of(traced(args, kwargs)))
 
     def tell_attention(self, scores: object, keys: int, weights: Callable[[], Tensor]) -> None:
         """Call the callback for attentions with the weights of one, which has its images where ``scores`` has them."""

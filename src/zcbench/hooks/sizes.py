@@ -25,6 +25,7 @@ from zcbench.hooks.functions import (
     argument,
     call,
 )
+from zcbench.hooks.products import einsum_axes, entrywise
 from zcbench.hooks.rewrites import Calling
 from zcbench.hooks.trace import trace_of
 
@@ -115,7 +116,9 @@ def _einsum(func: Function, args: Args, kwargs: Kwargs, result: Tensor) -> int:
     operands = args[1] if len(args) == 2 and isinstance(args[1], list | tuple) else args[1:]
     if not isinstance(args[0], str) or len(operands) < 2:
         return 0
-    labels = args[0].replace(" ", "").partition("->")[0].split(",")
+    labels, written = einsum_axes(args[0])
+    if "." not in args[0] and entrywise(labels, written):
+        return 0
     sizes: dict[str, int] = {}
     for label, operand in zip(labels, operands):
         named, dots, after = label.partition("...")

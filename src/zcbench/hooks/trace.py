@@ -73,11 +73,13 @@ class Trace:
         attended: whether it comes from an attention by functions of one tensor.
         depth: most weights on a path from the images.
         ends: whether the last of them works on one position.
+        roots: tensors and their versions that it was computed from since the last layer or activation function.
+        spent: roots whose ReLU it comes from.
     """
 
     __slots__ = (
         *("attended", "averaged", "channels", "depth", "ends", "head", "hidden", "images", "last", "order", "origin"),
-        *("grid", "mixed", "scores", "soft", "split", "tokens"),
+        *("grid", "mixed", "roots", "scores", "soft", "spent", "split", "tokens"),
     )
 
     def __init__(self, order: int, images: Images | None, channels: int | None) -> None:
@@ -90,6 +92,8 @@ class Trace:
         self.soft: frozenset[str] = frozenset()
         self.tokens = self.attended = self.mixed = self.ends = self.grid = self.split = False
         self.hidden = self.depth = 0
+        self.roots: tuple[tuple[Tensor, int], ...] = ()
+        self.spent: tuple[Tensor, ...] = ()
 
 
 def trace_of(tensor: object) -> Trace | None:
