@@ -41,7 +41,7 @@ def _activate(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obj
         record.spend(args, kwargs, result)
         record.tell_layers(result)
     else:
-        record.watch(args, kwargs, result, sloped=func in MAXIMA)
+        record.watch(func, args, kwargs, result, sloped=func in MAXIMA)
     return result
 
 
@@ -58,7 +58,7 @@ def _compare(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obje
     """Call a comparison, and note one with 0."""
     result = record.call(func, args, kwargs)
     record.follow(func, args, kwargs, result, None)
-    record.watch(args, kwargs, result)
+    record.watch(func, args, kwargs, result)
     if len(args) == 2 and isinstance(args[0], Tensor) and is_zero(args[1]) and isinstance(result, Tensor):
         result.__dict__[MASK] = (args[0], func in ABOVE)
     return result
@@ -75,7 +75,7 @@ def _mask(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
         record.spend(args, kwargs, result)
         record.tell_layers(result)
     else:
-        record.watch(args, kwargs, result, sloped=func in _CHOICES)
+        record.watch(func, args, kwargs, result, sloped=func in _CHOICES)
     return result
 
 

@@ -35,7 +35,7 @@ def _einsum(record: Record, func: Function, args: Args, kwargs: Kwargs) -> objec
                 (part, trace) for part, trace in zip(operands[data + 1 :], traced[data + 1 :]) if trace is not None
             ]
             _place(record, result, operands[data], labels[data], written, None, func, others=others)
-            record.watch(tuple(operands), {}, result)
+            record.watch(func, tuple(operands), {}, result)
         return result
     given, fresh = operands[place], [label for label in labels[place] if label not in labels[data]]
     outputs = torch.Size([given.shape[labels[place].index(label)] for label in fresh]).numel()

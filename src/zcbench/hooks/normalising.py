@@ -109,7 +109,7 @@ def _write(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object
     if rectified:
         record.tell_layers(target)
     else:
-        record.watch(args, kwargs, target)
+        record.watch(func, args, kwargs, target)
     return result
 
 

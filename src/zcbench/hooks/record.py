@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from zcbench.datasets.inputs import Given
 from zcbench.errors import ZcbenchError
 from zcbench.hooks.axes import Images
-from zcbench.hooks.flow import Flow, tensors_in
+from zcbench.hooks.flow import SUMS, Flow, tensors_in
 from zcbench.hooks.functions import Args, Caller, Function, Kwargs, argument, call
 from zcbench.hooks.products import channel_axis, kept
 from zcbench.hooks.rectifying import rectified, roots_of
@@ -178,11 +178,16 @@ class Record(Flow, TorchFunctionMode):
         if units is not None and trace is not None and isinstance(source, Tensor):
             units(source, trace.images, rectified)
 
-    def watch(self, args: Args, kwargs: Kwargs, result: object, *, sloped: bool = False) -> None:
-        """Record a ReLU where a result of other functions is one by its values; ``sloped`` a leaky one too."""
+    def watch(self, func: Function, args: Args, kwargs: Kwargs, result: object, *, sloped: bool = False) -> None:
+        """Record a ReLU where a result of other functions is one by its values; ``sloped`` a leaky one too.
+
+        A sum of outputs of layers and activation functions is none.
+        """
         if not self.watches:
             return
         sources = traced(args, kwargs)
+        if func in SUMS and not any(before.roots for _, before in sources):
+            return
         roots, spent = roots_of(sources), tuple(one for _, before in sources for one in before.spent)
         for output, trace in traced((result,), {}):
             root = rectified(output, roots, spent, sloped=sloped)

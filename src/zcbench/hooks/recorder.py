@@ -73,7 +73,7 @@ class Recorder(Record):
         result = self.call(func, args, kwargs)
         if isinstance(result, _OUTPUTS):
             self.follow(func, args, kwargs, result, before)
-            self.watch(args, kwargs, result)
+            self.watch(func, args, kwargs, result)
             mask = args[0].__dict__.get(activating.MASK) if args and isinstance(args[0], Tensor) else None
             if mask is not None and func in axes.COPIES and isinstance(result, Tensor):
                 result.__dict__[activating.MASK] = mask
