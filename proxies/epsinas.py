@@ -11,7 +11,14 @@ from zcbench.proxies.signals.errors import NotANumber, SingularScore
 from zcbench.proxies.signals.signals import Signals
 
 
-@proxy("epsinas", reads="constant_logits", higher_is_better=True, uses_labels=False, source="arXiv:2302.04406, code")
+@proxy(
+    "epsinas",
+    reads="constant_logits",
+    higher_is_better=True,
+    uses_labels=False,
+    version=2,
+    source="arXiv:2302.04406, code",
+)
 def epsinas(signals: Signals) -> float:
     r"""Mean distance between the scaled outputs for two constant weights, over their mean.
 
