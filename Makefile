@@ -11,9 +11,6 @@ SOURCES := setup.cfg setup.py pyproject.toml constraints.txt README.md \
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-# Types and the documentation are checked beside each other.
-MAKEFLAGS += --jobs=2
-
 .PHONY: demo pipeline test test-long test-minimum lint types docs picture index benchmark gpu-check clean
 
 # Builds a wheel and installs it, so that the tests run on the files that users install.
@@ -40,7 +37,8 @@ pipeline: $(VENV)/installed
 	ZCBENCH="$(BIN)/zcbench" bash examples/pipeline.sh runs/pipeline
 
 # Checks style, spelling, types, the import contract, and the links of the documentation.
-lint: types docs
+lint: $(VENV)/tested
+	$(MAKE) --no-print-directory --jobs=2 types docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell

@@ -259,6 +259,6 @@ def test_a_proxy_that_ends_the_process(home: Path, tmp_path: Path, workers: int)
 def test_a_teacher_function_that_ends_the_process(home: Path, tmp_path: Path) -> None:
     """By construction: sys.exit in FILE.py:FUNCTION is the error of that teacher."""
     (tmp_path / "teacher.py").write_text("def build():\n    raise SystemExit(2)\n")
-    words = [*commands(home, tmp_path / "run")["bench"], "--workers", 0, "--space", "nasbench201(channels=4,cells=1)"]
+    words = [*commands(home, tmp_path / "run")["bench"], "--space", "nasbench201(channels=4,cells=1)"]
     options = ["--proxies", "kd:kd", "--plugin", home / "own.py", "--teacher", f"{tmp_path / 'teacher.py'}:build"]
     assert "fails: SystemExit: 2" in fails(*words, *options)

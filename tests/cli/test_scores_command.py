@@ -124,6 +124,8 @@ def test_the_reference_is_written(theirs, run, truth, tmp_path):
     assert "6 architectures of nasbench201(channels=4,cells=1)" in page
     assert "It was not scored." not in (tmp_path / "docs" / "zen.md").read_text()
     assert "It was not scored." in (tmp_path / "docs" / "grasp.md").read_text()
+    done("proxies", "docs", "--out", tmp_path / "plain")
+    assert "It was not scored." in (tmp_path / "plain" / "naswot.md").read_text()
 
 
 @pytest.mark.data

@@ -9,7 +9,6 @@ that layout, and the convolutions of these passes alone. The asserted figures ar
 
 from collections.abc import Callable
 from functools import partial
-from time import process_time
 from typing import NamedTuple
 
 import pytest
@@ -21,6 +20,8 @@ from zcbench import spaces
 from zcbench.benchmarks.scoring.options import faster_layout
 from zcbench.proxies import evaluate
 from zcbench.runtime.memory import keep_freed
+
+from .timing import fastest
 
 ARCHS = {
     "all 3x3": "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|",
@@ -71,7 +72,8 @@ def test_costly_proxies(name, benchmark):
         f"convolutions of {proxy}": partial(convolve, convolutions(network, work), work)
         for proxy, work in PASSES.items()
     }
-    seconds = benchmark.pedantic(fastest, args=(works | {"plain": partial(forward_backward, plain, batch)},), rounds=1)
+    works["plain"] = partial(forward_backward, plain, batch)
+    seconds = benchmark.pedantic(fastest, args=(works, ROUNDS), rounds=1)
     ratios = {name: value / seconds["plain"] for name, value in seconds.items()}
     print(f"\n{name}: plain {seconds['plain']:.2f} s\n\n| proxy | ratio | bare passes | convolutions alone | goal |")
     print("|---|---:|---:|---:|---:|")
@@ -150,14 +152,3 @@ def convolve(convolutions: list[Convolution], work: Work) -> None:
         for count, mask in ((work.by_input, (True, False, False)), (work.by_weight, (False, True, False))):
             for _ in range(count):
                 backward(gradient, input, weight, None, *geometry, False, (0, 0), 1, mask)
-
-
-def fastest(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Least processor seconds of each, over rounds in which all take turns."""
-    best = dict.fromkeys(works, float("inf"))
-    for _ in range(ROUNDS):
-        for name, work in works.items():
-            start = process_time()
-            work()
-            best[name] = min(best[name], process_time() - start)
-    return best

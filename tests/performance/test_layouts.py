@@ -5,7 +5,7 @@ make benchmark
 
 from collections.abc import Callable
 from functools import partial
-from time import perf_counter, process_time
+from time import perf_counter
 
 import pytest
 import torch
@@ -18,6 +18,7 @@ from zcbench.runtime.memory import keep_freed
 from zcbench.streams import numpy_stream
 
 from .test_shared_pass import ARCHS, COUNTS, FIRST_ORDER, plain
+from .timing import fastest
 
 NETWORKS = 6
 ROUNDS = 3
@@ -77,16 +78,7 @@ def test_sixteen_proxies(name, benchmark):
         works |= {f"{layout}, plain": partial(plain, *given), f"{layout}, bare": partial(bare, *given)}
         works[f"{layout}, scored"] = partial(evaluate, *given, SIXTEEN)
 
-    def least() -> dict[str, float]:
-        best = dict.fromkeys(works, float("inf"))
-        for _ in range(ROUNDS):
-            for what, work in works.items():
-                start = process_time()
-                work()
-                best[what] = min(best[what], process_time() - start)
-        return best
-
-    seconds = benchmark.pedantic(least, rounds=1)
+    seconds = benchmark.pedantic(fastest, args=(works, ROUNDS), rounds=1)
     unit = seconds["contiguous, plain"]
     print(f"\n{name}: " + ", ".join(f"{what} {value / unit:.2f}" for what, value in seconds.items()))
     for layout in LAYOUTS:

@@ -9,7 +9,6 @@ The references are contiguous, as the released codes are. The asserted figures a
 import copy
 from collections.abc import Callable
 from functools import partial
-from time import process_time
 
 import numpy as np
 import pytest
@@ -21,6 +20,8 @@ from zcbench import spaces
 from zcbench.benchmarks.scoring.options import faster_layout
 from zcbench.proxies import evaluate
 from zcbench.runtime.memory import keep_freed
+
+from .timing import fastest
 
 ARCHS = {
     "all 3x3": "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|",
@@ -229,7 +230,7 @@ def test_a_set_against_one_call_per_proxy(name, benchmark):
     }
     together = {size: partial(evaluate, *ours, proxies=names) for size, (names, _) in LEAST.items()}
     contiguous = {f"{size}, contiguous": partial(evaluate, network, batch, proxies=LEAST[size][0]) for size in LEAST}
-    seconds = benchmark.pedantic(fastest, args=(alone | together | contiguous,), rounds=1)
+    seconds = benchmark.pedantic(fastest, args=(alone | together | contiguous, ROUNDS), rounds=1)
     print(f"\n{name}: " + ", ".join(f"{proxy} {seconds[proxy]:.2f}" for proxy in alone))
     ratios = {size: sum(seconds[proxy] for proxy in names) for size, (names, _) in LEAST.items()}
     for size, total in ratios.items():
@@ -238,14 +239,3 @@ def test_a_set_against_one_call_per_proxy(name, benchmark):
             f"{total / seconds[f'{size}, contiguous']:.1f} |"
         )
     assert all(total / seconds[size] >= LEAST[size][1] for size, total in ratios.items())
-
-
-def fastest(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Least processor seconds of each, over rounds in which all take turns."""
-    best = dict.fromkeys(works, float("inf"))
-    for _ in range(ROUNDS):
-        for name, work in works.items():
-            start = process_time()
-            work()
-            best[name] = min(best[name], process_time() - start)
-    return best

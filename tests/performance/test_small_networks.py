@@ -8,7 +8,6 @@ One thread, NAS-Bench-201 with 8 channels and one cell a stage, 16 images of 16x
 import copy
 from collections.abc import Callable
 from functools import partial
-from time import process_time
 
 import pytest
 import torch
@@ -19,6 +18,7 @@ from zcbench.proxies import evaluate
 
 from .test_layouts import SIXTEEN, bare
 from .test_shared_pass import ARCHS, plain
+from .timing import fastest
 
 ROUNDS = 15
 
@@ -55,17 +55,8 @@ def test_sixteen_proxies(name: str, benchmark) -> None:
         "scored": partial(evaluate, network, batch, SIXTEEN),
     }
 
-    def least() -> dict[str, float]:
-        spent: dict[str, list[float]] = {which: [] for which in works}
-        for _ in range(ROUNDS):
-            for which, work in works.items():
-                start = process_time()
-                work()
-                spent[which].append(process_time() - start)
-        return {which: min(values) for which, values in spent.items()}
-
-    least()
-    seconds = benchmark.pedantic(least, rounds=1)
+    fastest(works, 1)
+    seconds = benchmark.pedantic(fastest, args=(works, ROUNDS), rounds=1)
     ratio, floor = (seconds[which] / seconds["plain"] for which in ("scored", "bare"))
     print(f"\n{name}: {len(SIXTEEN)} proxies {1000 * seconds['scored']:.1f} ms, {ratio:.2f} x plain, bare {floor:.2f}")
     assert ratio < 5 and ratio < 2.4 * floor

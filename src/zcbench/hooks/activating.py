@@ -64,6 +64,18 @@ def _compare(record: Record, func: Function, args: Args, kwargs: Kwargs) -> obje
     return result
 
 
+def _invert(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
+    """Call the inverse of a comparison."""
+    result = record.call(func, args, kwargs)
+    record.follow(func, args, kwargs, result, None)
+    record.watch(func, args, kwargs, result)
+    given = argument(0, "input", args, kwargs)
+    mask = given.__dict__.get(MASK) if isinstance(given, Tensor) else None
+    if mask is not None and isinstance(result, Tensor):
+        result.__dict__[MASK] = (mask[0], not mask[1])
+    return result
+
+
 def _mask(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     """Call a function that may apply a comparison with 0 to the compared tensor: a ReLU."""
     source = _rectified(func, args)
@@ -96,12 +108,16 @@ def _rectified(func: Function, args: Args) -> Tensor | None:
     return source if kept_part is source and is_zero(other) else None
 
 
+_INVERSES: frozenset[Function] = functions(
+    *(torch.logical_not, torch.bitwise_not, Tensor.logical_not, Tensor.bitwise_not, Tensor.__invert__)
+)
 _ENTRYWISE: dict[Function, Function] = {
     **dict.fromkeys((torch.max, Tensor.max), torch.maximum),
     **dict.fromkeys((torch.min, Tensor.min), torch.minimum),
 }
 HANDLERS: dict[Function, Handler] = {
     **dict.fromkeys(ABOVE | BELOW, _compare),
+    **dict.fromkeys(_INVERSES, _invert),
     **dict.fromkeys(MASKED, _mask),
     **dict.fromkeys(ACTIVATIONS | RECTIFIERS, _activate),
     **dict.fromkeys(_ENTRYWISE, _extreme),

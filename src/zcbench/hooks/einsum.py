@@ -25,10 +25,11 @@ def _einsum(record: Record, func: Function, args: Args, kwargs: Kwargs) -> objec
         return result
     labels, written = einsum_axes(args[0])
     place = None if len(operands) == 1 or None not in traced else 1 - data
-    origin = None if place is None else weight_origin(record, operands[place])
+    scales = entrywise(labels, written)
+    origin = None if place is None or scales else weight_origin(record, operands[place])
     if origin is None or place is None:
         result = record.call(func, args, kwargs)
-        if None not in traced and len(operands) == 2 and not entrywise(labels, written):
+        if None not in traced and len(operands) == 2 and not scales:
             record.attend(result, *operands, places=_placed_images(labels[data], traced[data], written))
         else:
             others = [

@@ -91,9 +91,10 @@ def attention_weights(
 
 def _write(record: Record, func: Function, args: Args, kwargs: Kwargs) -> object:
     """Call a function that writes a tensor into another; ``x[x < 0] = 0`` is a ReLU."""
-    target, value = args[0], args[-1]
-    source, above = (args[1].__dict__.get(MASK) if isinstance(args[1], Tensor) else None) or (None, False)
-    rectified = func is Tensor.__setitem__ and source is target and not above and is_zero(value)
+    target, entries = args[0], func is Tensor.__setitem__
+    value = args[2] if entries else argument(1, "other", args, kwargs)
+    source, above = (args[1].__dict__.get(MASK) if entries and isinstance(args[1], Tensor) else None) or (None, False)
+    rectified = source is target and not above and is_zero(value)
     if rectified:
         record.tell_units(target, rectified=True)
     result = record.call(func, args, kwargs)

@@ -181,7 +181,8 @@ class Record(Flow, TorchFunctionMode):
     def watch(self, func: Function, args: Args, kwargs: Kwargs, result: object, *, sloped: bool = False) -> None:
         """Record a ReLU where a result of other functions is one by its values; ``sloped`` a leaky one too.
 
-        A sum of outputs of layers and activation functions is none.
+        A sum of outputs of layers and activation functions is none. A tensor that is written in place keeps no roots:
+        with references back to itself it would outlive the pass.
         """
         if not self.watches:
             return
@@ -191,18 +192,19 @@ class Record(Flow, TorchFunctionMode):
         roots, spent = roots_of(sources), tuple(one for _, before in sources for one in before.spent)
         for output, trace in traced((result,), {}):
             root = rectified(output, roots, spent, sloped=sloped)
+            if all(one is not output for one, _ in sources):
+                trace.roots = roots if root is None else ()
+                trace.spent = spent if root is None else tuple(one for one, _ in roots)
             if root is None:
-                trace.roots, trace.spent = roots, spent
                 continue
-            trace.spent = tuple(one for one, _ in roots)
             self.tell_units(root, rectified=True)
             self.tell_layers(output)
 
     def spend(self, args: Args, kwargs: Kwargs, result: object) -> None:
         """Note that a result is a ReLU that was recorded: what is made of it is no further ReLU of its roots."""
-        trace = trace_of(result)
-        if self.watches and trace is not None:
-            trace.spent = tuple(one for one, _ in roots_of(traced(args, kwargs)))
+        trace, sources = trace_of(result), traced(args, kwargs)
+        if self.watches and trace is not None and all(one is not result for one, _ in sources):
+            trace.spent = tuple(one for one, _ in roots_of(sources))
 
     def tell_attention(self, scores: object, keys: int, weights: Callable[[], Tensor]) -> None:
         """Call the callback for attentions with the weights of one, which has its images where ``scores`` has them."""
